@@ -1,0 +1,83 @@
+//! What one supervisor must know of its service. `svc-def` makes these from directories, `svc-proto` carries them.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::signal::Signal;
+use crate::time::Millis;
+
+/// A service, checked and complete: with this a supervisor needs neither `svc-scan` nor a parser to restart it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// The name that `run` gets as its argument: `web` or `web/log`.
+    pub name: String,
+    /// Where the service lives: its working directory, absolute, in bytes because paths are.
+    pub dir: Vec<u8>,
+    pub program: Program,
+    pub output: Output,
+    /// A `down` file was there: do not start before somebody asks.
+    pub down: bool,
+    /// Its end is the end of the container, with its exit code.
+    pub essential: bool,
+    pub settings: Settings,
+}
+
+/// What to execute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// `./run` and `./finish` of the directory, with the small files beside them read again whenever they matter.
+    Directory,
+    /// This command line, looked up in PATH; no finish.
+    Command(Vec<Vec<u8>>),
+}
+
+/// Where standard output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// To `svc-log`, standard error too.
+    Keeper,
+    /// Into the pipe of its own logger; standard error to `svc-log`.
+    Logger,
+    /// Straight to what svc was started with: the terminal of a main program.
+    Inherit,
+}
+
+/// What the small files of a service directory set. `Default` is what holds where there is no file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The descriptor on which the service writes a newline when it is ready.
+    pub notification_fd: Option<u32>,
+    /// The descriptor on which the service holds a lock that outlives its supervisor.
+    pub lock_fd: Option<u32>,
+    /// SIGKILL for `finish` after this long; zero for never.
+    pub timeout_finish: Millis,
+    /// SIGKILL for a stopping service after this long; zero for never.
+    pub timeout_kill: Millis,
+    /// That SIGKILL goes to the whole process group.
+    pub kill_group: bool,
+    /// How many deaths are remembered.
+    pub max_death_tally: u16,
+    pub down_signal: Signal,
+    pub reload_signal: Signal,
+    /// Run as process 1 of a PID namespace of its own.
+    pub new_pid_namespace: bool,
+    /// Leave processes alone that the service leaves behind.
+    pub keep_descendants: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            notification_fd: None,
+            lock_fd: None,
+            timeout_finish: Millis::from_secs(5),
+            timeout_kill: Millis::ZERO,
+            kill_group: false,
+            max_death_tally: 100,
+            down_signal: Signal::TERM,
+            reload_signal: Signal::HUP,
+            new_pid_namespace: false,
+            keep_descendants: false,
+        }
+    }
+}

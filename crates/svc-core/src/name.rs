@@ -1,0 +1,107 @@
+//! Names of services.
+
+use alloc::string::String;
+use core::fmt;
+
+/// The longest name of a service, in bytes. s6-svscan skips names above 251, because it must fit its own suffixes behind
+/// them; we keep the number, so that a directory runs under both.
+pub const MAX_NAME: usize = 251;
+
+/// A checked name: `web`, or `web/log` for the logger of `web`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceName(String);
+
+impl ServiceName {
+    /// Checks the name of a directory entry. Entries that start with a dot are nobody's service; ask before calling.
+    pub fn new(entry: &[u8]) -> Result<ServiceName, NameError> {
+        if entry.len() > MAX_NAME {
+            return Err(NameError::TooLong(entry.len()));
+        }
+        let text = core::str::from_utf8(entry).map_err(|_| NameError::NotUtf8)?;
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        match text.chars().find(|c| c.is_control() || *c == '/') {
+            Some(character) => Err(NameError::Character(character)),
+            None => Ok(ServiceName(text.into())),
+        }
+    }
+
+    /// The name of this service's logger.
+    pub fn logger(&self) -> ServiceName {
+        let mut name = self.0.clone();
+        name.push_str("/log");
+        ServiceName(name)
+    }
+
+    /// Reads back what [`ServiceName::as_str`] gave, `web/log` included.
+    pub fn parse(text: &str) -> Result<ServiceName, NameError> {
+        match text.strip_suffix("/log") {
+            Some(service) => ServiceName::new(service.as_bytes()).map(|name| name.logger()),
+            None => ServiceName::new(text.as_bytes()),
+        }
+    }
+
+    /// The service that this is the logger of, if it is one.
+    pub fn producer(&self) -> Option<ServiceName> {
+        self.0.strip_suffix("/log").map(|name| ServiceName(name.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a directory's name is not the name of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameError {
+    Empty,
+    TooLong(usize),
+    NotUtf8,
+    Character(char),
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameError::Empty => write!(f, "the name is empty"),
+            NameError::TooLong(length) => {
+                write!(f, "the name has {length} bytes, and {MAX_NAME} is the most: rename the directory")
+            }
+            NameError::NotUtf8 => write!(f, "the name is not UTF-8: rename the directory"),
+            NameError::Character(c) => {
+                write!(f, "the name contains {}: rename the directory", c.escape_default())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        assert_eq!(ServiceName::new(b"web").map(|n| n.logger().as_str().len()), Ok(7));
+        assert_eq!(ServiceName::new(b""), Err(NameError::Empty));
+        assert_eq!(ServiceName::new(&[b'a'; 252]), Err(NameError::TooLong(252)));
+        assert_eq!(ServiceName::new(&[0xff, b'a']), Err(NameError::NotUtf8));
+        assert_eq!(ServiceName::new(b"a\nb"), Err(NameError::Character('\n')));
+        assert_eq!(ServiceName::new(b"a/b"), Err(NameError::Character('/')));
+        assert!(ServiceName::new("café au lait".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_logger_knows_its_producer() {
+        let web = ServiceName::parse("web").expect("a plain name");
+        assert_eq!(web.logger().producer(), Some(web.clone()));
+        assert_eq!(web.producer(), None);
+        assert_eq!(ServiceName::parse("web/log"), Ok(web.logger()));
+    }
+}

@@ -1,0 +1,296 @@
+//! The machine of svc-scan: which supervisors there should be, who is told what, and when a slot is given back.
+//!
+//! A member is one slot: a service, or the logger of one. Its supervisor may die at any time; it is launched again and goes
+//! on with the service, unless the service is over.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::service::Command;
+use crate::shutdown::{Member as Part, Plan, Tell};
+use crate::time::Millis;
+
+/// A supervisor that died sooner than this after its launch is launched again that long after it.
+const RELAUNCH_GAP: Millis = Millis::from_secs(1);
+/// A supervisor that could not even be forked is tried again after this long.
+const LAUNCH_RETRY: Millis = Millis::from_secs(1);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    /// A directory is to be a service. `producer`: it is the logger of that one.
+    Added {
+        id: u32,
+        producer: Option<u32>,
+    },
+    /// A svc-scan before us had launched it; it lives, or not.
+    Recovered {
+        id: u32,
+        producer: Option<u32>,
+        alive: bool,
+    },
+    Launched {
+        id: u32,
+    },
+    LaunchFailed {
+        id: u32,
+    },
+    /// Its supervisor ended. `over`: after having said that nothing of the service is left, as it was told to.
+    Died {
+        id: u32,
+        over: bool,
+    },
+    /// Its directory is gone.
+    Removed {
+        id: u32,
+    },
+    Shutdown {
+        left: Millis,
+        force: bool,
+        quick: bool,
+    },
+    Deadline,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Launch(u32),
+    Tell(u32, Command),
+    /// Close its pipes and forget it.
+    Retire(u32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Member {
+    producer: Option<u32>,
+    /// When its supervisor was last launched.
+    launched: Millis,
+    life: Life,
+    /// What its supervisor must be told when it comes (back), because it is to leave.
+    leaving: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Launching,
+    Alive,
+    Dead { again_at: Millis },
+}
+
+/// The machine.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Roster {
+    members: BTreeMap<u32, Member>,
+    plan: Option<Plan>,
+}
+
+impl Roster {
+    /// The lowest slot that nobody uses; `most`: how many there are.
+    pub fn free_slot(&self, most: u32) -> Option<u32> {
+        // Slots are given out from below, so as a rule all up to the highest are taken.
+        let taken = self.members.len() as u32;
+        let full = self.members.last_key_value().is_none_or(|(&highest, _)| highest + 1 == taken);
+        let free = if full { Some(taken) } else { (0..taken).find(|id| !self.members.contains_key(id)) };
+        free.filter(|&id| id < most)
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.plan.is_some()
+    }
+
+    pub fn deadline(&self) -> Option<Millis> {
+        let relaunch = self.members.values().filter_map(|member| match member.life {
+            Life::Dead { again_at } => Some(again_at),
+            Life::Launching | Life::Alive => None,
+        });
+        relaunch.chain(self.plan.as_ref().and_then(Plan::deadline)).min()
+    }
+
+    pub fn step(&mut self, now: Millis, happened: Happened, out: &mut Vec<Decision>) {
+        match happened {
+            Happened::Added { id, producer } => {
+                // Nothing begins while everything ends.
+                if self.plan.is_none() {
+                    self.insert(id, producer, now, Life::Launching);
+                    out.push(Decision::Launch(id));
+                }
+            }
+            Happened::Recovered { id, producer, alive } => {
+                let life = if alive { Life::Alive } else { Life::Dead { again_at: now } };
+                self.insert(id, producer, now, life);
+            }
+            Happened::Launched { id } => {
+                let Some(member) = self.members.get_mut(&id) else { return };
+                member.life = Life::Alive;
+                out.extend(member.leaving.map(|command| Decision::Tell(id, command)));
+                let part = Part { id, logger: member.producer.is_some() };
+                self.with_plan(out, |plan, tells| plan.joined(part, tells));
+            }
+            Happened::LaunchFailed { id } => self.dead(id, now + LAUNCH_RETRY),
+            Happened::Died { id, over } => self.died(now, id, over, out),
+            Happened::Removed { id } => self.leave(id, Command::Terminate, out),
+            Happened::Shutdown { left, force, quick } => self.shutdown(now, left, force, quick, out),
+            Happened::Deadline => self.time(now, out),
+        }
+    }
+
+    fn insert(&mut self, id: u32, producer: Option<u32>, launched: Millis, life: Life) {
+        self.members.insert(id, Member { producer, launched, life, leaving: None });
+    }
+
+    fn dead(&mut self, id: u32, again_at: Millis) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.life = Life::Dead { again_at };
+        }
+    }
+
+    fn died(&mut self, now: Millis, id: u32, over: bool, out: &mut Vec<Decision>) {
+        let Some(member) = self.members.get(&id) else { return };
+        if over {
+            self.members.remove(&id);
+            // With the producer's pipe closed its logger reads to the end. It is told before, or it would be started again
+            // once more when it has.
+            let loggers: Vec<u32> =
+                self.members.iter().filter(|(_, other)| other.producer == Some(id)).map(|(&id, _)| id).collect();
+            for logger in loggers {
+                self.leave(logger, Command::Drain, out);
+            }
+            self.with_plan(out, |plan, tells| plan.gone(id, tells));
+            out.push(Decision::Retire(id));
+            return;
+        }
+        let again_at =
+            if now - member.launched >= RELAUNCH_GAP || self.plan.is_some() { now } else { member.launched + RELAUNCH_GAP };
+        self.dead(id, again_at);
+        self.relaunch(now, out);
+    }
+
+    fn leave(&mut self, id: u32, command: Command, out: &mut Vec<Decision>) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.leaving = Some(command);
+        if member.life == Life::Alive {
+            out.push(Decision::Tell(id, command));
+        }
+    }
+
+    fn shutdown(&mut self, now: Millis, left: Millis, force: bool, quick: bool, out: &mut Vec<Decision>) {
+        let mut tells = Vec::new();
+        match &mut self.plan {
+            None => {
+                let parts =
+                    self.members.iter().map(|(&id, member)| Part { id, logger: member.producer.is_some() }).collect();
+                self.plan = Some(Plan::new(now, left, parts, force, quick, &mut tells));
+            }
+            Some(plan) => {
+                if force {
+                    plan.force(&mut tells);
+                }
+            }
+        }
+        self.tell(tells, out);
+        // Whoever has no supervisor gets one now: the end does not wait for the gap.
+        for member in self.members.values_mut() {
+            if let Life::Dead { again_at } = &mut member.life {
+                *again_at = now;
+            }
+        }
+        self.relaunch(now, out);
+    }
+
+    fn time(&mut self, now: Millis, out: &mut Vec<Decision>) {
+        self.with_plan(out, |plan, tells| plan.time(now, tells));
+        self.relaunch(now, out);
+    }
+
+    /// Launches who is due. Supervisors are wanted even while everything ends: what a killed one left must be stopped too.
+    fn relaunch(&mut self, now: Millis, out: &mut Vec<Decision>) {
+        for (&id, member) in &mut self.members {
+            if matches!(member.life, Life::Dead { again_at } if now >= again_at) {
+                member.life = Life::Launching;
+                member.launched = now;
+                out.push(Decision::Launch(id));
+            }
+        }
+    }
+
+    fn with_plan(&mut self, out: &mut Vec<Decision>, ask: impl FnOnce(&mut Plan, &mut Vec<Tell>)) {
+        let mut tells = Vec::new();
+        if let Some(plan) = &mut self.plan {
+            ask(plan, &mut tells);
+        }
+        self.tell(tells, out);
+    }
+
+    /// Whoever is not there to be told hears it when its supervisor comes; whoever was told already does not hear it twice.
+    fn tell(&self, tells: Vec<Tell>, out: &mut Vec<Decision>) {
+        let there = tells.into_iter().filter(|tell| {
+            let member = self.members.get(&tell.id);
+            member.is_some_and(|member| member.life == Life::Alive && member.leaving != Some(tell.command))
+        });
+        out.extend(there.map(|tell| Decision::Tell(tell.id, tell.command)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(roster: &mut Roster, now: u64, happened: Happened) -> Vec<Decision> {
+        let mut out = Vec::new();
+        roster.step(Millis(now), happened, &mut out);
+        out
+    }
+
+    fn pair() -> Roster {
+        let mut roster = Roster::default();
+        assert_eq!(step(&mut roster, 0, Happened::Added { id: 0, producer: None }), [Decision::Launch(0)]);
+        assert_eq!(step(&mut roster, 0, Happened::Added { id: 1, producer: Some(0) }), [Decision::Launch(1)]);
+        for id in [0, 1] {
+            assert_eq!(step(&mut roster, 0, Happened::Launched { id }), []);
+        }
+        roster
+    }
+
+    #[test]
+    fn a_killed_supervisor_comes_back_but_not_more_than_once_a_second() {
+        let mut roster = pair();
+        assert_eq!(step(&mut roster, 5000, Happened::Died { id: 0, over: false }), [Decision::Launch(0)]);
+        step(&mut roster, 5000, Happened::Launched { id: 0 });
+        assert_eq!(step(&mut roster, 5010, Happened::Died { id: 0, over: false }), []);
+        assert_eq!(roster.deadline(), Some(Millis(6000)));
+        assert_eq!(step(&mut roster, 6000, Happened::Deadline), [Decision::Launch(0)]);
+    }
+
+    #[test]
+    fn a_removed_pair_goes_producer_first() {
+        let mut roster = pair();
+        assert_eq!(step(&mut roster, 1, Happened::Removed { id: 0 }), [Decision::Tell(0, Command::Terminate)]);
+        let after = step(&mut roster, 2, Happened::Died { id: 0, over: true });
+        assert_eq!(after, [Decision::Tell(1, Command::Drain), Decision::Retire(0)]);
+        assert_eq!(step(&mut roster, 3, Happened::Died { id: 1, over: true }), [Decision::Retire(1)]);
+    }
+
+    #[test]
+    fn a_supervisor_killed_while_its_service_is_removed_is_told_again() {
+        let mut roster = pair();
+        step(&mut roster, 5000, Happened::Removed { id: 0 });
+        assert_eq!(step(&mut roster, 5001, Happened::Died { id: 0, over: false }), [Decision::Launch(0)]);
+        assert_eq!(step(&mut roster, 5002, Happened::Launched { id: 0 }), [Decision::Tell(0, Command::Terminate)]);
+    }
+
+    #[test]
+    fn the_end_waits_for_a_service_whose_supervisor_is_dead() {
+        let mut roster = pair();
+        step(&mut roster, 5000, Happened::Died { id: 0, over: false });
+        step(&mut roster, 5000, Happened::Launched { id: 0 });
+        step(&mut roster, 5001, Happened::Died { id: 0, over: false });
+        let left = Millis(8000);
+        let out = step(&mut roster, 5002, Happened::Shutdown { left, force: false, quick: false });
+        assert_eq!(out, [Decision::Launch(0)], "it is told when it is back");
+        assert_eq!(step(&mut roster, 5003, Happened::Launched { id: 0 }), [Decision::Tell(0, Command::Terminate)]);
+        let out = step(&mut roster, 6002, Happened::Died { id: 0, over: true });
+        assert_eq!(out, [Decision::Tell(1, Command::Drain), Decision::Retire(0)]);
+        assert_eq!(step(&mut roster, 6003, Happened::Added { id: 9, producer: None }), [], "nothing begins any more");
+    }
+}

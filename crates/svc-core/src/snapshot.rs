@@ -1,0 +1,232 @@
+//! A [`Service`] as a row of words: what a supervisor leaves in the ledger for its successor, and what it tells svc-scan.
+//! Encoding and decoding stand side by side, and a round-trip test goes through every state.
+
+use crate::Pid;
+use crate::service::{HISTORY, Past, Role, Service, Stage, State, Stop, Trouble, Want};
+use crate::signal::Exit;
+use crate::time::Millis;
+
+/// Words of a snapshot.
+pub const WORDS: usize = 9 + 2 * HISTORY;
+
+/// "No such time".
+const NEVER: u64 = u64::MAX;
+
+/// The row of words.
+pub type Words = [u64; WORDS];
+
+impl Service {
+    pub fn to_words(&self) -> Words {
+        let mut words = [0; WORDS];
+        let (tag, pid, ready, until, flags) = match self.state {
+            State::Down { not_before } => (0, 0, NEVER, not_before.0, 0),
+            State::Starting { role: Role::Run } => (1, 0, NEVER, NEVER, 0),
+            State::Starting { role: Role::Finish } => (2, 0, NEVER, NEVER, 0),
+            State::Up { pid, ready, paused, stop } => {
+                let ready = ready.map_or(NEVER, |at| at.0);
+                let (stopping, until) = match stop {
+                    Stop::No => (0, NEVER),
+                    Stop::Asked { kill_at } => (2, kill_at.map_or(NEVER, |at| at.0)),
+                };
+                (3, pid.raw(), ready, until, u64::from(paused) | stopping)
+            }
+            State::Finish { pid, kill_at } => (4, pid.raw(), NEVER, kill_at.map_or(NEVER, |at| at.0), 0),
+            State::Sweep { kill_at, announced } => (5, 0, NEVER, kill_at.0, u64::from(announced)),
+            State::Gone => (6, 0, NEVER, NEVER, 0),
+        };
+        let want = match self.want {
+            Want::Down => 0,
+            Want::Up => 1,
+            Want::Once => 2,
+        };
+        let marks = u64::from(self.leaving)
+            | u64::from(self.failed) << 1
+            | u64::from(self.hasten) << 2
+            | u64::from(self.forced) << 3;
+        words[0] = tag | want << 8 | marks << 16 | flags << 24;
+        words[1] = pid as u64;
+        words[2] = self.started.map_or(NEVER, |at| at.0);
+        words[3] = self.since.0;
+        words[4] = ready;
+        words[5] = until;
+        words[6] = self.starts;
+        words[7] = self.deaths;
+        words[8] = self.trouble.map_or(0, Trouble::to_word);
+        for (pair, past) in words[9..].chunks_exact_mut(2).zip(&self.past) {
+            pair[0] = NEVER;
+            if let Some(past) = past {
+                pair[0] = past.ended.0;
+                pair[1] = past.ran.0 << 16 | u64::from(past.exit.wait_status() & 0xffff);
+            }
+        }
+        words
+    }
+
+    /// `None` for words that no [`Service::to_words`] wrote.
+    pub fn from_words(words: &Words) -> Option<Service> {
+        let pid = i32::try_from(words[1]).ok().and_then(Pid::new);
+        let until = time(words[5]);
+        let flags = words[0] >> 24;
+        let state = match words[0] & 0xff {
+            0 => State::Down { not_before: until? },
+            1 => State::Starting { role: Role::Run },
+            2 => State::Starting { role: Role::Finish },
+            3 => State::Up {
+                pid: pid?,
+                ready: time(words[4]),
+                paused: flags & 1 != 0,
+                stop: if flags & 2 != 0 { Stop::Asked { kill_at: until } } else { Stop::No },
+            },
+            4 => State::Finish { pid: pid?, kill_at: until },
+            5 => State::Sweep { kill_at: until?, announced: flags & 1 != 0 },
+            6 => State::Gone,
+            _ => return None,
+        };
+        let want = match words[0] >> 8 & 0xff {
+            0 => Want::Down,
+            1 => Want::Up,
+            2 => Want::Once,
+            _ => return None,
+        };
+        let marks = words[0] >> 16;
+        let mut past = [None; HISTORY];
+        for (slot, pair) in past.iter_mut().zip(words[9..].chunks_exact(2)) {
+            *slot = time(pair[0]).map(|ended| Past {
+                exit: Exit::from_wait_status((pair[1] & 0xffff) as u32),
+                ended,
+                ran: Millis(pair[1] >> 16),
+            });
+        }
+        Some(Service {
+            want,
+            state,
+            leaving: marks & 1 != 0,
+            failed: marks & 2 != 0,
+            hasten: marks & 4 != 0,
+            forced: marks & 8 != 0,
+            started: time(words[2]),
+            since: Millis(words[3]),
+            starts: words[6],
+            deaths: words[7],
+            trouble: if words[8] == 0 { None } else { Some(Trouble::from_word(words[8])?) },
+            past,
+        })
+    }
+
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
+    pub fn leaving(&self) -> bool {
+        self.leaving
+    }
+
+    pub fn since(&self) -> Millis {
+        self.since
+    }
+
+    pub fn started(&self) -> Option<Millis> {
+        self.started
+    }
+
+    pub fn deaths(&self) -> u64 {
+        self.deaths
+    }
+
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+
+    /// The last ends, newest first.
+    pub fn past(&self) -> impl Iterator<Item = Past> {
+        self.past.iter().flatten().copied()
+    }
+}
+
+fn time(word: u64) -> Option<Millis> {
+    (word != NEVER).then_some(Millis(word))
+}
+
+const STAGES: [Stage; 6] = [Stage::Directory, Stage::Pipe, Stage::Fork, Stage::Namespace, Stage::Lock, Stage::Exec];
+
+impl Trouble {
+    fn to_word(self) -> u64 {
+        (self.stage.number() + 1) << 32 | u64::from(self.errno as u32)
+    }
+
+    fn from_word(word: u64) -> Option<Trouble> {
+        let stage = Stage::from_number((word >> 32).checked_sub(1)?)?;
+        Some(Trouble { stage, errno: word as u32 as i32 })
+    }
+}
+
+impl Stage {
+    /// A number for the wire; never reused.
+    pub fn number(self) -> u64 {
+        match self {
+            Stage::Directory => 0,
+            Stage::Pipe => 1,
+            Stage::Fork => 2,
+            Stage::Namespace => 3,
+            Stage::Lock => 4,
+            Stage::Exec => 5,
+        }
+    }
+
+    pub fn from_number(number: u64) -> Option<Stage> {
+        STAGES.into_iter().find(|stage| stage.number() == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::Signal;
+
+    #[test]
+    fn every_state_survives_the_round_trip() {
+        let pid = Pid::new(4711).expect("positive");
+        let at = Millis(u64::MAX >> 20);
+        let states = [
+            State::Down { not_before: at },
+            State::Starting { role: Role::Run },
+            State::Starting { role: Role::Finish },
+            State::Up { pid, ready: None, paused: true, stop: Stop::No },
+            State::Up { pid, ready: Some(at), paused: false, stop: Stop::Asked { kill_at: None } },
+            State::Up { pid, ready: Some(Millis(0)), paused: false, stop: Stop::Asked { kill_at: Some(at) } },
+            State::Finish { pid, kill_at: None },
+            State::Finish { pid, kill_at: Some(at) },
+            State::Sweep { kill_at: at, announced: true },
+            State::Gone,
+        ];
+        for state in states {
+            for (leaving, failed, hasten) in [(false, false, true), (true, false, false), (false, true, false)] {
+                let mut service = Service::new(Millis(5), leaving);
+                service.state = state;
+                service.leaving = leaving;
+                service.failed = failed;
+                service.hasten = hasten;
+                service.forced = leaving && !hasten;
+                service.starts = 9;
+                service.deaths = 8;
+                service.trouble = failed.then_some(Trouble { stage: Stage::Exec, errno: 13 });
+                service.past[0] = Some(Past { exit: Exit::Signal(Signal::KILL), ended: at, ran: Millis(77) });
+                service.past[1] = Some(Past { exit: Exit::Code(255), ended: Millis(0), ran: Millis(0) });
+                assert_eq!(Service::from_words(&service.to_words()), Some(service));
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_nobody_wrote_are_refused() {
+        let good = Service::new(Millis(5), true).to_words();
+        for (word, value) in [(0, 7), (0, 3 << 8), (8, 9 << 32)] {
+            let mut words = good;
+            words[word] = value;
+            assert_eq!(Service::from_words(&words), None, "word {word} = {value}");
+        }
+        let mut up = good;
+        up[0] = 3;
+        assert_eq!(Service::from_words(&up), None, "up without a process");
+    }
+}

@@ -1,0 +1,406 @@
+//! What svc promises about one service, asked after every step of its machine and after every turn of its supervisor.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use svc_core::definition::Settings;
+use svc_core::service::{
+    Action, Command, Event, HISTORY, Note, Past, RESTART_GAP, Role, Service, State, Stop, Target, Want,
+};
+use svc_core::{Exit, Millis, Pid, Signal};
+
+use crate::world::{Halt, Turn, What, World, broken};
+
+/// `Actions` has room for six. One that stays free proves that none was dropped.
+const ROOM: usize = 6;
+
+/// One call of `Service::step`.
+pub struct Step<'a> {
+    pub now: Millis,
+    pub event: Event,
+    pub settings: &'a Settings,
+    pub before: &'a Service,
+    pub after: &'a Service,
+    pub actions: &'a [Action],
+}
+
+/// Where the publications have got to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Down,
+    Starting,
+    Up { ready: bool },
+    Exited,
+    Finishing,
+    Draining,
+}
+
+/// What must be remembered from step to step.
+pub struct Promises {
+    told: Told,
+    /// When `run` last began to run its program, and whether somebody has asked for a start since.
+    executed: Option<Millis>,
+    hurried: bool,
+    /// A `run` ended, and its `finish` has neither run nor been found missing.
+    owes_finish: bool,
+    /// `finish` said 125, and nobody has asked for a start since.
+    permanent: bool,
+    starts: u64,
+    deaths: u64,
+    past: VecDeque<Past>,
+    /// The supervisor was told to leave the service alone.
+    left_alone: bool,
+    /// Which events came in which states, if somebody wants to know.
+    pub seen: Option<BTreeSet<(String, String)>>,
+}
+
+impl Promises {
+    pub fn new() -> Promises {
+        Promises {
+            told: Told::Down,
+            executed: None,
+            hurried: false,
+            owes_finish: false,
+            permanent: false,
+            starts: 0,
+            deaths: 0,
+            past: VecDeque::new(),
+            left_alone: false,
+            seen: None,
+        }
+    }
+
+    /// A supervisor begins, or takes over: publications of its predecessor may have been lost.
+    pub fn take_over(&mut self, service: &Service) {
+        self.told = match service.state() {
+            State::Down { .. } | State::Gone => Told::Down,
+            State::Starting { role: Role::Run } => Told::Starting,
+            State::Up { ready, .. } => Told::Up { ready: ready.is_some() },
+            State::Starting { role: Role::Finish } => Told::Exited,
+            State::Finish { .. } => Told::Finishing,
+            State::Sweep { announced: false, .. } => Told::Finishing,
+            State::Sweep { announced: true, .. } => Told::Draining,
+        };
+    }
+
+    // --- one step
+
+    /// What can be seen from the step alone.
+    pub fn check(&self, step: &Step) -> Turn {
+        let Step { now, event, before, after, actions, .. } = *step;
+        if actions.len() >= ROOM {
+            return broken("more actions than fit");
+        }
+        if Service::from_words(&after.to_words()).as_ref() != Some(after) {
+            return broken("what was written down is not what was");
+        }
+        if before.state() == State::Gone {
+            return if actions.is_empty() && before == after { Ok(()) } else { broken("something happens after the end") };
+        }
+        if (after.state() == State::Gone) != (actions.last() == Some(&Action::Quit)) {
+            return broken("the end and `Quit` do not go together");
+        }
+        if before.leaving() && !after.leaving() {
+            return broken("somebody who leaves has changed his mind");
+        }
+        if after.leaving() && matches!(after.state(), State::Down { .. }) {
+            return broken("down, leaving, and still there");
+        }
+        check_wish(step)?;
+        check_signals(step)?;
+        self.check_spawns(step)?;
+        check_published(step)?;
+        if event == Event::Deadline
+            && same_kind(before.state(), after.state())
+            && after.deadline().is_some_and(|at| at <= now)
+        {
+            return broken("the deadline does not move forward");
+        }
+        check_waits(step)
+    }
+
+    fn check_spawns(&self, step: &Step) -> Turn {
+        let Step { before, after, actions, event, .. } = *step;
+        let spawns: Vec<Role> =
+            actions.iter().filter_map(|action| if let Action::Spawn(role) = action { Some(*role) } else { None }).collect();
+        let expected = match after.state() {
+            State::Starting { role } if before.state() != after.state() => Some(role),
+            _ => None,
+        };
+        if spawns != expected.as_slice() {
+            return broken(format!("spawns {spawns:?} on the way to {:?}", after.state()));
+        }
+        if let (State::Up { .. }, Event::Exited(_)) = (before.state(), event)
+            && expected != Some(Role::Finish)
+        {
+            return broken("run ended and finish does not follow");
+        }
+        if expected == Some(Role::Run) {
+            if !matches!(before.state(), State::Down { .. }) {
+                return broken("run is started while something of it may live");
+            }
+            if after.want() == Want::Down {
+                return broken("nobody wants a start");
+            }
+            if self.permanent && !asks_for_start(event) {
+                return broken("started again after 125");
+            }
+            if actions.first() != Some(&Action::Publish(Note::Starting)) {
+                return broken("a start that is not announced");
+            }
+        }
+        Ok(())
+    }
+
+    /// The step is written down: from here on it has happened, whoever is killed.
+    pub fn commit(&mut self, step: &Step, world: &World) -> Turn {
+        let Step { now, event, before, after, actions, settings } = *step;
+        if let Some(seen) = &mut self.seen {
+            seen.insert((state_name(before.state()), event_name(event)));
+        }
+        if asks_for_start(event) && !before.leaving() {
+            self.hurried = true;
+            self.permanent = false;
+        }
+        match (before.state(), event) {
+            (State::Up { pid, .. }, Event::Exited(exit)) => {
+                self.owes_finish = true;
+                self.deaths += 1;
+                let ran = now - before.started().unwrap_or(now);
+                self.past.push_front(Past { exit, ended: now, ran });
+                self.past.truncate(HISTORY);
+                check_exit(world, pid, exit)?;
+            }
+            (State::Finish { pid, .. }, Event::Exited(exit)) => {
+                self.permanent |= exit == Exit::Code(125);
+                // Where a supervisor is killed in the instant between writing `finish` down and letting it go, it ends
+                // without having run.
+                self.owes_finish &= world.process(pid).is_some_and(|process| process.executed);
+                check_exit(world, pid, exit)?;
+            }
+            (State::Starting { role: Role::Finish }, Event::SpawnFailed { .. }) => self.owes_finish = false,
+            (_, Event::Command(Command::Abandon | Command::Interrupt)) => self.left_alone = true,
+            _ => {}
+        }
+        self.starts += u64::from(actions.contains(&Action::Spawn(Role::Run)));
+        let is_settled = |state| matches!(state, State::Down { .. } | State::Gone);
+        let settled = is_settled(after.state()) && !is_settled(before.state());
+        let left = world.living(What::Left).count();
+        if settled && !self.left_alone && !settings.keep_descendants && self.owes_sweep(before) && left > 0 {
+            return broken(format!("stopped, but {left} of it live"));
+        }
+        if (after.starts(), after.deaths()) != (self.starts, self.deaths) || !after.past().eq(self.past.iter().copied()) {
+            return broken("the counters do not tell what happened");
+        }
+        Ok(())
+    }
+
+    /// A start that failed leaves nothing behind to be swept.
+    fn owes_sweep(&self, before: &Service) -> bool {
+        before.state() != State::Starting { role: Role::Run }
+    }
+
+    // --- what is performed
+
+    /// A program begins to run.
+    pub fn executed(&mut self, world: &World, pid: Pid, role: Role) -> Turn {
+        let others = |what| world.living(what).any(|process| process.pid != pid);
+        if others(What::Run) || others(What::Finish) {
+            return broken(format!("{role:?} {pid} runs beside another of the same service"));
+        }
+        match role {
+            Role::Finish => self.owes_finish = false,
+            Role::Run => {
+                if self.owes_finish {
+                    return broken("run starts before finish has run");
+                }
+                if self.executed.is_some_and(|last| world.now - last < RESTART_GAP) && !self.hurried {
+                    return broken("started again too soon");
+                }
+                self.executed = Some(world.now);
+                self.hurried = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// A publication. They come in the order of the service's life.
+    pub fn note(&mut self, note: Note) -> Turn {
+        self.told = match (self.told, note) {
+            (Told::Down, Note::Starting) => Told::Starting,
+            (Told::Starting, Note::Up) => Told::Up { ready: false },
+            (Told::Starting, Note::Trouble) => Told::Down,
+            (Told::Up { ready: false }, Note::Ready) => Told::Up { ready: true },
+            (told @ Told::Up { .. }, Note::Stopping | Note::Killed) => told,
+            (Told::Up { .. }, Note::Exited) => Told::Exited,
+            (Told::Exited, Note::Finishing) => Told::Finishing,
+            (told @ Told::Finishing, Note::Failed | Note::Killed) => told,
+            (Told::Exited | Told::Finishing, Note::Draining) => Told::Draining,
+            (told @ Told::Draining, Note::Killed) => told,
+            (Told::Exited | Told::Finishing | Told::Draining, Note::Down) => Told::Down,
+            (told, Note::Changed) => told,
+            (told, note) => return broken(format!("{note:?} is published after {told:?}")),
+        };
+        Ok(())
+    }
+
+    // --- between turns
+
+    /// The supervisor sleeps: what it says must be what is.
+    pub fn at_rest(&self, world: &World, service: &Service) -> Turn {
+        let alive = |what| world.living(what).map(|process| process.pid).next();
+        let (run, finish) = (alive(What::Run), alive(What::Finish));
+        if service.state() == State::Gone {
+            if !self.left_alone && (run.is_some() || finish.is_some()) {
+                return broken("the supervisor left, and the service lives");
+            }
+            return Ok(());
+        }
+        let (is_up, is_finishing) = match service.state() {
+            State::Up { pid, .. } => (Some(pid), None),
+            State::Finish { pid, .. } => (None, Some(pid)),
+            State::Down { .. } | State::Starting { .. } | State::Sweep { .. } | State::Gone => (None, None),
+        };
+        if run.is_some() && is_up != run || finish.is_some() && is_finishing != finish {
+            return broken(format!("run {run:?}, finish {finish:?}, and state {:?}", service.state()));
+        }
+        // Whoever is said to live does, or its end is under way from svc-init.
+        if let Some(pid) = service.pid()
+            && world.process(pid).is_none()
+            && world.ledger.relayed.is_none()
+        {
+            return broken(format!("{pid} is said to live, and is nobody"));
+        }
+        if let State::Starting { .. } = service.state() {
+            return broken("starting outlives a turn");
+        }
+        if let (State::Up { paused, .. }, Some(process)) = (service.state(), world.living(What::Run).next())
+            && process.stopped != paused
+            && !process.meddled
+            && !process.is_doomed()
+        {
+            return broken(format!("paused is {paused}, and the process says {}", process.stopped));
+        }
+        let told = match service.state() {
+            State::Down { .. } => self.told == Told::Down,
+            State::Up { ready, .. } => self.told == Told::Up { ready: ready.is_some() },
+            State::Finish { .. } => self.told == Told::Finishing,
+            State::Sweep { .. } => self.told == Told::Draining,
+            State::Starting { .. } | State::Gone => true,
+        };
+        if !told {
+            return broken(format!("state {:?}, and the last publication left {:?}", service.state(), self.told));
+        }
+        Ok(())
+    }
+}
+
+/// Signals go to the main process, and never after its end was told: its pid may be somebody else's.
+fn check_signals(step: &Step) -> Turn {
+    let signals = step.actions.iter().any(|action| matches!(action, Action::Signal { .. }));
+    let ended = matches!(step.event, Event::Exited(_));
+    let stop = Event::Command(Command::Stop);
+    let stops = [stop, Event::Command(Command::Restart), Event::Command(Command::Terminate)].contains(&step.event);
+    if stops && matches!(step.before.state(), State::Up { .. }) {
+        check_stop(step)?;
+    }
+    if signals && (step.before.pid().is_none() || ended) { broken("a signal to nobody") } else { Ok(()) }
+}
+
+/// The wish is what was asked for last; one start is one, and 125 takes it back.
+fn check_wish(step: &Step) -> Turn {
+    let Step { event, before, after, .. } = *step;
+    let stays = before.want();
+    let used_up = if stays == Want::Once { Want::Down } else { stays };
+    let expected = match (before.state(), event) {
+        (_, Event::Command(Command::Start | Command::Restart)) if !before.leaving() => Want::Up,
+        (_, Event::Command(Command::Once)) if !before.leaving() => Want::Once,
+        (_, Event::Command(Command::Stop | Command::Drain | Command::Terminate | Command::Force)) => Want::Down,
+        (State::Up { .. }, Event::Exited(_)) | (State::Starting { role: Role::Run }, Event::SpawnFailed { .. }) => used_up,
+        (State::Finish { .. }, Event::Exited(Exit::Code(125))) => Want::Down,
+        _ => stays,
+    };
+    if after.want() == expected { Ok(()) } else { broken(format!("wants {:?}, not {expected:?}", after.want())) }
+}
+
+/// A stop is told to the process, and the timer of this moment runs from now.
+fn check_stop(step: &Step) -> Turn {
+    let Step { now, settings, actions, .. } = *step;
+    let signal = |signal| Action::Signal { target: Target::Main, signal };
+    let told = actions.starts_with(&[signal(settings.down_signal), signal(Signal::CONT)]);
+    let timer = (settings.timeout_kill > Millis::ZERO).then(|| now + settings.timeout_kill);
+    match step.after.state() {
+        State::Up { stop: Stop::Asked { kill_at }, paused: false, .. } if told && kill_at == timer => Ok(()),
+        _ => broken("a stop that is not told, or without its timer"),
+    }
+}
+
+/// What others can see does not change in silence. A sweep is announced when its first count says that somebody is left.
+fn check_published(step: &Step) -> Turn {
+    let Step { before, after, actions, .. } = *step;
+    let published = actions.iter().any(|action| matches!(action, Action::Publish(_)));
+    let silent_by_design = matches!(after.state(), State::Sweep { .. } | State::Gone);
+    let seen = |service: &Service| (service.want(), service.failed(), service.leaving(), service.trouble());
+    let changed = (!same_kind(before.state(), after.state()) && !silent_by_design)
+        || (seen(before) != seen(after) && after.state() != State::Gone);
+    if changed && !published { broken("a change that nobody is told") } else { Ok(()) }
+}
+
+/// Whoever waits knows how long.
+fn check_waits(step: &Step) -> Turn {
+    let Step { now, event, before, after, .. } = *step;
+    let deadline = after.deadline();
+    match after.state() {
+        State::Down { .. } if after.want() != Want::Down && deadline.is_none() => broken("a start that never comes"),
+        State::Down { not_before }
+            if matches!(event, Event::SpawnFailed { retry, .. }
+            if before.state() == (State::Starting { role: Role::Run }) && not_before < now + retry) =>
+        {
+            broken("tried again too soon")
+        }
+        State::Down { not_before }
+            if !matches!(before.state(), State::Down { .. } | State::Starting { role: Role::Run }) =>
+        {
+            let soonest = after.started().map_or(now, |started| now.max(started + RESTART_GAP));
+            if not_before > soonest { broken("it could start sooner") } else { Ok(()) }
+        }
+        State::Sweep { .. } if deadline.is_none() => broken("a sweep without an end"),
+        _ => Ok(()),
+    }
+}
+
+/// The end that is told is the end that was; where nobody can know it, SIGKILL is assumed.
+fn check_exit(world: &World, pid: Pid, exit: Exit) -> Turn {
+    match world.end_of(pid) {
+        Some(real) if real == exit || exit == Exit::Signal(Signal::KILL) => Ok(()),
+        Some(real) => Err(Halt::Broken(format!("{pid} ended with {real}, not {exit}"))),
+        None => broken(format!("{pid} has not ended")),
+    }
+}
+
+fn asks_for_start(event: Event) -> bool {
+    matches!(event, Event::Command(Command::Start | Command::Restart | Command::Once))
+}
+
+fn same_kind(one: State, other: State) -> bool {
+    std::mem::discriminant(&one) == std::mem::discriminant(&other)
+}
+
+fn state_name(state: State) -> String {
+    match state {
+        State::Starting { role: Role::Run } => "Starting run".into(),
+        State::Starting { role: Role::Finish } => "Starting finish".into(),
+        State::Up { stop: Stop::Asked { .. }, .. } => "Up stopping".into(),
+        _ => first_word(&format!("{state:?}")),
+    }
+}
+
+fn event_name(event: Event) -> String {
+    match event {
+        Event::Command(command) => first_word(&format!("{command:?}")),
+        _ => first_word(&format!("{event:?}")),
+    }
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|character| character.is_alphanumeric()).collect()
+}

@@ -1,0 +1,252 @@
+//! The supervisor around the machine, as crates/svc-supervise/src/driver.rs has it: what it does, in its order, and the
+//! points between two of them where SIGKILL may come.
+
+use svc_core::definition::Settings;
+use svc_core::service::{Action, Actions, Command, Event, Role, Service, Stage, State, Target, Trouble};
+use svc_core::{Exit, Millis, Pid, Signal};
+
+use crate::promises::{Promises, Step};
+use crate::world::{Owner, Turn, World, broken};
+
+const RETRY_SHORTAGE: Millis = Millis::from_secs(1);
+const RETRY_EXEC: Millis = Millis::from_secs(10);
+
+pub struct Supervisor {
+    pub machine: Service,
+    settings: Settings,
+    /// The pipe that is watched, by the start that it was made for.
+    readiness: Option<u32>,
+    /// The main process, where a predecessor started it.
+    adopted: Option<Adopted>,
+}
+
+struct Adopted {
+    pid: Pid,
+    /// A handle was opened while the process was there: signals through it reach nobody else.
+    handle: bool,
+}
+
+impl Supervisor {
+    /// A new process for the service: the first one, or the heir of one that was killed.
+    pub fn launch(world: &mut World, promises: &mut Promises, up: bool) -> Result<Supervisor, crate::world::Halt> {
+        let saved = world.ledger.saved.as_ref().map(|words| Service::from_words(words).expect("written by a predecessor"));
+        let heir = saved.is_some();
+        let machine = saved.unwrap_or_else(|| Service::new(world.now, up));
+        promises.take_over(&machine);
+        world.tell(|| format!("supervisor: begins with {:?}", machine.state()));
+        let readiness = world.ledger.pipe.filter(|_| heir);
+        let mut supervisor = Supervisor { machine, settings: world.settings.clone(), readiness, adopted: None };
+        if heir {
+            supervisor.inherit(world, promises)?;
+        }
+        supervisor.feed(world, promises, Event::Deadline)?;
+        Ok(supervisor)
+    }
+
+    fn inherit(&mut self, world: &mut World, promises: &mut Promises) -> Turn {
+        if let State::Starting { role } = self.machine.state() {
+            match world.ledger.spawned.filter(|&(_, mark)| mark == start_mark(&self.machine, role)) {
+                Some((pid, _)) => self.feed(world, promises, Event::Spawned(pid))?,
+                None => self.spawn(world, promises, role)?,
+            }
+        }
+        if let Some(pid) = self.machine.pid().filter(|_| self.adopted.is_none()) {
+            let own = world.process(pid).is_some_and(|process| process.owner == Owner::Supervisor);
+            if world.ledger.spawned.is_some_and(|(spawned, _)| spawned == pid) && !own {
+                self.adopted = Some(Adopted { pid, handle: world.process(pid).is_some() });
+            }
+        }
+        // First whoever has ended, so that no signal goes to a pid that is somebody else's by now.
+        self.look(world, promises)?;
+        let main = self.machine.pid();
+        let mut actions = Actions::default();
+        self.machine.resume(&mut actions, &self.settings);
+        let list: Vec<Action> = actions.drain().collect();
+        world.tell(|| format!("resume in {:?}: {list:?}", self.machine.state()));
+        self.perform_all(world, promises, main, list)
+    }
+
+    /// One turn of the loop: ready before dead, children before requests, and the time last.
+    pub fn turn(&mut self, world: &mut World, promises: &mut Promises, signals: &[Command], requests: &[Command]) -> Turn {
+        self.read_readiness(world, promises)?;
+        for &command in signals {
+            self.command(world, promises, command)?;
+        }
+        self.reap(world, promises)?;
+        self.count_left(world, promises)?;
+        for &command in requests {
+            self.command(world, promises, command)?;
+        }
+        if std::mem::take(&mut world.look) {
+            self.look(world, promises)?;
+            self.count_left(world, promises)?;
+        }
+        self.feed(world, promises, Event::Deadline)
+    }
+
+    pub fn feed(&mut self, world: &mut World, promises: &mut Promises, event: Event) -> Turn {
+        let mut event = event;
+        loop {
+            let now = world.now;
+            let before = self.machine.clone();
+            let mut actions = Actions::default();
+            self.machine.step(now, event, &self.settings, &mut actions);
+            let list: Vec<Action> = actions.drain().collect();
+            let settings = &self.settings;
+            if !list.is_empty() || before != self.machine {
+                world.tell(|| format!("{event:?} -> {:?} {list:?}", self.machine.state()));
+            }
+            let step = Step { now, event, settings, before: &before, after: &self.machine, actions: &list };
+            promises.check(&step)?;
+            world.instant()?;
+            promises.commit(&step, world)?;
+            world.ledger.saved = Some(self.machine.to_words());
+            self.perform_all(world, promises, before.pid().or(self.machine.pid()), list)?;
+            match (self.machine.state(), self.machine.deadline()) {
+                (State::Down { .. }, Some(at)) if at <= now && event != Event::Deadline => event = Event::Deadline,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// `main`: the process that signals are for, which the state may not speak of any more.
+    fn perform_all(&mut self, world: &mut World, promises: &mut Promises, main: Option<Pid>, list: Vec<Action>) -> Turn {
+        for action in list {
+            world.instant()?;
+            self.perform(world, promises, main, action)?;
+        }
+        world.instant()
+    }
+
+    fn perform(&mut self, world: &mut World, promises: &mut Promises, main: Option<Pid>, action: Action) -> Turn {
+        match action {
+            Action::Spawn(role) => self.spawn(world, promises, role),
+            Action::Signal { target, signal } => self.signal(world, main, target, signal),
+            Action::Sweep(signal) => {
+                world.signal_left(signal);
+                world.left_ended = true;
+                self.count_left(world, promises)
+            }
+            Action::Publish(note) => promises.note(note),
+            Action::Quit => Ok(()),
+        }
+    }
+
+    fn spawn(&mut self, world: &mut World, promises: &mut Promises, role: Role) -> Turn {
+        if role == Role::Finish && !world.has_finish {
+            return self.feed(world, promises, failed(Millis::ZERO, Stage::Exec));
+        }
+        self.settings = world.settings.clone();
+        let mark = start_mark(&self.machine, role);
+        world.ledger.relayed = None;
+        world.ledger.spawned = None;
+        world.instant()?;
+        if role == Role::Run {
+            self.readiness = None;
+            self.adopted = None;
+            if self.settings.notification_fd.is_some() {
+                world.ledger.pipe = Some(mark);
+            }
+        }
+        if world.rng.below(200) < world.trouble {
+            return self.feed(world, promises, failed(RETRY_SHORTAGE, Stage::Fork));
+        }
+        let pid = world.fork(role);
+        world.instant()?;
+        world.ledger.spawned = Some((pid, mark));
+        world.instant()?;
+        if world.rng.below(200) < world.trouble {
+            world.end_now(pid, Exit::Code(127));
+            world.instant()?;
+            world.bury(pid);
+            world.instant()?;
+            return self.feed(world, promises, failed(RETRY_EXEC, Stage::Exec));
+        }
+        world.execute(pid);
+        world.tell(|| format!("world: {role:?} {pid} runs"));
+        promises.executed(world, pid, role)?;
+        world.instant()?;
+        if role == Role::Run {
+            self.readiness = self.settings.notification_fd.map(|_| mark);
+        }
+        self.feed(world, promises, Event::Spawned(pid))
+    }
+
+    fn signal(&mut self, world: &mut World, main: Option<Pid>, target: Target, signal: Signal) -> Turn {
+        let Some(pid) = main else { return broken(format!("{signal} for nobody")) };
+        world.tell(|| format!("supervisor: {signal} to {target:?} {pid}"));
+        match &self.adopted {
+            Some(Adopted { handle: true, .. }) if world.process(pid).is_none() => Ok(()),
+            _ => world.signal(pid, signal),
+        }
+    }
+
+    fn count_left(&mut self, world: &mut World, promises: &mut Promises) -> Turn {
+        if !std::mem::take(&mut world.left_ended) || !matches!(self.machine.state(), State::Sweep { .. }) {
+            return Ok(());
+        }
+        self.reap(world, promises)?;
+        let left = world.living(crate::world::What::Left).count();
+        self.feed(world, promises, Event::Swept { left })
+    }
+
+    fn read_readiness(&mut self, world: &mut World, promises: &mut Promises) -> Turn {
+        if self.readiness.is_none() || world.newline != self.readiness {
+            return Ok(());
+        }
+        world.newline = None;
+        self.readiness = None;
+        world.instant()?;
+        self.feed(world, promises, Event::Ready)
+    }
+
+    fn reap(&mut self, world: &mut World, promises: &mut Promises) -> Turn {
+        let dead = |world: &World| {
+            let own = world.processes.iter().find(|process| process.owner == Owner::Supervisor && process.ended.is_some());
+            own.and_then(|process| Some((process.pid, process.ended?)))
+        };
+        while let Some((pid, exit)) = dead(world) {
+            if Some(pid) == self.machine.pid() {
+                self.ended(world, promises, exit)?;
+            }
+            world.instant()?;
+            world.bury(pid);
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, world: &mut World, promises: &mut Promises, exit: Exit) -> Turn {
+        self.read_readiness(world, promises)?;
+        self.feed(world, promises, Event::Exited(exit))
+    }
+
+    fn look(&mut self, world: &mut World, promises: &mut Promises) -> Turn {
+        let Some(pid) = self.adopted.as_ref().map(|adopted| adopted.pid) else { return Ok(()) };
+        let exit = match world.ledger.relayed {
+            Some(exit) => exit,
+            None if world.process(pid).is_none() => Exit::Signal(Signal::KILL),
+            None => return Ok(()),
+        };
+        world.tell(|| format!("supervisor: {pid} has ended: {exit}"));
+        self.ended(world, promises, exit)?;
+        self.adopted = None;
+        Ok(())
+    }
+
+    fn command(&mut self, world: &mut World, promises: &mut Promises, command: Command) -> Turn {
+        self.settings = world.settings.clone();
+        self.feed(world, promises, Event::Command(command))
+    }
+}
+
+fn failed(retry: Millis, stage: Stage) -> Event {
+    Event::SpawnFailed { retry, trouble: Trouble { stage, errno: 2 } }
+}
+
+fn start_mark(machine: &Service, role: Role) -> u32 {
+    let role = match role {
+        Role::Run => 0,
+        Role::Finish => 1,
+    };
+    (machine.starts() as u32) << 1 | role
+}

@@ -1,0 +1,50 @@
+//! `svc-ctl health`: the question of a container's HEALTHCHECK.
+
+use svc_proto::api::{State, Status};
+
+use crate::exit::{Code, Failure};
+use crate::{names, span, words};
+
+use super::{Session, status};
+
+pub async fn run(session: &mut Session, quiet: bool, typed: &[String]) -> Result<Code, Failure> {
+    names::check(typed)?;
+    let mut answer = session.client.services().await?;
+    let known = match typed.is_empty() {
+        true => Code::Done,
+        false => status::narrow(&mut answer, typed),
+    };
+    let wanted = answer.services.iter().filter(|status| status.wanted_up).count();
+    // What has failed for good was wanted once, and nobody has stopped it.
+    answer.services.retain(|status| (status.wanted_up || status.state == State::Failed) && !healthy(status));
+    // What is no service is wanted by nobody.
+    answer.problems.clear();
+    let code = if answer.services.is_empty() { Code::Done } else { Code::Failed };
+    if session.json {
+        session.out.json(&answer)?;
+    } else if !quiet {
+        for status in &answer.services {
+            session.out.line(&complaint(status))?;
+        }
+        if code == Code::Done && known == Code::Done {
+            let services = if wanted == 1 { "service is" } else { "services are" };
+            session.out.line(&format!("{wanted} {services} up as wanted"))?;
+        }
+    }
+    Ok(code.max(known))
+}
+
+/// A service that does not say when it is ready is as well as it is up.
+fn healthy(status: &Status) -> bool {
+    status.state == State::Up && status.ready != Some(false)
+}
+
+fn complaint(status: &Status) -> String {
+    let mut text = format!("{}: {}", status.name, words::sentence(status, span::now_ms()));
+    match (&status.problem, &status.last_exit) {
+        (Some(problem), _) => text.push_str(&format!(": {problem}")),
+        (None, Some(death)) => text.push_str(&format!("; last {}", words::end(death))),
+        (None, None) => {}
+    }
+    text
+}

@@ -1,0 +1,130 @@
+//! What each command does. A command asks through the session's client, prints to its output, and returns the worst of its
+//! services' codes.
+
+mod control;
+mod events;
+mod health;
+mod logs;
+mod shutdown;
+mod status;
+mod wait;
+mod why;
+
+use std::time::Duration;
+
+use svc_proto::api::{Done, Verb};
+
+use crate::args::Command;
+use crate::client::Client;
+use crate::exit::{Code, Failure};
+use crate::names;
+use crate::output::{Output, complain};
+
+/// Who presses TAB waits no longer than this.
+const COMPLETION: Duration = Duration::from_secs(1);
+
+/// What every command needs.
+pub struct Session {
+    pub client: Client,
+    pub out: Output,
+    /// `--json`
+    pub json: bool,
+}
+
+pub async fn run(command: Command, session: &mut Session) -> Result<Code, Failure> {
+    let result = dispatch(command, session).await;
+    // Also after a failure: what was printed before it happened.
+    let flushed = session.out.flush();
+    let code = result?;
+    flushed.map(|()| code)
+}
+
+async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failure> {
+    match command {
+        Command::Status(names) => status::run(session, &names.names).await,
+        Command::Start(change) => control::change(session, Verb::Start, change).await,
+        Command::Stop(change) => control::change(session, Verb::Stop, change).await,
+        Command::Restart(change) => control::change(session, Verb::Restart, change).await,
+        Command::Once(change) => control::change(session, Verb::Once, change).await,
+        Command::Reload(names) => control::signal(session, Verb::Reload, None, &names.names).await,
+        Command::Pause(names) => control::signal(session, Verb::Pause, None, &names.names).await,
+        Command::Continue(names) => control::signal(session, Verb::Continue, None, &names.names).await,
+        Command::Kill { signal, names } => control::signal(session, Verb::Kill, Some(signal), &names.names).await,
+        Command::Wait { until, any, timeout, names } => {
+            wait::run(session, until.until(), any, timeout.timeout, &names.names).await
+        }
+        Command::Logs { follow, lines, names } => logs::run(session, follow, lines, &names.names).await,
+        Command::Events(names) => events::run(session, &names.names).await,
+        Command::Why(names) => why::run(session, &names.names).await,
+        Command::Health { quiet, names } => health::run(session, quiet, &names.names).await,
+        Command::Rescan => rescan(session).await,
+        Command::Shutdown { code, force, waiting } => shutdown::run(session, code, force, &waiting).await,
+        Command::CompleteNames { beginning } => complete(session, &beginning).await,
+        Command::Completions { .. } | Command::Man => unreachable!("svc_ctl::run prints these without a connection"),
+    }
+}
+
+async fn rescan(session: &mut Session) -> Result<Code, Failure> {
+    // No patience: looking through 10,000 directories on a slow disk takes what it takes.
+    let done: Done = session.client.post("/v1/rescan", &serde_json::json!({}), None).await?;
+    match session.json {
+        true => session.out.json(&done)?,
+        false => session.out.line(&done.message)?,
+    }
+    Ok(Code::Done)
+}
+
+/// Names for the shell. Silent when svc cannot be reached: a message in the middle of a command line helps nobody.
+async fn complete(session: &mut Session, beginning: &str) -> Result<Code, Failure> {
+    let answer = tokio::time::timeout(COMPLETION, session.client.services()).await;
+    let Ok(Ok(services)) = answer else { return Ok(Code::System) };
+    for status in services.services.iter().filter(|status| status.name.starts_with(beginning)) {
+        session.out.line(&status.name)?;
+    }
+    Ok(Code::Done)
+}
+
+/// What the user's names stand for: the services to ask about, and the code of what could not be found.
+struct Chosen {
+    names: Vec<String>,
+    code: Code,
+}
+
+/// Turns what was typed into names. Only globs need a question to svc: plain names are checked by the request itself.
+async fn choose(session: &mut Session, typed: &[String]) -> Result<Chosen, Failure> {
+    names::check(typed)?;
+    let mut chosen = Chosen { names: Vec::new(), code: Code::Done };
+    if !typed.iter().any(|typed| names::is_glob(typed)) {
+        for name in typed {
+            if !chosen.names.contains(name) {
+                chosen.names.push(name.clone());
+            }
+        }
+        return Ok(chosen);
+    }
+    let services = session.client.services().await?;
+    let known: Vec<&str> = services.services.iter().map(|status| status.name.as_str()).collect();
+    let expanded = names::expand(typed, &known);
+    if !expanded.unmatched.is_empty() {
+        chosen.code = Code::NoSuchService;
+        for typed in &expanded.unmatched {
+            complain(&names::unknown(typed, &known));
+        }
+    }
+    chosen.names = expanded.names;
+    Ok(chosen)
+}
+
+/// Tells which of the names nobody has, with the ones that were probably meant. `message` is what svc said of it.
+async fn complain_of_unknown(session: &mut Session, asked: &[&str], message: &str) {
+    let services = session.client.services().await.map(|answer| answer.services).unwrap_or_default();
+    let known: Vec<&str> = services.iter().map(|status| status.name.as_str()).collect();
+    let unknown: Vec<&str> = asked.iter().copied().filter(|name| !known.contains(name)).collect();
+    if known.is_empty() || unknown.is_empty() {
+        complain(message);
+        return;
+    }
+    for name in unknown {
+        complain(&names::unknown(name, &known));
+    }
+}

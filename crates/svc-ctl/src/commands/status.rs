@@ -1,0 +1,54 @@
+//! `svc-ctl status`: one question, one table.
+
+use svc_proto::api::{Services, Status};
+
+use crate::exit::{Code, Failure};
+use crate::output::complain;
+use crate::{names, table};
+
+use super::Session;
+
+pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failure> {
+    names::check(typed)?;
+    let mut answer = session.client.services().await?;
+    let code = match typed.is_empty() {
+        true => Code::Done,
+        false => narrow(&mut answer, typed),
+    };
+    if session.json {
+        session.out.json(&answer)?;
+        return Ok(code);
+    }
+    let services: Vec<&Status> = answer.services.iter().collect();
+    if !services.is_empty() {
+        let names = if session.out.is_terminal() { table::Names::Shortened } else { table::Names::Whole };
+        session.out.text(&table::render(&services, names))?;
+    } else if typed.is_empty() {
+        session.out.line("no services")?;
+    }
+    let problems = table::problems(&services, &answer.problems);
+    if !problems.is_empty() {
+        session.out.text("\n")?;
+        session.out.text(&problems)?;
+    }
+    Ok(code)
+}
+
+/// Leaves the services asked for, in the order asked, and the problems of directories that were asked for by name.
+pub fn narrow(answer: &mut Services, typed: &[String]) -> Code {
+    let known: Vec<&str> = answer.services.iter().map(|status| status.name.as_str()).collect();
+    let expanded = names::expand(typed, &known);
+    let entry = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
+    for typed in &expanded.unmatched {
+        match answer.problems.iter().find(|problem| entry(&problem.path) == *typed) {
+            Some(problem) => complain(&format!("{typed}: not a service: {}: {}", problem.path, problem.message)),
+            None => complain(&names::unknown(typed, &known)),
+        }
+    }
+    let mut places: std::collections::HashMap<&str, usize> =
+        expanded.names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+    answer.services.retain(|status| places.contains_key(status.name.as_str()));
+    answer.services.sort_by_key(|status| places.remove(status.name.as_str()));
+    answer.problems.clear();
+    if expanded.unmatched.is_empty() { Code::Done } else { Code::NoSuchService }
+}

@@ -1,0 +1,109 @@
+//! `svc-ctl why`: everything that explains what a service is doing.
+
+use svc_proto::api::{Detail, Stream};
+
+use crate::client::encode;
+use crate::exit::{Code, Failure};
+use crate::{span, words};
+
+use super::{Session, choose, complain_of_unknown};
+
+pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failure> {
+    let chosen = choose(session, typed).await?;
+    let mut code = chosen.code;
+    let mut first = true;
+    for name in &chosen.names {
+        match session.client.get::<Detail>(&format!("/v1/services/{}", encode(name))).await {
+            Ok(detail) if session.json => session.out.json(&detail)?,
+            Ok(detail) => {
+                if !first {
+                    session.out.text("\n")?;
+                }
+                session.out.text(&explain(&detail, span::now_ms()))?;
+                first = false;
+            }
+            Err(Failure::Told { code: Code::NoSuchService, message }) => {
+                complain_of_unknown(session, &[name], &message).await;
+                code = code.max(Code::NoSuchService);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(code)
+}
+
+fn explain(detail: &Detail, now_ms: u64) -> String {
+    let status = &detail.status;
+    let mut lines = vec![format!("{}: {}", status.name, words::sentence(status, now_ms))];
+    if let Some(problem) = &status.problem {
+        lines.push(format!("  problem: {problem}"));
+    }
+    lines.push(match status.supervisor_pid {
+        Some(pid) => format!("  directory: {} (supervisor pid {pid})", status.dir),
+        None => format!("  directory: {} (no supervisor)", status.dir),
+    });
+    match (detail.deaths.len() as u64, detail.death_count) {
+        (_, 0) => lines.push("  it has never ended".into()),
+        (listed, all) if listed < all => lines.push(format!("  the last {listed} of {all} ends:")),
+        (_, all) => lines.push(format!("  {all} {}:", if all == 1 { "end" } else { "ends" })),
+    }
+    for death in &detail.deaths {
+        let ago = span::human(now_ms.saturating_sub(death.at_ms) as f64 / 1000.0);
+        lines.push(format!("    {}  {ago:>7} ago  {}", span::stamp(death.at_ms), words::end(death)));
+    }
+    if !detail.last_lines.is_empty() {
+        let errors = detail.last_lines.iter().any(|line| line.stream == Stream::Stderr);
+        lines.push(format!("  last lines on standard {}:", if errors { "error" } else { "output" }));
+    }
+    for line in &detail.last_lines {
+        lines.push(format!("    {}  {}", span::stamp(line.at_ms), line.line));
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use svc_proto::api::{Death, LogLine, State, Status};
+
+    #[test]
+    fn a_service_that_keeps_failing_is_explained() {
+        let death = Death { at_ms: 7_000, code: Some(1), signal: None, ran_ms: 200 };
+        let detail = Detail {
+            status: Status {
+                name: "web".into(),
+                state: State::Waiting,
+                pid: None,
+                since_ms: 7_000,
+                since_seconds: 3.0,
+                ready: None,
+                ready_since_ms: None,
+                wanted_up: true,
+                paused: false,
+                restarts: 4,
+                last_exit: Some(death.clone()),
+                next_start_ms: Some(10_700),
+                problem: None,
+                supervisor_pid: Some(11),
+                dir: "/etc/s6/web".into(),
+            },
+            deaths: vec![death],
+            death_count: 5,
+            last_lines: vec![LogLine {
+                service: "web".into(),
+                at_ms: 6_900,
+                stream: Stream::Stderr,
+                line: "bind: address already in use".into(),
+            }],
+        };
+        let expected = "\
+web: waiting to be started again, down for 3s, restarted 4 times, next start in 700ms
+  directory: /etc/s6/web (supervisor pid 11)
+  the last 1 of 5 ends:
+    1970-01-01T00:00:07.000Z       3s ago  exit 1 after 200ms
+  last lines on standard error:
+    1970-01-01T00:00:06.900Z  bind: address already in use
+";
+        assert_eq!(explain(&detail, 10_000), expected);
+    }
+}

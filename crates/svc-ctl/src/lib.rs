@@ -1,0 +1,78 @@
+//! The user's side of svc: arguments, requests, rendering and exit codes. The multi-call binary calls [`main`] when its name
+//! is `svc-ctl`.
+//!
+//! It knows a service only by what the API says (`svc_proto::api`): it reads no service directory, signals no process and
+//! keeps no state of its own, so that it works for any uid that can reach the socket.
+#![forbid(unsafe_code)]
+
+mod args;
+mod client;
+mod commands;
+mod completions;
+mod exit;
+mod manual;
+mod names;
+mod output;
+mod places;
+mod span;
+mod table;
+mod words;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use client::Client;
+use commands::Session;
+use exit::{Code, Failure};
+use output::Output;
+
+/// Runs `svc-ctl` with its arguments, the name it was called by first, and returns its exit code.
+pub fn main(arguments: Vec<OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error).number(),
+    };
+    match run(cli) {
+        Ok(code) => code.number(),
+        // The reader has what it wanted (`svc-ctl status | head -1`), so that is a success.
+        Err(Failure::ReaderGone) => Code::Done.number(),
+        Err(Failure::Lost(cause)) => {
+            output::complain(&format!("connection to svc lost ({cause}): if svc is still running, ask again"));
+            Code::System.number()
+        }
+        Err(Failure::Told { code, message }) => {
+            output::complain(&message);
+            code.number()
+        }
+    }
+}
+
+/// Prints what clap has to say: help and version are successes, everything else is wrong usage.
+fn refuse(error: &clap::Error) -> Code {
+    // Nobody is left to tell when printing fails.
+    let _ = error.print();
+    if error.use_stderr() { Code::Usage } else { Code::Done }
+}
+
+fn run(cli: Cli) -> Result<Code, Failure> {
+    let mut out = Output::new();
+    let command = cli.command.unwrap_or_else(Command::status_of_all);
+    match command {
+        Command::Completions { shell } => completions::print(shell, &mut out),
+        Command::Man => manual::print(&mut out),
+        command => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .enable_time()
+                .build()
+                .map_err(|error| Failure::system(format!("cannot set up an event loop: {error}")))?;
+            runtime.block_on(async {
+                let client = Client::new(cli.socket);
+                let mut session = Session { client, out, json: cli.json };
+                commands::run(command, &mut session).await
+            })
+        }
+    }
+}

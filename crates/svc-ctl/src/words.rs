@@ -1,0 +1,118 @@
+//! What the API's values are called in texts.
+
+use svc_core::Signal;
+use svc_proto::api::{Death, EventKind, State, Status};
+
+use crate::span;
+
+/// The state column; a stopped process is up, but does nothing, so that comes first.
+pub fn state(status: &Status) -> &'static str {
+    match status.state {
+        State::Up if status.paused => "paused",
+        State::Down => "down",
+        State::Waiting => "waiting",
+        State::Starting => "starting",
+        State::Up => "up",
+        State::Stopping => "stopping",
+        State::Finishing => "finishing",
+        State::Draining => "draining",
+        State::Failed => "failed",
+        State::Broken => "broken",
+    }
+}
+
+/// How a process ended: `exit 1` or `SIGTERM`.
+pub fn exit(death: &Death) -> String {
+    match (death.code, &death.signal) {
+        (Some(code), _) => format!("exit {code}"),
+        (None, Some(signal)) => match Signal::parse(signal) {
+            Some(signal) => signal.to_string(),
+            None => signal.clone(),
+        },
+        (None, None) => "unknown".into(),
+    }
+}
+
+/// The same and how long it had run.
+pub fn end(death: &Death) -> String {
+    format!("{} after {}", exit(death), span::exact(death.ran_ms))
+}
+
+pub fn event(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Subscribed => "subscribed",
+        EventKind::Added => "added",
+        EventKind::Removed => "removed",
+        EventKind::Starting => "starting",
+        EventKind::Up => "up",
+        EventKind::Ready => "ready",
+        EventKind::Stopping => "stopping",
+        EventKind::Exited => "exited",
+        EventKind::Finishing => "finishing",
+        EventKind::Draining => "draining",
+        EventKind::Down => "down",
+        EventKind::Failed => "failed",
+        EventKind::Problem => "problem",
+        EventKind::Lagged => "lagged",
+    }
+}
+
+/// When a service that waits will be started, seen from now.
+pub fn next_start(at_ms: u64, now_ms: u64) -> String {
+    match at_ms.saturating_sub(now_ms) {
+        0 => "now".into(),
+        ms => format!("in {}", span::exact(ms)),
+    }
+}
+
+/// A service in a sentence: `up (pid 12) for 3m 5s, ready, restarted 2 times`.
+pub fn sentence(status: &Status, now_ms: u64) -> String {
+    let span = span::human(status.since_seconds);
+    let process = match status.pid {
+        Some(pid) => format!(" (pid {pid})"),
+        None => String::new(),
+    };
+    let mut text = match status.state {
+        State::Down if status.wanted_up => format!("down for {span}, though it is wanted up"),
+        State::Down => format!("down for {span}, and nobody wants it up"),
+        State::Waiting => format!("waiting to be started again, down for {span}"),
+        State::Starting => format!("being started{process}"),
+        State::Up if status.paused => format!("up{process} for {span}, but paused: svc-ctl continue wakes it"),
+        State::Up => format!("up{process} for {span}"),
+        State::Stopping => format!("told to stop, and not gone yet{process}, up for {span}"),
+        State::Finishing => format!("down for {span}, its finish script is running{process}"),
+        State::Draining => format!("down for {span}, and what it left behind is being stopped"),
+        State::Failed => {
+            format!("failed for good {span} ago: its finish script said 125, so only svc-ctl start starts it again")
+        }
+        State::Broken => "broken: its directory cannot be run as it is".into(),
+    };
+    match (status.state, status.ready) {
+        (State::Up, Some(true)) => text.push_str(", ready"),
+        (State::Up, Some(false)) => text.push_str(", not ready yet"),
+        _ => {}
+    }
+    match status.restarts {
+        0 => {}
+        1 => text.push_str(", restarted once"),
+        times => text.push_str(&format!(", restarted {times} times")),
+    }
+    if let Some(at_ms) = status.next_start_ms {
+        text.push_str(&format!(", next start {}", next_start(at_ms, now_ms)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_words() {
+        let death = |code, signal: Option<&str>| Death { at_ms: 0, code, signal: signal.map(str::to_string), ran_ms: 1500 };
+        assert_eq!(exit(&death(Some(1), None)), "exit 1");
+        assert_eq!(exit(&death(None, Some("TERM"))), "SIGTERM");
+        assert_eq!(exit(&death(None, Some("34"))), "signal 34");
+        assert_eq!(end(&death(Some(0), None)), "exit 0 after 1.5s");
+    }
+}

@@ -1,0 +1,180 @@
+//! The classic form: a directory with `run`, `finish`, `down` and the small files of `svc_core::files`. Looks and reads; what
+//! the answers mean for the service is `reading`'s.
+
+use std::path::Path;
+
+use svc_core::files::{FILES, File, Invalid, Kind};
+use svc_core::{Millis, Settings};
+
+use crate::look::{self, Look, Trouble, look};
+use crate::problem::{Problem, quoted, shown};
+use crate::program::{Fault, Inspection, inspect};
+
+/// Whether there is a `run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Run {
+    Absent,
+    Present,
+}
+
+pub(crate) fn check_run(dir: &Path, problems: &mut Vec<Problem>) -> Run {
+    let path = dir.join("run");
+    match inspect(&path) {
+        Inspection::Absent => Run::Absent,
+        Inspection::Present(faults) => {
+            let problem = |fault: Fault| Problem { path: path.clone(), fatal: fault.certain, message: fault.message };
+            problems.extend(faults.into_iter().map(problem));
+            Run::Present
+        }
+    }
+}
+
+/// A service works without its `finish`, so nothing about it is fatal.
+pub(crate) fn check_finish(dir: &Path, problems: &mut Vec<Problem>) {
+    let path = dir.join("finish");
+    if let Inspection::Present(faults) = inspect(&path) {
+        let without =
+            |fault: Fault| Problem::warning(&path, format!("{} (until then the service runs without it)", fault.message));
+        problems.extend(faults.into_iter().map(without));
+    }
+}
+
+/// Whether a file is there whose being there is all it says; `before` where that cannot be found out.
+pub(crate) fn flag(path: &Path, before: bool, problems: &mut Vec<Problem>) -> bool {
+    match look(path) {
+        Look::Absent => false,
+        Look::Here(_) => true,
+        Look::Trouble(trouble) => {
+            let taken = if before { "there" } else { "absent" };
+            problems.push(Problem::warning(path, format!("{} (taken as {taken})", trouble.message())));
+            before
+        }
+    }
+}
+
+/// Reads the small files. A broken one leaves its setting as it was: as `previous` has it, or the default.
+pub(crate) fn settings(dir: &Path, previous: Option<&Settings>, problems: &mut Vec<Problem>) -> Settings {
+    let mut settings = previous.cloned().unwrap_or_default();
+    for file in &FILES {
+        let path = dir.join(file.name);
+        let outcome = match content(file, &path) {
+            Ok(content) => file
+                .apply(content.as_deref(), &mut settings)
+                .map_err(|invalid| refusal(file, invalid, content.as_deref().unwrap_or_default())),
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(Refusal { what, cure }) = outcome {
+            let verb = if previous.is_some() { "keeping" } else { "using" };
+            let value = value(file, &settings);
+            problems.push(Problem::warning(path, format!("{what}: {verb} {value}; {cure}")));
+        }
+    }
+    settings
+}
+
+/// Why a small file does not count.
+struct Refusal {
+    what: String,
+    cure: String,
+}
+
+/// The first bytes of a small file; `None` where there is none.
+fn content(file: &File, path: &Path) -> Result<Option<Vec<u8>>, Refusal> {
+    /// Only the first line counts.
+    const MOST: usize = 4096;
+    let refusal = |trouble: Trouble| Refusal { what: trouble.what, cure: trouble.cure };
+    let metadata = match look(path) {
+        Look::Absent => return Ok(None),
+        Look::Trouble(trouble) => return Err(refusal(trouble)),
+        Look::Here(metadata) => metadata,
+    };
+    if file.kind == Kind::Flag {
+        return Ok(Some(Vec::new()));
+    }
+    if !metadata.is_file() {
+        let what = format!("is {}, and must be a file with {} in it", look::kind(&metadata), contents(file.kind));
+        return Err(Refusal { what, cure: format!("move it away, and {}", cure(file.kind)) });
+    }
+    match look::head(path, MOST) {
+        Ok((_, bytes)) => Ok(Some(bytes)),
+        Err(trouble) => Err(refusal(trouble)),
+    }
+}
+
+fn refusal(file: &File, invalid: Invalid, content: &[u8]) -> Refusal {
+    let line = content.split(|&byte| byte == b'\n').next().unwrap_or(content).trim_ascii();
+    let what = match line {
+        [] => format!("{invalid}, and is empty"),
+        _ => match invalid {
+            Invalid::Number | Invalid::Signal => format!("{invalid}, and is {}", quoted(line)),
+            Invalid::TooLarge { .. } => format!("{invalid}, it is {}", quoted(line)),
+        },
+    };
+    Refusal { what, cure: cure(file.kind) }
+}
+
+/// What belongs into a file of this kind.
+fn contents(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Number { .. } => "a number",
+        Kind::Milliseconds => "milliseconds",
+        Kind::Signal => "the name of a signal",
+        Kind::Flag => "anything or nothing",
+    }
+}
+
+fn cure(kind: Kind) -> String {
+    match kind {
+        Kind::Number { max: u32::MAX } => "write a plain number, such as 100".into(),
+        Kind::Number { max } => format!("write a plain number up to {max}, such as 3"),
+        Kind::Milliseconds => "write milliseconds, such as 5000".into(),
+        Kind::Signal => "write one that kill -l knows, such as TERM".into(),
+        Kind::Flag => "an empty file will do".into(),
+    }
+}
+
+/// The value that a file's setting has, in words. (A getter beside the setter in `svc_core::files` would make the names here
+/// unnecessary; until then a test holds this list and the table together.)
+fn value(file: &File, settings: &Settings) -> String {
+    let descriptor = |fd: Option<u32>| fd.map_or("none".into(), |fd| fd.to_string());
+    let span = |span: Millis| if span == Millis::ZERO { "0 (never)".into() } else { span.0.to_string() };
+    let flag = |set: bool| if set { "it as set" } else { "it as not set" }.to_owned();
+    match file.name {
+        "notification-fd" => descriptor(settings.notification_fd),
+        "lock-fd" => descriptor(settings.lock_fd),
+        "timeout-finish" => span(settings.timeout_finish),
+        "timeout-kill" => span(settings.timeout_kill),
+        "flag-timeout-killpg" => flag(settings.kill_group),
+        "max-death-tally" => settings.max_death_tally.to_string(),
+        "down-signal" => settings.down_signal.to_string(),
+        "reload-signal" => settings.reload_signal.to_string(),
+        "flag-newpidns" => flag(settings.new_pid_namespace),
+        "keep-descendants" => flag(settings.keep_descendants),
+        _ => UNLISTED.into(),
+    }
+}
+
+const UNLISTED: &str = "the value it had";
+
+/// Two settings that exclude each other.
+pub(crate) fn check_descriptors(dir: &Path, settings: &Settings, problems: &mut Vec<Problem>) {
+    if let (Some(notification), Some(lock)) = (settings.notification_fd, settings.lock_fd)
+        && notification == lock
+    {
+        let other = shown(&dir.join("notification-fd"));
+        let message = format!("asks for descriptor {lock}, and so does {other}: write another number into one of them");
+        problems.push(Problem::fatal(dir.join("lock-fd"), message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_table_has_a_value_in_words() {
+        for file in &FILES {
+            assert_ne!(value(file, &Settings::default()), UNLISTED, "{}", file.name);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What a service directory says, and what is wrong with it.
+//!
+//! Reads and explains; never runs anything, never waits (a FIFO in the place of a file does not hold it up), never writes,
+//! and never keeps a descriptor. Nothing here decides when a service starts: that is svc-scan's.
+//!
+//! Today it knows the classic form (`run` and the small files beside it). `service.toml` and s6-rc sources become modules
+//! beside `classic`, chosen in `reading`.
+#![forbid(unsafe_code)]
+
+mod classic;
+mod elf;
+mod entry;
+mod errno;
+mod explain;
+mod look;
+mod mount;
+mod problem;
+mod program;
+mod reading;
+mod shebang;
+mod user;
+
+pub use entry::{Entry, Identity, entry, identity};
+pub use explain::explain_exec;
+pub use problem::{Problem, shown};
+pub use reading::{Outcome, Reading, missing_run, read};

@@ -1,0 +1,139 @@
+//! What is at a path: the questions about links, loops and permissions that every file of a service directory raises, answered
+//! in one place and in the same words. Opens nothing but plain files.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::errno;
+use crate::problem::shown;
+use crate::user;
+
+/// A file that something is wrong with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// What the kernel says to whoever tries.
+    pub(crate) errno: i32,
+    /// A phrase to be put behind the path.
+    pub(crate) what: String,
+    pub(crate) cure: String,
+}
+
+impl Trouble {
+    pub(crate) fn message(&self) -> String {
+        format!("{}: {}", self.what, self.cure)
+    }
+}
+
+/// What there is, links followed.
+pub(crate) enum Look {
+    Absent,
+    Here(Metadata),
+    Trouble(Trouble),
+}
+
+pub(crate) fn look(path: &Path) -> Look {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_symlink() => return Look::Here(metadata),
+        Ok(_link) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Look::Absent,
+        Err(error) => return Look::Trouble(denied(path, errno::of(&error), "reached")),
+    }
+    let errno = match std::fs::metadata(path) {
+        Ok(metadata) => return Look::Here(metadata),
+        Err(error) => errno::of(&error),
+    };
+    let Ok(target) = std::fs::read_link(path) else {
+        // It was a link a moment ago. Whoever replaces it will make us look again.
+        return Look::Absent;
+    };
+    let target = shown(&target);
+    match errno {
+        errno::ENOENT => Look::Trouble(Trouble {
+            errno,
+            what: format!("is a link to {target}, which does not exist"),
+            cure: "create that, or remove the link".into(),
+        }),
+        errno::ELOOP => Look::Trouble(Trouble {
+            errno,
+            what: format!("is a link to {target}, which is part of a loop of links"),
+            cure: "point one of them to something real".into(),
+        }),
+        _ => Look::Trouble(denied(path, errno, "reached")),
+    }
+}
+
+/// The first bytes of a file, at most `most`, and the file for whoever needs others. Ask [`look`] first: only plain files may
+/// be opened, because opening a device can do something.
+pub(crate) fn head(path: &Path, most: usize) -> Result<(File, Vec<u8>), Trouble> {
+    /// O_NONBLOCK, the same on every architecture we build for: somebody may put a FIFO there between look and open.
+    const NONBLOCK: i32 = 0o4000;
+    let read = || {
+        let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path)?;
+        let mut bytes = Vec::new();
+        (&file).take(most as u64).read_to_end(&mut bytes)?;
+        Ok((file, bytes))
+    };
+    read().map_err(|error: std::io::Error| denied(path, errno::of(&error), "read"))
+}
+
+/// The words for what is neither a file nor a directory.
+pub(crate) fn kind(metadata: &Metadata) -> &'static str {
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_file() {
+        "a file"
+    } else {
+        "a device"
+    }
+}
+
+/// The first directory on the way to `path`, links followed, that does not let us through.
+pub(crate) fn closed_directory(path: &Path) -> Option<PathBuf> {
+    let closed = |path: &Path| {
+        let mut ancestors: Vec<&Path> =
+            path.ancestors().skip(1).filter(|ancestor| !ancestor.as_os_str().is_empty()).collect();
+        ancestors.reverse();
+        let closed = ancestors.into_iter().find(|ancestor| {
+            // Naming the directory's own dot needs the right to search it.
+            std::fs::metadata(ancestor.join(".")).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        });
+        closed.map(Path::to_path_buf)
+    };
+    /// The kernel's own limit on links in one path.
+    const MAX_LINKS: usize = 40;
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        if let Some(directory) = closed(&path) {
+            return Some(directory);
+        }
+        let target = std::fs::read_link(&path).ok()?;
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    None
+}
+
+/// Words for a failed system call on `path`: it cannot be reached, or it cannot be read.
+fn denied(path: &Path, errno: i32, done: &str) -> Trouble {
+    let (what, cure) = match (errno, closed_directory(path)) {
+        (errno::EACCES, Some(directory)) => closed_door(&directory, done),
+        (errno::EACCES, None) => (format!("cannot be {done} by {}", user::who()), format!("chmod a+r {}", shown(path))),
+        (errno, _) => (
+            format!("cannot be {done}, {}", errno::text(errno)),
+            "see whether the path and its file system are sound".into(),
+        ),
+    };
+    Trouble { errno, what, cure }
+}
+
+/// What is wrong with a directory that does not let us through, and the cure.
+pub(crate) fn closed_door(directory: &Path, done: &str) -> (String, String) {
+    let directory = shown(directory);
+    (format!("cannot be {done}, because {} may not search {directory}", user::who()), format!("chmod a+x {directory}"))
+}

@@ -1,0 +1,85 @@
+//! How a problem is said: one line, with what is wrong, where, and the cure. What comes from a disk is never printed raw, so
+//! that no name and no content of a file can move the cursor of somebody's terminal or break a log into two lines.
+
+use std::fmt::{self, Write as _};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// One thing wrong with a directory, in one line: what, where and the cure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub path: PathBuf,
+    /// Nothing can be started as long as this is so.
+    pub fatal: bool,
+    pub message: String,
+}
+
+impl Problem {
+    pub(crate) fn fatal(path: impl Into<PathBuf>, message: String) -> Problem {
+        Problem { path: path.into(), fatal: true, message }
+    }
+
+    pub(crate) fn warning(path: impl Into<PathBuf>, message: String) -> Problem {
+        Problem { path: path.into(), fatal: false, message }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", shown(&self.path), printable(self.message.as_bytes()))
+    }
+}
+
+/// A path as it may be printed: `/etc/s6/web\n` comes out with a backslash and an n.
+pub fn shown(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes())
+}
+
+/// Bytes of a file as they may be printed, in quotes, and not more of them than help: `"5s"`.
+pub(crate) fn quoted(bytes: &[u8]) -> String {
+    /// Enough to recognise a line, short enough to keep the cure on the screen.
+    const MOST: usize = 60;
+    let (start, more) = match bytes.get(..MOST) {
+        Some(start) if bytes.len() > MOST => (start, "..."),
+        Some(_) | None => (bytes, ""),
+    };
+    format!("\"{}{more}\"", printable(start).replace('"', "\\\""))
+}
+
+fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character.is_control() {
+                text.extend(character.escape_default());
+            } else {
+                text.push(character);
+            }
+        }
+        for byte in chunk.invalid() {
+            write!(text, "\\x{byte:02x}").expect("a String takes everything");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn what_is_printed_never_contains_control_bytes() {
+        let path = Path::new(OsStr::from_bytes(b"/etc/s6/a\x1b[2J\n\xff caf\xc3\xa9"));
+        let problem = Problem::fatal(path, "says \"\r\"".into());
+        assert_eq!(problem.to_string(), "/etc/s6/a\\u{1b}[2J\\n\\xff café: says \"\\r\"");
+    }
+
+    #[test]
+    fn a_quotation_is_short() {
+        assert_eq!(quoted(b"5s"), "\"5s\"");
+        assert_eq!(quoted(b"say \"no\""), "\"say \\\"no\\\"\"");
+        assert_eq!(quoted(&[b'x'; 100]), format!("\"{}...\"", "x".repeat(60)));
+        assert_eq!(quoted(&[b'x'; 60]), format!("\"{}\"", "x".repeat(60)));
+    }
+}

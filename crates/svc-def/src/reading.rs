@@ -1,0 +1,133 @@
+//! Reads a whole service directory: which form it has, whether it can be started, where its output goes, and everything that is
+//! wrong with it, at once. What becomes of the answer is svc-scan's to decide.
+
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use svc_core::{Definition, Output, Program, ServiceName};
+
+use crate::classic::{self, Run};
+use crate::look::{self, Look, look};
+use crate::problem::{Problem, shown};
+
+/// What a directory says.
+#[derive(Debug)]
+pub struct Reading {
+    pub outcome: Outcome,
+    pub problems: Vec<Problem>,
+    /// The `log/` subdirectory, if there is one and this is not a logger itself.
+    pub logger: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+pub enum Outcome {
+    /// Complete; the problems, if any, are warnings.
+    Ready(Box<Definition>),
+    /// No `run` yet: it may be on its way. [`missing_run`] has the words for when that has gone on for too long.
+    Incomplete,
+    /// At least one of the problems is fatal.
+    Broken,
+}
+
+/// Reads `dir`, which is absolute, for the service `name`. `previous` is the last definition that was good: what cannot be read
+/// now stays as it was.
+pub fn read(dir: &Path, name: &ServiceName, previous: Option<&Definition>) -> Reading {
+    let mut problems = Vec::new();
+    let (outcome, logger) = match entrance(dir) {
+        Ok(true) => inside(dir, name, previous, &mut problems),
+        Ok(false) => (Outcome::Incomplete, None),
+        Err(problem) => {
+            problems.push(problem);
+            (Outcome::Broken, None)
+        }
+    };
+    Reading { outcome, problems, logger }
+}
+
+/// What to say of a directory that has had no `run` for too long.
+pub fn missing_run(dir: &Path) -> Problem {
+    let other_form = ["service.toml", "type"].into_iter().find(|name| dir.join(name).is_file());
+    let message = match other_form {
+        Some(name) => format!("does not exist, and {name} is not understood by this version: write a run script"),
+        None => "does not exist: write a script that begins with #!/bin/sh and make it executable (chmod +x), \
+                 or remove the directory"
+            .into(),
+    };
+    Problem::fatal(dir.join("run"), message)
+}
+
+/// Whether the directory is there and can be looked into. Asked first, so that one closed door is one problem.
+fn entrance(dir: &Path) -> Result<bool, Problem> {
+    match look(dir) {
+        Look::Absent => Ok(false),
+        Look::Trouble(trouble) => Err(Problem::fatal(dir, trouble.message())),
+        Look::Here(metadata) if !metadata.is_dir() => {
+            let message = format!("is {}, and a service is a directory: put a directory there", look::kind(&metadata));
+            Err(Problem::fatal(dir, message))
+        }
+        // Naming the directory's own dot needs the right to search it.
+        Look::Here(_) => match std::fs::metadata(dir.join(".")) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let (what, cure) = look::closed_door(dir, "read");
+                Err(Problem::fatal(dir, format!("{what}: {cure}")))
+            }
+            Ok(_) | Err(_) => Ok(true),
+        },
+    }
+}
+
+fn inside(
+    dir: &Path,
+    name: &ServiceName,
+    previous: Option<&Definition>,
+    problems: &mut Vec<Problem>,
+) -> (Outcome, Option<PathBuf>) {
+    let logger = logger(dir, name, problems);
+    // The other forms, service.toml and s6-rc sources, are told apart here once there are any.
+    let run = classic::check_run(dir, problems);
+    if run == Run::Absent {
+        return (Outcome::Incomplete, logger);
+    }
+    classic::check_finish(dir, problems);
+    let settings = classic::settings(dir, previous.map(|definition| &definition.settings), problems);
+    classic::check_descriptors(dir, &settings, problems);
+    let mut flag = |file: &str, before: Option<bool>| classic::flag(&dir.join(file), before.unwrap_or(false), problems);
+    let definition = Definition {
+        name: name.as_str().into(),
+        dir: dir.as_os_str().as_bytes().to_vec(),
+        program: Program::Directory,
+        output: if logger.is_some() { Output::Logger } else { Output::Keeper },
+        down: flag("down", previous.map(|definition| definition.down)),
+        essential: flag("essential", previous.map(|definition| definition.essential)),
+        settings,
+    };
+    let broken = problems.iter().any(|problem| problem.fatal);
+    (if broken { Outcome::Broken } else { Outcome::Ready(Box::new(definition)) }, logger)
+}
+
+/// The logger's directory. A logger has no logger: what is in `log/log` is nobody's service, as in s6.
+fn logger(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) -> Option<PathBuf> {
+    if name.producer().is_some() {
+        return None;
+    }
+    let path = dir.join("log");
+    match look(&path) {
+        Look::Absent => None,
+        Look::Here(metadata) if metadata.is_dir() => Some(path),
+        Look::Here(metadata) => {
+            let kind = look::kind(&metadata);
+            let message = format!(
+                "is {kind}, and a logger is a directory with a run script: \
+                 the output goes to svc-log; make it a directory, or remove {}",
+                shown(&path)
+            );
+            problems.push(Problem::warning(&path, message));
+            None
+        }
+        Look::Trouble(trouble) => {
+            problems.push(Problem::warning(&path, format!("{} (until then the output goes to svc-log)", trouble.message())));
+            None
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Service directories as people break them: each in a scratch directory of its own, read for real, and its message checked
+//! for what is wrong and for the cure.
+
+mod documents;
+mod entries;
+mod explanations;
+mod programs;
+mod readings;
+mod scratch;

@@ -1,0 +1,223 @@
+//! svc-scan and svc-log: how they are started, and the sockets to them.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use svc_core::init::Daemon;
+use svc_core::{Millis, Pid, Signal};
+use svc_proto::handover::ToKeep;
+use svc_proto::ledger::{Ledger, Own};
+use svc_proto::link::ToLog;
+use svc_sys::process::{self, Fork, Reaped};
+use svc_sys::{Errno, clock, fd, poll, say};
+
+use crate::outbox::Outbox;
+use crate::{Config, c_path};
+
+/// Where svc-scan finds the descriptors that it is started with.
+const SCAN_LINK: RawFd = 3;
+const SCAN_TAIL: RawFd = 4;
+const SCAN_BELL: RawFd = 5;
+
+/// How long a daemon may take to leave, and then to be gone once it is killed.
+const REAP_TIME: Millis = Millis(100);
+
+pub(crate) struct Daemons {
+    ledger: Ledger,
+    pub(crate) scan: Outbox,
+    pub(crate) log: Outbox,
+    tail: RawFd,
+    bell: RawFd,
+    run_dir: Option<PathBuf>,
+    keep_log: fn(ToKeep) -> u8,
+}
+
+impl Daemons {
+    pub(crate) fn new(ledger: Ledger, config: &Config, run_dir: Option<PathBuf>, tail: RawFd, bell: RawFd) -> Daemons {
+        let mut daemons = Daemons {
+            ledger,
+            scan: Outbox::default(),
+            log: Outbox::default(),
+            tail,
+            bell,
+            run_dir,
+            keep_log: config.keep_log,
+        };
+        // After a re-execution both may live, and their sockets were kept for us.
+        for (own, outbox) in [(Own::ScanLink, &mut daemons.scan), (Own::LogLink, &mut daemons.log)] {
+            if let Some(link) = ledger.own(own).checked_sub(1).and_then(|number| fd::adopt(number as RawFd)) {
+                fd::set_close_on_exec(link.as_raw_fd(), true);
+                outbox.connect(link);
+            }
+        }
+        daemons
+    }
+
+    fn pid(&self, daemon: Daemon) -> Option<Pid> {
+        Pid::new(self.ledger.own(pid_of(daemon)) as i32)
+    }
+
+    pub(crate) fn is_one(&self, pid: Pid) -> bool {
+        [Daemon::Scan, Daemon::Log].iter().any(|&daemon| self.pid(daemon) == Some(pid))
+    }
+
+    /// Which daemon this was, if it was one.
+    pub(crate) fn ended(&mut self, reaped: Reaped) -> Option<Daemon> {
+        let daemon = [Daemon::Scan, Daemon::Log].into_iter().find(|&daemon| self.pid(daemon) == Some(reaped.pid))?;
+        self.ledger.set_own(pid_of(daemon), 0);
+        self.ledger.set_own(link_of(daemon), 0);
+        let outbox = match daemon {
+            Daemon::Scan => &mut self.scan,
+            Daemon::Log => &mut self.log,
+        };
+        outbox.disconnect();
+        if reaped.exit != svc_core::Exit::Code(0) {
+            let name = name_of(daemon);
+            say!("svc-init: {name} ended ({}): starting it again; services go on", reaped.exit);
+        }
+        Some(daemon)
+    }
+
+    pub(crate) fn start_scan(&mut self, config: &Config) -> Result<(), Errno> {
+        let (ours, theirs) = fd::packet_pair()?;
+        let exe = fd::borrow(self.ledger.own(Own::Exe).saturating_sub(1) as RawFd).ok_or(Errno::INVALID)?;
+        let arguments = scan_arguments(config, self.run_dir.as_deref());
+        let arguments: Vec<&CStr> = arguments.iter().map(CString::as_c_str).collect();
+        match process::fork()? {
+            Fork::Child => {
+                process::new_session();
+                svc_sys::say::use_standard_error();
+                let placed = place_all([(theirs.as_raw_fd(), SCAN_LINK), (self.tail, SCAN_TAIL), (self.bell, SCAN_BELL)]);
+                svc_sys::signals::reset();
+                let errno = match placed {
+                    Ok(()) => svc_sys::exe::execute(exe, &arguments),
+                    Err(errno) => errno,
+                };
+                say!("svc-init: cannot execute svc-scan: {errno}{}", hint(errno));
+                process::exit_now(svc_sys::exit::SYSTEM)
+            }
+            Fork::Parent(pid) => {
+                self.started(Daemon::Scan, pid, ours);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn start_log(&mut self, config: &Config) -> Result<(), Errno> {
+        let (ours, theirs) = fd::packet_pair()?;
+        match process::fork()? {
+            Fork::Child => {
+                process::new_session();
+                let link = theirs.as_raw_fd();
+                fd::close_all_but(3, &mut [link, self.tail, self.bell]);
+                let handover = ToKeep { link, tail: self.tail, ring_bytes: config.ring_bytes, bell: self.bell };
+                process::exit_now((self.keep_log)(handover))
+            }
+            Fork::Parent(pid) => {
+                self.started(Daemon::Log, pid, ours);
+                Ok(())
+            }
+        }
+    }
+
+    fn started(&mut self, daemon: Daemon, pid: Pid, link: OwnedFd) {
+        self.ledger.set_own(pid_of(daemon), pid.raw() as u64);
+        self.ledger.set_own(link_of(daemon), link.as_fd().as_raw_fd() as u64 + 1);
+        match daemon {
+            Daemon::Scan => self.scan.connect(link),
+            Daemon::Log => self.log.connect(link),
+        }
+    }
+
+    /// Nothing more will come: read to the end, and leave.
+    pub(crate) fn finish_log(&mut self) {
+        self.log.send(None, ToLog::Finish.encode(), Vec::new());
+    }
+
+    /// Ends a daemon. svc-scan may first tell its clients the last that happened: it leaves when its socket to us closes.
+    pub(crate) fn kill(&mut self, daemon: Daemon) {
+        let Some(pid) = self.pid(daemon) else { return };
+        match daemon {
+            Daemon::Scan => self.scan.disconnect(),
+            Daemon::Log => drop(process::signal_child(pid, Signal::KILL)),
+        }
+        // Where we are not process 1 nobody else should have to reap it. A process that the kernel cannot end does not keep us.
+        let Ok(handle) = process::PidFd::open(pid) else { return };
+        for last in [false, true] {
+            let now = clock::now();
+            poll::wait(&mut [poll::readable(handle.as_raw_fd())], now, Some(now + REAP_TIME));
+            if last || process::reap_one(pid) != process::Reap::AllLive {
+                return;
+            }
+            let _ = handle.signal(Signal::KILL);
+        }
+    }
+
+    /// Keeps the socket that listens for clients: the next svc-scan answers those who wait in its queue.
+    pub(crate) fn keep_listener(&mut self, listener: OwnedFd) {
+        let before = self.ledger.own(Own::Listener);
+        self.ledger.set_own(Own::Listener, fd::release(listener) as u64 + 1);
+        if let Some(before) = before.checked_sub(1) {
+            fd::close(before as RawFd);
+        }
+    }
+}
+
+pub(crate) fn name_of(daemon: Daemon) -> &'static str {
+    match daemon {
+        Daemon::Scan => "svc-scan",
+        Daemon::Log => "svc-log",
+    }
+}
+
+/// The cure for an error that a limit of the container gives.
+pub(crate) fn hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::AGAIN => ": the limit on processes is reached (hint: docker run --pids-limit)",
+        Errno::TOO_MANY_FILES => ": the limit on open files is too low (hint: docker run --ulimit nofile=1024)",
+        Errno::NO_MEMORY => ": the limit on memory is too low (hint: docker run --memory)",
+        _ => "",
+    }
+}
+
+fn pid_of(daemon: Daemon) -> Own {
+    match daemon {
+        Daemon::Scan => Own::ScanPid,
+        Daemon::Log => Own::LogPid,
+    }
+}
+
+fn link_of(daemon: Daemon) -> Own {
+    match daemon {
+        Daemon::Scan => Own::ScanLink,
+        Daemon::Log => Own::LogLink,
+    }
+}
+
+fn scan_arguments(config: &Config, run_dir: Option<&Path>) -> Vec<CString> {
+    let mut arguments = vec![c"svc-scan".to_owned(), c"--worker".to_owned()];
+    arguments.push(CString::new(format!("--tail-bytes={}", config.ring_bytes)).unwrap_or_default());
+    if let Some(run_dir) = run_dir {
+        arguments.push(c"--run-dir".to_owned());
+        arguments.push(c_path(run_dir));
+    }
+    arguments.extend(config.scan_dirs.iter().map(|dir| c_path(dir)));
+    if !config.command.is_empty() {
+        arguments.push(c"--".to_owned());
+        arguments.extend(config.command.iter().map(|word| c_path(Path::new(word))));
+    }
+    arguments
+}
+
+/// Puts descriptors where the program expects them, in a child that is about to exec.
+fn place_all(places: [(RawFd, RawFd); 3]) -> Result<(), Errno> {
+    let mut sources = Vec::new();
+    for (source, target) in places {
+        sources.push((fd::duplicate(source, SCAN_BELL + 1)?, target));
+    }
+    for (source, target) in &sources {
+        fd::place(source.as_raw_fd(), *target)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! The programs in `.s6-svscan/` of the first scan directory: one for a signal, one for the end, one for disaster.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use svc_core::Signal;
+use svc_sys::{fd, process, say, spawn};
+
+use crate::c_path;
+
+const FOLDER: &str = ".s6-svscan";
+
+/// Runs the signal's hook if there is one that runs; otherwise the signal means what it means.
+pub(crate) fn stands_in(scan_dirs: &[PathBuf], signal: Signal) -> bool {
+    let overridable =
+        [Signal::HUP, Signal::TERM, Signal::INT, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::PWR, Signal::WINCH];
+    if !overridable.contains(&signal) {
+        return false;
+    }
+    let Some(hook) = hook(scan_dirs, &signal.to_string()) else { return false };
+    let directory = scan_dirs.first().map(|dir| c_path(dir)).unwrap_or_default();
+    match spawn::detached(&c_path(&hook), &directory) {
+        Ok(_) => true,
+        Err(trouble) => {
+            let errno = svc_sys::Errno(trouble.errno);
+            say!("svc-init: cannot run {}: {errno}: doing what {signal} means without it", hook.display());
+            false
+        }
+    }
+}
+
+/// The end of this process: the finish hook in its place, or an exit.
+pub(crate) fn leave(scan_dirs: &[PathBuf], code: u8) -> ! {
+    if let Some(finish) = hook(scan_dirs, "finish") {
+        execute(scan_dirs, &finish);
+        crash(scan_dirs);
+    }
+    process::exit_now(code)
+}
+
+/// There is no going on: the crash hook in the place of this process, or an exit that says so.
+pub(crate) fn crash(scan_dirs: &[PathBuf]) -> ! {
+    if let Some(crash) = hook(scan_dirs, "crash") {
+        execute(scan_dirs, &crash);
+    }
+    process::exit_now(svc_sys::exit::SYSTEM)
+}
+
+/// Puts a hook in the place of this process, in the scan directory and with everything as it was found.
+fn execute(scan_dirs: &[PathBuf], hook: &Path) {
+    svc_sys::signals::reset();
+    process::restore_huge_pages();
+    fd::restore_limit_of_descriptors();
+    if let Some(dir) = scan_dirs.first() {
+        let _ = std::env::set_current_dir(dir);
+    }
+    let path = c_path(hook);
+    let errno = svc_sys::exe::execute_path(&path, std::slice::from_ref(&path));
+    say!("svc-init: cannot execute {}: {errno}", hook.display());
+}
+
+fn hook(scan_dirs: &[PathBuf], name: &str) -> Option<PathBuf> {
+    let hook = scan_dirs.first()?.join(FOLDER).join(name);
+    is_executable(&hook).then_some(hook)
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}

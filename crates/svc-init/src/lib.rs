@@ -1,0 +1,375 @@
+//! The first process: it forks the others, reaps whoever ends, holds what must not be lost, and passes on what it hears.
+//!
+//! It parses nothing that a user wrote, and allocates nothing on behalf of a client. Its decisions are
+//! `svc_core::init::Init`'s; what it holds stands in the ledger, so that after a panic it goes on where it was. It may not
+//! wait for anybody: every socket is written to without blocking, and the one place where it sleeps is `poll`.
+#![forbid(unsafe_code)]
+
+mod daemons;
+mod hooks;
+mod outbox;
+mod place;
+mod rescue;
+mod table;
+
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use svc_core::init::{Action, Daemon, Event, Init};
+use svc_core::{Exit, Millis, Pid, Signal};
+use svc_proto::handover::{KeepNotification, ToKeep, ToSupervise};
+use svc_proto::ledger::{Kept, Ledger, Own};
+use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
+use svc_sys::process::{self, Reap, Reaped};
+use svc_sys::signals::Signals;
+use svc_sys::{Errno, clock, fd, message, poll, procfs, say};
+
+use daemons::Daemons;
+use table::Table;
+
+/// Room for the table of children and for messages that a daemon has not taken yet.
+const HEAP: usize = 64 * 1024 * 1024;
+
+/// So many ended processes are taken before requests have their turn again.
+const REAP_TURN: usize = 1024;
+
+/// So many times everybody who is left is looked for and killed before something else has its turn.
+const KILL_PASSES: usize = 64;
+/// So many of the killed are named; a line has an end.
+const MOST_NAMED: usize = 16;
+
+/// What the whole program is started with.
+pub struct Config {
+    /// Absolute, in the order given.
+    pub scan_dirs: Vec<PathBuf>,
+    /// A main program, whose end is the end.
+    pub command: Vec<OsString>,
+    /// How long a stop may take in all.
+    pub stop_timeout: Millis,
+    /// Bytes of each service's last lines.
+    pub ring_bytes: usize,
+    /// What `ps` shows for a supervisor.
+    pub supervisor_title: &'static str,
+    /// The descriptor of the ledger, when a predecessor re-executed itself.
+    pub recover: Option<i32>,
+    /// The arguments of this process, to be given to itself.
+    pub arguments: Vec<CString>,
+    pub supervise: fn(ToSupervise) -> u8,
+    pub keep_log: fn(ToKeep) -> u8,
+}
+
+/// Becomes svc-init. Returns an exit code for what goes wrong at the start; after that, never.
+pub fn run(config: Config) -> u8 {
+    match Tree::start(config) {
+        // From here on nothing may end this process but `Action::Exit` and `Action::Abort`.
+        Ok(mut tree) => tree.watch(),
+        Err(refusal) => {
+            say!("svc-init: {}", refusal.message);
+            refusal.code
+        }
+    }
+}
+
+/// Why svc does not start.
+pub(crate) struct Refusal {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn system(what: &str, errno: Errno) -> Refusal {
+        Refusal { code: svc_sys::exit::SYSTEM, message: format!("{what}: {errno}") }
+    }
+}
+
+/// Everything this process holds.
+struct Tree {
+    machine: Init,
+    config: Config,
+    ledger: Ledger,
+    signals: Signals,
+    inbox: std::os::fd::OwnedFd,
+    table: Table,
+    daemons: Daemons,
+    /// Locks on the run directory and the scan directories, for as long as we live.
+    _guards: Vec<std::os::fd::OwnedFd>,
+    /// Packets come in here; children do not get it.
+    buffer: &'static mut [u8],
+}
+
+impl Tree {
+    fn start(config: Config) -> Result<Tree, Refusal> {
+        // First of all: whatever comes from now on waits until we listen.
+        let signals = Signals::take_all().map_err(|errno| Refusal::system("cannot take signals", errno))?;
+        if let Err(errno) = process::become_subreaper() {
+            // So it is under qemu-user. Orphans then go to process 1, which may be us.
+            say!(
+                "svc-init: cannot become a subreaper (prctl): {errno}: what a service leaves behind is not stopped with it"
+            );
+        }
+        process::refuse_huge_pages();
+        svc_sys::title::prepare();
+        // The environment stands in the heap of before, and is never written again: all our children share it.
+        svc_sys::alloc::use_small_heap(HEAP);
+        if let Ok(console) = fd::reopen_for_writing(2) {
+            svc_sys::say::use_console(fd::release(console));
+        }
+        let descriptors = fd::raise_limit_of_descriptors().ok();
+        let recovered = config.recover.is_some();
+        let run_dir = place::run_dir(recovered)?;
+        let guards = place::guards(&config.scan_dirs, run_dir.as_deref());
+        let guards = match guards {
+            Err(refusal) if !recovered => return Err(refusal),
+            // It is ours since the first start; a child of before that still has to close its copy may hold it yet.
+            guards => guards.unwrap_or_default(),
+        };
+        let exe = svc_sys::exe::open().map_err(|errno| Refusal::system("cannot open /proc/self/exe", errno))?;
+        let rescue::Memory { ledger, tail, bell, inbox_read, inbox_write } =
+            rescue::memory(config.recover, config.ring_bytes)?;
+        rescue::arm(ledger, exe, &config.arguments);
+        let machine = if recovered { rescue::machine(ledger, config.stop_timeout) } else { Init::new(config.stop_timeout) };
+        let table = Table::new(ledger, fd::release(inbox_write), descriptors, config.supervisor_title, config.supervise);
+        let daemons = Daemons::new(ledger, &config, run_dir, tail, bell);
+        svc_sys::title::set(&[b"svc-init"], b"svc-init");
+        let buffer = svc_sys::alloc::private_buffer(MAX_PACKET).ok_or(Errno::NO_MEMORY);
+        let buffer = buffer.map_err(|errno| Refusal::system("cannot make a buffer", errno))?;
+        let mut tree = Tree { machine, config, ledger, signals, inbox: inbox_read, table, daemons, _guards: guards, buffer };
+        if recovered {
+            say!("svc-init: re-executed after a fault: services go on");
+            tree.table.recover();
+            // The signal that told of a death may have been read before the fault.
+            tree.reap();
+        }
+        Ok(tree)
+    }
+
+    fn watch(&mut self) -> ! {
+        self.step(Event::Deadline);
+        loop {
+            let mut interests = [
+                poll::readable(self.signals.as_raw_fd()),
+                poll::readable(self.inbox.as_raw_fd()),
+                self.daemons.scan.interest(),
+                self.daemons.log.interest(),
+            ];
+            poll::wait(&mut interests, clock::now(), self.machine.deadline());
+            // Descriptors to keep come first: whoever sent one may have died since.
+            self.read_inbox();
+            self.read_signals();
+            self.read_scan();
+            self.daemons.scan.flush();
+            self.daemons.log.flush();
+            self.step(Event::Deadline);
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.machine.step(clock::now(), event, &mut |action| actions.push(action));
+        self.ledger.set_own(Own::Ending, self.machine.ending().map_or(0, rescue::ending_word));
+        for action in actions {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Start(daemon) => {
+                let started = match daemon {
+                    Daemon::Scan => self.daemons.start_scan(&self.config),
+                    Daemon::Log => self.daemons.start_log(&self.config),
+                };
+                match started {
+                    Ok(()) => {
+                        match daemon {
+                            Daemon::Scan => self.table.introduce(&mut self.daemons.scan),
+                            Daemon::Log => self.table.hand_out(&mut self.daemons.log),
+                        }
+                        self.step(Event::Started(daemon));
+                    }
+                    Err(errno) => {
+                        let (name, hint) = (daemons::name_of(daemon), daemons::hint(errno));
+                        say!("svc-init: cannot start {name}: {errno}{hint} (retry in 1 s)");
+                        self.step(Event::StartFailed(daemon));
+                    }
+                }
+            }
+            Action::Tell(order) => self.daemons.scan.send(None, ToScan::Order(order).encode(), Vec::new()),
+            Action::StopOrphans => self.stop_orphans(),
+            Action::KillEverybody => self.kill_everybody(),
+            Action::FinishLog => self.daemons.finish_log(),
+            Action::Kill(daemon) => self.daemons.kill(daemon),
+            Action::Exit { code } => hooks::leave(&self.config.scan_dirs, code),
+            Action::Abort => hooks::leave(&self.config.scan_dirs, 0),
+        }
+    }
+
+    fn read_signals(&mut self) {
+        let mut reap = false;
+        while let Some(signal) = self.signals.next() {
+            if signal == Signal::CHLD {
+                reap = true;
+            } else if signal.number() == rescue::FAULT_SIGNAL {
+                rescue::provoke();
+            } else if !hooks::stands_in(&self.config.scan_dirs, signal) {
+                // The machine must know who is there when it hears that everything is to end.
+                self.count_others();
+                self.step(Event::Signal(signal));
+            }
+        }
+        if reap {
+            self.reap();
+        }
+    }
+
+    /// Takes everybody who has ended: one SIGCHLD may stand for many.
+    fn reap(&mut self) {
+        // A bounded number a turn: they may end faster than they can be taken.
+        let mut taken = 0;
+        while taken < REAP_TURN
+            && let Reap::One(reaped) = process::reap()
+        {
+            self.reaped(reaped);
+            taken += 1;
+        }
+        if taken == REAP_TURN {
+            process::look_at_children_again();
+        }
+        if self.machine.ending().is_some() {
+            self.count_others();
+        }
+    }
+
+    fn reaped(&mut self, reaped: Reaped) {
+        if let Some(daemon) = self.daemons.ended(reaped) {
+            let done = reaped.exit == Exit::Code(svc_sys::exit::DONE);
+            self.step(if done { Event::Exited(daemon) } else { Event::Crashed(daemon) });
+        } else if let Some(slot) = self.table.supervisor_ended(reaped) {
+            // svc-scan says so too, if it lives and is quick enough.
+            if let Some(code) = self.table.code_of_command(slot) {
+                self.step(Event::Shutdown { code, force: false });
+            }
+            self.daemons.scan.send(None, ToScan::Died { slot }.encode(), Vec::new());
+        } else {
+            self.table.orphan_ended(reaped);
+        }
+    }
+
+    /// Tells the machine who is left; only the end wants to know.
+    fn count_others(&mut self) {
+        let supervisors = self.table.supervisors();
+        let orphans = if supervisors > 0 { 0 } else { self.others().len() };
+        self.step(Event::Others { supervisors, orphans });
+    }
+
+    /// Our children that are neither daemons nor supervisors.
+    fn others(&self) -> Vec<Pid> {
+        let mut others = procfs::children(process::id());
+        others.retain(|&pid| !self.daemons.is_one(pid) && !self.table.is_supervisor(pid));
+        others
+    }
+
+    fn stop_orphans(&mut self) {
+        let own = process::id();
+        for pid in self.others() {
+            for pid in std::iter::once(pid).chain(procfs::descendants(pid.raw())) {
+                let _ = procfs::signal_descendant(pid, own, Signal::TERM);
+                let _ = procfs::signal_descendant(pid, own, Signal::CONT);
+            }
+        }
+    }
+
+    fn kill_everybody(&mut self) {
+        let mut late = Vec::new();
+        // Processes that make others all the time are not all in any one list; a few more looks find them.
+        for _ in 0..KILL_PASSES {
+            let living = self.living();
+            if living.is_empty() {
+                break;
+            }
+            for pid in living {
+                if !self.table.is_supervisor(pid) && late.len() < MOST_NAMED {
+                    late.push(format!("{} (pid {pid})", procfs::name(pid)));
+                }
+                let _ = procfs::signal_descendant(pid, process::id(), Signal::KILL);
+            }
+            self.reap();
+        }
+        if !late.is_empty() {
+            say!("svc-init: time is up: killed {}", late.join(", "));
+        }
+    }
+
+    /// Everybody below us who has not ended, but the daemons.
+    fn living(&self) -> Vec<Pid> {
+        let mut living = procfs::descendants(process::id());
+        living.retain(|&pid| !self.daemons.is_one(pid) && !procfs::is_zombie(pid));
+        living
+    }
+
+    fn read_inbox(&mut self) {
+        while let Ok(Some((length, mut fds))) = message::try_receive(self.inbox.as_fd(), self.buffer) {
+            let Some(keep) = KeepNotification::decode(&self.buffer[..length]) else { break };
+            let row = self.ledger.row(keep.slot).filter(|row| row.in_use());
+            match (row, fds.pop()) {
+                (Some(row), Some(pipe)) => self.table.keep(row, Kept::Notification, pipe),
+                (Some(row), None) => self.table.drop_kept(row, Kept::Notification),
+                // The service was over before we came to read this.
+                (None, _) => {}
+            }
+        }
+    }
+
+    fn read_scan(&mut self) {
+        // A bounded number a turn, so that signals are never far behind.
+        for _ in 0..64 {
+            let Some((length, fds)) = self.daemons.scan.receive(self.buffer) else { break };
+            match ToInit::decode(&self.buffer[..length]) {
+                Ok(request) => self.serve(request, fds),
+                Err(_) => say!("svc-init: refused a message from svc-scan that it does not know"),
+            }
+        }
+    }
+
+    fn serve(&mut self, request: ToInit, mut fds: Vec<std::os::fd::OwnedFd>) {
+        match request {
+            ToInit::Launch { slot, output, stdin_of, label, definition } => {
+                let is_new = self.ledger.row(slot).is_some_and(|row| !row.in_use());
+                let launched = if self.machine.takes_launch(is_new) {
+                    self.table.launch(slot, output, stdin_of, &label, definition, &mut self.daemons.log)
+                } else {
+                    // Asked for before svc-scan heard of the end.
+                    Err(Errno::CANCELED)
+                };
+                match launched {
+                    Ok(row) => self.table.introduce_row(row, &mut self.daemons.scan),
+                    Err(errno) => {
+                        let failed = ToScan::LaunchFailed { slot, errno: errno.0 };
+                        self.daemons.scan.send(None, failed.encode(), Vec::new());
+                    }
+                }
+            }
+            ToInit::Retire { slot } => {
+                self.daemons.scan.forget(slot);
+                self.daemons.log.forget(slot);
+                self.table.retire(slot, &mut self.daemons.log);
+            }
+            ToInit::KeepListener => {
+                if let Some(listener) = fds.pop() {
+                    self.daemons.keep_listener(listener);
+                }
+            }
+            ToInit::Shutdown { code, force } => {
+                self.count_others();
+                self.step(Event::Shutdown { code, force });
+            }
+        }
+    }
+}
+
+/// A path as the kernel takes it. Paths of ours contain no NUL: they come from arguments and directory entries.
+pub(crate) fn c_path(path: &std::path::Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}

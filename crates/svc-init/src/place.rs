@@ -1,0 +1,109 @@
+//! Where things are: the run directory, and the locks that keep a second svc away.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use svc_proto::api::place;
+use svc_sys::{Errno, fd, user};
+
+use crate::Refusal;
+
+/// The first directory that can be written to: SVC_RUN_DIR and nothing else where it is set, /run/svc, $XDG_RUNTIME_DIR/svc,
+/// /tmp/svc-UID. `None`: nothing can be written at all, and the control socket gets an abstract name.
+///
+/// `recovered`: it was found before, and whatever has become of it since is no reason to end.
+pub(crate) fn run_dir(recovered: bool) -> Result<Option<PathBuf>, Refusal> {
+    if let Some(asked) = std::env::var_os(place::ENV).filter(|value| !value.is_empty()) {
+        let asked = std::path::absolute(PathBuf::from(asked)).unwrap_or_default();
+        return match usable(&asked) {
+            Ok(()) => Ok(Some(asked)),
+            Err(_) if recovered => Ok(Some(asked)),
+            Err(error) => Err(Refusal {
+                code: svc_sys::exit::SYSTEM,
+                message: format!(
+                    "{}={}: cannot be written: {error}: name a directory that can be written to",
+                    place::ENV,
+                    asked.display()
+                ),
+            }),
+        };
+    }
+    let uid = user::effective_uid();
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
+    let candidates = [
+        Some(PathBuf::from(place::DEFAULT)),
+        runtime.map(|dir| Path::new(&dir).join("svc")),
+        Some(PathBuf::from(format!("/tmp/svc-{uid}"))),
+    ];
+    let was_used = |dir: &Path| recovered && dir.join(place::SOCKET).exists();
+    Ok(candidates.into_iter().flatten().find(|dir| was_used(dir) || usable(dir).is_ok()))
+}
+
+/// Makes the directory if need be, and tries to write there.
+fn usable(dir: &Path) -> std::io::Result<()> {
+    if !dir.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
+    }
+    let data = fs::symlink_metadata(dir)?;
+    let uid = user::effective_uid();
+    if dir.starts_with("/tmp") && (data.uid() != uid || data.is_symlink()) {
+        // Somebody else's directory in a place where everybody may write: not ours to trust.
+        return Err(Errno(1).into());
+    }
+    let probe = dir.join(format!(".probe-{}", std::process::id()));
+    File::create(&probe)?;
+    fs::remove_file(&probe)
+}
+
+/// The locks of all directories that we use.
+pub(crate) fn guards(scan_dirs: &[PathBuf], run_dir: Option<&Path>) -> Result<Vec<OwnedFd>, Refusal> {
+    let mut guards = guard_scan_dirs(scan_dirs)?;
+    guards.extend(guard_run_dir(run_dir)?);
+    Ok(guards)
+}
+
+/// One svc a run directory. The lock ends with this process, so nothing stale is ever in the way.
+pub(crate) fn guard_run_dir(run_dir: Option<&Path>) -> Result<Option<OwnedFd>, Refusal> {
+    let Some(run_dir) = run_dir else { return Ok(None) };
+    let path = run_dir.join("lock");
+    let lock =
+        File::create(&path).map_err(|error| Refusal::system(&format!("cannot open {}", path.display()), error.into()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock.into())),
+        Err(TryLockError::WouldBlock) => Err(Refusal {
+            code: svc_sys::exit::USAGE,
+            message: format!(
+                "another svc runs with {}: set {} to a directory of its own to start a second one",
+                run_dir.display(),
+                place::ENV
+            ),
+        }),
+        Err(TryLockError::Error(error)) => Err(Refusal::system(&format!("cannot lock {}", path.display()), error.into())),
+    }
+}
+
+/// One svc a scan directory: two would start everything twice.
+///
+/// The lock is a name in the abstract namespace made of device and inode: it needs nothing writable, leaves nothing behind,
+/// and two containers that share the directory as a volume do not meet there.
+pub(crate) fn guard_scan_dirs(scan_dirs: &[PathBuf]) -> Result<Vec<OwnedFd>, Refusal> {
+    let mut guards = Vec::new();
+    for dir in scan_dirs {
+        // A directory that is not there yet is watched for; svc-scan says so.
+        let Ok(data) = fs::metadata(dir) else { continue };
+        match fd::hold_name(format!("svc/scan/{}:{}", data.dev(), data.ino()).as_bytes()) {
+            Ok(guard) => guards.push(guard),
+            Err(Errno::IN_USE) => {
+                return Err(Refusal {
+                    code: svc_sys::exit::USAGE,
+                    message: format!("another svc runs on {}: stop it first (svc-ctl shutdown)", dir.display()),
+                });
+            }
+            // No Unix sockets here (a very strict sandbox): then nobody else has them either.
+            Err(_) => {}
+        }
+    }
+    Ok(guards)
+}

@@ -1,0 +1,289 @@
+//! The slots: which supervisors live, which pipes are held for them, and who takes over what they leave.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use svc_core::service::State;
+use svc_core::{Exit, Output, Pid, Service};
+use svc_proto::handover::ToSupervise;
+use svc_proto::label::{Label, NO_SCAN_DIR};
+use svc_proto::ledger::{KEPT, Kept, Ledger, Own, Row};
+use svc_proto::link::{ToLog, ToScan, ToSupervisor};
+use svc_sys::fd::{self, Limit};
+use svc_sys::process::{self, Fork, Reaped};
+use svc_sys::{Errno, message, procfs, say};
+
+use crate::outbox::Outbox;
+
+pub(crate) struct Table {
+    ledger: Ledger,
+    /// The writing end of the inbox, for supervisors to inherit.
+    inbox: RawFd,
+    /// The limit on descriptors as we found it, for services to have.
+    descriptors: Option<Limit>,
+    title: &'static str,
+    supervise: fn(ToSupervise) -> u8,
+    supervisors: BTreeMap<Pid, u32>,
+    /// Processes that came to us when their supervisor died, and its slot.
+    orphans: BTreeMap<Pid, u32>,
+    /// What services read from: ours is for the main program. One open file for all of them.
+    nothing: Option<OwnedFd>,
+}
+
+impl Table {
+    pub(crate) fn new(
+        ledger: Ledger,
+        inbox: RawFd,
+        descriptors: Option<Limit>,
+        title: &'static str,
+        supervise: fn(ToSupervise) -> u8,
+    ) -> Table {
+        let nothing = std::fs::File::open("/dev/null").ok().map(OwnedFd::from);
+        let (supervisors, orphans) = (BTreeMap::new(), BTreeMap::new());
+        Table { ledger, inbox, descriptors, title, supervise, supervisors, orphans, nothing }
+    }
+
+    /// Finds the living again, after this process has re-executed itself.
+    pub(crate) fn recover(&mut self) {
+        for row in self.ledger.rows() {
+            if let Some(pid) = row.supervisor() {
+                self.supervisors.insert(pid, row.slot());
+            }
+        }
+    }
+
+    pub(crate) fn supervisors(&self) -> usize {
+        self.supervisors.len()
+    }
+
+    pub(crate) fn is_supervisor(&self, pid: Pid) -> bool {
+        self.supervisors.contains_key(&pid)
+    }
+
+    /// Forks a supervisor for the slot, with the pipes that the slot has or gets now.
+    pub(crate) fn launch(
+        &mut self,
+        slot: u32,
+        output: Output,
+        stdin_of: Option<u32>,
+        label: &[u8],
+        definition: Vec<u8>,
+        log: &mut Outbox,
+    ) -> Result<Row, Errno> {
+        let row = self.ledger.row(slot).ok_or(Errno::INVALID)?;
+        if row.in_use() {
+            if row.supervisor().is_some() {
+                return Err(Errno::IN_USE);
+            }
+            row.set_label(label);
+        } else {
+            row.take(output, stdin_of, label);
+            if let Err(errno) = self.make_pipes(row, output, log) {
+                self.retire(slot, log);
+                return Err(errno);
+            }
+        }
+        let stdin = match stdin_of {
+            Some(producer) => self.ledger.row(producer).and_then(|row| row.kept(Kept::OutRead)),
+            None if output == Output::Inherit => None,
+            None => self.nothing.as_ref().map(AsRawFd::as_raw_fd),
+        };
+        let [out, err] = self.writing_ends(row)?;
+        let (scan_end, link) = fd::packet_pair()?;
+        let orphans: Vec<Pid> = self.orphans.iter().filter(|&(_, owner)| *owner == slot).map(|(&pid, _)| pid).collect();
+        let handover = ToSupervise {
+            row,
+            definition,
+            link: link.as_raw_fd(),
+            inbox: self.inbox,
+            stdio: [stdin, out.as_ref().map(End::number), err.as_ref().map(End::number)],
+            notification: row.kept(Kept::Notification),
+            orphans,
+            init_pid: process::id(),
+            exe: self.ledger.own(Own::Exe).saturating_sub(1) as RawFd,
+            descriptors: self.descriptors.map(|limit| (limit.soft, limit.hard)),
+            title: self.title,
+        };
+        match process::fork()? {
+            Fork::Child => {
+                // Written by both sides, so that whoever of them is killed the ledger is right.
+                row.set_supervisor(Pid::new(process::id()));
+                process::exit_now((self.supervise)(handover))
+            }
+            Fork::Parent(pid) => {
+                row.set_supervisor(Some(pid));
+                self.supervisors.insert(pid, slot);
+                self.keep(row, Kept::ScanEnd, scan_end);
+                Ok(row)
+            }
+        }
+    }
+
+    /// Of a pipe to svc-log only the reading end is kept: it is what keeps the pipe, and every descriptor that this process
+    /// holds is copied for each supervisor. The pipe to a logger keeps its writing end too, or the logger would find its end
+    /// when the producer and its supervisor are gone at the same time.
+    fn make_pipes(&mut self, row: Row, output: Output, log: &mut Outbox) -> Result<(), Errno> {
+        match output {
+            Output::Keeper | Output::Logger => {
+                let (read, write) = fd::pipe()?;
+                self.keep(row, Kept::OutRead, read);
+                if output == Output::Logger {
+                    self.keep(row, Kept::OutWrite, write);
+                }
+                let (read, _) = fd::pipe()?;
+                self.keep(row, Kept::ErrRead, read);
+                hand_out_row(row, log);
+            }
+            Output::Inherit => {}
+        }
+        Ok(())
+    }
+
+    /// Where a service writes: standard output and error.
+    fn writing_ends(&self, row: Row) -> Result<[Option<End>; 2], Errno> {
+        let opened = |what| match row.kept(what) {
+            Some(reading_end) => fd::writing_end(reading_end).map(|end| Some(End::Opened(end))),
+            None => Ok(None),
+        };
+        let out = match row.kept(Kept::OutWrite) {
+            Some(kept) => Some(End::Kept(kept)),
+            None => opened(Kept::OutRead)?,
+        };
+        Ok([out, opened(Kept::ErrRead)?])
+    }
+
+    /// Keeps a descriptor for the slot; the one before is closed.
+    pub(crate) fn keep(&mut self, row: Row, what: Kept, descriptor: OwnedFd) {
+        if let Some(before) = row.keep(what, Some(fd::release(descriptor))) {
+            fd::close(before);
+        }
+    }
+
+    /// What was kept is of no use any more.
+    pub(crate) fn drop_kept(&mut self, row: Row, what: Kept) {
+        close_kept(row, what);
+    }
+
+    /// Nothing of the slot is needed any more.
+    pub(crate) fn retire(&mut self, slot: u32, log: &mut Outbox) {
+        let Some(row) = self.ledger.row(slot).filter(|row| row.in_use()) else { return };
+        if row.supervisor().is_some() {
+            say!("svc-init: refused to retire slot {slot}: its supervisor lives");
+            return;
+        }
+        log.send(None, ToLog::Remove { slot }.encode(), Vec::new());
+        for what in KEPT {
+            close_kept(row, what);
+        }
+        row.free();
+        self.orphans.retain(|_, owner| *owner != slot);
+    }
+
+    /// A supervisor has ended, whoever killed it: what it ran is ours now.
+    pub(crate) fn supervisor_ended(&mut self, reaped: Reaped) -> Option<u32> {
+        let slot = self.supervisors.remove(&reaped.pid)?;
+        let row = self.ledger.row(slot)?;
+        row.set_supervisor(None);
+        if reaped.exit == Exit::Code(svc_sys::exit::DONE) {
+            // It says that nothing is left of its service.
+            return Some(slot);
+        }
+        let main = row.spawned();
+        for child in procfs::children(process::id()) {
+            let known = self.supervisors.contains_key(&child) || self.orphans.contains_key(&child) || Some(child) == main;
+            if !known && !self.is_daemon(child) && !self.is_main_of_another(child) {
+                self.orphans.insert(child, slot);
+            }
+        }
+        Some(slot)
+    }
+
+    /// The exit code that the main program left, if it was this slot's and its supervisor is done with it.
+    pub(crate) fn code_of_command(&self, slot: u32) -> Option<u8> {
+        let row = self.ledger.row(slot)?;
+        let label = Label::decode(&row.label()).ok()?;
+        let machine = Service::from_words(&row.saved()?)?;
+        let is_over = label.scan_dir == NO_SCAN_DIR && machine.state() == State::Gone;
+        machine.last().filter(|_| is_over).map(|past| past.exit.shell_code())
+    }
+
+    fn is_daemon(&self, pid: Pid) -> bool {
+        [Own::ScanPid, Own::LogPid].iter().any(|&own| self.ledger.own(own) == pid.raw() as u64)
+    }
+
+    fn is_main_of_another(&self, pid: Pid) -> bool {
+        self.ledger.rows().any(|row| row.spawned() == Some(pid))
+    }
+
+    /// Somebody without a supervisor has ended. If it was what a service's state speaks of, its next supervisor must know.
+    pub(crate) fn orphan_ended(&mut self, reaped: Reaped) {
+        let owner = self.orphans.remove(&reaped.pid);
+        let row = match self.ledger.rows().find(|row| row.spawned() == Some(reaped.pid)) {
+            Some(row) => {
+                row.relay(reaped.pid, reaped.exit);
+                Some(row)
+            }
+            None => owner.and_then(|slot| self.ledger.row(slot)),
+        };
+        if let Some(link) = row.and_then(|row| row.kept(Kept::ScanEnd)).and_then(fd::borrow) {
+            // A full socket holds other messages that make it look.
+            let _ = message::try_send(link, &ToSupervisor::Look.encode(), &[]);
+        }
+    }
+
+    /// Tells a new svc-scan everything.
+    pub(crate) fn introduce(&self, scan: &mut Outbox) {
+        for row in self.ledger.rows() {
+            self.introduce_row(row, scan);
+        }
+        if let Some(listener) = self.ledger.own(Own::Listener).checked_sub(1) {
+            scan.send(None, ToScan::Listener.encode(), vec![listener as RawFd]);
+        }
+        scan.send(None, ToScan::Begin { init_pid: process::id() }.encode(), Vec::new());
+    }
+
+    pub(crate) fn introduce_row(&self, row: Row, scan: &mut Outbox) {
+        let supervisor = row.supervisor().map_or(0, Pid::raw);
+        let message = ToScan::Slot { slot: row.slot(), supervisor, label: row.label() };
+        scan.send(Some(row.slot()), message.encode(), row.kept(Kept::ScanEnd).into_iter().collect());
+    }
+
+    /// Gives a new svc-log the reading end of every pipe.
+    pub(crate) fn hand_out(&self, log: &mut Outbox) {
+        for row in self.ledger.rows() {
+            hand_out_row(row, log);
+        }
+    }
+}
+
+/// The writing end of a pipe: one that is kept, or one for this supervisor alone.
+enum End {
+    Kept(RawFd),
+    Opened(OwnedFd),
+}
+
+impl End {
+    fn number(&self) -> RawFd {
+        match self {
+            End::Kept(number) => *number,
+            End::Opened(end) => end.as_raw_fd(),
+        }
+    }
+}
+
+fn hand_out_row(row: Row, log: &mut Outbox) {
+    let ends = match row.wiring().0 {
+        Output::Keeper => vec![row.kept(Kept::OutRead), row.kept(Kept::ErrRead)],
+        Output::Logger => vec![row.kept(Kept::ErrRead)],
+        Output::Inherit => return,
+    };
+    let name = Label::decode(&row.label()).map_or_else(|_| format!("slot {}", row.slot()), |label| label.name);
+    let ends = ends.into_iter().flatten().collect();
+    log.send(Some(row.slot()), ToLog::Add { slot: row.slot(), name }.encode(), ends);
+}
+
+fn close_kept(row: Row, what: Kept) {
+    if let Some(descriptor) = row.keep(what, None) {
+        fd::close(descriptor);
+    }
+}

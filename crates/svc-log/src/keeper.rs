@@ -1,0 +1,169 @@
+//! The loop of svc-log.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use svc_proto::handover::ToKeep;
+use svc_proto::link::ToLog;
+use svc_proto::tail::{self, Ring};
+use svc_sys::poll::{Epoll, Trigger};
+use svc_sys::{Errno, clock, fd, message, say, shared};
+
+use crate::output::{Glass, Output};
+use crate::source::{Found, PIPE, Source};
+
+/// The token of the link; sources have twice their slot, and one more for standard error.
+const LINK: u64 = u64::MAX;
+
+pub(crate) struct Keeper {
+    link: OwnedFd,
+    epoll: Epoll,
+    sources: BTreeMap<u64, Source>,
+    /// Those with a line that has no end yet.
+    held: Vec<u64>,
+    glass: Glass,
+    buffer: Vec<u8>,
+    stdout: Output,
+    stderr: Output,
+    tail: OwnedFd,
+    ring_bytes: usize,
+    /// How many readers want to be woken.
+    readers: &'static AtomicU64,
+    bell: OwnedFd,
+    finishing: bool,
+}
+
+impl Keeper {
+    pub(crate) fn new(handover: ToKeep) -> Result<Keeper, Errno> {
+        let adopt = |number| fd::adopt(number).ok_or(Errno::INVALID);
+        let (link, tail, bell) = (adopt(handover.link)?, adopt(handover.tail)?, adopt(handover.bell)?);
+        let epoll = Epoll::new()?;
+        epoll.add(link.as_fd(), LINK, Trigger::Level)?;
+        let page = shared::map(tail.as_fd(), 0, tail::PAGE)?;
+        Ok(Keeper {
+            link,
+            epoll,
+            sources: BTreeMap::new(),
+            held: Vec::new(),
+            glass: Glass::new()?,
+            buffer: vec![0; PIPE],
+            stdout: Output::new(1),
+            stderr: Output::new(2),
+            tail,
+            ring_bytes: handover.ring_bytes,
+            readers: page.first().ok_or(Errno::INVALID)?,
+            bell,
+            finishing: false,
+        })
+    }
+
+    pub(crate) fn watch(&mut self) -> u8 {
+        let mut ready = Vec::new();
+        while !(self.finishing && self.sources.is_empty()) {
+            let held = self.held.iter().filter_map(|token| self.sources.get(token)?.hold_until).min();
+            self.epoll.wait(clock::now(), held, &mut ready);
+            let mut news = false;
+            for &token in &ready {
+                if token == LINK {
+                    if !self.read_link() {
+                        return svc_sys::exit::DONE;
+                    }
+                } else {
+                    news |= self.read_source(token);
+                }
+            }
+            let now = clock::now();
+            let due = |source: &Source| source.hold_until.is_some_and(|until| now >= until);
+            let tokens: Vec<u64> = self.sources.iter().filter(|(_, source)| due(source)).map(|(&token, _)| token).collect();
+            for token in tokens {
+                news |= self.read_source(token);
+            }
+            if news && self.readers.load(Ordering::Acquire) > 0 {
+                fd::ring(self.bell.as_fd());
+            }
+        }
+        svc_sys::exit::DONE
+    }
+
+    /// Passes on what there is; whether there was anything. Edges come once, so it is read until it is empty.
+    fn read_source(&mut self, token: u64) -> bool {
+        let mut news = false;
+        while let Some(source) = self.sources.get_mut(&token) {
+            let output = if source.stderr { &mut self.stderr } else { &mut self.stdout };
+            let (tail, ring_bytes) = (self.tail.as_fd(), self.ring_bytes);
+            let ring = |slot| shared::map(tail, tail::offset(slot, ring_bytes), ring_bytes).ok().and_then(Ring::new);
+            match source.pass_on(&self.glass, &mut self.buffer, output, ring) {
+                Found::Lines => news = true,
+                Found::Nothing => {
+                    if source.hold_until.is_some() && !self.held.contains(&token) {
+                        self.held.push(token);
+                    }
+                    break;
+                }
+                // Between two supervisors nobody holds the writing end; the next one opens it again.
+                Found::End if !self.finishing => break,
+                Found::End => {
+                    self.epoll.remove(source.pipe.as_fd());
+                    self.sources.remove(&token);
+                }
+            }
+        }
+        news
+    }
+
+    /// `false` when svc-init is gone.
+    fn read_link(&mut self) -> bool {
+        let mut packet = [0; 1024];
+        loop {
+            match message::try_receive(self.link.as_fd(), &mut packet) {
+                Ok(None) => return true,
+                Ok(Some((0, _))) | Err(_) => return false,
+                Ok(Some((length, pipes))) => match ToLog::decode(&packet[..length]) {
+                    Ok(ToLog::Add { slot, name: _ }) => self.add(slot, pipes),
+                    Ok(ToLog::Remove { slot }) => self.remove(slot),
+                    Ok(ToLog::Finish) => self.finish(),
+                    Err(_) => say!("svc-log: refused a message that it does not know"),
+                },
+            }
+        }
+    }
+
+    /// Nobody new will come: who has ended already goes now, the others when they end.
+    fn finish(&mut self) {
+        self.finishing = true;
+        let tokens: Vec<u64> = self.sources.keys().copied().collect();
+        for token in tokens {
+            self.read_source(token);
+        }
+    }
+
+    /// One pipe is standard error alone, two are standard output and error.
+    fn add(&mut self, slot: u32, pipes: Vec<OwnedFd>) {
+        let first_is_error = pipes.len() == 1;
+        for (number, pipe) in pipes.into_iter().enumerate() {
+            let stderr = first_is_error || number == 1;
+            let token = u64::from(slot) * 2 + u64::from(stderr);
+            if let Err(errno) = self.epoll.add(pipe.as_fd(), token, Trigger::Edge) {
+                say!("svc-log: cannot read the output of slot {slot}: {errno}");
+                continue;
+            }
+            self.sources.insert(token, Source::new(pipe, stderr, slot));
+        }
+    }
+
+    /// Reads what is left, and closes. The memory of its last lines is free for the next one in the slot.
+    fn remove(&mut self, slot: u32) {
+        let mut used = false;
+        for token in [u64::from(slot) * 2, u64::from(slot) * 2 + 1] {
+            self.read_source(token);
+            if let Some(source) = self.sources.remove(&token) {
+                self.epoll.remove(source.pipe.as_fd());
+                used |= source.has_lines();
+            }
+        }
+        if used {
+            shared::discard(self.tail.as_fd(), tail::offset(slot, self.ring_bytes), self.ring_bytes);
+        }
+    }
+}

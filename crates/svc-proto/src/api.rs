@@ -1,0 +1,310 @@
+//! The control API, version 1: JSON bodies of HTTP/1.1 requests on `control.sock`. docs/openapi.yaml describes the same for
+//! those who read no Rust; a test compares the two.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/version` | | [`Version`] |
+//! | `GET /v1/services` | | [`Services`] |
+//! | `GET /v1/services/NAME` (`/` in a name as `%2F`) | | [`Detail`] |
+//! | `POST /v1/control` | [`Control`] | [`Outcomes`], once everything asked for has happened, or not |
+//! | `POST /v1/wait` | [`Wait`] | [`Outcomes`] |
+//! | `GET /v1/events` | | a stream of [`Change`], a line of JSON each |
+//! | `GET /v1/logs?service=NAME&lines=N&follow=1` (`service` may stand several times; none: all) | | a stream of [`LogLine`], a line of JSON each |
+//! | `POST /v1/rescan` | | [`Done`] |
+//! | `POST /v1/shutdown` | [`Shutdown`] | [`Done`] at once; the end of the connection is the end of svc |
+//!
+//! Errors are a status of 400 and above and an [`ErrorBody`]. Times are milliseconds since 1970 (`*_ms`), spans seconds or
+//! milliseconds as their names say.
+
+use serde::{Deserialize, Serialize};
+
+/// The version in the paths, `/v1/`. It changes when a client of the old one would misunderstand.
+pub const VERSION: u32 = 1;
+
+/// What is running here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    pub version: String,
+    pub api: u32,
+    /// Process id of svc-init, as svc-scan sees it.
+    pub init_pid: i32,
+    pub scan_pid: i32,
+    pub scan_dirs: Vec<String>,
+}
+
+/// A service's state, in the words that `svc-ctl status` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nothing of it lives, and nothing will start by itself.
+    Down,
+    /// `run` died and the restart delay has not passed, or starting failed and will be tried again.
+    Waiting,
+    /// The process is being made.
+    Starting,
+    Up,
+    /// Told to stop, and not gone yet.
+    Stopping,
+    /// `finish` runs.
+    Finishing,
+    /// The main process is gone, and what it left behind is being stopped.
+    Draining,
+    /// `finish` said 125: it will not start again before somebody asks.
+    Failed,
+    /// The directory cannot be run as it is; `problem` says why.
+    Broken,
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub name: String,
+    pub state: State,
+    /// Main process, or `finish` while it runs.
+    pub pid: Option<i32>,
+    /// When the state last changed between up and down.
+    pub since_ms: u64,
+    /// Seconds since then, on the server's clock.
+    pub since_seconds: f64,
+    /// Whether it is ready; `null` for a service that does not say (no notification-fd).
+    pub ready: Option<bool>,
+    pub ready_since_ms: Option<u64>,
+    /// Whether somebody, or the absence of a `down` file, wants it up.
+    pub wanted_up: bool,
+    pub paused: bool,
+    /// Starts after the first one.
+    pub restarts: u64,
+    pub last_exit: Option<Death>,
+    /// When it will be started again, if it is waiting for that.
+    pub next_start_ms: Option<u64>,
+    /// What is wrong with it: what, where and the cure, in one line.
+    pub problem: Option<String>,
+    /// Its supervisor.
+    pub supervisor_pid: Option<i32>,
+    pub dir: String,
+}
+
+/// One end of a main process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Death {
+    pub at_ms: u64,
+    /// Its exit code, if it ended by itself.
+    pub code: Option<u8>,
+    /// The name of the signal that killed it, without `SIG` (a number for real-time signals).
+    pub signal: Option<String>,
+    /// How long it had run.
+    pub ran_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Services {
+    pub services: Vec<Status>,
+    /// Directory entries that are no service, with the reason: a bad name, no `run`, a loop of links ...
+    pub problems: Vec<Problem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub path: String,
+    pub message: String,
+}
+
+/// Everything known of one service: the answer for `svc-ctl why`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    pub status: Status,
+    /// Oldest first, at most the service's `max-death-tally`.
+    pub deaths: Vec<Death>,
+    /// All deaths since svc started, including those no longer listed.
+    pub death_count: u64,
+    /// Its last lines on standard error (standard output for a service with none there), oldest first.
+    pub last_lines: Vec<LogLine>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    Start,
+    Stop,
+    Restart,
+    /// Send the reload signal.
+    Reload,
+    /// Start, and do not start again when it ends.
+    Once,
+    /// Send `signal`.
+    Kill,
+    /// SIGSTOP.
+    Pause,
+    /// SIGCONT.
+    Continue,
+}
+
+/// The body of `POST /v1/control`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    pub verb: Verb,
+    pub services: Vec<String>,
+    /// For `kill`: `TERM`, `SIGTERM` or `15`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// Answer when it has happened (default) or at once.
+    #[serde(default = "yes")]
+    pub wait: bool,
+    /// How long to wait; none: as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What `POST /v1/wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Until {
+    /// `run` was executed.
+    Up,
+    /// Up, and ready if it says when it is.
+    Ready,
+    /// The main process is gone.
+    Down,
+    /// Gone, `finish` done, and nothing left of it.
+    Finished,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    pub services: Vec<String>,
+    pub until: Until,
+    /// Return when one of them is there, not all.
+    #[serde(default)]
+    pub any: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// One answer for each service asked for, in the order asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcomes {
+    pub outcomes: Vec<Outcome>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub service: String,
+    pub result: Verdict,
+    /// What happened, for people: `up (pid 12), ready after 0.3 s`.
+    pub message: String,
+    /// The service's status at that moment; none where there is no such service.
+    pub status: Option<Status>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Done,
+    Failed,
+    TimedOut,
+    NoSuchService,
+}
+
+/// One line of `GET /v1/events`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    pub at_ms: u64,
+    pub service: String,
+    pub event: EventKind,
+    pub pid: Option<i32>,
+    /// For `exited`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Death>,
+    /// For `problem` and `lagged`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// The stream begins: everything after this line is new.
+    Subscribed,
+    /// A directory became a service.
+    Added,
+    /// A service's directory is gone, and so is the service.
+    Removed,
+    Starting,
+    Up,
+    Ready,
+    Stopping,
+    Exited,
+    Finishing,
+    Draining,
+    /// Nothing of it is left.
+    Down,
+    /// `finish` said 125.
+    Failed,
+    Problem,
+    /// The reader was too slow, and changes were left out; `message` says how many.
+    Lagged,
+}
+
+/// One line of `GET /v1/logs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub service: String,
+    pub at_ms: u64,
+    pub stream: Stream,
+    /// Without its newline; bytes that are no UTF-8 are replaced by U+FFFD.
+    pub line: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// The body of `POST /v1/shutdown`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// The exit code of svc, and so of the container.
+    #[serde(default)]
+    pub code: u8,
+    /// Kill at once instead of stopping in order.
+    #[serde(default)]
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    pub message: String,
+}
+
+/// The body of every error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What, where and the cure, in one line.
+    pub error: String,
+}
+
+/// Where a client looks for the control socket, and where svc-scan puts it.
+pub mod place {
+    /// Overrides everything below.
+    pub const ENV: &str = "SVC_RUN_DIR";
+    pub const DEFAULT: &str = "/run/svc";
+    pub const SOCKET: &str = "control.sock";
+
+    /// The name in the abstract namespace (behind its NUL byte) where no directory at all can be written. That namespace is the
+    /// network's, which containers with `--network host` share; the mount namespace, whose number this ends in, they do not.
+    pub fn abstract_name() -> String {
+        let link = std::fs::read_link("/proc/self/ns/mnt").unwrap_or_default();
+        let number: String = link.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+        if number.is_empty() { "svc/control".into() } else { format!("svc/control/{number}") }
+    }
+}

@@ -1,0 +1,129 @@
+//! A [`Definition`] as bytes, for the way from svc-scan through svc-init to its supervisor.
+
+use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
+
+use crate::codec::{Malformed, Reader, Writer};
+
+/// Grows when a field is added; a supervisor refuses what it does not know.
+const VERSION: u8 = 1;
+
+pub fn encode(definition: &Definition) -> Vec<u8> {
+    let Definition { name, dir, program, output, down, essential, settings } = definition;
+    let writer = Writer::tagged(VERSION).bytes(name.as_bytes()).bytes(dir);
+    let writer = match program {
+        Program::Directory => writer.u8(0),
+        Program::Command(words) => {
+            words.iter().fold(writer.u8(1).u32(words.len() as u32), |writer, word| writer.bytes(word))
+        }
+    };
+    let writer = writer.u8(output_number(*output)).flag(*down).flag(*essential);
+    let Settings {
+        notification_fd,
+        lock_fd,
+        timeout_finish,
+        timeout_kill,
+        kill_group,
+        max_death_tally,
+        down_signal,
+        reload_signal,
+        new_pid_namespace,
+        keep_descendants,
+    } = settings;
+    writer
+        .option(*notification_fd)
+        .option(*lock_fd)
+        .u64(timeout_finish.0)
+        .u64(timeout_kill.0)
+        .flag(*kill_group)
+        .u32(u32::from(*max_death_tally))
+        .u8(down_signal.number())
+        .u8(reload_signal.number())
+        .flag(*new_pid_namespace)
+        .flag(*keep_descendants)
+        .finish()
+}
+
+pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if reader.u8()? != VERSION {
+        return Err(Malformed);
+    }
+    let name = reader.text()?.to_owned();
+    let dir = reader.bytes()?.to_owned();
+    let program = match reader.u8()? {
+        0 => Program::Directory,
+        1 => {
+            let mut words = Vec::new();
+            for _ in 0..reader.u32()? {
+                words.push(reader.bytes()?.to_owned());
+            }
+            Program::Command(words)
+        }
+        _ => return Err(Malformed),
+    };
+    let output = output_from(reader.u8()?)?;
+    let down = reader.flag()?;
+    let essential = reader.flag()?;
+    let settings = Settings {
+        notification_fd: reader.option()?,
+        lock_fd: reader.option()?,
+        timeout_finish: Millis(reader.u64()?),
+        timeout_kill: Millis(reader.u64()?),
+        kill_group: reader.flag()?,
+        max_death_tally: u16::try_from(reader.u32()?).map_err(|_| Malformed)?,
+        down_signal: Signal::new(reader.u8()?).ok_or(Malformed)?,
+        reload_signal: Signal::new(reader.u8()?).ok_or(Malformed)?,
+        new_pid_namespace: reader.flag()?,
+        keep_descendants: reader.flag()?,
+    };
+    reader.end()?;
+    Ok(Definition { name, dir, program, output, down, essential, settings })
+}
+
+pub fn output_number(output: Output) -> u8 {
+    match output {
+        Output::Keeper => 0,
+        Output::Logger => 1,
+        Output::Inherit => 2,
+    }
+}
+
+pub fn output_from(number: u8) -> Result<Output, Malformed> {
+    match number {
+        0 => Ok(Output::Keeper),
+        1 => Ok(Output::Logger),
+        2 => Ok(Output::Inherit),
+        _ => Err(Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_survives_the_round_trip_and_nothing_shorter_decodes() {
+        let definition = Definition {
+            name: "web/log".into(),
+            dir: b"/etc/s6/w\xffeb".to_vec(),
+            program: Program::Command(vec![b"sleep".to_vec(), b"1".to_vec()]),
+            output: Output::Inherit,
+            down: true,
+            essential: true,
+            settings: Settings {
+                notification_fd: Some(u32::MAX),
+                lock_fd: Some(0),
+                timeout_finish: Millis(1),
+                max_death_tally: 4096,
+                down_signal: Signal::INT,
+                keep_descendants: true,
+                ..Settings::default()
+            },
+        };
+        let bytes = encode(&definition);
+        assert_eq!(decode(&bytes), Ok(definition));
+        for length in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..length]), Err(Malformed), "cut at {length}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What svc-init hands to the children that it forks without exec. Descriptors are numbers here: they are open in the child
+//! under the same numbers, and close with it.
+
+use svc_core::Pid;
+
+use crate::ledger::Row;
+
+/// For a supervisor.
+pub struct ToSupervise {
+    pub row: Row,
+    pub definition: Vec<u8>,
+    /// Packets from svc-scan and svc-init come here, reports go out.
+    pub link: i32,
+    /// Descriptors that must outlive the supervisor go in here.
+    pub inbox: i32,
+    /// Standard input, output and error for the service; none: ours.
+    pub stdio: [Option<i32>; 3],
+    /// The pipe on which a service that runs already will say that it is ready.
+    pub notification: Option<i32>,
+    /// Processes that an earlier supervisor of this service left to svc-init.
+    pub orphans: Vec<Pid>,
+    pub init_pid: i32,
+    /// Our own program.
+    pub exe: i32,
+    /// The limit on descriptors as it was: soft and hard.
+    pub descriptors: Option<(u64, u64)>,
+    /// What `ps` shows, with the name of the service behind it.
+    pub title: &'static str,
+}
+
+/// For svc-log.
+pub struct ToKeep {
+    pub link: i32,
+    /// The memory of the last lines.
+    pub tail: i32,
+    /// Bytes of one service's ring in it.
+    pub ring_bytes: usize,
+    /// Rung when a reader waits and there is something new.
+    pub bell: i32,
+}
+
+/// What a supervisor puts into svc-init's inbox, with a descriptor: keep this one for my successor, in place of the one before.
+/// Without a descriptor: the one before is not needed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepNotification {
+    pub slot: u32,
+}
+
+impl KeepNotification {
+    pub fn encode(self) -> [u8; 4] {
+        self.slot.to_le_bytes()
+    }
+
+    pub fn decode(packet: &[u8]) -> Option<KeepNotification> {
+        packet.try_into().ok().map(|bytes| KeepNotification { slot: u32::from_le_bytes(bytes) })
+    }
+}

@@ -1,0 +1,349 @@
+//! Packets between our own processes: one packet is one message, so there is no framing and no partial read.
+//!
+//! Tags are for ever: add, never reuse. A packet that does not decode is refused by whoever got it, with a line in the log,
+//! and changes nothing.
+
+use svc_core::init::Order;
+use svc_core::service::Note;
+use svc_core::snapshot::{WORDS, Words};
+use svc_core::{Command, Millis, Output, Signal};
+
+use crate::codec::{Malformed, Reader, Writer};
+use crate::definition::{output_from, output_number};
+
+/// The longest packet. Far below what a Unix socket takes by default (net.core.wmem_default, 208 KiB).
+pub const MAX_PACKET: usize = 64 * 1024;
+
+/// To a supervisor, from svc-scan; the last one from svc-init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToSupervisor {
+    Command(Command),
+    /// Say your status: svc-scan has just been started and knows nothing.
+    Query,
+    /// svc-init has reaped something that an earlier supervisor of this service had started: look into the ledger.
+    Look,
+}
+
+/// From a supervisor to svc-scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What happened; none in the answer to a query.
+    pub note: Option<Note>,
+    pub words: Words,
+}
+
+/// From svc-scan to svc-init.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToInit {
+    /// Fork a supervisor for this slot. Pipes of the slot that exist are used again.
+    Launch {
+        slot: u32,
+        output: Output,
+        stdin_of: Option<u32>,
+        label: Vec<u8>,
+        definition: Vec<u8>,
+    },
+    /// Nothing of this slot is needed any more: close its descriptors.
+    Retire {
+        slot: u32,
+    },
+    /// Keep this descriptor for the next svc-scan: the socket that listens for clients.
+    KeepListener,
+    Shutdown {
+        code: u8,
+        force: bool,
+    },
+}
+
+/// From svc-init to svc-scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToScan {
+    /// A slot is in use; its link comes as a descriptor. `supervisor` is zero when none lives.
+    Slot {
+        slot: u32,
+        supervisor: i32,
+        label: Vec<u8>,
+    },
+    /// The socket that an earlier svc-scan left, as a descriptor.
+    Listener,
+    /// You know everything now that is left of an earlier svc-scan.
+    Begin {
+        init_pid: i32,
+    },
+    /// A supervisor ended: whatever it ran goes on as a child of svc-init.
+    Died {
+        slot: u32,
+    },
+    LaunchFailed {
+        slot: u32,
+        errno: i32,
+    },
+    Order(Order),
+}
+
+/// From svc-init to svc-log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToLog {
+    /// Read these two descriptors: standard output and standard error of the service (or standard error alone, when its
+    /// output goes to its own logger).
+    Add { slot: u32, name: String },
+    /// It is gone for good.
+    Remove { slot: u32 },
+    /// Read to the end, and leave.
+    Finish,
+}
+
+impl ToSupervisor {
+    pub fn encode(&self) -> Vec<u8> {
+        let (number, signal) = match self {
+            ToSupervisor::Command(command) => match command {
+                Command::Start => (0, 0),
+                Command::Stop => (1, 0),
+                Command::Once => (2, 0),
+                Command::Restart => (3, 0),
+                Command::Reload => (4, 0),
+                Command::Kill(signal) => (5, signal.number()),
+                Command::Pause => (6, 0),
+                Command::Continue => (7, 0),
+                Command::Drain => (8, 0),
+                Command::Terminate => (9, 0),
+                Command::Force => (10, 0),
+                Command::Abandon => (11, 0),
+                Command::Interrupt => (12, 0),
+            },
+            ToSupervisor::Query => (64, 0),
+            ToSupervisor::Look => (65, 0),
+        };
+        Writer::tagged(number).u8(signal).finish()
+    }
+
+    pub fn decode(packet: &[u8]) -> Result<ToSupervisor, Malformed> {
+        let mut reader = Reader::new(packet);
+        let tag = reader.u8()?;
+        let signal = reader.u8()?;
+        reader.end()?;
+        let command = match tag {
+            0 => Command::Start,
+            1 => Command::Stop,
+            2 => Command::Once,
+            3 => Command::Restart,
+            4 => Command::Reload,
+            5 => Command::Kill(Signal::new(signal).ok_or(Malformed)?),
+            6 => Command::Pause,
+            7 => Command::Continue,
+            8 => Command::Drain,
+            9 => Command::Terminate,
+            10 => Command::Force,
+            11 => Command::Abandon,
+            12 => Command::Interrupt,
+            64 => return Ok(ToSupervisor::Query),
+            65 => return Ok(ToSupervisor::Look),
+            _ => return Err(Malformed),
+        };
+        Ok(ToSupervisor::Command(command))
+    }
+}
+
+/// All notes, by their number on the wire.
+const NOTES: [Note; 12] = [
+    Note::Starting,
+    Note::Up,
+    Note::Ready,
+    Note::Stopping,
+    Note::Exited,
+    Note::Finishing,
+    Note::Draining,
+    Note::Down,
+    Note::Failed,
+    Note::Trouble,
+    Note::Changed,
+    Note::Killed,
+];
+
+/// Bytes of a [`Report`]: a tag and the words.
+pub const REPORT_BYTES: usize = 1 + 8 * WORDS;
+
+impl Report {
+    /// Written without a heap: a supervisor sends one for each change of state.
+    pub fn encode(&self) -> [u8; REPORT_BYTES] {
+        let mut packet = [0; REPORT_BYTES];
+        let number = self.note.and_then(|note| NOTES.iter().position(|&known| known == note));
+        packet[0] = number.map_or(0, |number| number as u8 + 1);
+        for (bytes, word) in packet[1..].chunks_exact_mut(8).zip(&self.words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        packet
+    }
+
+    pub fn decode(packet: &[u8]) -> Result<Report, Malformed> {
+        let mut reader = Reader::new(packet);
+        let note = match reader.u8()? {
+            0 => None,
+            number => Some(*NOTES.get(usize::from(number) - 1).ok_or(Malformed)?),
+        };
+        let words = reader.words::<WORDS>()?;
+        reader.end()?;
+        Ok(Report { note, words })
+    }
+}
+
+impl ToInit {
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            ToInit::Launch { slot, output, stdin_of, label, definition } => Writer::tagged(0)
+                .u32(*slot)
+                .u8(output_number(*output))
+                .option(*stdin_of)
+                .bytes(label)
+                .bytes(definition)
+                .finish(),
+            ToInit::Retire { slot } => Writer::tagged(1).u32(*slot).finish(),
+            ToInit::KeepListener => Writer::tagged(2).finish(),
+            ToInit::Shutdown { code, force } => Writer::tagged(3).u8(*code).flag(*force).finish(),
+        }
+    }
+
+    pub fn decode(packet: &[u8]) -> Result<ToInit, Malformed> {
+        let mut reader = Reader::new(packet);
+        let message = match reader.u8()? {
+            0 => ToInit::Launch {
+                slot: reader.u32()?,
+                output: output_from(reader.u8()?)?,
+                stdin_of: reader.option()?,
+                label: reader.bytes()?.to_owned(),
+                definition: reader.bytes()?.to_owned(),
+            },
+            1 => ToInit::Retire { slot: reader.u32()? },
+            2 => ToInit::KeepListener,
+            3 => ToInit::Shutdown { code: reader.u8()?, force: reader.flag()? },
+            _ => return Err(Malformed),
+        };
+        reader.end()?;
+        Ok(message)
+    }
+}
+
+impl ToScan {
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            ToScan::Slot { slot, supervisor, label } => {
+                Writer::tagged(0).u32(*slot).u32(*supervisor as u32).bytes(label).finish()
+            }
+            ToScan::Listener => Writer::tagged(1).finish(),
+            ToScan::Begin { init_pid } => Writer::tagged(2).u32(*init_pid as u32).finish(),
+            ToScan::Died { slot } => Writer::tagged(3).u32(*slot).finish(),
+            ToScan::LaunchFailed { slot, errno } => Writer::tagged(4).u32(*slot).u32(*errno as u32).finish(),
+            ToScan::Order(Order::Rescan) => Writer::tagged(5).finish(),
+            ToScan::Order(Order::Shutdown { left, force, quick }) => {
+                Writer::tagged(6).u64(left.0).flag(*force).flag(*quick).finish()
+            }
+        }
+    }
+
+    pub fn decode(packet: &[u8]) -> Result<ToScan, Malformed> {
+        let mut reader = Reader::new(packet);
+        let message = match reader.u8()? {
+            0 => ToScan::Slot { slot: reader.u32()?, supervisor: reader.u32()? as i32, label: reader.bytes()?.to_owned() },
+            1 => ToScan::Listener,
+            2 => ToScan::Begin { init_pid: reader.u32()? as i32 },
+            3 => ToScan::Died { slot: reader.u32()? },
+            4 => ToScan::LaunchFailed { slot: reader.u32()?, errno: reader.u32()? as i32 },
+            5 => ToScan::Order(Order::Rescan),
+            6 => {
+                ToScan::Order(Order::Shutdown { left: Millis(reader.u64()?), force: reader.flag()?, quick: reader.flag()? })
+            }
+            _ => return Err(Malformed),
+        };
+        reader.end()?;
+        Ok(message)
+    }
+}
+
+impl ToLog {
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            ToLog::Add { slot, name } => Writer::tagged(0).u32(*slot).bytes(name.as_bytes()).finish(),
+            ToLog::Remove { slot } => Writer::tagged(1).u32(*slot).finish(),
+            ToLog::Finish => Writer::tagged(2).finish(),
+        }
+    }
+
+    pub fn decode(packet: &[u8]) -> Result<ToLog, Malformed> {
+        let mut reader = Reader::new(packet);
+        let message = match reader.u8()? {
+            0 => ToLog::Add { slot: reader.u32()?, name: reader.text()?.to_owned() },
+            1 => ToLog::Remove { slot: reader.u32()? },
+            2 => ToLog::Finish,
+            _ => return Err(Malformed),
+        };
+        reader.end()?;
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_packet_survives_the_round_trip_and_nothing_shorter_or_longer_decodes() {
+        fn check<T: PartialEq + std::fmt::Debug>(value: T, bytes: &[u8], decode: fn(&[u8]) -> Result<T, Malformed>) {
+            assert_eq!(decode(bytes).as_ref(), Ok(&value));
+            for length in 0..bytes.len() {
+                assert_eq!(decode(&bytes[..length]), Err(Malformed), "{value:?} cut at {length}");
+            }
+            assert_eq!(decode(&[bytes, &[0]].concat()), Err(Malformed), "{value:?} with a byte more");
+        }
+        let commands = [
+            Command::Start,
+            Command::Stop,
+            Command::Once,
+            Command::Restart,
+            Command::Reload,
+            Command::Kill(Signal::USR1),
+            Command::Pause,
+            Command::Continue,
+            Command::Drain,
+            Command::Terminate,
+            Command::Force,
+            Command::Abandon,
+            Command::Interrupt,
+        ];
+        for message in commands.map(ToSupervisor::Command).into_iter().chain([ToSupervisor::Query, ToSupervisor::Look]) {
+            check(message, &message.encode(), ToSupervisor::decode);
+        }
+        for note in NOTES.map(Some).into_iter().chain([None]) {
+            let report = Report { note, words: [7; WORDS] };
+            check(report.clone(), &report.encode(), Report::decode);
+        }
+        let label = b"label".to_vec();
+        for message in [
+            ToInit::Launch {
+                slot: 9,
+                output: Output::Logger,
+                stdin_of: Some(0),
+                label: label.clone(),
+                definition: vec![1; 9],
+            },
+            ToInit::Retire { slot: 9 },
+            ToInit::KeepListener,
+            ToInit::Shutdown { code: 7, force: true },
+        ] {
+            check(message.clone(), &message.encode(), ToInit::decode);
+        }
+        for message in [
+            ToScan::Slot { slot: 9, supervisor: -1, label },
+            ToScan::Listener,
+            ToScan::Begin { init_pid: 1 },
+            ToScan::Died { slot: 1 },
+            ToScan::LaunchFailed { slot: 1, errno: 11 },
+            ToScan::Order(Order::Rescan),
+            ToScan::Order(Order::Shutdown { left: Millis(8000), force: false, quick: true }),
+        ] {
+            check(message.clone(), &message.encode(), ToScan::decode);
+        }
+        for message in [ToLog::Add { slot: 3, name: "web".into() }, ToLog::Remove { slot: 3 }, ToLog::Finish] {
+            check(message.clone(), &message.encode(), ToLog::decode);
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! The scan directories: what stands in them, what came, what went, and what is not complete yet.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use notify::EventKind;
+use notify::event::{AccessKind, ModifyKind, RemoveKind, RenameMode};
+use svc_core::{Definition, Millis, ServiceName};
+use svc_def::{Entry, Identity, Problem};
+use svc_sys::{clock, say};
+
+use crate::candidates::{Candidate, Candidates, QUIET};
+use crate::pair::{self, Pair};
+use crate::repairs::Repairs;
+use crate::watches::Watches;
+
+/// So many directories are read in one go; clients are answered before the next.
+const AT_A_TIME: usize = 64;
+
+/// A directory that can run, with its logger.
+pub(crate) struct Found {
+    pub(crate) name: ServiceName,
+    pub(crate) identity: Identity,
+    pub(crate) scan_dir: u32,
+    pub(crate) definition: Definition,
+    pub(crate) logger: Option<(Definition, Identity)>,
+    pub(crate) warnings: Vec<Problem>,
+    /// What was said of it before.
+    said: Option<String>,
+}
+
+/// What a look at the directories brought.
+#[derive(Default)]
+pub(crate) struct Changes {
+    pub(crate) removed: Vec<Identity>,
+    pub(crate) renamed: Vec<(Identity, ServiceName, PathBuf)>,
+    pub(crate) found: Vec<Found>,
+    /// Slots of services that could not be started, in whose directories something has happened.
+    pub(crate) touched: Vec<u32>,
+}
+
+/// One that does not run, for clients.
+pub(crate) struct Unready<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) path: &'a Path,
+    pub(crate) problem: &'a str,
+    pub(crate) found_ms: u64,
+}
+
+/// Where a directory stands.
+#[derive(Clone, PartialEq, Eq)]
+struct Place {
+    name: ServiceName,
+    scan_dir: u32,
+    path: PathBuf,
+}
+
+/// What one listing saw.
+#[derive(Default)]
+struct Seen {
+    places: HashMap<Identity, Place>,
+    /// Entries that cannot be services, and why.
+    odd: BTreeMap<PathBuf, String>,
+    /// Paths that could not be looked at: what is known to be there is taken to be there still.
+    hidden: HashSet<PathBuf>,
+}
+
+pub(crate) struct Directories {
+    roots: Vec<PathBuf>,
+    watches: Watches,
+    candidates: Candidates,
+    /// Services that run.
+    running: HashMap<Identity, Place>,
+    repairs: Repairs,
+    odd: BTreeMap<PathBuf, String>,
+    /// Entries that were renamed into place, and so are complete.
+    whole: HashSet<PathBuf>,
+    /// Entries that were removed: what has the same name and inode now is another directory all the same.
+    deleted: HashSet<PathBuf>,
+    /// What is watched for each root: itself, or the nearest directory above one that is not there.
+    root_watches: Vec<Option<PathBuf>>,
+    /// The entries must be looked at again.
+    stale: bool,
+    /// Not before this time: listing thousands of entries takes its time, and clients wait meanwhile.
+    list_at: Millis,
+    /// The first look is at directories that nobody is writing.
+    first: bool,
+}
+
+impl Directories {
+    pub(crate) fn new(roots: Vec<PathBuf>) -> Directories {
+        Directories {
+            root_watches: vec![None; roots.len()],
+            roots,
+            watches: Watches::new(),
+            candidates: Candidates::default(),
+            running: HashMap::new(),
+            repairs: Repairs::default(),
+            odd: BTreeMap::new(),
+            whole: HashSet::new(),
+            deleted: HashSet::new(),
+            stale: true,
+            list_at: Millis::ZERO,
+            first: true,
+        }
+    }
+
+    /// A service that an earlier svc-scan started.
+    pub(crate) fn knows(&mut self, identity: Identity, name: ServiceName, scan_dir: u32, path: PathBuf) {
+        self.running.insert(identity, Place { name, scan_dir, path });
+    }
+
+    /// A service is over: if its directory is still (or again) there, it is a new one. Whoever it was in the way of may start.
+    pub(crate) fn forget(&mut self, identity: Identity) {
+        self.running.remove(&identity);
+        self.stale = true;
+        self.unblock();
+    }
+
+    /// Something that may have been in the way of others is gone.
+    pub(crate) fn unblock(&mut self) {
+        self.candidates.look_again(|candidate| candidate.blocked);
+    }
+
+    /// It cannot be launched now, because something is in its way.
+    pub(crate) fn block(&mut self, found: Found, path: PathBuf, problem: String) {
+        self.running.remove(&found.identity);
+        let mut candidate = Candidate::new(found.name, path, found.scan_dir, None);
+        candidate.blocked = true;
+        candidate.said = found.said;
+        candidate.has_problem(clock::now(), problem);
+        self.candidates.insert(found.identity, candidate);
+    }
+
+    /// Look at everything again.
+    pub(crate) fn rescan(&mut self) {
+        self.stale = true;
+        self.list_at = Millis::ZERO;
+        self.candidates.look_again(|_| true);
+    }
+
+    /// Look at some directories again that do not run.
+    pub(crate) fn look_again_at(&mut self, names: &[String]) {
+        self.candidates.look_again(|candidate| names.iter().any(|name| candidate.name.as_str() == name));
+    }
+
+    /// A service cannot be started: what happens in its directory may cure that.
+    pub(crate) fn expect_repair(&mut self, slot: u32, path: &Path) {
+        self.repairs.expect(clock::now(), slot, path, &mut self.watches);
+    }
+
+    pub(crate) fn expect_no_repair(&mut self, slot: u32) {
+        self.repairs.forget(slot, &mut self.watches);
+    }
+
+    /// The next thing that happened on disk.
+    pub(crate) async fn next(&mut self) -> Option<notify::Result<notify::Event>> {
+        self.watches.next().await
+    }
+
+    /// Takes it in, with all that has happened since.
+    pub(crate) fn take_in(&mut self, first: notify::Result<notify::Event>) {
+        self.note(first);
+        while let Some(event) = self.watches.try_next() {
+            self.note(event);
+        }
+    }
+
+    fn note(&mut self, event: notify::Result<notify::Event>) {
+        let Ok(event) = event else {
+            self.stale = true;
+            return;
+        };
+        if matches!(event.kind, EventKind::Access(AccessKind::Open(_) | AccessKind::Read)) {
+            return;
+        }
+        // The queue of the kernel may have run over: then anything may have happened.
+        if event.need_rescan() {
+            self.rescan();
+        }
+        let renamed = matches!(event.kind, EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)));
+        let now = clock::now();
+        for path in &event.paths {
+            if self.roots.iter().any(|root| path.parent() == Some(root)) {
+                self.stale = true;
+                if renamed {
+                    self.whole.insert(path.clone());
+                } else if event.kind == EventKind::Remove(RemoveKind::Folder) {
+                    self.deleted.insert(path.clone());
+                }
+            }
+            let watched = |watch: &Option<PathBuf>| watch.as_deref() == Some(path) || watch.as_deref() == path.parent();
+            self.stale |= self.roots.iter().zip(&self.root_watches).any(|(root, watch)| {
+                // The root itself, or the directory above that it is missing from.
+                path == root || watch.as_ref() != Some(root) && watched(watch)
+            });
+            self.candidates.touched(now, &event.kind, path);
+            self.repairs.touched(now, path);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        let list = self.stale.then_some(self.list_at);
+        [list, self.candidates.deadline(), self.repairs.deadline()].into_iter().flatten().min()
+    }
+
+    /// Looks at what must be looked at, and says what is wrong for too long.
+    pub(crate) fn look(&mut self, now: Millis) -> Changes {
+        let mut changes = Changes::default();
+        if self.stale && now >= self.list_at {
+            self.stale = false;
+            self.list(now, &mut changes);
+            let end = clock::now();
+            self.list_at = end + (end - now) + (end - now);
+        }
+        let due = self.candidates.due(now, AT_A_TIME);
+        changes.found = due.into_iter().filter_map(|identity| self.examine(identity, now)).collect();
+        changes.touched = self.repairs.due(now);
+        self.candidates.complain(now);
+        changes
+    }
+
+    /// Compares the entries of all scan directories with what we know.
+    fn list(&mut self, now: Millis, changes: &mut Changes) {
+        let settle = if self.first { now } else { now + QUIET };
+        let first = std::mem::take(&mut self.first);
+        let mut seen = Seen::default();
+        for scan_dir in 0..self.roots.len() {
+            // Watched before it is listed: what comes in between is noticed.
+            self.watch_root(scan_dir);
+            self.list_root(scan_dir, &mut seen);
+        }
+        let deleted = std::mem::take(&mut self.deleted);
+        let is_gone = |identity: &Identity, place: &Path| {
+            let there = seen.places.contains_key(identity) && !deleted.contains(place);
+            !there && !seen.hidden.contains(place) && !place.parent().is_some_and(|root| seen.hidden.contains(root))
+        };
+        // Those that went come first: their paths may be those of others by now.
+        let lost: Vec<Identity> = self
+            .candidates
+            .iter()
+            .filter(|(identity, candidate)| is_gone(identity, &candidate.path))
+            .map(|(identity, _)| identity)
+            .collect();
+        let gone = self.running.iter().filter(|(identity, place)| is_gone(identity, &place.path));
+        changes.removed = gone.map(|(&identity, _)| identity).collect();
+        for identity in lost {
+            self.candidates.remove(identity, &mut self.watches);
+        }
+        for identity in &changes.removed {
+            self.running.remove(identity);
+        }
+        let whole = std::mem::take(&mut self.whole);
+        for (identity, place) in seen.places {
+            let look_at = if whole.contains(&place.path) { Millis::ZERO } else { settle };
+            self.entry(identity, place, look_at, first, changes);
+        }
+        for (path, message) in seen.odd.iter().filter(|(path, message)| self.odd.get(*path) != Some(message)) {
+            say!("svc-scan: {}: {message}", svc_def::shown(path));
+        }
+        self.odd = seen.odd;
+    }
+
+    fn list_root(&self, scan_dir: usize, seen: &mut Seen) {
+        let root = &self.roots[scan_dir];
+        let names = match entries(root) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                seen.odd.insert(root.clone(), "no such directory: make it, with a directory for each service in it".into());
+                return;
+            }
+            Err(error) => {
+                let message = format!(
+                    "cannot be read: {error}: make it a directory that svc may read (chmod a+rx); until then its services stay as they are"
+                );
+                seen.odd.insert(root.clone(), message);
+                seen.hidden.insert(root.clone());
+                return;
+            }
+        };
+        for file_name in names {
+            let path = root.join(&file_name);
+            match svc_def::entry(root, &file_name) {
+                Some(Entry::Service { name, identity }) => {
+                    let place = Place { name, scan_dir: scan_dir as u32, path };
+                    self.see(identity, place, seen);
+                }
+                Some(Entry::Problem(problem)) => {
+                    if problem.fatal {
+                        seen.hidden.insert(problem.path.clone());
+                    }
+                    seen.odd.insert(problem.path, problem.message);
+                }
+                Some(Entry::Skip) | None => {}
+            }
+        }
+    }
+
+    /// One directory may be there under several names. The one it has keeps it; else it is the first that is no link.
+    fn see(&self, identity: Identity, place: Place, seen: &mut Seen) {
+        let Some(other) = seen.places.get(&identity) else {
+            seen.places.insert(identity, place);
+            return;
+        };
+        let rank = |place: &Place| {
+            let is_known = self.running.get(&identity) == Some(place);
+            (!is_known, place.path.is_symlink(), place.scan_dir, place.name.clone())
+        };
+        let (first, second) = if rank(other) <= rank(&place) { (other.clone(), place) } else { (place, other.clone()) };
+        let message = format!("is the same directory as {}: remove one of the links", svc_def::shown(&first.path));
+        seen.odd.insert(second.path, message);
+        seen.places.insert(identity, first);
+    }
+
+    fn entry(&mut self, identity: Identity, place: Place, look_at: Millis, first: bool, changes: &mut Changes) {
+        if let Some(known) = self.running.get_mut(&identity) {
+            if *known != place {
+                changes.renamed.push((identity, place.name.clone(), place.path.clone()));
+                *known = place;
+            }
+            return;
+        }
+        if let Some(candidate) = self.candidates.get_mut(identity) {
+            if candidate.path != place.path {
+                // Renamed while it was incomplete.
+                self.candidates.rename(identity, place.name, place.scan_dir, place.path, &mut self.watches);
+            }
+            return;
+        }
+        let mut candidate = Candidate::new(place.name, place.path, place.scan_dir, Some(look_at));
+        if !first {
+            candidate.watch(&mut self.watches);
+        }
+        self.candidates.insert(identity, candidate);
+    }
+
+    /// Reads a candidate: it runs now, or something is wrong with it and it is watched.
+    fn examine(&mut self, identity: Identity, now: Millis) -> Option<Found> {
+        let candidate = self.candidates.get_mut(identity)?;
+        candidate.look_at = None;
+        match pair::read(&candidate.name, &candidate.path) {
+            Ok(Pair { definition, logger, warnings }) => {
+                let Candidate { name, path, scan_dir, said, .. } = self.candidates.remove(identity, &mut self.watches)?;
+                self.running.insert(identity, Place { name: name.clone(), scan_dir, path });
+                Some(Found { name, identity, scan_dir, definition, logger, warnings, said })
+            }
+            Err(problem) => {
+                candidate.blocked = false;
+                candidate.has_problem(now, problem);
+                if candidate.watch(&mut self.watches) {
+                    candidate.look_at = Some(now + QUIET);
+                }
+                None
+            }
+        }
+    }
+
+    /// Watches a root, or the nearest directory above one that is not there (yet, or any more).
+    fn watch_root(&mut self, number: usize) {
+        let root = self.roots[number].clone();
+        loop {
+            let Some(there) = root.ancestors().find(|path| path.is_dir()) else { return };
+            let before = self.root_watches[number].replace(there.to_owned());
+            if before.as_deref() == Some(there) {
+                // The path may be another directory by now.
+                self.watches.renew(there);
+            } else {
+                self.watches.add(there);
+                if let Some(before) = before {
+                    self.watches.remove(&before);
+                }
+            }
+            // The next one below may have been made in between.
+            if root.ancestors().find(|path| path.is_dir()) == Some(there) {
+                return;
+            }
+        }
+    }
+
+    /// Nothing that is or may become a service, and nothing that is wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.candidates.iter().next().is_none() && self.odd.is_empty()
+    }
+
+    /// Directories that should be services and do not run.
+    pub(crate) fn unready(&self) -> impl Iterator<Item = Unready<'_>> {
+        self.candidates.iter().filter_map(|(_, candidate)| {
+            let problem = candidate.problem.as_deref()?;
+            Some(Unready { name: candidate.name.as_str(), path: &candidate.path, problem, found_ms: candidate.found_ms })
+        })
+    }
+
+    /// Entries that cannot be services, and scan directories that are not there.
+    pub(crate) fn odd(&self) -> impl Iterator<Item = (String, String)> {
+        self.odd.iter().map(|(path, message)| (svc_def::shown(path), message.clone()))
+    }
+}
+
+/// The names in a directory: all of them or none.
+fn entries(root: &Path) -> std::io::Result<Vec<OsString>> {
+    std::fs::read_dir(root)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+}

@@ -1,0 +1,168 @@
+//! Answers to questions, from what supervisors said last: they are not asked again.
+
+use super::{Hub, Member, WHY_LINES};
+use crate::clients::{self, Ask, STREAM_ROOM, Subscriber, json_line};
+use crate::status::{self, Known, Now};
+use crate::waits::{Answer, Goal};
+use svc_core::{Service, ServiceName};
+use svc_proto::api;
+use svc_proto::link::ToInit;
+use svc_sys::clock;
+use tokio::sync::mpsc;
+
+impl Hub {
+    pub(super) fn serve(&mut self, ask: Ask) {
+        match ask {
+            Ask::Version(answer) => drop(answer.send(self.version())),
+            Ask::Services(answer) => drop(answer.send(self.services())),
+            Ask::Detail { service, answer } => drop(answer.send(self.detail(&service))),
+            Ask::Control { control, answer } => self.control(control, answer),
+            Ask::Wait { wait, answer } => {
+                let goal = Goal::Until(wait.until);
+                let items = wait.services.into_iter().map(|service| self.item(service, goal)).collect();
+                self.wait_for(items, wait.any, wait.timeout_ms, Answer::Wait(answer));
+            }
+            Ask::Events { lines } => {
+                let mut subscriber = Subscriber::new(lines);
+                let first = api::Change {
+                    at_ms: clock::wall_ms(),
+                    service: String::new(),
+                    event: api::EventKind::Subscribed,
+                    pid: None,
+                    exit: None,
+                    message: None,
+                };
+                // Those who have hung up since the last change would pile up.
+                self.events.retain(|subscriber| !subscriber.is_gone());
+                if subscriber.send(json_line(&first), |_| Vec::new()) {
+                    self.events.push(subscriber);
+                }
+            }
+            Ask::Logs { services, lines, follow, answer } => drop(answer.send(self.read_logs(services, lines, follow))),
+            Ask::Rescan(answer) => {
+                self.rescan();
+                let count = self.members.len();
+                drop(answer.send(api::Done { message: format!("looked at all directories again: {count} services") }));
+            }
+            Ask::Shutdown { shutdown, answer } => {
+                self.init.send(ToInit::Shutdown { code: shutdown.code, force: shutdown.force }.encode(), None);
+                drop(answer.send(api::Done { message: "stopping everything".into() }));
+            }
+        }
+    }
+
+    pub(super) fn version(&self) -> api::Version {
+        api::Version {
+            version: self.config.version.to_owned(),
+            api: api::VERSION,
+            init_pid: self.init_pid,
+            scan_pid: svc_sys::process::id(),
+            scan_dirs: self.config.scan_dirs.iter().map(|dir| dir.display().to_string()).collect(),
+        }
+    }
+
+    pub(super) fn status(&self, member: &Member, now: Now) -> api::Status {
+        status::of(
+            Known {
+                name: member.name.as_str(),
+                dir: svc_def::shown(&member.dir),
+                machine: member.machine.as_ref(),
+                says_ready: member.definition.settings.notification_fd.is_some(),
+                supervisor: member.supervisor,
+                problem: member.trouble.clone().or_else(|| member.warning.clone()),
+                added_ms: member.added_ms,
+            },
+            now,
+        )
+    }
+
+    pub(super) fn services(&self) -> api::Services {
+        let now = Now::read();
+        let mut services: Vec<api::Status> =
+            self.names.values().filter_map(|slot| self.members.get(slot)).map(|member| self.status(member, now)).collect();
+        let mut problems: Vec<api::Problem> =
+            self.directories.odd().map(|(path, message)| api::Problem { path, message }).collect();
+        for unready in self.directories.unready() {
+            match self.slot_named(unready.name).and_then(|slot| self.members.get(&slot)) {
+                None => services.push(unready_status(&unready, now)),
+                // The name stands for one service only: the other one is told of among the problems.
+                Some(member) if member.dir != unready.path => {
+                    problems.push(api::Problem { path: svc_def::shown(unready.path), message: unready.problem.to_owned() });
+                }
+                // It stands where that one stood, which is about to go.
+                Some(_) => {}
+            }
+        }
+        services.sort_by(|a, b| a.name.cmp(&b.name));
+        problems.sort_by(|a, b| a.path.cmp(&b.path));
+        api::Services { services, problems }
+    }
+
+    pub(super) fn slot_named(&self, name: &str) -> Option<u32> {
+        self.names.get(&ServiceName::parse(name).ok()?).copied()
+    }
+
+    pub(super) fn detail(&mut self, name: &str) -> Option<api::Detail> {
+        let now = Now::read();
+        let Some(slot) = self.slot_named(name) else {
+            let unready = self.directories.unready().find(|unready| unready.name == name)?;
+            let status = unready_status(&unready, now);
+            return Some(api::Detail { status, deaths: Vec::new(), death_count: 0, last_lines: Vec::new() });
+        };
+        self.check_logger(slot);
+        let mut last_lines = self.logs.last(slot, name, Some(WHY_LINES), true);
+        if last_lines.is_empty() {
+            last_lines = self.logs.last(slot, name, Some(WHY_LINES), false);
+        }
+        let member = self.members.get(&slot)?;
+        Some(api::Detail {
+            status: self.status(member, now),
+            deaths: member.deaths.iter().map(|&past| status::death(past, now)).collect(),
+            death_count: member.machine.as_ref().map_or(0, Service::deaths),
+            last_lines,
+        })
+    }
+
+    pub(super) fn slots(&self) -> Vec<(u32, String)> {
+        self.members.iter().map(|(&slot, member)| (slot, member.name.to_string())).collect()
+    }
+
+    pub(super) fn read_logs(
+        &mut self,
+        services: Vec<String>,
+        lines: Option<usize>,
+        follow: bool,
+    ) -> Result<clients::Logs, String> {
+        for name in &services {
+            if self.slot_named(name).is_none() && !self.directories.unready().any(|unready| unready.name == name) {
+                return Err(format!("{name}: no such service"));
+            }
+        }
+        let slots = self.slots();
+        let wanted = slots.iter().filter(|(_, name)| services.is_empty() || services.contains(name));
+        let mut first: Vec<api::LogLine> =
+            wanted.flat_map(|(slot, name)| self.logs.last(*slot, name, lines, false)).collect();
+        first.sort_by_key(|line| line.at_ms);
+        let rest = follow.then(|| {
+            let (sender, receiver) = mpsc::channel(STREAM_ROOM);
+            self.logs.follow(services, &slots, sender);
+            receiver
+        });
+        Ok(clients::Logs { first, rest })
+    }
+}
+
+pub(super) fn unready_status(unready: &crate::directories::Unready<'_>, now: Now) -> api::Status {
+    status::of(
+        Known {
+            name: unready.name,
+            dir: svc_def::shown(unready.path),
+            machine: None,
+            says_ready: false,
+            supervisor: None,
+            problem: Some(unready.problem.to_owned()),
+            added_ms: unready.found_ms,
+        },
+        now,
+    )
+}

@@ -1,0 +1,429 @@
+//! Services with a slot: how they come, change their name, and go.
+
+use super::{COMMAND, Hub, Member};
+use crate::directories::{Changes, Found};
+use crate::pair;
+use crate::waits::Goal;
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use svc_core::roster::{Decision, Happened};
+use svc_core::service::{State, Want};
+use svc_core::{Command, Definition, Output, Pid, Program, ServiceName, Settings};
+use svc_def::Identity;
+use svc_proto::api;
+use svc_proto::label::{Label, NO_SCAN_DIR};
+use svc_proto::ledger::MAX_SLOTS;
+use svc_proto::link::{ToInit, ToSupervisor};
+use svc_sys::{Errno, clock, message, say};
+
+impl Hub {
+    /// A supervisor lives, or a slot waits for one.
+    pub(super) fn meet(&mut self, slot: u32, supervisor: i32, label: &[u8], link: Option<OwnedFd>) {
+        let supervisor = Pid::new(supervisor);
+        if !self.members.contains_key(&slot) {
+            let Some(member) = self.remembered(label) else {
+                say!("svc-scan: slot {slot} has a label that cannot be read: leaving it alone");
+                return;
+            };
+            self.names.insert(member.name.clone(), slot);
+            self.members.insert(slot, member);
+        }
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        member.supervisor = supervisor;
+        if supervisor.is_some() && member.machine.as_ref().is_none_or(|machine| machine.trouble().is_none()) {
+            // That it could not be launched is over.
+            member.trouble = None;
+        }
+        if let Some(old) = member.link.take() {
+            self.supervisors.remove(&old);
+        }
+        let Some(link) = link.filter(|_| supervisor.is_some()) else { return };
+        if let Err(errno) = self.supervisors.add(slot, &link) {
+            say!("svc-scan: {}: cannot listen to its supervisor: {errno}", member.name);
+        }
+        if self.started {
+            member.link = Some(link);
+            let is_new_command = member.name.as_str() == COMMAND && member.machine.is_none();
+            let unsaid = member.unsaid.take().or(is_new_command.then_some(Command::Once));
+            self.happened(Happened::Launched { id: slot });
+            if let Some(command) = unsaid {
+                self.tell(slot, command);
+            }
+        } else {
+            let _ = message::try_send(link.as_fd(), &ToSupervisor::Query.encode(), &[]);
+            member.link = Some(link);
+        }
+    }
+
+    /// A member as svc-init remembers it; the directory tells the rest later.
+    pub(super) fn remembered(&self, label: &[u8]) -> Option<Member> {
+        let label = Label::decode(label).ok()?;
+        let name = ServiceName::parse(&label.name).ok()?;
+        let root = self.config.scan_dirs.get(label.scan_dir as usize).cloned().unwrap_or_default();
+        let dir = root.join(&label.name);
+        let definition = Definition {
+            name: label.name.clone(),
+            dir: dir.as_os_str().as_bytes().to_vec(),
+            program: Program::Directory,
+            output: Output::Keeper,
+            down: false,
+            essential: false,
+            settings: Settings::default(),
+        };
+        let identity = Identity { device: label.device, inode: label.inode };
+        Some(Member { added_ms: label.added_ms, ..member(name, identity, label.scan_dir, dir, definition) })
+    }
+
+    /// All that was left is known: what is on disk is compared with it.
+    pub(super) fn begin(&mut self) {
+        let pairs: Vec<(u32, Option<u32>)> = self
+            .members
+            .iter()
+            .map(|(&slot, member)| (slot, member.name.producer().and_then(|name| self.names.get(&name).copied())))
+            .collect();
+        for &(id, producer) in &pairs {
+            let alive = self.members.get(&id).is_some_and(|member| member.supervisor.is_some());
+            self.happened(Happened::Recovered { id, producer, alive });
+            self.refresh(id);
+            let Some(member) = self.members.get(&id).filter(|member| member.name.as_str() != COMMAND) else { continue };
+            if producer.is_none() {
+                self.directories.knows(member.identity, member.name.clone(), member.scan_dir, member.dir.clone());
+            }
+        }
+        self.started = true;
+        if !self.config.command.is_empty() && !self.members.values().any(|member| member.name.as_str() == COMMAND) {
+            self.add_command();
+        }
+        self.happened(Happened::Deadline);
+    }
+
+    /// Looks at all directories, and at what has changed in those of running services.
+    pub(super) fn rescan(&mut self) {
+        self.directories.rescan();
+        self.look_at_directories();
+        let slots: Vec<u32> = self.members.keys().copied().collect();
+        for slot in slots {
+            self.refresh(slot);
+            self.check_logger(slot);
+        }
+    }
+
+    /// Reads the definition of a service again. The last good one stays where it does not parse.
+    pub(super) fn refresh(&mut self, slot: u32) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        if member.name.as_str() == COMMAND {
+            member.definition = command_definition(&self.config.command);
+            return;
+        }
+        let reading = svc_def::read(&member.dir, &member.name, Some(&member.definition));
+        if let svc_def::Outcome::Ready(definition) = reading.outcome {
+            member.definition = *definition;
+        }
+        member.warning = reading.problems.first().map(ToString::to_string);
+    }
+
+    /// A logger that came or went since the service was added: its pipe is laid when the service is added.
+    pub(super) fn check_logger(&mut self, slot: u32) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        if member.name.producer().is_some() || member.name.as_str() == COMMAND || !member.dir.is_dir() {
+            return;
+        }
+        let log = member.dir.join("log");
+        let (has, had) = (log.is_dir(), self.names.contains_key(&member.name.logger()));
+        if has == had {
+            return;
+        }
+        let what = if has {
+            "came later than the service, whose output goes to svc-log"
+        } else {
+            "is gone, and the logger that was started from it goes on"
+        };
+        let problem = format!(
+            "{}: {what}: for a change, take the service out and put it back, which restarts it (mv {1} aside, and again to {1})",
+            svc_def::shown(&log),
+            svc_def::shown(&member.dir)
+        );
+        if member.warning.as_ref() != Some(&problem) {
+            say!("svc-scan: {}: {problem}", member.name);
+            member.warning = Some(problem);
+        }
+    }
+
+    pub(super) fn add_command(&mut self) {
+        let definition = command_definition(&self.config.command);
+        let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&definition.dir));
+        match ServiceName::parse(COMMAND) {
+            Ok(name) => self.add(name, Identity { device: 0, inode: 0 }, NO_SCAN_DIR, dir, definition, None, None),
+            Err(_) => None,
+        };
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn add(
+        &mut self,
+        name: ServiceName,
+        identity: Identity,
+        scan_dir: u32,
+        dir: PathBuf,
+        definition: Definition,
+        producer: Option<u32>,
+        warning: Option<String>,
+    ) -> Option<u32> {
+        let slot = self.roster.free_slot(MAX_SLOTS)?;
+        self.names.insert(name.clone(), slot);
+        let added_ms = clock::wall_ms();
+        let named = name.to_string();
+        self.members.insert(slot, Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) });
+        self.publish(&named, api::EventKind::Added, None, None, None);
+        self.happened(Happened::Added { id: slot, producer });
+        Some(slot)
+    }
+
+    pub(super) fn look_at_directories(&mut self) {
+        if self.roster.is_stopping() {
+            return;
+        }
+        let Changes { removed, renamed, found, touched } = self.directories.look(clock::now());
+        for identity in removed {
+            if let Some(slot) = self.slot_of(identity) {
+                self.happened(Happened::Removed { id: slot });
+            }
+        }
+        self.rename(renamed);
+        for found in found {
+            self.start_service(found);
+        }
+        for slot in touched {
+            self.maybe_repaired(slot);
+        }
+    }
+
+    /// Something happened in the directory of a service that could not be started: maybe it can be now.
+    fn maybe_repaired(&mut self, slot: u32) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        match pair::fault(&member.name, &member.dir) {
+            Some(problem) => member.trouble = Some(problem),
+            None => {
+                let waits = member.machine.as_ref().is_some_and(|machine| {
+                    matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Up && !machine.leaving()
+                });
+                if waits {
+                    self.tell(slot, Command::Start);
+                }
+            }
+        }
+    }
+
+    pub(super) fn start_service(&mut self, found: Found) {
+        let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&found.definition.dir));
+        if let Some(problem) = self.obstacle(&found, &dir) {
+            self.directories.block(found, dir, problem);
+            return;
+        }
+        let warning = found.warnings.first().map(ToString::to_string);
+        for warning in &found.warnings {
+            say!("svc-scan: {}: {warning}", found.name);
+        }
+        let Found { name, identity, scan_dir, definition, logger, .. } = found;
+        let Some(producer) = self.add(name.clone(), identity, scan_dir, dir, definition, None, warning) else { return };
+        if let Some((definition, identity)) = logger {
+            let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&definition.dir));
+            self.add(name.logger(), identity, scan_dir, dir, definition, Some(producer), None);
+        }
+    }
+
+    /// What keeps a directory that can run from being a service.
+    fn obstacle(&self, found: &Found, dir: &Path) -> Option<String> {
+        let shown = svc_def::shown(dir);
+        let named = [&found.name, &found.name.logger()].into_iter().find_map(|name| self.names.get(name));
+        let other = named.copied().or_else(|| self.slot_of(found.identity)).and_then(|slot| self.members.get(&slot));
+        if let Some(other) = other {
+            let leaves = other.dir == dir || other.identity == found.identity || other.name != found.name;
+            return Some(if leaves {
+                format!("{shown}: the service that was here before has not stopped yet: this one starts when that is gone")
+            } else {
+                let there = svc_def::shown(&other.dir);
+                format!("{shown}: there is another service of this name, {there}: rename or remove one of them")
+            });
+        }
+        let needed = 1 + found.logger.iter().count();
+        (self.members.len() + needed > MAX_SLOTS as usize)
+            .then(|| format!("{shown}: there are {MAX_SLOTS} services already, which is the most svc can have: remove some"))
+    }
+
+    pub(super) fn slot_of(&self, identity: Identity) -> Option<u32> {
+        self.members
+            .iter()
+            .find(|(_, member)| member.identity == identity && member.name.producer().is_none())
+            .map(|(&slot, _)| slot)
+    }
+
+    /// Directories have new names; the services go on. Names may be exchanged, so all old ones go before any new one comes.
+    pub(super) fn rename(&mut self, renamed: Vec<(Identity, ServiceName, PathBuf)>) {
+        let mut moves = Vec::new();
+        for (identity, name, path) in renamed {
+            let Some(slot) = self.slot_of(identity) else { continue };
+            let logger = self.members.get(&slot).and_then(|member| self.names.get(&member.name.logger()).copied());
+            moves.extend(logger.map(|logger| (logger, name.logger(), path.join("log"))));
+            moves.push((slot, name, path));
+        }
+        for (slot, ..) in &moves {
+            if let Some(member) = self.members.get(slot) {
+                self.names.remove(&member.name);
+            }
+        }
+        for (slot, name, path) in moves {
+            let Some(member) = self.members.get_mut(&slot) else { continue };
+            member.dir = path;
+            member.definition.dir = member.dir.as_os_str().as_bytes().to_vec();
+            if self.names.contains_key(&name) {
+                // In another scan directory.
+                let dir = svc_def::shown(&member.dir);
+                say!(
+                    "svc-scan: {dir}: there is another {name}: this service goes on as {}: rename one of them",
+                    member.name
+                );
+            } else {
+                member.definition.name = name.to_string();
+                member.name = name;
+            }
+            self.names.insert(member.name.clone(), slot);
+            self.directories.expect_no_repair(slot);
+            if member.machine.as_ref().is_some_and(|machine| machine.trouble().is_some()) {
+                self.directories.expect_repair(slot, &member.dir);
+            }
+            self.refresh(slot);
+        }
+        self.directories.unblock();
+    }
+
+    pub(super) fn happened(&mut self, happened: Happened) {
+        let mut decisions = Vec::new();
+        self.roster.step(clock::now(), happened, &mut decisions);
+        for decision in decisions {
+            match decision {
+                Decision::Launch(slot) => self.launch(slot),
+                Decision::Tell(slot, command) => self.tell(slot, command),
+                Decision::Retire(slot) => self.retire(slot),
+                // Its supervisor, which kills it, says so.
+            }
+        }
+    }
+
+    pub(super) fn launch(&mut self, slot: u32) {
+        let Some(member) = self.members.get(&slot) else { return };
+        let label = Label {
+            name: member.name.to_string(),
+            device: member.identity.device,
+            inode: member.identity.inode,
+            scan_dir: member.scan_dir,
+            added_ms: member.added_ms,
+        };
+        let message = ToInit::Launch {
+            slot,
+            output: member.definition.output,
+            stdin_of: member.name.producer().and_then(|name| self.names.get(&name).copied()),
+            label: label.encode(),
+            definition: svc_proto::definition::encode(&member.definition),
+        };
+        self.init.send(message.encode(), None);
+    }
+
+    pub(super) fn tell(&mut self, slot: u32, command: Command) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        let Some(link) = &member.link else {
+            // It is told when it is back.
+            member.unsaid = Some(command);
+            return;
+        };
+        match message::try_send(link.as_fd(), &ToSupervisor::Command(command).encode(), &[]) {
+            // A wish stays one until it is answered. A signal that came twice would be two.
+            Ok(()) => member.unsaid = is_wish(command).then_some(command),
+            // It has just died, and svc-init is about to say so.
+            Err(Errno::BROKEN_PIPE) => member.unsaid = Some(command),
+            Err(errno) => say!("svc-scan: {}: its supervisor cannot be told to {command:?}: {errno}", member.name),
+        }
+    }
+
+    pub(super) fn retire(&mut self, slot: u32) {
+        let Some(member) = self.members.remove(&slot) else { return };
+        self.names.remove(&member.name);
+        if let Some(link) = &member.link {
+            self.supervisors.remove(link);
+        }
+        // At the end svc-init lets go of everything at once; only a logger waits for its producer's pipe to close.
+        let has_logger = self.names.contains_key(&member.name.logger());
+        if has_logger || !self.roster.is_stopping() {
+            self.init.send(ToInit::Retire { slot }.encode(), None);
+        }
+        self.directories.expect_no_repair(slot);
+        if member.name.producer().is_none() {
+            self.directories.forget(member.identity);
+        } else {
+            self.directories.unblock();
+        }
+        let name = member.name.to_string();
+        self.publish(&name, api::EventKind::Removed, None, None, None);
+        for item in self.waiters.iter_mut().flat_map(|waiter| &mut waiter.items) {
+            if item.service == name && item.outcome.is_none() {
+                let gone = matches!(item.goal, Goal::Stopped | Goal::Until(api::Until::Down | api::Until::Finished));
+                let result = if gone { api::Verdict::Done } else { api::Verdict::Failed };
+                let message = "gone: its directory was removed".to_owned();
+                item.outcome = Some(api::Outcome { service: name.clone(), result, message, status: None });
+            }
+        }
+        self.answer_waiters();
+    }
+}
+
+fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, definition: Definition) -> Member {
+    Member {
+        name,
+        identity,
+        scan_dir,
+        dir,
+        definition,
+        link: None,
+        supervisor: None,
+        machine: None,
+        deaths: VecDeque::new(),
+        warning: None,
+        trouble: None,
+        failures: 0,
+        unsaid: None,
+        added_ms: 0,
+    }
+}
+
+/// The main program: in the directory and with the terminal that svc was started with, started once.
+pub(super) fn command_definition(command: &[OsString]) -> Definition {
+    let dir = std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned());
+    Definition {
+        name: COMMAND.into(),
+        dir: dir.as_os_str().as_bytes().to_vec(),
+        program: Program::Command(command.iter().map(|word| word.as_bytes().to_vec()).collect()),
+        output: Output::Inherit,
+        down: true,
+        essential: true,
+        settings: Settings { keep_descendants: false, ..Settings::default() },
+    }
+}
+
+/// Whether a command says what is to be, and not what is to be sent.
+fn is_wish(command: Command) -> bool {
+    match command {
+        Command::Start
+        | Command::Stop
+        | Command::Once
+        | Command::Restart
+        | Command::Drain
+        | Command::Terminate
+        | Command::Force => true,
+        Command::Reload | Command::Kill(_) | Command::Pause | Command::Continue | Command::Abandon | Command::Interrupt => {
+            false
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The one owner of all that svc-scan knows, and its loop.
+
+mod answers;
+mod members;
+mod orders;
+mod reports;
+
+use crate::clients::Subscriber;
+use crate::directories::Directories;
+use crate::links::{self, InitLink, Supervisors};
+use crate::logs::Logs;
+use crate::waits::Waiter;
+use crate::{Config, http, listener};
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use svc_core::init::Order;
+use svc_core::roster::{Happened, Roster};
+use svc_core::service::Past;
+use svc_core::{Command, Definition, Pid, Service, ServiceName};
+use svc_def::Identity;
+use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
+use svc_sys::{Errno, clock, fd, say};
+use tokio::sync::mpsc;
+
+/// The name of the main program that stands behind `--`.
+const COMMAND: &str = "CMD";
+/// How many last lines `svc-ctl why` shows.
+const WHY_LINES: usize = 10;
+
+/// A service with a slot.
+struct Member {
+    name: ServiceName,
+    identity: Identity,
+    scan_dir: u32,
+    dir: PathBuf,
+    definition: Definition,
+    link: Option<OwnedFd>,
+    supervisor: Option<Pid>,
+    /// What its supervisor said last.
+    machine: Option<Service>,
+    deaths: VecDeque<Past>,
+    /// What is wrong with its directory though it runs.
+    warning: Option<String>,
+    trouble: Option<String>,
+    /// Starts that failed in a row.
+    failures: u32,
+    /// What it was asked while it had no supervisor, or one that has not been heard of since: it may have been killed before
+    /// it read that.
+    unsaid: Option<Command>,
+    added_ms: u64,
+}
+
+struct Hub {
+    config: Config,
+    init: InitLink,
+    init_pid: i32,
+    supervisors: Supervisors,
+    members: BTreeMap<u32, Member>,
+    names: BTreeMap<ServiceName, u32>,
+    roster: Roster,
+    directories: Directories,
+    logs: Logs,
+    waiters: Vec<Waiter>,
+    events: Vec<Subscriber>,
+    buffer: Vec<u8>,
+    started: bool,
+}
+
+/// Works until svc-init is gone.
+pub(crate) async fn run(config: Config) -> Result<(), Errno> {
+    let (asks, mut asked) = mpsc::channel(64);
+    let bell = links::bell()?;
+    let logs = Logs::new(links::tail()?, config.ring_bytes)?;
+    let mut hub = Hub {
+        init: InitLink::open()?,
+        init_pid: 0,
+        supervisors: Supervisors::new()?,
+        members: BTreeMap::new(),
+        names: BTreeMap::new(),
+        roster: Roster::default(),
+        directories: Directories::new(config.scan_dirs.clone()),
+        logs,
+        waiters: Vec::new(),
+        events: Vec::new(),
+        buffer: vec![0; MAX_PACKET],
+        started: false,
+        config,
+    };
+    let listener = hub.learn().await?;
+    hub.hear_everybody().await;
+    tokio::task::spawn_local(http::serve(listener, asks));
+    hub.look_at_directories();
+    hub.say_if_there_is_nothing();
+    loop {
+        let deadline = hub.deadline();
+        tokio::select! {
+            biased;
+            ready = hub.init.socket.readable() => {
+                ready?.clear_ready();
+                if hub.read_init().is_err() {
+                    // svc-init is gone, or has closed its side because everything has ended: the last is told, and no more.
+                    hub.read_supervisors();
+                    return Ok(());
+                }
+            }
+            ready = hub.init.socket.writable(), if hub.init.is_waiting() => {
+                ready?.clear_ready();
+                hub.init.flush();
+            }
+            ready = hub.supervisors.ready.readable() => {
+                ready?.clear_ready();
+                hub.read_supervisors();
+            }
+            Some(ask) = asked.recv() => hub.serve(ask),
+            Some(event) = hub.directories.next() => {
+                hub.directories.take_in(event);
+                hub.look_at_directories();
+            }
+            ready = bell.readable() => {
+                ready?.clear_ready();
+                let mut count = [0; 8];
+                let _ = fd::read(bell.get_ref().as_fd(), &mut count);
+                let slots = hub.slots();
+                hub.logs.deliver(&slots);
+            }
+            () = sleep_until(deadline) => hub.time(),
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<svc_core::Millis>) {
+    match deadline {
+        Some(deadline) => {
+            let left = deadline - clock::now();
+            tokio::time::sleep(std::time::Duration::from_millis(left.0)).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl Hub {
+    /// Somebody who starts svc with nothing to run wonders why nothing happens.
+    fn say_if_there_is_nothing(&self) {
+        let nothing = self.members.is_empty() && self.directories.is_empty();
+        if nothing {
+            let dirs: Vec<String> = self.config.scan_dirs.iter().map(|dir| svc_def::shown(dir)).collect();
+            say!("svc-scan: {}: no service yet: a directory with a program 'run' in it becomes one", dirs.join(", "));
+        }
+    }
+
+    /// Learns from svc-init what an earlier svc-scan left, and gets the socket for clients.
+    async fn learn(&mut self) -> Result<tokio::net::UnixListener, Errno> {
+        let mut kept = None;
+        while !self.started {
+            self.init.socket.readable().await?.clear_ready();
+            while let Some((length, mut descriptors)) = self.init.receive(&mut self.buffer)? {
+                match ToScan::decode(&self.buffer[..length]) {
+                    Ok(ToScan::Listener) => kept = descriptors.pop().map(listener::from_init),
+                    Ok(message) => self.hear(message, descriptors),
+                    Err(_) => say!("svc-scan: refused a message from svc-init that it does not know"),
+                }
+            }
+        }
+        let listener = match kept {
+            Some(listener) => listener,
+            None => {
+                let listener = listener::bind(self.config.run_dir.as_deref()).map_err(|error| {
+                    say!("svc-scan: cannot make the control socket: {error}");
+                    Errno::from(error)
+                })?;
+                let copy = listener.try_clone()?;
+                self.init.send(ToInit::KeepListener.encode(), Some(copy.into()));
+                listener
+            }
+        };
+        Ok(listener::into_tokio(listener)?)
+    }
+
+    fn read_init(&mut self) -> Result<(), Errno> {
+        while let Some((length, descriptors)) = self.init.receive(&mut self.buffer)? {
+            match ToScan::decode(&self.buffer[..length]) {
+                Ok(message) => self.hear(message, descriptors),
+                Err(_) => say!("svc-scan: refused a message from svc-init that it does not know"),
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, message: ToScan, mut descriptors: Vec<OwnedFd>) {
+        match message {
+            ToScan::Slot { slot, supervisor, label } => self.meet(slot, supervisor, &label, descriptors.pop()),
+            ToScan::Listener => {}
+            ToScan::Begin { init_pid } => {
+                self.init_pid = init_pid;
+                self.begin();
+            }
+            ToScan::Died { slot } => self.supervisor_died(slot),
+            // The end came before it: it never was.
+            ToScan::LaunchFailed { slot, errno } if errno == Errno::CANCELED.0 => {
+                self.happened(Happened::Died { id: slot, over: true });
+            }
+            ToScan::LaunchFailed { slot, errno } => {
+                if let Some(member) = self.members.get_mut(&slot) {
+                    let problem = format!("cannot start its supervisor: {}", svc_def::explain_exec(&member.dir, errno));
+                    // It is tried once a second, and said once.
+                    if member.trouble.as_ref() != Some(&problem) {
+                        say!("svc-scan: {}: {problem}", member.name);
+                    }
+                    member.trouble = Some(problem);
+                }
+                self.happened(Happened::LaunchFailed { id: slot });
+            }
+            ToScan::Order(Order::Rescan) => self.rescan(),
+            ToScan::Order(Order::Shutdown { left, force, quick }) => {
+                self.happened(Happened::Shutdown { left, force, quick });
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<svc_core::Millis> {
+        let waits = self.waiters.iter().filter_map(|waiter| waiter.deadline);
+        let directories = self.directories.deadline().filter(|_| !self.roster.is_stopping());
+        waits.chain(self.roster.deadline()).chain(directories).min()
+    }
+
+    fn time(&mut self) {
+        self.happened(Happened::Deadline);
+        self.look_at_directories();
+        let now = clock::now();
+        for index in 0..self.waiters.len() {
+            if self.waiters[index].deadline.is_some_and(|deadline| now >= deadline) {
+                self.time_out(index);
+            }
+        }
+        self.answer_waiters();
+    }
+}

@@ -1,0 +1,253 @@
+//! What clients want done, and clients who wait until something has happened.
+
+use super::answers::unready_status;
+use super::{Hub, Member};
+use crate::status::Now;
+use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
+use svc_core::service::{Role, State, Want};
+use svc_core::{Command, Service};
+use svc_proto::api;
+use svc_sys::clock;
+
+impl Hub {
+    pub(super) fn control(
+        &mut self,
+        control: api::Control,
+        answer: tokio::sync::oneshot::Sender<Result<api::Outcomes, String>>,
+    ) {
+        let command = match command_of(&control) {
+            Ok(command) => command,
+            Err(refusal) => {
+                drop(answer.send(Err(refusal)));
+                return;
+            }
+        };
+        // What is wrong with a directory may have been cured where nobody watches, such as an interpreter.
+        let unready = control.services.iter().any(|service| self.slot_named(service).is_none());
+        if unready {
+            self.directories.look_again_at(&control.services);
+            self.look_at_directories();
+        }
+        let mut items = Vec::new();
+        for service in control.services {
+            let item = match self.slot_named(&service) {
+                Some(slot) => self.order(slot, service, control.verb, command, control.wait),
+                None => self.item(service, Goal::Settled),
+            };
+            items.push(item);
+        }
+        self.wait_for(items, false, control.timeout_ms, Answer::Control(answer));
+    }
+
+    /// Tells one service what was asked, and what to wait for then.
+    pub(super) fn order(&mut self, slot: u32, service: String, verb: api::Verb, command: Command, wait: bool) -> Item {
+        let Some(member) = self.members.get(&slot) else { return self.item(service, Goal::Settled) };
+        let machine = member.machine.as_ref();
+        let up = machine.and_then(|machine| match machine.state() {
+            State::Up { pid, stop: svc_core::service::Stop::No, .. } => Some(pid),
+            _ => None,
+        });
+        let (before, deaths) = machine.map_or((0, 0), |machine| (machine.starts(), machine.deaths()));
+        // A start that is under way is the one that was asked for: there will be no other.
+        let under_way = machine.is_some_and(|machine| matches!(machine.state(), State::Starting { role: Role::Run }));
+        let asked = if under_way && verb != api::Verb::Restart { before.saturating_sub(1) } else { before };
+        let started = Goal::Started { before: asked, deaths };
+        let settled = |result, message: String| {
+            let status = Some(self.status(member, Now::read()));
+            Item {
+                service: service.clone(),
+                goal: Goal::Settled,
+                outcome: Some(api::Outcome { service: service.clone(), result, message, status }),
+            }
+        };
+        let signals = matches!(verb, api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue);
+        if member.link.is_none() && signals {
+            return settled(api::Verdict::Failed, "its supervisor is being started again: try again in a second".into());
+        }
+        let item = match verb {
+            api::Verb::Start | api::Verb::Once => match up {
+                Some(_) => Item { service: service.clone(), goal: Goal::Until(api::Until::Ready), outcome: None },
+                None => Item { service: service.clone(), goal: started, outcome: None },
+            },
+            api::Verb::Restart => Item { service: service.clone(), goal: started, outcome: None },
+            api::Verb::Stop => Item { service: service.clone(), goal: Goal::Stopped, outcome: None },
+            api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => {
+                match machine.and_then(Service::pid) {
+                    None => settled(api::Verdict::Failed, "is not running".into()),
+                    Some(pid) => {
+                        let what = match command {
+                            Command::Reload => member.definition.settings.reload_signal.to_string(),
+                            Command::Kill(signal) => signal.to_string(),
+                            Command::Pause => "SIGSTOP".into(),
+                            _ => "SIGCONT".into(),
+                        };
+                        settled(api::Verdict::Done, format!("sent {what} to pid {pid}"))
+                    }
+                }
+            }
+        };
+        let item = if wait || item.outcome.is_some() { item } else { settled(api::Verdict::Done, "told".into()) };
+        let failed = item.outcome.as_ref().is_some_and(|outcome| outcome.result != api::Verdict::Done);
+        if !failed {
+            self.tell(slot, command);
+            // A stop is waited for from here on: what the service was before does not count.
+            if verb == api::Verb::Stop && machine_is_stopped(self.members.get(&slot)) {
+                return item;
+            }
+        }
+        item
+    }
+
+    /// What a client waits for, looked at once now.
+    pub(super) fn item(&mut self, service: String, goal: Goal) -> Item {
+        let mut item = Item { service, goal, outcome: None };
+        if self.slot_named(&item.service).is_none() {
+            let unready = self.directories.unready().find(|unready| unready.name == item.service);
+            item.outcome = match unready {
+                // It may become one: a wait goes on, a command cannot be given.
+                Some(_) if goal != Goal::Settled => None,
+                Some(unready) => Some(api::Outcome {
+                    service: item.service.clone(),
+                    result: api::Verdict::Failed,
+                    message: unready.problem.to_owned(),
+                    status: Some(unready_status(&unready, Now::read())),
+                }),
+                None => Some(api::Outcome {
+                    service: item.service.clone(),
+                    result: api::Verdict::NoSuchService,
+                    message: "no such service".into(),
+                    status: None,
+                }),
+            };
+        }
+        item
+    }
+
+    pub(super) fn wait_for(&mut self, items: Vec<Item>, any: bool, timeout_ms: Option<u64>, answer: Answer) {
+        let began = clock::now();
+        let deadline = timeout_ms.map(|timeout| began + svc_core::Millis(timeout));
+        self.waiters.retain(|waiter| !waiter.is_abandoned());
+        let mut waiter = Waiter { items, any, deadline, began, answer: Some(answer) };
+        for item in &mut waiter.items {
+            self.check(item, began);
+        }
+        self.waiters.push(waiter);
+        self.answer_waiters();
+    }
+
+    pub(super) fn check_waiters(&mut self, slot: u32) {
+        let Some(name) = self.members.get(&slot).map(|member| member.name.to_string()) else { return };
+        let mut waiters = std::mem::take(&mut self.waiters);
+        for waiter in &mut waiters {
+            let began = waiter.began;
+            for item in waiter.items.iter_mut().filter(|item| item.service == name) {
+                self.check(item, began);
+            }
+        }
+        self.waiters = waiters;
+        self.answer_waiters();
+    }
+
+    pub(super) fn check(&self, item: &mut Item, began: svc_core::Millis) {
+        let Some(member) = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot)) else { return };
+        let Some(machine) = member.machine.as_ref().filter(|_| item.outcome.is_none()) else { return };
+        let says_ready = member.definition.settings.notification_fd.is_some();
+        let (result, message) = match waits::look(item.goal, machine, says_ready) {
+            Standing::Open => return,
+            Standing::Reached => (api::Verdict::Done, self.told(member, machine, began)),
+            Standing::Missed(why) => {
+                let problem = member.trouble.as_ref().map_or_else(String::new, |problem| format!(": {problem}"));
+                (api::Verdict::Failed, format!("{why}{problem}"))
+            }
+        };
+        let status = Some(self.status(member, Now::read()));
+        item.outcome = Some(api::Outcome { service: item.service.clone(), result, message, status });
+    }
+
+    /// What happened, in words.
+    pub(super) fn told(&self, member: &Member, machine: &Service, began: svc_core::Millis) -> String {
+        let after = |at: svc_core::Millis| {
+            let took = at - began;
+            // What feels immediate needs no number.
+            if took.0 < 50 { String::new() } else { format!(" after {:.1} s", took.0 as f64 / 1000.0) }
+        };
+        match machine.state() {
+            State::Up { pid, ready: Some(at), .. } if member.definition.settings.notification_fd.is_some() => {
+                format!("up (pid {pid}), ready{}", after(at))
+            }
+            State::Up { pid, .. } => format!("up (pid {pid})"),
+            State::Down { .. } | State::Gone => {
+                let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
+                format!("down{how}{}", after(clock::now()))
+            }
+            State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } => "down, and still finishing".into(),
+        }
+    }
+
+    pub(super) fn time_out(&mut self, index: usize) {
+        let Some(mut waiter) = self.waiters.get_mut(index).map(|waiter| Waiter {
+            items: std::mem::take(&mut waiter.items),
+            any: waiter.any,
+            deadline: None,
+            began: waiter.began,
+            answer: waiter.answer.take(),
+        }) else {
+            return;
+        };
+        let now = clock::now();
+        for item in waiter.items.iter_mut().filter(|item| item.outcome.is_none()) {
+            let member = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot));
+            let status = member.map(|member| self.status(member, Now::read()));
+            let unready = self.directories.unready().find(|unready| unready.name == item.service);
+            let status = status.or_else(|| unready.map(|unready| unready_status(&unready, Now::read())));
+            let state = status
+                .as_ref()
+                .map_or_else(|| "not there".to_owned(), |status| format!("{:?}", status.state).to_lowercase());
+            let seconds = (now - waiter.began).0 as f64 / 1000.0;
+            let problem = status.as_ref().and_then(|status| status.problem.as_ref());
+            let problem = problem.map_or_else(String::new, |problem| format!(": {problem}"));
+            let message = format!("still {state} after {seconds:.1} s{problem}");
+            item.outcome =
+                Some(api::Outcome { service: item.service.clone(), result: api::Verdict::TimedOut, message, status });
+        }
+        self.waiters[index] = waiter;
+    }
+
+    pub(super) fn answer_waiters(&mut self) {
+        for waiter in &mut self.waiters {
+            if waiter.is_over() {
+                if waiter.any {
+                    // With one that is there the others need not be.
+                    waiter.items.retain(|item| item.outcome.is_some());
+                }
+                waiter.reply();
+            }
+        }
+        self.waiters.retain(|waiter| !waiter.is_abandoned());
+        self.logs.drop_gone();
+    }
+}
+
+fn machine_is_stopped(member: Option<&Member>) -> bool {
+    let machine = member.and_then(|member| member.machine.as_ref());
+    machine.is_some_and(|machine| matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Down)
+}
+
+fn command_of(control: &api::Control) -> Result<Command, String> {
+    let signal = control.signal.as_deref();
+    match (control.verb, signal) {
+        (api::Verb::Kill, None) => Err("kill needs a signal, such as \"signal\": \"TERM\"".into()),
+        (api::Verb::Kill, Some(text)) => match svc_core::Signal::parse(text) {
+            Some(signal) => Ok(Command::Kill(signal)),
+            None => Err(format!("{text}: no such signal: write a name or number, such as TERM, SIGTERM or 15")),
+        },
+        (_, Some(_)) => Err("only kill takes a signal".into()),
+        (api::Verb::Start, None) => Ok(Command::Start),
+        (api::Verb::Stop, None) => Ok(Command::Stop),
+        (api::Verb::Restart, None) => Ok(Command::Restart),
+        (api::Verb::Reload, None) => Ok(Command::Reload),
+        (api::Verb::Once, None) => Ok(Command::Once),
+        (api::Verb::Pause, None) => Ok(Command::Pause),
+        (api::Verb::Continue, None) => Ok(Command::Continue),
+    }
+}

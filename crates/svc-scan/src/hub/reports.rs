@@ -1,0 +1,232 @@
+//! What supervisors say, and who is told of it.
+
+use super::{COMMAND, Hub};
+use crate::clients::json_line;
+use crate::status::{self, Now};
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use svc_core::roster::Happened;
+use svc_core::service::{Note, Past, State, Trouble};
+use svc_core::{Command, Exit, Pid, Program, Service};
+use svc_proto::api;
+use svc_proto::link::{Report, ToInit};
+use svc_sys::{Errno, clock, message, say};
+
+/// So often a start may fail, once a second, because somebody writes `run`, before that is said.
+const BUSY_FAILURES: u32 = 5;
+
+/// How long a new svc-scan waits for what the supervisors have to say; they take a millisecond or two.
+const ANSWER_TIME: Duration = Duration::from_millis(200);
+
+impl Hub {
+    /// Waits for the answers of the supervisors that an earlier svc-scan had launched: no client may be told anything, or have
+    /// an order given, on what is not known. Not for ever, because somebody may have stopped one.
+    pub(super) async fn hear_everybody(&mut self) {
+        let everybody = async {
+            while self.members.values().any(|member| member.link.is_some() && member.machine.is_none()) {
+                if let Ok(mut ready) = self.supervisors.ready.readable().await {
+                    ready.clear_ready();
+                }
+                self.read_supervisors();
+            }
+        };
+        // Who has not answered by then is taken in when it does.
+        let _ = tokio::time::timeout(ANSWER_TIME, everybody).await;
+    }
+
+    pub(super) fn read_supervisors(&mut self) {
+        loop {
+            let ready = self.supervisors.ready();
+            if ready.is_empty() {
+                return;
+            }
+            for slot in ready {
+                self.read_link(slot);
+            }
+        }
+    }
+
+    pub(super) fn read_link(&mut self, slot: u32) {
+        loop {
+            let Some(link) = self.members.get(&slot).and_then(|member| member.link.as_ref()) else { return };
+            match message::try_receive(link.as_fd(), &mut self.buffer) {
+                Ok(Some((0, _))) | Err(_) => {
+                    // The supervisor is gone; svc-init will say so in its own time.
+                    self.supervisors.remove(link);
+                    return;
+                }
+                Ok(None) => return,
+                Ok(Some((length, _))) => match Report::decode(&self.buffer[..length]) {
+                    Ok(report) => self.reported(slot, report),
+                    Err(_) => say!("svc-scan: refused a report of slot {slot} that it does not know"),
+                },
+            }
+        }
+    }
+
+    pub(super) fn reported(&mut self, slot: u32, report: Report) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        let Some(machine) = Service::from_words(&report.words) else {
+            say!("svc-scan: {}: refused a report that makes no sense", member.name);
+            return;
+        };
+        let known = member.machine.as_ref().map_or(0, Service::deaths);
+        let new = machine.deaths().saturating_sub(known);
+        let mut fresh: Vec<Past> = machine.past().take(new as usize).collect();
+        fresh.reverse();
+        member.deaths.extend(fresh);
+        let most = usize::from(member.definition.settings.max_death_tally);
+        while member.deaths.len() > most {
+            member.deaths.pop_front();
+        }
+        let before = member.machine.as_ref().and_then(Service::trouble);
+        let trouble = machine.trouble();
+        if report.note.is_some() {
+            member.unsaid = None;
+        }
+        // The one before us may have been killed before it could say so to the main program.
+        let never_told = member.name.as_str() == COMMAND
+            && machine.starts() == 0
+            && matches!(machine.state(), State::Down { .. })
+            && !machine.leaving()
+            && trouble.is_none();
+        member.machine = Some(machine);
+        if never_told && report.note.is_none() {
+            self.tell(slot, Command::Once);
+        }
+        if trouble != before || report.note == Some(Note::Trouble) {
+            self.trouble(slot, trouble, before);
+        }
+        if let Some(note) = report.note {
+            self.note(slot, note);
+        }
+        self.check_waiters(slot);
+        self.end_with(slot, report.note);
+    }
+
+    pub(super) fn trouble(&mut self, slot: u32, trouble: Option<Trouble>, before: Option<Trouble>) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        member.trouble = trouble.map(|trouble| {
+            let program = match &member.definition.program {
+                Program::Directory => member.dir.join("run"),
+                Program::Command(words) => {
+                    PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(words.first().map_or(&[][..], Vec::as_slice))))
+                }
+            };
+            status::explain(trouble, &member.dir, &program)
+        });
+        member.failures = if trouble.is_some() { member.failures + 1 } else { 0 };
+        // A file that is being written is no news until it has been for some seconds.
+        let busy = trouble.is_some_and(|trouble| trouble.errno == Errno::TEXT_BUSY.0);
+        let news = if busy { member.failures == BUSY_FAILURES } else { trouble != before };
+        if let Some(problem) = member.trouble.as_ref().filter(|_| news) {
+            say!("svc-scan: {}: cannot be started: {problem}", member.name);
+        }
+        match trouble {
+            Some(_) if member.definition.program == Program::Directory => self.directories.expect_repair(slot, &member.dir),
+            Some(_) | None => self.directories.expect_no_repair(slot),
+        }
+    }
+
+    /// Tells those who listen to events.
+    pub(super) fn note(&mut self, slot: u32, note: Note) {
+        let Some(member) = self.members.get(&slot) else { return };
+        let kind = match note {
+            Note::Starting => {
+                // An edit counts from the next start on, and so does what is wrong with it.
+                if member.machine.as_ref().is_some_and(|machine| machine.starts() > 1) {
+                    self.refresh(slot);
+                }
+                api::EventKind::Starting
+            }
+            Note::Up => api::EventKind::Up,
+            Note::Ready => api::EventKind::Ready,
+            Note::Stopping => api::EventKind::Stopping,
+            Note::Exited => api::EventKind::Exited,
+            Note::Finishing => api::EventKind::Finishing,
+            Note::Draining => api::EventKind::Draining,
+            Note::Down => api::EventKind::Down,
+            Note::Failed => api::EventKind::Failed,
+            Note::Trouble => api::EventKind::Problem,
+            Note::Changed | Note::Killed => return,
+        };
+        let Some(member) = self.members.get(&slot) else { return };
+        let machine = member.machine.as_ref();
+        let pid = machine.and_then(Service::pid).map(Pid::raw);
+        let exit =
+            machine.and_then(Service::last).filter(|_| note == Note::Exited).map(|past| status::death(past, Now::read()));
+        let message = member.trouble.clone().filter(|_| note == Note::Trouble);
+        let name = member.name.to_string();
+        self.publish(&name, kind, pid, exit, message);
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        service: &str,
+        event: api::EventKind,
+        pid: Option<i32>,
+        exit: Option<api::Death>,
+        message: Option<String>,
+    ) {
+        if self.events.is_empty() {
+            return;
+        }
+        let change = api::Change { at_ms: clock::wall_ms(), service: service.to_owned(), event, pid, exit, message };
+        let line = json_line(&change);
+        self.events.retain_mut(|subscriber| {
+            subscriber.send(line.clone(), |lost| {
+                json_line(&api::Change {
+                    at_ms: change.at_ms,
+                    service: String::new(),
+                    event: api::EventKind::Lagged,
+                    pid: None,
+                    exit: None,
+                    message: Some(format!("{lost} changes were left out: the reader is too slow")),
+                })
+            })
+        });
+    }
+
+    /// The end of the main program, or of an essential service that will not come back, is the end of everything.
+    pub(super) fn end_with(&mut self, slot: u32, note: Option<Note>) {
+        let Some(member) = self.members.get(&slot) else { return };
+        let Some(machine) = &member.machine else { return };
+        let is_command = member.name.as_str() == COMMAND;
+        let code = match note {
+            // No note is the answer to a question: it may have happened before there was a svc-scan to be told.
+            Some(Note::Exited) | None if is_command && machine.last().is_some() => machine.last().map(|past| past.exit),
+            Some(Note::Trouble) | None if is_command && machine.trouble().is_some() => {
+                let missing = machine.trouble().is_some_and(|trouble| trouble.errno == Errno::NOT_FOUND.0);
+                Some(Exit::Code(if missing { svc_sys::exit::NOT_FOUND } else { svc_sys::exit::CANNOT_EXECUTE }))
+            }
+            Some(Note::Down) | None if member.definition.essential && machine.failed() => {
+                machine.last().map(|past| past.exit)
+            }
+            _ => None,
+        };
+        if let Some(exit) = code {
+            if !self.roster.is_stopping() {
+                say!("svc-scan: {} is over ({exit}): stopping everything", member.name);
+            }
+            self.init.send(ToInit::Shutdown { code: exit.shell_code(), force: false }.encode(), None);
+        }
+    }
+
+    pub(super) fn supervisor_died(&mut self, slot: u32) {
+        // What it said before it died comes first.
+        self.read_link(slot);
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        let over = member.machine.as_ref().is_some_and(|machine| machine.state() == State::Gone && machine.leaving());
+        if let Some(link) = member.link.take() {
+            self.supervisors.remove(&link);
+        }
+        member.supervisor = None;
+        if !over {
+            say!("svc-scan: {}: its supervisor died: a new one takes over the running service", member.name);
+        }
+        self.happened(Happened::Died { id: slot, over });
+    }
+}

@@ -1,0 +1,139 @@
+//! What clients are told of a service.
+
+use svc_core::service::{Past, Role, State, Stop, Trouble, Want};
+use svc_core::{Exit, Millis, Pid, Service};
+use svc_proto::api;
+use svc_sys::clock;
+
+/// The two clocks at one moment, to tell times of the monotonic one as times of day.
+#[derive(Clone, Copy)]
+pub(crate) struct Now {
+    monotonic: Millis,
+    wall_ms: u64,
+}
+
+impl Now {
+    pub(crate) fn read() -> Now {
+        Now { monotonic: clock::now(), wall_ms: clock::wall_ms() }
+    }
+
+    pub(crate) fn wall_of(self, at: Millis) -> u64 {
+        (self.wall_ms + at.0).saturating_sub(self.monotonic.0)
+    }
+
+    fn seconds_since(self, at: Millis) -> f64 {
+        (self.monotonic - at).0 as f64 / 1000.0
+    }
+}
+
+/// The word for a state.
+pub(crate) fn word(machine: &Service) -> api::State {
+    match machine.state() {
+        State::Down { .. } if machine.failed() => api::State::Failed,
+        State::Down { .. } => match machine.want() {
+            Want::Up | Want::Once => api::State::Waiting,
+            Want::Down => api::State::Down,
+        },
+        State::Starting { role: Role::Run } => api::State::Starting,
+        State::Up { stop: Stop::No, .. } => api::State::Up,
+        State::Up { stop: Stop::Asked { .. }, .. } => api::State::Stopping,
+        State::Starting { role: Role::Finish } | State::Finish { .. } => api::State::Finishing,
+        State::Sweep { .. } => api::State::Draining,
+        State::Gone => api::State::Down,
+    }
+}
+
+pub(crate) struct Known<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) dir: String,
+    pub(crate) machine: Option<&'a Service>,
+    pub(crate) says_ready: bool,
+    pub(crate) supervisor: Option<Pid>,
+    pub(crate) problem: Option<String>,
+    pub(crate) added_ms: u64,
+}
+
+pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
+    let Known { name, dir, machine, says_ready, supervisor, problem, added_ms } = known;
+    let Some(machine) = machine else {
+        return api::Status {
+            name: name.to_owned(),
+            state: if problem.is_some() { api::State::Broken } else { api::State::Starting },
+            pid: None,
+            since_ms: added_ms,
+            since_seconds: now.wall_ms.saturating_sub(added_ms) as f64 / 1000.0,
+            ready: None,
+            ready_since_ms: None,
+            wanted_up: true,
+            paused: false,
+            restarts: 0,
+            last_exit: None,
+            next_start_ms: None,
+            problem,
+            supervisor_pid: supervisor.map(Pid::raw),
+            dir,
+        };
+    };
+    let (ready_at, paused) = match machine.state() {
+        State::Up { ready, paused, .. } => (ready, paused),
+        State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {
+            (None, false)
+        }
+    };
+    let next_start = match machine.state() {
+        State::Down { not_before } if machine.want() != Want::Down => Some(not_before),
+        _ => None,
+    };
+    api::Status {
+        name: name.to_owned(),
+        state: word(machine),
+        pid: machine.pid().map(Pid::raw),
+        since_ms: now.wall_of(machine.since()),
+        since_seconds: now.seconds_since(machine.since()),
+        ready: says_ready.then_some(ready_at.is_some()),
+        ready_since_ms: ready_at.filter(|_| says_ready).map(|at| now.wall_of(at)),
+        wanted_up: machine.want() != Want::Down,
+        paused,
+        restarts: restarts(machine),
+        last_exit: machine.last().map(|past| death(past, now)),
+        next_start_ms: next_start.map(|at| now.wall_of(at)),
+        problem,
+        supervisor_pid: supervisor.map(Pid::raw),
+        dir,
+    }
+}
+
+/// Starts after the first one. One that could not be executed is none, so ends are counted.
+fn restarts(machine: &Service) -> u64 {
+    let runs = matches!(machine.state(), State::Up { .. });
+    (machine.deaths() + u64::from(runs)).saturating_sub(1)
+}
+
+pub(crate) fn death(past: Past, now: Now) -> api::Death {
+    let (code, signal) = match past.exit {
+        Exit::Code(code) => (Some(code), None),
+        Exit::Signal(signal) => (None, Some(signal.name().map_or_else(|| signal.number().to_string(), str::to_owned))),
+    };
+    api::Death { at_ms: now.wall_of(past.ended), code, signal, ran_ms: past.ran.0 }
+}
+
+/// Why it could not be started, with the cure where the directory tells.
+pub(crate) fn explain(trouble: Trouble, dir: &std::path::Path, program: &std::path::Path) -> String {
+    use svc_core::service::Stage;
+    let reason = svc_sys::Errno(trouble.errno);
+    match trouble.stage {
+        Stage::Exec => svc_def::explain_exec(program, trouble.errno),
+        Stage::Fork | Stage::Pipe => {
+            let what = svc_def::explain_exec(program, trouble.errno);
+            if trouble.stage == Stage::Fork { what } else { format!("cannot make a pipe for {}: {reason}", dir.display()) }
+        }
+        Stage::Directory => {
+            format!("{}: cannot be entered: {reason}: give its owner the right to search it (chmod +x)", dir.display())
+        }
+        Stage::Namespace => format!(
+            "{}: cannot make a PID namespace: {reason}: remove flag-newpidns, or run the container with CAP_SYS_ADMIN",
+            dir.display()
+        ),
+        Stage::Lock => format!("{}: cannot open the directory to lock it (lock-fd): {reason}", dir.display()),
+    }
+}

@@ -1,0 +1,121 @@
+//! Clients who wait for something to happen to services. State is looked at before and after each event, so nothing is missed.
+
+use svc_core::service::{State, Stop, Want};
+use svc_core::{Millis, Service};
+use svc_proto::api::{self, Until, Verdict};
+use tokio::sync::oneshot;
+
+/// What one service is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// Happened already, or cannot happen.
+    Settled,
+    Until(Until),
+    /// Started anew: more starts than there were.
+    Started {
+        before: u64,
+        deaths: u64,
+    },
+    /// Nothing left of it, and nobody wants it up.
+    Stopped,
+}
+
+/// Where a goal stands.
+pub(crate) enum Standing {
+    Open,
+    Reached,
+    /// It will not be reached by waiting.
+    Missed(String),
+}
+
+/// Looks at a service with a goal in mind. `says_ready`: it has a notification-fd.
+pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool) -> Standing {
+    let (up, ready, stopping) = match machine.state() {
+        State::Up { ready, stop, .. } => (true, ready.is_some() || !says_ready, stop != Stop::No),
+        State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {
+            (false, false, false)
+        }
+    };
+    let nothing_left = matches!(machine.state(), State::Down { .. } | State::Gone);
+    let reached = match goal {
+        Goal::Settled => true,
+        Goal::Until(Until::Up) => up,
+        Goal::Until(Until::Ready) => ready,
+        Goal::Until(Until::Down) => !up && !matches!(machine.state(), State::Starting { .. }) || nothing_left,
+        Goal::Until(Until::Finished) => nothing_left,
+        Goal::Started { before, .. } => machine.starts() > before && ready && !stopping,
+        Goal::Stopped => nothing_left && machine.want() == Want::Down,
+    };
+    if reached {
+        return Standing::Reached;
+    }
+    match goal {
+        Goal::Started { before, deaths } => {
+            // The trouble of an earlier try says nothing of the one that was asked for.
+            if machine.starts() > before && machine.trouble().is_some() && nothing_left {
+                return Standing::Missed("could not be started".into());
+            }
+            if machine.failed() && nothing_left && machine.deaths() > deaths {
+                return Standing::Missed("has failed for good (its finish said 125)".into());
+            }
+            let died = machine.starts() > before && machine.deaths() > deaths + u64::from(stopping);
+            if died && !up && nothing_left {
+                let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
+                return Standing::Missed(format!("ended before it was ready{how}"));
+            }
+            Standing::Open
+        }
+        Goal::Until(Until::Up | Until::Ready) if machine.failed() && nothing_left => {
+            Standing::Missed("has failed for good (its finish said 125)".into())
+        }
+        Goal::Settled | Goal::Until(_) | Goal::Stopped => Standing::Open,
+    }
+}
+
+/// One service that a client waits for.
+pub(crate) struct Item {
+    pub(crate) service: String,
+    pub(crate) goal: Goal,
+    pub(crate) outcome: Option<api::Outcome>,
+}
+
+/// One client that waits.
+pub(crate) struct Waiter {
+    pub(crate) items: Vec<Item>,
+    /// One is enough.
+    pub(crate) any: bool,
+    pub(crate) deadline: Option<Millis>,
+    pub(crate) began: Millis,
+    pub(crate) answer: Option<Answer>,
+}
+
+pub(crate) enum Answer {
+    Control(oneshot::Sender<Result<api::Outcomes, String>>),
+    Wait(oneshot::Sender<api::Outcomes>),
+}
+
+impl Waiter {
+    pub(crate) fn is_over(&self) -> bool {
+        let done = |item: &Item| item.outcome.as_ref().is_some_and(|outcome| outcome.result == Verdict::Done);
+        self.items.iter().all(|item| item.outcome.is_some()) || self.any && self.items.iter().any(done)
+    }
+
+    /// Whether the client has gone away.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match &self.answer {
+            Some(Answer::Control(answer)) => answer.is_closed(),
+            Some(Answer::Wait(answer)) => answer.is_closed(),
+            None => true,
+        }
+    }
+
+    pub(crate) fn reply(&mut self) {
+        let outcomes = self.items.drain(..).filter_map(|item| item.outcome).collect();
+        let outcomes = api::Outcomes { outcomes };
+        match self.answer.take() {
+            Some(Answer::Control(answer)) => drop(answer.send(Ok(outcomes))),
+            Some(Answer::Wait(answer)) => drop(answer.send(outcomes)),
+            None => {}
+        }
+    }
+}

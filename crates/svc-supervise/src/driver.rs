@@ -1,0 +1,494 @@
+//! The loop: wait, take in, act.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use svc_core::definition::{Definition, Settings};
+use svc_core::service::{Action, Actions, Command, Event, Note, Role, Service, State, Target, Trouble};
+use svc_core::{Exit, Millis, Output, Pid, Signal};
+use svc_proto::handover::ToSupervise;
+use svc_proto::ledger::Row;
+use svc_proto::link::{Report, ToSupervisor};
+use svc_sys::process::{self, PidFd, Reap};
+use svc_sys::signals::Signals;
+use svc_sys::{Errno, clock, fd, message, poll, say};
+
+use crate::program::Programs;
+use crate::remains::Remains;
+use crate::settings::SmallFiles;
+
+/// Trying again soon may help when something is short.
+const RETRY_SHORTAGE: Millis = Millis::from_secs(1);
+/// A program that cannot be executed will hardly change by itself; s6 waits 10 s here too. A `start` does not wait.
+const RETRY_EXEC: Millis = Millis::from_secs(10);
+/// So many ended children a turn: where they end faster than they can be taken, commands and deadlines have their turn too.
+const REAP_TURN: usize = 256;
+
+pub(crate) struct Driver {
+    machine: Service,
+    definition: Definition,
+    settings: Settings,
+    row: Row,
+    /// None once svc-init is gone.
+    link: Option<OwnedFd>,
+    signals: Signals,
+    programs: Programs,
+    remains: Remains,
+    /// The pipe on which the running service says that it is ready.
+    readiness: Option<OwnedFd>,
+    /// The main process, if it is not our child because a predecessor of ours started it.
+    adopted: Option<Adopted>,
+    /// The group of the last `run`, for `finish`.
+    last_group: Option<Pid>,
+    /// What is left is being killed, and whoever it makes meanwhile.
+    killing: bool,
+    /// A report that svc-scan had no room for.
+    unsent: bool,
+    /// svc-scan has been told that nothing of the service is left.
+    told_gone: bool,
+    small_files: SmallFiles,
+    /// The settings were read just now, by svc-scan.
+    fresh: bool,
+    init_pid: i32,
+}
+
+struct Adopted {
+    pid: Pid,
+    handle: Option<PidFd>,
+}
+
+impl Driver {
+    pub(crate) fn new(handover: ToSupervise, definition: Definition) -> Result<Box<Driver>, Errno> {
+        let signals = Signals::take_all()?;
+        // Without it svc goes on, and svc-init has said what that means.
+        let _ = process::become_subreaper();
+        let link = Some(fd::adopt(handover.link).ok_or(Errno::INVALID)?);
+        let now = clock::now();
+        let saved = handover.row.saved().and_then(|words| Service::from_words(&words));
+        let heir = saved.is_some();
+        let machine = saved.unwrap_or_else(|| Service::new(now, !definition.down));
+        let settings = definition.settings.clone();
+        let mut driver = Box::new(Driver {
+            machine,
+            settings,
+            row: handover.row,
+            link,
+            signals,
+            remains: Remains::new(&handover.orphans),
+            readiness: None,
+            adopted: None,
+            last_group: None,
+            killing: false,
+            unsent: false,
+            told_gone: false,
+            small_files: SmallFiles::default(),
+            fresh: true,
+            init_pid: handover.init_pid,
+            programs: Programs::new(&handover, &definition),
+            definition,
+        });
+        if heir {
+            driver.readiness = handover.notification.and_then(fd::adopt);
+            driver.inherit();
+        } else if let Some(stale) = handover.notification {
+            fd::close(stale);
+        }
+        Ok(driver)
+    }
+
+    /// Goes on where a predecessor was killed.
+    fn inherit(&mut self) {
+        let mut actions = Actions::default();
+        if let State::Starting { role } = self.machine.state() {
+            // It was killed while it made a process. If that process got as far as being written down, it runs.
+            match self.row.spawned_for(start_mark(&self.machine, role)) {
+                Some(pid) => self.feed(Event::Spawned(pid)),
+                None => self.spawn(role),
+            }
+        }
+        if let Some(pid) = self.machine.pid().filter(|_| self.adopted.is_none())
+            && self.row.spawned() == Some(pid)
+            && !self.is_own_child(pid)
+        {
+            // The handle is opened first and looked at after: if it was svc-init's child then, it is ours to signal.
+            let handle = PidFd::open(pid).ok().filter(|_| self.is_with_init(pid));
+            self.adopted = Some(Adopted { pid, handle });
+            self.remains.remember_descendants(pid);
+        }
+        // What has ended meanwhile gets no signal any more.
+        self.look();
+        self.machine.resume(&mut actions, &self.settings);
+        self.perform_all(&mut actions, self.machine.pid());
+        self.report(Some(Note::Changed));
+    }
+
+    /// Whether a process that a predecessor started lives, or waits for svc-init to reap it: its number is its own until then.
+    fn is_with_init(&self, pid: Pid) -> bool {
+        svc_sys::procfs::parent(pid) == Some(self.init_pid)
+    }
+
+    fn is_own_child(&self, pid: Pid) -> bool {
+        svc_sys::procfs::parent(pid) == Some(process::id())
+    }
+
+    pub(crate) fn watch(&mut self) -> u8 {
+        self.feed(Event::Deadline);
+        if let State::Down { .. } = self.machine.state() {
+            // Nothing happened yet that svc-scan would have heard of.
+            self.report(Some(Note::Changed));
+        }
+        while self.machine.state() != State::Gone {
+            if self.remains.is_watched() || self.link.is_none() {
+                self.wait_with_remains();
+            } else {
+                let mut interests = self.interests();
+                poll::wait(&mut interests, clock::now(), self.machine.deadline());
+            }
+            // Ready before dead: who says that it is ready and dies was ready. Told before dead: a logger that ends because
+            // it was to end is not started again.
+            self.read_readiness();
+            self.read_link();
+            self.read_signals();
+            if self.unsent {
+                self.report(None);
+            }
+            if let State::Up { .. } = self.machine.state()
+                && self.machine.deadline().is_some_and(|at| at <= clock::now())
+            {
+                // Whom the kill goes to is read when it goes.
+                self.reread();
+            }
+            self.feed(Event::Deadline);
+        }
+        // Somebody who leaves a service alone must not look like somebody who has none any more.
+        if self.machine.leaving() { svc_sys::exit::DONE } else { svc_sys::exit::FAILED }
+    }
+
+    fn interests(&self) -> [poll::Interest; 3] {
+        let mut link = poll::readable(self.link.as_ref().map_or(-1, AsRawFd::as_raw_fd));
+        if self.unsent {
+            link.events |= poll::writable(-1).events;
+        }
+        let readiness = self.readiness.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        [poll::readable(self.signals.as_raw_fd()), link, poll::readable(readiness)]
+    }
+
+    /// Processes that are not our children end without a SIGCHLD for us; their handles are waited for.
+    fn wait_with_remains(&mut self) {
+        let mut interests = self.interests().to_vec();
+        interests.extend(self.remains.handles().map(poll::readable));
+        // Without svc-init nobody tells how an adopted process ended; that it ended its handle does.
+        let adopted = self.adopted.as_ref().filter(|_| self.link.is_none());
+        interests
+            .extend(adopted.and_then(|adopted| adopted.handle.as_ref()).map(|handle| poll::readable(handle.as_raw_fd())));
+        poll::wait(&mut interests, clock::now(), self.machine.deadline());
+        if interests[3..].iter().any(poll::is_ready) {
+            if self.link.is_none() {
+                self.look_alone();
+            }
+            self.remains.forget_ended();
+            self.count_remains();
+        }
+    }
+
+    /// What [`Driver::look`] does when svc-init is gone, and with it every exit that it would have relayed.
+    fn look_alone(&mut self) {
+        let Some(pid) = self.adopted.as_ref().map(|adopted| adopted.pid) else { return };
+        if svc_sys::procfs::start_time(pid).is_none() || svc_sys::procfs::is_zombie(pid) {
+            self.adopted = None;
+            self.ended(pid, Exit::Signal(Signal::KILL), || {});
+        }
+    }
+
+    fn feed(&mut self, event: Event) {
+        self.feed_then(event, || {});
+    }
+
+    /// Takes in an event. `between` is done when the state is written down, and before anything is done about it.
+    fn feed_then(&mut self, event: Event, between: impl FnOnce()) {
+        let mut actions = Actions::default();
+        let mut event = event;
+        let mut between = Some(between);
+        // A turn may leave a deadline that has come already: a restart that need not wait.
+        loop {
+            let now = clock::now();
+            let before = self.machine.pid();
+            self.machine.step(now, event, &self.settings, &mut actions);
+            if self.machine.state() != State::Gone || self.machine.leaving() {
+                self.row.save(&self.machine.to_words());
+            }
+            if let Some(between) = between.take() {
+                between();
+            }
+            // Who leaves at once may signal before: then the machine speaks of no process any more.
+            self.perform_all(&mut actions, self.machine.pid().or(before));
+            match (self.machine.state(), self.machine.deadline()) {
+                (State::Down { .. }, Some(at)) if at <= now && event != Event::Deadline => event = Event::Deadline,
+                _ => return,
+            }
+        }
+    }
+
+    fn perform_all(&mut self, actions: &mut Actions, main: Option<Pid>) {
+        for action in actions.drain() {
+            match action {
+                Action::Spawn(role) => self.spawn(role),
+                Action::Signal { target, signal } => self.signal(main, target, signal),
+                Action::Sweep(signal) => self.sweep(signal),
+                Action::Publish(note) => {
+                    if note == Note::Killed {
+                        self.say_killed();
+                    }
+                    self.report(Some(note));
+                }
+                // Said already where the last of the service went in the same step.
+                Action::Quit if self.told_gone => {}
+                Action::Quit => self.report(None),
+            }
+        }
+    }
+
+    fn spawn(&mut self, role: Role) {
+        if role == Role::Finish && !self.programs.has_finish() {
+            let trouble = Trouble { stage: svc_core::service::Stage::Exec, errno: Errno::NOT_FOUND.0 };
+            self.feed(Event::SpawnFailed { retry: Millis::ZERO, trouble });
+            return;
+        }
+        if !std::mem::take(&mut self.fresh) {
+            self.reread();
+        }
+        let mark = start_mark(&self.machine, role);
+        self.row.clear_spawned();
+        let made = match role {
+            Role::Run => {
+                self.readiness = None;
+                self.adopted = None;
+                self.programs.run(&self.definition, &self.settings, self.row, mark)
+            }
+            Role::Finish => {
+                let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
+                self.programs.finish(&self.definition, last, self.last_group, self.row, mark).map(|pid| (pid, None))
+            }
+        };
+        match made {
+            Ok((pid, readiness)) => {
+                if role == Role::Run {
+                    self.readiness = readiness;
+                }
+                self.feed(Event::Spawned(pid));
+            }
+            Err(trouble) => {
+                let shortage = Errno(trouble.errno).is_shortage();
+                let retry = if shortage { RETRY_SHORTAGE } else { RETRY_EXEC };
+                if role == Role::Finish {
+                    let errno = Errno(trouble.errno);
+                    say!("svc-supervise: {}: cannot run finish: {errno}: going on without it", self.definition.name);
+                }
+                self.feed(Event::SpawnFailed { retry, trouble });
+            }
+        }
+    }
+
+    /// The small files count at the moment they matter. What cannot be read leaves the setting as it was.
+    fn reread(&mut self) {
+        if self.definition.program == svc_core::Program::Directory {
+            self.small_files.reread(&mut self.settings, &self.definition.name);
+        }
+    }
+
+    fn signal(&mut self, main: Option<Pid>, target: Target, signal: Signal) {
+        let Some(pid) = main else { return };
+        if self.adopted.is_some() {
+            // Its children go to svc-init when it ends, where nobody knows whose they were.
+            self.remains.remember_descendants(pid);
+        }
+        let sent = match (target, &self.adopted) {
+            (Target::Main, Some(Adopted { handle: Some(handle), .. })) => handle.signal(signal),
+            // Reaped by svc-init: the number may be somebody else's.
+            (Target::Main | Target::Group, Some(_)) if !self.is_with_init(pid) => Err(Errno::NO_SUCH_PROCESS),
+            (Target::Main, _) => process::signal_child(pid, signal),
+            (Target::Group, _) => process::signal_group(pid, signal),
+        };
+        if let Err(errno) = sent
+            && errno != Errno::NO_SUCH_PROCESS
+        {
+            say!("svc-supervise: {}: cannot send {signal} to {pid}: {errno}", self.definition.name);
+        }
+    }
+
+    fn sweep(&mut self, signal: Signal) {
+        let main = self.machine.pid();
+        self.killing = signal == Signal::KILL;
+        if let Some(adopted) = &self.adopted {
+            // Its children never come to us; find them while they can be found.
+            self.remains.remember_descendants(adopted.pid);
+            self.remains.remember_session(adopted.pid, self.init_pid);
+        }
+        self.remains.signal(signal, main, self.init_pid);
+        self.count_remains();
+    }
+
+    fn count_remains(&mut self) {
+        if let State::Sweep { .. } = self.machine.state() {
+            self.reap();
+            let left = self.remains.left();
+            self.feed(Event::Swept { left });
+        }
+    }
+
+    fn say_killed(&self) {
+        let name = &self.definition.name;
+        match self.machine.state() {
+            State::Up { .. } => say!("svc-supervise: {name}: did not stop in time: killed (SIGKILL)"),
+            State::Finish { .. } => say!("svc-supervise: {name}: finish took too long: killed (SIGKILL)"),
+            State::Sweep { .. } => say!("svc-supervise: {name}: what it left behind did not stop in time: killed (SIGKILL)"),
+            State::Down { .. } | State::Starting { .. } | State::Gone => {}
+        }
+    }
+
+    fn read_readiness(&mut self) {
+        let Some(pipe) = &self.readiness else { return };
+        let mut interest = [poll::readable(pipe.as_raw_fd())];
+        poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
+        if !poll::is_ready(&interest[0]) {
+            return;
+        }
+        let mut bytes = [0; 256];
+        match fd::read(pipe.as_fd(), &mut bytes) {
+            Ok(0) | Err(_) => self.close_readiness(),
+            Ok(length) if bytes[..length].contains(&b'\n') => {
+                self.feed(Event::Ready);
+                self.close_readiness();
+            }
+            Ok(_) => {}
+        }
+    }
+
+    /// Nobody reads any more: whoever goes on writing is to hear of it, and not to wait for ever when the pipe is full.
+    fn close_readiness(&mut self) {
+        self.readiness = None;
+        self.programs.forget_notification(self.row);
+    }
+
+    fn read_signals(&mut self) {
+        let mut reap = false;
+        while let Some(signal) = self.signals.next() {
+            match signal {
+                Signal::CHLD => reap = true,
+                Signal::TERM => self.command(Command::Terminate),
+                Signal::HUP => self.command(Command::Drain),
+                Signal::QUIT => self.command(Command::Abandon),
+                Signal::INT => self.command(Command::Interrupt),
+                // Nothing else is a request to a supervisor.
+                _ => {}
+            }
+        }
+        if reap {
+            self.reap();
+            if let State::Sweep { .. } = self.machine.state()
+                && self.killing
+            {
+                // Processes that make others all the time are not all in any one list.
+                self.remains.signal(Signal::KILL, None, self.init_pid);
+            }
+            self.count_remains();
+        }
+    }
+
+    /// Takes every child that has ended. The main process is taken only after its end is written down: until then it stays
+    /// for whoever comes after us.
+    fn reap(&mut self) {
+        for _ in 0..REAP_TURN {
+            let Reap::One(ended) = process::peek() else { return };
+            if Some(ended.pid) == self.machine.pid() {
+                self.ended(ended.pid, ended.exit, || {
+                    process::reap_one(ended.pid);
+                });
+            } else {
+                process::reap_one(ended.pid);
+            }
+        }
+        process::look_at_children_again();
+    }
+
+    /// The main process, or finish, has ended; `reap` takes it, where that is ours to do.
+    fn ended(&mut self, pid: Pid, exit: Exit, reap: impl FnOnce()) {
+        self.read_readiness();
+        if let State::Up { .. } = self.machine.state() {
+            self.last_group = Some(pid);
+            if self.definition.output == Output::Inherit {
+                // From here on `^C` is for svc-init again.
+                process::pass_terminal(pid.raw(), self.init_pid);
+            }
+        }
+        self.feed_then(Event::Exited(exit), reap);
+    }
+
+    /// Looks whether svc-init has reaped what a predecessor of ours had started.
+    fn look(&mut self) {
+        let Some(pid) = self.adopted.as_ref().map(|adopted| adopted.pid) else { return };
+        let exit = match self.row.relayed(pid) {
+            Some(exit) => exit,
+            // Not svc-init's child and not reaped by it: it ended before it came there, and nobody knows how.
+            None if !self.is_with_init(pid) && std::path::Path::new("/proc/self").exists() => {
+                self.row.relayed(pid).unwrap_or(Exit::Signal(Signal::KILL))
+            }
+            None => return,
+        };
+        self.remains.remember_session(pid, self.init_pid);
+        self.adopted = None;
+        self.ended(pid, exit, || {});
+    }
+
+    fn read_link(&mut self) {
+        let mut packet = [0; 64];
+        loop {
+            let Some(link) = &self.link else { return };
+            match message::try_receive(link.as_fd(), &mut packet) {
+                Ok(Some((0, _))) | Err(_) => {
+                    // svc-init is gone, and with it everybody who could steer us: stop what runs rather than leave it alone.
+                    self.link = None;
+                    self.command(Command::Terminate);
+                    self.look_alone();
+                    return;
+                }
+                Ok(None) => return,
+                Ok(Some((length, _))) => match ToSupervisor::decode(&packet[..length]) {
+                    Ok(ToSupervisor::Command(command)) => self.command(command),
+                    Ok(ToSupervisor::Query) => self.report(None),
+                    Ok(ToSupervisor::Look) => {
+                        self.look();
+                        self.remains.forget_ended();
+                        self.count_remains();
+                    }
+                    Err(_) => say!("svc-supervise: {}: refused a message that it does not know", self.definition.name),
+                },
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        self.reread();
+        self.feed(Event::Command(command));
+    }
+
+    #[inline(never)]
+    fn report(&mut self, note: Option<Note>) {
+        let report = Report { note, words: self.machine.to_words() };
+        let Some(link) = &self.link else {
+            self.unsent = false;
+            return;
+        };
+        let sent = message::try_send(link.as_fd(), &report.encode(), &[]);
+        self.unsent = matches!(sent, Err(errno) if errno.is_shortage());
+        self.told_gone = sent.is_ok() && self.machine.state() == State::Gone;
+    }
+}
+
+/// Which start of which program, as the ledger notes it beside the pid.
+fn start_mark(machine: &Service, role: Role) -> u32 {
+    let role = match role {
+        Role::Run => 0,
+        Role::Finish => 1,
+    };
+    (machine.starts() as u32) << 1 | role
+}

@@ -1,0 +1,61 @@
+//! One service: turns what happens into events for `svc_core::Service`, and its actions into system calls.
+//!
+//! Runs in a process that svc-init forked without exec, so every page written here is paid for once a service. Nothing here
+//! parses what a user wrote but the numbers and signal names of the small files, and nothing but `poll` may wait.
+#![forbid(unsafe_code)]
+
+mod driver;
+mod program;
+mod remains;
+mod settings;
+
+use svc_proto::definition;
+use svc_proto::handover::ToSupervise;
+use svc_sys::{fd, process, say, title};
+
+use driver::Driver;
+
+/// All that a supervisor may ever allocate in small pieces; it uses a page of it.
+const HEAP: usize = 256 * 1024;
+
+/// Becomes the supervisor of one service; returns its exit code when the service is over.
+pub fn run(handover: ToSupervise) -> u8 {
+    let inherited = svc_sys::alloc::use_small_heap(HEAP);
+    let prepared = prepare(handover);
+    // What svc-init handed over has been copied; its heap as it was at the fork is of no use here.
+    inherited.discard();
+    match prepared {
+        Ok(mut driver) => driver.watch(),
+        Err(code) => code,
+    }
+}
+
+/// Everything that is done once. A function of its own: what it needs on the stack is free again when the loop begins.
+#[inline(never)]
+fn prepare(mut handover: ToSupervise) -> Result<Box<Driver>, u8> {
+    let ToSupervise { link, inbox, stdio, notification, exe, .. } = &handover;
+    let mut keep = [-1; 8];
+    let kept = [Some(*link), Some(*inbox), Some(*exe), *notification].into_iter().chain(*stdio).flatten();
+    for (place, number) in keep.iter_mut().zip(kept.chain(svc_sys::say::console())) {
+        *place = number;
+    }
+    fd::close_all_but(3, &mut keep);
+    let ToSupervise { link, inbox, stdio, notification, exe, .. } = &mut handover;
+    for number in [link, inbox, exe].into_iter().chain(stdio.iter_mut().flatten()).chain(notification.iter_mut()) {
+        *number = fd::lower(*number, 3);
+    }
+    let definition = definition::decode(&handover.definition).map_err(|error| {
+        say!("svc-supervise: cannot read its definition: {error}");
+        svc_sys::exit::SYSTEM
+    })?;
+    match definition.output {
+        svc_core::Output::Inherit => process::new_session_beside_terminal(),
+        // A group is enough, and a session costs the kernel a scheduling group.
+        svc_core::Output::Keeper | svc_core::Output::Logger => process::new_group(),
+    }
+    title::set(&[handover.title.as_bytes(), definition.name.as_bytes()], handover.title.as_bytes());
+    Driver::new(handover, definition).map_err(|errno| {
+        say!("svc-supervise: cannot start: {errno}");
+        svc_sys::exit::SYSTEM
+    })
+}

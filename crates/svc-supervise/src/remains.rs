@@ -1,0 +1,91 @@
+//! What a service leaves behind: descendants of ours, and processes that a killed predecessor of ours left to svc-init.
+
+use svc_core::{Pid, Signal};
+use svc_sys::process::{self, PidFd};
+use svc_sys::procfs;
+
+/// Processes of the service that are not our descendants.
+pub(crate) struct Remains {
+    others: Vec<Other>,
+}
+
+struct Other {
+    pid: Pid,
+    /// Without one (a sandbox that forbids it) only /proc tells when it has ended.
+    handle: Option<PidFd>,
+}
+
+impl Remains {
+    pub(crate) fn new(orphans: &[Pid]) -> Remains {
+        let mut remains = Remains { others: Vec::new() };
+        for &pid in orphans {
+            remains.remember(pid);
+        }
+        remains
+    }
+
+    fn remember(&mut self, pid: Pid) {
+        if self.others.iter().all(|other| other.pid != pid) && !procfs::is_zombie(pid) {
+            self.others.push(Other { pid, handle: PidFd::open(pid).ok() });
+        }
+    }
+
+    /// Everybody below a process that is not our child.
+    pub(crate) fn remember_descendants(&mut self, of: Pid) {
+        for pid in procfs::descendants(of.raw()) {
+            self.remember(pid);
+        }
+    }
+
+    /// Whoever came to svc-init out of the session that this main process led.
+    pub(crate) fn remember_session(&mut self, leader: Pid, init_pid: i32) {
+        for pid in procfs::children(init_pid) {
+            if pid != leader && procfs::session(pid) == Some(leader.raw()) {
+                self.remember(pid);
+            }
+        }
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    pub(crate) fn handles(&self) -> impl Iterator<Item = i32> {
+        self.others.iter().map(|other| other.handle.as_ref().map_or(-1, PidFd::as_raw_fd))
+    }
+
+    /// Drops those that have ended.
+    pub(crate) fn forget_ended(&mut self) {
+        self.others.retain(|other| procfs::parent(other.pid).is_some() && !procfs::is_zombie(other.pid));
+    }
+
+    /// Signals everybody but `main`, and lets stopped ones notice.
+    pub(crate) fn signal(&mut self, signal: Signal, main: Option<Pid>, init_pid: i32) {
+        let own = process::id();
+        if process::has_children() {
+            for pid in procfs::descendants(own).into_iter().filter(|&pid| Some(pid) != main) {
+                let _ = procfs::signal_descendant(pid, own, signal);
+                let _ = procfs::signal_descendant(pid, own, Signal::CONT);
+            }
+        }
+        self.forget_ended();
+        let below: Vec<Pid> = self.others.iter().flat_map(|other| procfs::descendants(other.pid.raw())).collect();
+        for pid in below {
+            self.remember(pid);
+        }
+        for other in &self.others {
+            for signal in [signal, Signal::CONT] {
+                let _ = match &other.handle {
+                    Some(handle) => handle.signal(signal),
+                    None => procfs::signal_descendant(other.pid, init_pid, signal),
+                };
+            }
+        }
+    }
+
+    /// How many live.
+    pub(crate) fn left(&self) -> usize {
+        let own = if process::has_children() { procfs::children(process::id()).len().max(1) } else { 0 };
+        own + self.others.len()
+    }
+}

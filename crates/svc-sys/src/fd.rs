@@ -1,0 +1,257 @@
+//! Descriptors: made with close-on-exec, owned by `OwnedFd`, lent as `BorrowedFd`.
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
+
+use crate::errno::{Errno, check};
+
+fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY: every caller has just got `fd` from the kernel, and hands it to nobody else.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Takes ownership of a descriptor that a predecessor left open in this process under this number.
+///
+/// Returns `None` if there is none, so a wrong number in a message cannot take over somebody else's.
+pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
+    is_open(fd).then(|| own(fd))
+}
+
+/// A pipe: its reading and its writing end.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut ends = [0; 2];
+    // SAFETY: `ends` is a valid place for two descriptors.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    Ok((own(ends[0]), own(ends[1])))
+}
+
+/// Two connected sockets that keep packets apart.
+pub fn packet_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut ends = [0; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: `ends` is a valid place for two descriptors.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
+    Ok((own(ends[0]), own(ends[1])))
+}
+
+/// A counter that wakes whoever polls it.
+pub fn event() -> Result<OwnedFd, Errno> {
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }).map(own)
+}
+
+/// Rings the bell of [`event`].
+pub fn ring(bell: BorrowedFd) {
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: `one` has eight readable bytes. A full counter has been rung already, so the result says nothing new.
+    unsafe { libc::write(bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+}
+
+/// Reads up to `buffer.len()` bytes; 0 at the end.
+pub fn read(fd: BorrowedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: `buffer` is writable for its length.
+    crate::errno::check_size(unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) })
+}
+
+/// Writes some of `bytes`, and says how many.
+pub fn write(fd: BorrowedFd, bytes: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: `bytes` is readable for its length.
+    crate::errno::check_size(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) })
+}
+
+/// Whether a descriptor of this number is open.
+pub fn is_open(fd: RawFd) -> bool {
+    // SAFETY: takes no pointers.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+/// Lets a descriptor survive an exec of this process, or not.
+pub fn set_close_on_exec(fd: RawFd, close: bool) {
+    let flags = if close { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: takes no pointers; a closed descriptor is an error that changes nothing.
+    unsafe { libc::fcntl(fd, libc::F_SETFD, flags) };
+}
+
+/// Makes reading and writing return at once. Only for descriptors whose open file is ours alone.
+pub fn set_nonblocking(fd: BorrowedFd) -> Result<(), Errno> {
+    // SAFETY: takes no pointers.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
+}
+
+/// A second descriptor for the same open file, closed on exec, at `least` or above.
+pub fn duplicate(fd: RawFd, least: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) }).map(own)
+}
+
+/// Puts `fd` under exactly this number, open across exec.
+pub fn place(fd: RawFd, number: RawFd) -> Result<(), Errno> {
+    if fd == number {
+        set_close_on_exec(fd, false);
+        return Ok(());
+    }
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::dup2(fd, number) }).map(drop)
+}
+
+/// Opens the file behind `fd` once more for writing, without blocking. Ours alone, so that the blocking mode of everybody
+/// who inherited `fd` stays as it is.
+pub fn reopen_for_writing(fd: RawFd) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{fd}\0");
+    let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_APPEND;
+    // SAFETY: `path` ends with a NUL byte.
+    check(unsafe { libc::open(path.as_ptr().cast(), flags) }).map(own)
+}
+
+/// Closes every descriptor from `first` on but those in `keep` (any order).
+pub fn close_all_but(first: RawFd, keep: &mut [RawFd]) {
+    keep.sort_unstable();
+    let mut from = first as u32;
+    for &fd in keep.iter().filter(|&&fd| fd >= first) {
+        if fd as u32 > from {
+            close_range(from, fd as u32 - 1);
+        }
+        from = from.max(fd as u32 + 1);
+    }
+    close_range(from, u32::MAX);
+}
+
+fn close_range(from: u32, to: u32) {
+    // SAFETY: takes no pointers. Closing descriptors that Rust values own would be unsound for those values; the callers are
+    // children just forked, which never touch the values of their parent again.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+    if result == 0 {
+        return;
+    }
+    // A kernel before 5.9: one by one, up to the limit.
+    let most = limit_of_descriptors().map_or(1024, |limit| limit.soft.min(1 << 20) as u32);
+    for fd in from..=to.min(most) {
+        // SAFETY: as above.
+        unsafe { libc::close(fd as RawFd) };
+    }
+}
+
+/// Takes the exclusive lock of an open file (flock), if nobody else has it.
+pub fn try_lock(fd: RawFd) -> Result<bool, Errno> {
+    // SAFETY: takes no pointers.
+    match check(unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) }) {
+        Ok(_) => Ok(true),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Waits for the exclusive lock of an open file.
+pub fn lock(fd: RawFd) -> Result<(), Errno> {
+    loop {
+        // SAFETY: takes no pointers.
+        match check(unsafe { libc::flock(fd, libc::LOCK_EX) }) {
+            Err(Errno::INTERRUPTED) => {}
+            result => return result.map(drop),
+        }
+    }
+}
+
+/// Moves a descriptor to a low number, `least` or above, if it has a high one: the kernel copies the table of descriptors up to
+/// the highest for each new process. Stays where it is if that fails.
+pub fn lower(fd: RawFd, least: RawFd) -> RawFd {
+    /// What the kernel has room for in the smallest table.
+    const LOW: RawFd = 64;
+    if fd < LOW {
+        return fd;
+    }
+    match duplicate(fd, least) {
+        Ok(low) => {
+            close(fd);
+            release(low)
+        }
+        Err(_) => fd,
+    }
+}
+
+/// Opens the pipe behind its reading end once more, for writing: for when nobody has kept the writing end. Returns at once,
+/// because somebody reads.
+pub fn writing_end(reading_end: RawFd) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{reading_end}\0");
+    // SAFETY: `path` ends with a NUL byte.
+    check(unsafe { libc::open(path.as_ptr().cast(), libc::O_WRONLY | libc::O_CLOEXEC) }).map(own)
+}
+
+/// Gives up ownership: the descriptor stays open, and somebody else (the ledger) remembers it.
+pub fn release(fd: OwnedFd) -> RawFd {
+    fd.into_raw_fd()
+}
+
+/// Borrows a descriptor that is known by number only.
+///
+/// The borrow is good for as long as whoever keeps the number keeps it open; a closed one gives EBADF, never a crash.
+pub fn borrow<'a>(fd: RawFd) -> Option<BorrowedFd<'a>> {
+    // SAFETY: not -1, which is all that memory safety asks for.
+    (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Closes a descriptor that is known by number only.
+pub fn close(fd: RawFd) {
+    drop(adopt(fd));
+}
+
+/// A limit on resources: what holds, and what it may be raised to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub soft: u64,
+    pub hard: u64,
+}
+
+pub fn limit_of_descriptors() -> Result<Limit, Errno> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for an rlimit.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    Ok(Limit { soft: limit.rlim_cur, hard: limit.rlim_max })
+}
+
+/// The limit before it was raised.
+static FOUND: OnceLock<Limit> = OnceLock::new();
+
+/// The limit as it was before [`raise_limit_of_descriptors`].
+pub fn found_limit_of_descriptors() -> Option<Limit> {
+    FOUND.get().copied()
+}
+
+/// Undoes [`raise_limit_of_descriptors`]; what is open stays open.
+pub fn restore_limit_of_descriptors() {
+    if let Some(limit) = FOUND.get() {
+        let limit = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
+        // SAFETY: `limit` is a valid rlimit.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    }
+}
+
+/// Raises the soft limit on descriptors to the hard one; returns the limit as it was, for children to have.
+pub fn raise_limit_of_descriptors() -> Result<Limit, Errno> {
+    let limit = limit_of_descriptors()?;
+    FOUND.get_or_init(|| limit);
+    let raised = libc::rlimit { rlim_cur: limit.hard, rlim_max: limit.hard };
+    // SAFETY: `raised` is a valid rlimit.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) })?;
+    Ok(limit)
+}
+
+/// Binds a socket to a name in the abstract namespace, as a lock that ends with us. `IN_USE` if somebody holds it.
+pub fn hold_name(name: &[u8]) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes no pointers.
+    let socket = own(check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?);
+    // SAFETY: all zero is a valid sockaddr_un.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    let room = &mut address.sun_path[1..];
+    let name = &name[..name.len().min(room.len())];
+    for (place, &byte) in room.iter_mut().zip(name) {
+        *place = byte as libc::c_char;
+    }
+    let length = std::mem::size_of::<libc::sa_family_t>() + 1 + name.len();
+    // SAFETY: `address` is a sockaddr_un of which the first `length` bytes are set.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length as libc::socklen_t) })?;
+    Ok(socket)
+}

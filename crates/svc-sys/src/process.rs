@@ -1,0 +1,247 @@
+//! Processes: made, named, signalled, reaped.
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use svc_core::{Exit, Pid, Signal};
+
+use crate::errno::{Errno, check};
+
+/// Which of the two we are after [`fork`].
+pub enum Fork {
+    Parent(Pid),
+    Child,
+}
+
+/// Makes a copy of this process, which must have one thread: the copy goes on in Rust.
+pub fn fork() -> Result<Fork, Errno> {
+    // SAFETY: this process has a single thread (a rule of the crates that call this), so the child finds no lock held.
+    match check(unsafe { libc::fork() })? {
+        0 => Ok(Fork::Child),
+        pid => Pid::new(pid).map(Fork::Parent).ok_or(Errno(libc::ECHILD)),
+    }
+}
+
+/// Ends this process without unwinding, flushing or running anything at exit: for children of [`fork`].
+pub fn exit_now(code: u8) -> ! {
+    // SAFETY: never returns, takes no pointers.
+    unsafe { libc::_exit(i32::from(code)) }
+}
+
+pub fn id() -> i32 {
+    // SAFETY: takes no pointers, cannot fail.
+    unsafe { libc::getpid() }
+}
+
+pub fn parent_id() -> i32 {
+    // SAFETY: takes no pointers, cannot fail.
+    unsafe { libc::getppid() }
+}
+
+/// Orphans among our descendants become our children.
+pub fn become_subreaper() -> Result<(), Errno> {
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1_u64, 0_u64, 0_u64, 0_u64) }).map(drop)
+}
+
+/// Whether [`refuse_huge_pages`] has changed something.
+static HUGE_PAGES_REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// No huge pages: a 2 MiB page for a heap of a few kilobytes would be all our memory.
+pub fn refuse_huge_pages() {
+    // SAFETY: takes no pointers.
+    let refused = unsafe { libc::prctl(libc::PR_GET_THP_DISABLE, 0_u64, 0_u64, 0_u64, 0_u64) };
+    if refused == 0 {
+        set_huge_pages_refused(true);
+    }
+}
+
+/// Undoes [`refuse_huge_pages`] before another program is executed, which would inherit it.
+pub fn restore_huge_pages() {
+    if HUGE_PAGES_REFUSED.load(Ordering::Relaxed) {
+        set_huge_pages_refused(false);
+    }
+}
+
+fn set_huge_pages_refused(refused: bool) {
+    // SAFETY: takes no pointers; where it is refused nothing changes.
+    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, u64::from(refused), 0_u64, 0_u64, 0_u64) };
+    HUGE_PAGES_REFUSED.store(refused, Ordering::Relaxed);
+}
+
+/// Leaves the session and terminal that we were started from.
+pub fn new_session() {
+    // SAFETY: takes no pointers. Fails for the leader of a group, which has what it asks for.
+    unsafe { libc::setsid() };
+}
+
+/// Whether standard input is the terminal of the session that we are in.
+fn has_terminal() -> bool {
+    // SAFETY: neither takes pointers; both say -1 where there is no terminal.
+    let (of_terminal, own) = unsafe { (libc::tcgetsid(0), libc::getsid(0)) };
+    of_terminal >= 0 && of_terminal == own
+}
+
+/// Leaves the session that we were started from, unless it has a terminal, which can belong to one session only: then only the
+/// group.
+pub fn new_session_beside_terminal() {
+    if has_terminal() {
+        // SAFETY: takes no pointers.
+        unsafe { libc::setpgid(0, 0) };
+    } else {
+        new_session();
+    }
+}
+
+/// Makes standard input our controlling terminal, if it is one, and us the ones who get its `^C`: in our session, if it has the
+/// terminal and `holder`'s group may read from it now, in a new session otherwise.
+pub fn take_terminal(holder: i32) {
+    if has_terminal() {
+        // SAFETY: takes no pointers.
+        unsafe { libc::setpgid(0, 0) };
+        pass_terminal(holder, id());
+    } else {
+        new_session();
+        // SAFETY: takes no pointers; refused where standard input is no terminal, or is somebody else's.
+        unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
+    }
+}
+
+/// Makes the group of `to` the one that gets what is typed, if it is the group of `from` now. Where SIGTTOU is blocked anybody
+/// of the session may.
+pub fn pass_terminal(from: i32, to: i32) {
+    // SAFETY: none takes pointers; where there is no terminal or no such group they fail.
+    unsafe {
+        let holder = libc::tcgetpgrp(0);
+        if holder > 0 && holder == libc::getpgid(from) {
+            libc::tcsetpgrp(0, libc::getpgid(to));
+        }
+    }
+}
+
+/// Leaves the process group that we were started in, so that what a terminal sends to it does not reach us.
+pub fn new_group() {
+    // SAFETY: takes no pointers. Fails for the leader of a session, which has what it asks for.
+    unsafe { libc::setpgid(0, 0) };
+}
+
+/// A child that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reaped {
+    pub pid: Pid,
+    pub exit: Exit,
+}
+
+/// What [`reap`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reap {
+    One(Reaped),
+    /// There are children, and all of them live.
+    AllLive,
+    NoChildren,
+}
+
+/// Takes one child that has ended, without waiting. To be called until nothing comes: one SIGCHLD may mean several.
+pub fn reap() -> Reap {
+    reap_with(libc::P_ALL, 0, libc::WNOHANG | libc::WEXITED)
+}
+
+/// Looks at one child that has ended, and leaves it where it is: it stays its parent's, and that parent's heir's, to reap.
+pub fn peek() -> Reap {
+    reap_with(libc::P_ALL, 0, libc::WNOHANG | libc::WEXITED | libc::WNOWAIT)
+}
+
+/// Looks whether there is any child, without taking one.
+pub fn has_children() -> bool {
+    peek() != Reap::NoChildren
+}
+
+/// Makes the next turn begin with a look at the children: a SIGCHLD to ourselves, where it is read from a descriptor.
+pub fn look_at_children_again() {
+    // SAFETY: takes no pointers.
+    unsafe { libc::kill(libc::getpid(), libc::SIGCHLD) };
+}
+
+/// Takes this child if it has ended.
+pub fn reap_one(pid: Pid) -> Reap {
+    reap_with(libc::P_PID, pid.raw() as u32, libc::WNOHANG | libc::WEXITED)
+}
+
+/// Waits for this child.
+pub fn wait_for(pid: Pid) -> Reap {
+    reap_with(libc::P_PID, pid.raw() as u32, libc::WEXITED)
+}
+
+fn reap_with(kind: libc::idtype_t, id: u32, options: libc::c_int) -> Reap {
+    loop {
+        // SAFETY: all zero is a valid siginfo_t.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `info` is a valid place for a siginfo_t.
+        match check(unsafe { libc::waitid(kind, id, &mut info, options) }) {
+            Err(Errno::INTERRUPTED) => continue,
+            Err(_) => return Reap::NoChildren,
+            Ok(_) => {}
+        }
+        // SAFETY: waitid filled the fields of a child's end, or left zeros.
+        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        let Some(pid) = Pid::new(pid) else { return Reap::AllLive };
+        let exit = match info.si_code {
+            libc::CLD_EXITED => Exit::Code(status as u8),
+            _ => Signal::new(status as u8).map_or(Exit::Code(status as u8), Exit::Signal),
+        };
+        return Reap::One(Reaped { pid, exit });
+    }
+}
+
+/// A handle to a process that no other process can take the place of.
+pub struct PidFd(OwnedFd);
+
+impl PidFd {
+    pub fn open(pid: Pid) -> Result<PidFd, Errno> {
+        // SAFETY: takes no pointers.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.raw(), 0) } as libc::c_int;
+        // SAFETY: just made, and nobody else's.
+        check(fd).map(|fd| PidFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+        let number = libc::c_int::from(signal.number());
+        let none = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: a null siginfo means "as kill(2) would".
+        let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), number, none, 0) };
+        check(result as libc::c_int).map(drop)
+    }
+
+    pub fn as_raw_fd(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Signals a child of ours that we have not reaped: until then nobody else can have its number.
+pub fn signal_child(pid: Pid, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: takes no pointers; `Pid` is positive, so this never means "everybody".
+    check(unsafe { libc::kill(pid.raw(), libc::c_int::from(signal.number())) }).map(drop)
+}
+
+/// Signals the process group that a child of ours leads, which we have not reaped.
+pub fn signal_group(leader: Pid, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: takes no pointers; `Pid` is positive, so this never means "everybody" or our own group.
+    check(unsafe { libc::kill(-leader.raw(), libc::c_int::from(signal.number())) }).map(drop)
+}
+
+/// The user, group and process at the other end of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    pub uid: u32,
+    pub gid: u32,
+    pub pid: i32,
+}
+
+pub fn peer(socket: BorrowedFd) -> Result<Peer, Errno> {
+    let mut credentials = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut size = std::mem::size_of_val(&credentials) as libc::socklen_t;
+    let place = (&raw mut credentials).cast();
+    // SAFETY: `credentials` is writable for `size` bytes.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, place, &mut size) })?;
+    Ok(Peer { uid: credentials.uid, gid: credentials.gid, pid: credentials.pid })
+}

@@ -1,0 +1,114 @@
+//! Who descends from whom, as /proc tells it.
+
+use svc_core::{Pid, Signal};
+
+use crate::Errno;
+use crate::process::{self, PidFd};
+
+/// Below this depth nobody looks: a chain of processes this long is a mistake, and recursion has an end.
+const MAX_DEPTH: usize = 64;
+
+/// The children of a process, those of all its threads. Empty for one that is gone.
+pub fn children(pid: i32) -> Vec<Pid> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut told = false;
+    for thread in threads.flatten() {
+        if let Ok(list) = std::fs::read_to_string(thread.path().join("children")) {
+            told = true;
+            found.extend(list.split_ascii_whitespace().filter_map(|number| Pid::new(number.parse().ok()?)));
+        }
+    }
+    if told { found } else { children_by_parent(pid) }
+}
+
+/// For kernels without the `children` file (CONFIG_PROC_CHILDREN): asks everybody for their parent.
+fn children_by_parent(pid: i32) -> Vec<Pid> {
+    everybody().filter(|&other| parent(other) == Some(pid)).collect()
+}
+
+fn everybody() -> impl Iterator<Item = Pid> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Pid::new(entry.file_name().to_str()?.parse().ok()?))
+}
+
+/// Everybody below a process, parents before their children.
+pub fn descendants(pid: i32) -> Vec<Pid> {
+    let mut found = Vec::new();
+    let mut level = children(pid);
+    for _ in 0..MAX_DEPTH {
+        if level.is_empty() {
+            break;
+        }
+        found.extend_from_slice(&level);
+        level = level.iter().flat_map(|child| children(child.raw())).collect();
+    }
+    found
+}
+
+/// Fields of /proc/PID/stat behind the name: state first.
+fn stat(pid: Pid) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    Some(rest.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+pub fn parent(pid: Pid) -> Option<i32> {
+    stat(pid)?.get(1)?.parse().ok()
+}
+
+pub fn session(pid: Pid) -> Option<i32> {
+    stat(pid)?.get(3)?.parse().ok()
+}
+
+/// Whether it has ended and only waits to be reaped.
+pub fn is_zombie(pid: Pid) -> bool {
+    stat(pid).is_some_and(|fields| fields.first().is_some_and(|state| state == "Z" || state == "X"))
+}
+
+/// When it was started, in clock ticks since boot: with the pid, the name of a process that nobody else ever has.
+pub fn start_time(pid: Pid) -> Option<u64> {
+    stat(pid)?.get(19)?.parse().ok()
+}
+
+/// The short name of a process, for a report.
+pub fn name(pid: Pid) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).map_or_else(|_| "?".into(), |name| name.trim_end().to_owned())
+}
+
+/// Whether `pid` descends from `ancestor`.
+pub fn descends(pid: Pid, ancestor: i32) -> bool {
+    let mut at = pid;
+    for _ in 0..MAX_DEPTH {
+        match parent(at) {
+            Some(parent) if parent == ancestor => return true,
+            Some(parent) => match Pid::new(parent) {
+                Some(parent) if parent.raw() > 1 => at = parent,
+                Some(_) | None => return false,
+            },
+            None => return false,
+        }
+    }
+    false
+}
+
+/// Signals a process if it descends from `ancestor`, and nobody who has taken its number meanwhile.
+///
+/// The handle is opened first and the descent looked up after: if the process was still ours then, the handle is its.
+pub fn signal_descendant(pid: Pid, ancestor: i32, signal: Signal) -> Result<(), Errno> {
+    match PidFd::open(pid) {
+        Ok(handle) => {
+            if descends(pid, ancestor) {
+                handle.signal(signal)
+            } else {
+                Err(Errno::NO_SUCH_PROCESS)
+            }
+        }
+        // A sandbox without pidfd: the check alone must do.
+        Err(errno) if errno != Errno::NO_SUCH_PROCESS && descends(pid, ancestor) => process::signal_child(pid, signal),
+        Err(errno) => Err(errno),
+    }
+}

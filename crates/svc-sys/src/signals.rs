@@ -1,0 +1,73 @@
+//! Signals as something to read.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use svc_core::Signal;
+
+use crate::errno::{Errno, check};
+
+/// Never blocked: the kernel raises them for a fault of our own, and a blocked one kills without a trace.
+const FAULTS: [libc::c_int; 7] =
+    [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
+
+fn set_of(fill: bool) -> libc::sigset_t {
+    // Not sigfillset: that of musl leaves out the three signals that it uses between threads, and an unblocked one of those
+    // would end a process that has no use for it.
+    let bits = if fill { 0xff } else { 0 };
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: a sigset_t is a row of bits, any of which are valid.
+    unsafe {
+        set.as_mut_ptr().write_bytes(bits, 1);
+        set.assume_init()
+    }
+}
+
+/// Signals that wait here instead of interrupting.
+pub struct Signals(OwnedFd);
+
+impl Signals {
+    /// Blocks every signal but the faults, and opens the place where they wait. To be called before anything that could start
+    /// a thread: a thread with open signals would take them from us.
+    pub fn take_all() -> Result<Signals, Errno> {
+        let mut set = set_of(true);
+        for fault in FAULTS {
+            // SIGABRT to process 1 is a request (exec finish at once); our own abort() raises it as well, unblocked by musl.
+            if fault != libc::SIGABRT {
+                // SAFETY: `set` is initialised, `fault` a valid number.
+                unsafe { libc::sigdelset(&mut set, fault) };
+            }
+        }
+        // SAFETY: `set` is initialised.
+        check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) })?;
+        // SAFETY: `set` is initialised.
+        let fd = check(unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })?;
+        // SAFETY: just made, and nobody else's.
+        Ok(Signals(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// The next signal that came, if one did. Several of one kind may have become one.
+    pub fn next(&self) -> Option<Signal> {
+        // SAFETY: all zero is a valid signalfd_siginfo.
+        let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
+        let size = std::mem::size_of_val(&info);
+        // SAFETY: `info` is writable for its size.
+        let got = unsafe { libc::read(self.0.as_raw_fd(), (&raw mut info).cast(), size) };
+        (got == size as isize).then(|| Signal::new(info.ssi_signo as u8)).flatten()
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Unblocks everything, and gives SIGPIPE its default back, which Rust's start-up took: what a child should begin with.
+pub fn reset() {
+    let set = set_of(false);
+    // SAFETY: `set` is initialised; SIG_DFL is a valid disposition.
+    unsafe {
+        libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut());
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}

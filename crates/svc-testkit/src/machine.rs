@@ -1,0 +1,104 @@
+//! What a test has to work with: the program under test, and what this machine has and allows.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The svc under test: what SVC_BINARY names (a release build, in CI), or the one cargo built beside the test. Where not every
+/// user can execute it, or a test may mount something over it, it is a copy.
+pub fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| reachable(built())).clone()
+}
+
+fn built() -> PathBuf {
+    if let Some(path) = std::env::var_os("SVC_BINARY") {
+        let path = PathBuf::from(path);
+        assert!(path.is_absolute() && path.exists(), "SVC_BINARY={}: must be the absolute path of svc", path.display());
+        return path;
+    }
+    // target/debug/deps/test-0123 -> target/debug/svc
+    let test = std::env::current_exe().expect("this test has a path");
+    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps");
+    let built = folder.join("svc");
+    assert!(built.exists(), "{} is not built: run `cargo build --workspace` first, or set SVC_BINARY", built.display());
+    built
+}
+
+/// The program, or a copy of it in a place that every user can reach and no test hides. One copy for each build.
+fn reachable(program: PathBuf) -> PathBuf {
+    let searchable = |dir: &Path| dir.metadata().is_ok_and(|data| data.permissions().mode() & 0o001 != 0);
+    if !program.starts_with("/tmp") && program.ancestors().skip(1).all(searchable) {
+        return program;
+    }
+    let data = program.metadata().expect("it is there");
+    let copy = PathBuf::from(format!("/var/tmp/svc-under-test-{}-{}-{}", data.ino(), data.len(), data.mtime()));
+    if !copy.exists() {
+        // Whole or not at all: several test programs may do this at the same time.
+        let new = copy.with_extension(std::process::id().to_string());
+        fs::copy(&program, &new).expect("room in /var/tmp");
+        fs::rename(&new, &copy).expect("ours");
+    }
+    copy
+}
+
+/// For tests that need something not every machine has: says loudly that the test is skipped, and fails where CI=true.
+///
+/// Returns whether to go on.
+pub fn needs(what: &str, there: bool) -> bool {
+    if !there {
+        eprintln!("SKIPPED: {}: needs {what}", std::thread::current().name().unwrap_or("a test"));
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI nothing is skipped: {what} is missing");
+    }
+    there
+}
+
+/// A user who is neither root nor anybody else here.
+pub const NOBODY: u32 = 65534;
+
+/// Whether this test may become somebody else, mount and so on; says so if not.
+pub fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    needs("root", fs::metadata("/proc/self").is_ok_and(|data| data.uid() == 0))
+}
+
+/// What a program said, and its exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    /// Runs it to its end. One that does not end fails the test, and says which it was.
+    #[track_caller]
+    pub fn by(command: &mut Command) -> Said {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let read = |mut from: Box<dyn std::io::Read + Send>| {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                let _ = from.read_to_end(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            })
+        };
+        let out = read(Box::new(child.stdout.take().expect("piped")));
+        let err = read(Box::new(child.stderr.take().expect("piped")));
+        let begin = std::time::Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("our child") {
+                break status;
+            }
+            if begin.elapsed() > 2 * crate::PATIENCE {
+                let _ = child.kill();
+                panic!("{command:?} does not end");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        };
+        let [out, err] = [out, err].map(|reader| reader.join().expect("no panic there"));
+        Said { code: status.code().unwrap_or(-1), out, err }
+    }
+}

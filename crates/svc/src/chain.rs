@@ -1,0 +1,116 @@
+//! `svc exec`: changes what a process has, and executes a program in its place.
+
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+use svc_sys::{Errno, exit, fd};
+
+const USAGE: &str = "\
+Usage: svc exec [OPTION...] [--] PROGRAM [ARGUMENT...]
+
+Executes PROGRAM with something changed.
+
+Options:
+      --lock FD        wait until this process holds the exclusive lock of the open file FD
+      --arg0 NAME      what PROGRAM is told that it is called
+  -C, --directory DIR  change to DIR
+  -e, --env NAME=VALUE set a variable (several times); NAME alone removes it
+  -u, --umask MASK     set the mask for new files (octal)
+  -h, --help           this text
+
+Exit codes: that of PROGRAM; 100 usage, 111 system, 126 PROGRAM cannot be executed, 127 there is none.
+";
+
+pub fn main(arguments: Vec<OsString>) -> u8 {
+    match prepare(arguments) {
+        Ok(None) => {
+            print!("{USAGE}");
+            exit::DONE
+        }
+        Ok(Some(plan)) => execute(plan),
+        Err(Failure::Usage(error)) => {
+            eprintln!("svc exec: {error}\n\n{USAGE}");
+            exit::USAGE
+        }
+        Err(Failure::System(what)) => {
+            eprintln!("svc exec: {what}");
+            exit::SYSTEM
+        }
+    }
+}
+
+/// What to execute, and under which name.
+struct Plan {
+    command: Vec<OsString>,
+    called: Option<OsString>,
+}
+
+enum Failure {
+    Usage(String),
+    System(String),
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Failure {
+        Failure::Usage(error.to_string())
+    }
+}
+
+/// Changes what can be changed; the program's words are left.
+fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
+    let mut parser = lexopt::Parser::from_args(arguments.into_iter().skip(1));
+    let (mut command, mut called) = (Vec::new(), None);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(None),
+            Long("lock") => lock(parser.value()?.parse()?)?,
+            Long("arg0") => called = Some(parser.value()?),
+            Short('C') | Long("directory") => {
+                let dir: PathBuf = parser.value()?.into();
+                std::env::set_current_dir(&dir).map_err(|error| Failure::System(format!("{}: {error}", dir.display())))?;
+            }
+            Short('e') | Long("env") => svc_sys::environment::change(parser.value()?),
+            Short('u') | Long("umask") => {
+                let text = parser.value()?.string()?;
+                let mask = u32::from_str_radix(&text, 8).ok().filter(|mask| *mask <= 0o777);
+                svc_sys::user::set_umask(
+                    mask.ok_or_else(|| Failure::Usage(format!("{text}: a mask is octal, such as 022")))?,
+                );
+            }
+            Value(program) => {
+                command.push(program);
+                command.extend(parser.raw_args()?);
+            }
+            Short(_) | Long(_) => return Err(argument.unexpected().into()),
+        }
+    }
+    if command.is_empty() {
+        return Err(Failure::Usage("what to execute is missing".into()));
+    }
+    Ok(Some(Plan { command, called }))
+}
+
+/// Waits for the lock. It belongs to the open file, so everybody who inherits the descriptor holds it.
+fn lock(number: i32) -> Result<(), Failure> {
+    let failed = |errno: Errno| Failure::System(format!("cannot lock descriptor {number}: {errno}"));
+    if fd::try_lock(number).map_err(failed)? {
+        return Ok(());
+    }
+    eprintln!("svc exec: another instance holds the lock: waiting until it has ended");
+    fd::lock(number).map_err(failed)
+}
+
+fn execute(plan: Plan) -> u8 {
+    let mut words = plan.command.into_iter();
+    let program = words.next().unwrap_or_default();
+    let called = plan.called.unwrap_or_else(|| program.clone());
+    let name = program.clone();
+    svc_sys::signals::reset();
+    let error = std::process::Command::new(program).arg0(called).args(words).exec();
+    let shown = CString::new(name.into_vec()).unwrap_or_default();
+    eprintln!("svc exec: {}: {error}", shown.to_string_lossy());
+    if error.kind() == std::io::ErrorKind::NotFound { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
+}

@@ -1,0 +1,125 @@
+//! The multi-call binary: one program, many names. It acts by the name it was called by, through any number of symbolic links,
+//! or by its first argument.
+#![forbid(unsafe_code)]
+
+mod chain;
+mod install;
+mod scan;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use svc_sys::exit;
+
+/// Ours, so that svc-init has a last word when memory is out.
+#[global_allocator]
+static ALLOCATOR: svc_sys::alloc::Allocator = svc_sys::alloc::Allocator;
+
+/// What `--version` says.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SVC_COMMIT"), " ", env!("SVC_TARGET"), ")");
+
+/// A program by name: what it does with its arguments, its own name first.
+struct Applet {
+    name: &'static str,
+    about: &'static str,
+    main: fn(Vec<OsString>) -> u8,
+    /// Whether `svc install` makes a link of this name.
+    linked: bool,
+}
+
+const APPLETS: [Applet; 8] = [
+    Applet { name: "svc-scan", about: "watch directories of services and run them", main: scan::main, linked: true },
+    Applet { name: "svc-ctl", about: "steer and look at services", main: svc_ctl::main, linked: true },
+    Applet {
+        name: "svc-init",
+        about: "the same as svc-scan, under the name of its first process",
+        main: scan::main,
+        linked: true,
+    },
+    Applet { name: "svc-supervise", about: "supervise one service directory", main: scan::one, linked: true },
+    Applet {
+        name: "svc-log",
+        about: "read standard input, and write it to standard output line by line",
+        main: svc_log::copy,
+        linked: true,
+    },
+    Applet {
+        name: "syslog",
+        about: "read /dev/log, and write it to standard output",
+        main: svc_log::syslog::main,
+        linked: false,
+    },
+    Applet { name: "exec", about: "change what a process has, and execute a program", main: chain::main, linked: false },
+    Applet { name: "install", about: "make links to this program in a directory", main: install::main, linked: false },
+];
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(applet) = called(arguments.first()) {
+        return ExitCode::from((applet.main)(arguments));
+    }
+    if !arguments.is_empty() {
+        arguments.remove(0);
+    }
+    ExitCode::from(dispatch(arguments))
+}
+
+/// Acts by the first argument.
+fn dispatch(arguments: Vec<OsString>) -> u8 {
+    let Some(first) = arguments.first().map(|word| word.to_string_lossy().into_owned()) else {
+        eprint!("{}", usage());
+        return exit::USAGE;
+    };
+    match first.as_str() {
+        "--version" | "-V" => {
+            println!("svc {VERSION}");
+            exit::DONE
+        }
+        "--help" | "-h" | "help" => {
+            print!("{}", usage());
+            exit::DONE
+        }
+        name => match APPLETS.iter().find(|applet| applet.name == name || applet.name.strip_prefix("svc-") == Some(name)) {
+            Some(applet) => (applet.main)(arguments),
+            None => {
+                eprintln!("svc: {name}: no such program\n\n{}", usage());
+                exit::USAGE
+            }
+        },
+    }
+}
+
+fn usage() -> String {
+    let mut text =
+        String::from("svc: a process supervisor for containers\n\nUsage: svc PROGRAM [ARGUMENT...]\n\nPrograms:\n");
+    for applet in &APPLETS {
+        text += &format!("  {:14} {}\n", applet.name, applet.about);
+    }
+    text +=
+        "\n  --version      version, commit and target\n  --help         this text; `svc PROGRAM --help` says more of one\n";
+    text
+}
+
+/// The program that the name stands for by which this one was called; or, where a link has a name of its own, that of the
+/// first link behind it which is one of ours.
+fn called(word: Option<&OsString>) -> Option<&'static Applet> {
+    /// The kernel's own limit on links in one path.
+    const MAX_LINKS: usize = 40;
+    let mut path = PathBuf::from(word?);
+    let ours = |path: &Path| APPLETS.iter().find(|applet| applet.linked && path.file_name() == Some(applet.name.as_ref()));
+    if let Some(applet) = ours(&path) {
+        return Some(applet);
+    }
+    if path.components().count() == 1 {
+        let dirs = std::env::var_os("PATH")?;
+        path = std::env::split_paths(&dirs).map(|dir| dir.join(&path)).find(|path| path.exists())?;
+    }
+    for _ in 0..MAX_LINKS {
+        path = path.parent()?.join(path.read_link().ok()?);
+        if let Some(applet) = ours(&path) {
+            return Some(applet);
+        }
+    }
+    None
+}

@@ -1,0 +1,211 @@
+//! The arguments of svc-scan, and how it becomes svc-init and its children.
+
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+use svc_core::Millis;
+use svc_proto::tail;
+use svc_sys::exit;
+
+const USAGE: &str = "\
+Usage: svc-scan [OPTION...] [DIR...] [-- COMMAND [ARGUMENT...]]
+
+Runs a service for each directory in each DIR (default /etc/s6), and COMMAND, if there is one, as the main program: when it
+ends, everything is stopped, and its exit code is svc's.
+
+Options:
+      --title NAME   what ps shows for supervisors, with the service behind it (default svc-supervise; s6-supervise for
+                     scripts that look for that)
+  -h, --help         this text
+  -V, --version      version, commit and target
+
+Environment:
+  SVC_RUN_DIR        where the control socket is made (default: the first of /run/svc, $XDG_RUNTIME_DIR/svc and /tmp/svc-UID
+                     that can be written to)
+  SVC_STOP_TIMEOUT   how long a stop may take in all, in seconds (default 8), or with a unit: 500ms, 8s, 2m
+  SVC_LOG_TAIL       how much of each service's last output is kept, in bytes (default 32768), or with a unit: 64K, 1M
+
+Signals: SIGTERM and SIGINT stop everything (a second one kills), SIGHUP looks at the directories again, SIGQUIT stops without
+waiting for loggers. Exit codes: that of COMMAND or of `svc-ctl shutdown --code`, 0 after a signal; 100 usage, 111 system.
+";
+
+/// How long a stop may take where SVC_STOP_TIMEOUT says nothing: below the 10 s after which `docker stop` kills.
+const STOP_TIMEOUT: Millis = Millis::from_secs(8);
+const DEFAULT_DIR: &str = "/etc/s6";
+
+/// What was typed.
+#[derive(Default)]
+struct Typed {
+    dirs: Vec<PathBuf>,
+    command: Vec<OsString>,
+    title: Option<String>,
+    /// For svc-init alone: start as svc-scan proper.
+    worker: bool,
+    run_dir: Option<PathBuf>,
+    tail_bytes: Option<usize>,
+    /// For svc-init alone: it re-executed itself, and this is its ledger.
+    recover: Option<i32>,
+    told: bool,
+}
+
+/// `svc-scan`: what a user starts.
+pub fn main(arguments: Vec<OsString>) -> u8 {
+    match parse(&arguments) {
+        Ok(typed) if typed.told => exit::DONE,
+        Ok(typed) if typed.worker => svc_scan::run(svc_scan::Config {
+            scan_dirs: typed.dirs,
+            command: typed.command,
+            run_dir: typed.run_dir,
+            ring_bytes: typed.tail_bytes.unwrap_or(tail::DEFAULT_BYTES),
+            version: crate::VERSION,
+        }),
+        Ok(typed) => match start(typed, arguments) {
+            Ok(code) => code,
+            Err(message) => refuse(&message),
+        },
+        Err(error) => refuse(&format!("{error} (see svc-scan --help)")),
+    }
+}
+
+/// `svc-supervise DIR`: a tree with one service.
+pub fn one(arguments: Vec<OsString>) -> u8 {
+    const TEXT: &str = "svc-supervise is started by svc-init, once for each service: run svc-scan on the directory above \
+                        (svc-scan --help says how)";
+    if arguments.get(1).is_some_and(|word| word == "--help" || word == "-h") {
+        println!("{TEXT}");
+        return exit::DONE;
+    }
+    eprintln!("{TEXT}");
+    exit::USAGE
+}
+
+fn refuse(message: &str) -> u8 {
+    eprintln!("svc-scan: {message}");
+    exit::USAGE
+}
+
+fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
+    let mut typed = Typed::default();
+    let mut parser = lexopt::Parser::from_args(arguments.iter().skip(1).take_while(|word| *word != "--").cloned());
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => {
+                print!("{USAGE}");
+                typed.told = true;
+                return Ok(typed);
+            }
+            Short('V') | Long("version") => {
+                println!("svc {}", crate::VERSION);
+                typed.told = true;
+                return Ok(typed);
+            }
+            Long("title") => typed.title = Some(parser.value()?.string()?),
+            Long("worker") => typed.worker = true,
+            Long("run-dir") => typed.run_dir = Some(parser.value()?.into()),
+            Long("tail-bytes") => typed.tail_bytes = Some(parser.value()?.parse()?),
+            Long("recover") => typed.recover = Some(parser.value()?.parse()?),
+            Value(dir) => typed.dirs.push(dir.into()),
+            Short(_) | Long(_) => return Err(argument.unexpected()),
+        }
+    }
+    typed.command = arguments.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    if typed.dirs.is_empty() {
+        typed.dirs.push(DEFAULT_DIR.into());
+    }
+    Ok(typed)
+}
+
+fn start(typed: Typed, arguments: Vec<OsString>) -> Result<u8, String> {
+    let scan_dirs = typed.dirs.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
+    let scan_dirs =
+        scan_dirs.map_err(|error| format!("cannot find the current directory: {error}: name directories with /"))?;
+    let stop_timeout = match setting("SVC_STOP_TIMEOUT")? {
+        Some(text) => Millis(amount(&text, &SPANS).ok_or_else(|| {
+            format!("SVC_STOP_TIMEOUT={text}: must be a number of seconds, or a time such as 500ms, 8s or 2m")
+        })?),
+        None => STOP_TIMEOUT,
+    };
+    let ring_bytes = match setting("SVC_LOG_TAIL")? {
+        Some(text) => {
+            let bytes = amount(&text, &SIZES)
+                .ok_or_else(|| format!("SVC_LOG_TAIL={text}: must be a number of bytes, or a size such as 64K or 1M"))?;
+            // Whole pages, for mapping.
+            (bytes as usize).clamp(tail::LEAST_BYTES, 1 << 26).next_multiple_of(tail::PAGE)
+        }
+        None => tail::DEFAULT_BYTES,
+    };
+    let title = typed.title.map_or("svc-supervise", |title| &*title.leak());
+    let config = svc_init::Config {
+        arguments: own_arguments(&scan_dirs, &typed.command, title),
+        scan_dirs,
+        command: typed.command,
+        stop_timeout,
+        ring_bytes,
+        supervisor_title: title,
+        recover: typed.recover,
+        supervise: svc_supervise::run,
+        keep_log: svc_log::run,
+    };
+    drop(arguments);
+    Ok(svc_init::run(config))
+}
+
+/// What svc-init executes itself with: the same, with absolute paths.
+fn own_arguments(scan_dirs: &[PathBuf], command: &[OsString], title: &str) -> Vec<CString> {
+    let mut words: Vec<OsString> = vec!["--title".into(), title.into()];
+    words.extend(scan_dirs.iter().map(|dir| dir.clone().into_os_string()));
+    if !command.is_empty() {
+        words.push("--".into());
+        words.extend_from_slice(command);
+    }
+    words.into_iter().filter_map(|word| CString::new(word.into_vec()).ok()).collect()
+}
+
+fn setting(name: &str) -> Result<Option<String>, String> {
+    match std::env::var_os(name) {
+        None => Ok(None),
+        Some(value) if value.is_empty() => Ok(None),
+        Some(value) => value.into_string().map(Some).map_err(|value| format!("{name}={}: is not text", value.display())),
+    }
+}
+
+/// Units and what one of them is; the first for a bare number.
+const SPANS: [(&str, u64); 4] = [("", 1000), ("s", 1000), ("ms", 1), ("m", 60_000)];
+const SIZES: [(&str, u64); 5] = [("", 1), ("K", 1 << 10), ("KiB", 1 << 10), ("M", 1 << 20), ("MiB", 1 << 20)];
+
+/// A number with a unit, `1.5s` included.
+fn amount(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: f64 = number.parse().ok()?;
+    let factor = units.iter().find(|(name, _)| *name == unit).map(|&(_, factor)| factor)?;
+    (0.0..1e12).contains(&number).then_some((number * factor as f64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_have_units() {
+        assert_eq!(amount("8", &SPANS), Some(8000));
+        assert_eq!(amount("1.5s", &SPANS), Some(1500));
+        assert_eq!(amount("500ms", &SPANS), Some(500));
+        assert_eq!(amount("64K", &SIZES), Some(65536));
+        for wrong in ["", "s", "-1", "1h", "1 s x", "ten"] {
+            assert_eq!(amount(wrong, &SPANS), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_two_dashes_is_not_ours() {
+        let words = ["svc-scan", "a", "--", "sh", "-c", "--help"].map(OsString::from);
+        let typed = parse(&words).expect("valid");
+        assert_eq!(typed.dirs, [PathBuf::from("a")]);
+        assert_eq!(typed.command, ["sh", "-c", "--help"]);
+        assert!(parse(&["svc-scan", "--nope"].map(OsString::from)).is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! Ten thousand directories.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+use svc_testkit::{State, Tree, until};
+
+use super::Neighbour;
+
+const MANY: usize = 10_000;
+
+/// How long a question takes.
+#[track_caller]
+fn assert_responsive(tree: &Tree, limit: Duration) {
+    let begin = Instant::now();
+    let answer = svc_testkit::raw::ask(&tree.socket(), "GET", "/v1/version", "");
+    let took = begin.elapsed();
+    assert_eq!(answer.status, 200);
+    assert!(took < limit, "answered after {took:?}");
+}
+
+#[test]
+fn ten_thousand_broken_directories() {
+    let mut tree = Tree::new();
+    let neighbour = Neighbour::start(&mut tree);
+    let begin = Instant::now();
+    for number in 0..MANY {
+        fs::create_dir(tree.services().join(format!("broken-{number:05}"))).expect("ours");
+        if number % 500 == 0 {
+            assert_responsive(&tree, Duration::from_secs(2));
+        }
+    }
+    println!("made after {:?}", begin.elapsed());
+    until("all to be told", || {
+        assert_responsive(&tree, Duration::from_secs(2));
+        (tree.list().ok()?.services.len() == MANY + 1).then_some(())
+    });
+    println!("all told after {:?}", begin.elapsed());
+    neighbour.assert_undisturbed(&tree);
+    until("a summary", || tree.log().contains("more directories cannot be run as they are: svc-ctl status").then_some(()));
+    assert!(tree.log().lines().count() < 1000, "as many lines as directories");
+    // One of them is cured, and one comes.
+    let begin = Instant::now();
+    tree.service("broken-05000").run("exec sleep 1000");
+    tree.await_up("broken-05000");
+    tree.service("new").run("exec sleep 1000");
+    tree.await_up("new");
+    println!("a cure and a new one among them: {:?}", begin.elapsed());
+    neighbour.assert_undisturbed(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn thousands_of_services_that_are_down() {
+    // Each takes five descriptors of svc-init.
+    let limit = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let limit = limit.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().nth(1)?.parse().ok());
+    let many = MANY.min(limit.unwrap_or(1024_usize) / 8).min(1500);
+    let mut tree = Tree::new();
+    let template = tree.draft("template");
+    template.run("exec sleep 1000").file("down", "");
+    for number in 0..many {
+        let service = tree.services().join(format!("idle-{number:05}"));
+        fs::create_dir(&service).expect("ours");
+        for file in ["run", "down"] {
+            symlink(template.path().join(file), service.join(file)).expect("ours");
+        }
+    }
+    let begin = Instant::now();
+    let neighbour = Neighbour::start(&mut tree);
+    until("all to be there", || {
+        assert_responsive(&tree, Duration::from_secs(2));
+        let services = tree.list().ok()?.services;
+        let down = services.iter().filter(|status| status.state == State::Down && status.supervisor_pid.is_some());
+        (down.count() == many).then_some(())
+    });
+    println!("{many} services are there after {:?}", begin.elapsed());
+    tree.ctl_ok(&["start", &format!("idle-{:05}", many - 1)]);
+    assert_eq!(tree.ctl_ok(&["status"]).lines().filter(|line| line.contains("idle-")).count(), many);
+    neighbour.assert_undisturbed(&tree);
+    let begin = Instant::now();
+    assert_eq!(tree.stop(), 0);
+    println!("and have stopped after {:?}", begin.elapsed());
+}

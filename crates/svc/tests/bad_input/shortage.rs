@@ -1,0 +1,121 @@
+//! No descriptors, no processes.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use svc_testkit::{Said, State, Tree, is_root, kill, until};
+
+use super::Neighbour;
+
+#[test]
+fn no_descriptors() {
+    let mut tree = Tree::new();
+    tree.wrapper(&["prlimit", "--nofile=64:64"]);
+    let neighbour = Neighbour::start(&mut tree);
+    for number in 0..30 {
+        tree.service(&format!("web{number:02}")).run("exec sleep 1000");
+    }
+    // Some run; the others say why not.
+    let problem = until("a shortage", || {
+        let services = tree.list().ok()?.services;
+        let problems = services.iter().filter_map(|status| status.problem.clone());
+        problems.into_iter().find(|problem| problem.contains("RLIMIT_NOFILE"))
+    });
+    println!("{problem}\n{}", tree.log());
+    assert!(problem.contains("docker run --ulimit nofile="), "{problem}");
+    until("the same on standard error", || tree.log().contains("RLIMIT_NOFILE").then_some(()));
+    let up = || tree.list().map_or(0, |list| list.services.iter().filter(|status| status.state == State::Up).count());
+    assert!(up() > 3, "{}", tree.ctl_ok(&["status"]));
+    neighbour.assert_undisturbed(&tree);
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    let lines = tree.log().lines().count();
+    assert!(lines < 100, "{lines} lines:\n{}", tree.log());
+    // Those that run can be removed, which makes room for others.
+    let running: Vec<String> = tree
+        .list()
+        .expect("an answer")
+        .services
+        .into_iter()
+        .filter(|status| status.state == State::Up && status.name != Neighbour::NAME)
+        .map(|status| status.name)
+        .collect();
+    let before: Vec<String> = running.clone();
+    for name in &running {
+        std::fs::remove_dir_all(tree.services().join(name)).expect("ours");
+    }
+    until(&format!("others to start; log:\n{}", tree.log()), || {
+        let services = tree.list().ok()?.services;
+        services
+            .iter()
+            .any(|status| status.state == State::Up && status.name != Neighbour::NAME && !before.contains(&status.name))
+            .then_some(())
+    });
+    neighbour.assert_undisturbed(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn no_processes_left() {
+    if !is_root() {
+        return;
+    }
+    // A uid of nobody's, whose processes are counted.
+    const UID: u32 = 64400;
+    let mut tree = Tree::new();
+    tree.run_as(UID);
+    let [user, group] = [format!("--reuid={UID}"), format!("--regid={UID}")];
+    tree.wrapper(&["setpriv", &user, &group, "--clear-groups", "prlimit", "--nproc=12:1000"]);
+    let neighbour = Neighbour::start(&mut tree);
+    let services: Vec<String> = (0..8).map(|number| format!("web{number}")).collect();
+    for name in &services {
+        tree.service(name).run("exec sleep 1000");
+    }
+    let problem = until("a shortage", || {
+        let services = tree.list().ok()?.services;
+        services.into_iter().filter_map(|status| status.problem).find(|problem| problem.contains("no process could be made"))
+    });
+    println!("{problem}\n{}", tree.log());
+    assert!(problem.contains("RLIMIT_NPROC") && problem.contains("docker run --pids-limit"), "{problem}");
+    neighbour.assert_undisturbed(&tree);
+    // With room again all start by themselves.
+    let init = tree.svc_init();
+    let mut all: Vec<i32> = svc_testkit::descendants(init).iter().map(|process| process.pid).collect();
+    all.push(init);
+    for pid in all {
+        let mut command = Command::new("prlimit");
+        command.args(["--nproc=1000:1000", "--pid", &pid.to_string()]).uid(UID).gid(UID);
+        assert_eq!(Said::by(&mut command).code, 0);
+    }
+    for name in &services {
+        tree.await_up(name);
+        assert_eq!(tree.status(name).and_then(|status| status.problem), None, "{name}");
+    }
+    neighbour.assert_undisturbed(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_service_that_forks_without_end_is_stopped_whole() {
+    if !is_root() {
+        return;
+    }
+    const UID: u32 = 64401;
+    let mut tree = Tree::new();
+    tree.run_as(UID);
+    let [user, group] = [format!("--reuid={UID}"), format!("--regid={UID}")];
+    tree.wrapper(&["setpriv", &user, &group, "--clear-groups", "prlimit", "--nproc=60:60"]);
+    let neighbour = Neighbour::start(&mut tree);
+    tree.service("bomb").run("(while :; do sleep 1000 & done) 2>/dev/null; exec sleep 1000").file("timeout-kill", "500");
+    tree.await_up("bomb");
+    let sleeps = || {
+        let all = svc_testkit::descendants(tree.svc_init());
+        all.iter().filter(|process| process.title() == "sleep 1000").count()
+    };
+    until("its processes", || (sleeps() > 20).then_some(()));
+    let said = tree.say(&["stop", "--timeout", "20", "bomb"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    neighbour.assert_undisturbed(&tree);
+    assert_eq!(sleeps(), 1, "the neighbour's only");
+    kill(neighbour.0, "TERM");
+    tree.await_up(Neighbour::NAME);
+}

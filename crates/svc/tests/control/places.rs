@@ -1,0 +1,114 @@
+//! Where the control socket is: chosen by svc-scan, found by svc-ctl.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use svc_testkit::{Said, Tree, is_root, program, until};
+
+use super::assert_said;
+
+/// A uid of nobody's, so that /tmp/svc-UID is this test's alone.
+const UID: u32 = 64321;
+
+/// svc-ctl with nothing but this in its environment.
+fn ctl(uid: u32, environment: &[(&str, &str)], words: &[&str]) -> Said {
+    let mut command = Command::new(program());
+    command.arg("svc-ctl").args(words).env_clear().envs(environment.iter().copied()).uid(uid).gid(uid);
+    Said::by(&mut command)
+}
+
+fn tree_of(uid: u32) -> Tree {
+    let mut tree = Tree::new();
+    tree.run_as(uid).set("SVC_RUN_DIR", "").set("XDG_RUNTIME_DIR", "");
+    tree.service("web").run("exec sleep 1000");
+    tree
+}
+
+#[test]
+fn without_anything_a_user_has_tmp_svc_uid() {
+    if !is_root() {
+        return;
+    }
+    let mut tree = tree_of(UID);
+    tree.launch();
+    let place = PathBuf::from(format!("/tmp/svc-{UID}"));
+    until("the socket", || place.join("control.sock").exists().then_some(()));
+    assert_said(&ctl(UID, &[], &["wait", "web"]), 0, &["web: up"]);
+    // Root finds it too, unless there is one of its own.
+    assert_said(&ctl(0, &[], &["status", "web"]), 0, &["web"]);
+    assert_said(&ctl(0, &[("SVC_RUN_DIR", "/nowhere")], &["status"]), 111, &["/nowhere/control.sock"]);
+    assert_said(&ctl(0, &[], &["--socket", &place.display().to_string(), "status"]), 0, &["web"]);
+    assert_said(&ctl(0, &[], &["--socket", &place.join("control.sock").display().to_string(), "status"]), 0, &["web"]);
+    tree.stop();
+    assert_said(&ctl(UID, &[], &["status"]), 111, &["no svc is running here", "start one with svc-scan"]);
+    let _ = fs::remove_dir_all(place);
+}
+
+#[test]
+fn xdg_runtime_dir_comes_before_tmp() {
+    if !is_root() {
+        return;
+    }
+    let uid = UID + 1;
+    let mut tree = tree_of(uid);
+    let runtime = tree.path("runtime");
+    fs::create_dir(&runtime).expect("ours");
+    std::os::unix::fs::chown(&runtime, Some(uid), Some(uid)).expect("we are root");
+    let runtime = runtime.display().to_string();
+    tree.set("XDG_RUNTIME_DIR", &runtime).launch();
+    until("the socket", || tree.path("runtime/svc/control.sock").exists().then_some(()));
+    assert_said(&ctl(uid, &[("XDG_RUNTIME_DIR", &runtime)], &["wait", "web"]), 0, &["web: up"]);
+    assert!(!fs::exists(format!("/tmp/svc-{uid}")).unwrap_or(true));
+}
+
+#[test]
+fn somebody_elses_tmp_svc_uid_is_not_trusted() {
+    if !is_root() {
+        return;
+    }
+    let uid = UID + 2;
+    let place = PathBuf::from(format!("/tmp/svc-{uid}"));
+    let _ = fs::remove_dir_all(&place);
+    fs::create_dir(&place).expect("ours");
+    fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("ours");
+    let mut tree = tree_of(uid);
+    tree.launch();
+    // It is root's: svc goes on without a directory, and svc-ctl does not look there either.
+    until("an answer", || (ctl(uid, &[], &["wait", "web"]).code == 0).then_some(()));
+    assert!(!place.join("control.sock").exists());
+    tree.stop();
+    let _ = fs::remove_dir_all(place);
+}
+
+#[test]
+fn a_place_that_was_asked_for_and_cannot_be_written_is_refused() {
+    let mut tree = Tree::new();
+    tree.set("SVC_RUN_DIR", "/proc/svc");
+    let said = Said::by(&mut tree.starter());
+    assert_said(&said, 111, &["SVC_RUN_DIR=/proc/svc: cannot be written", "name a directory that can"]);
+}
+
+#[test]
+fn where_nothing_can_be_written_there_is_an_abstract_socket() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    let svc = program().display().to_string();
+    // A network namespace of its own has abstract names of its own.
+    let script = format!(
+        "mount -t tmpfs -o ro none /run && cp -a {services} /dev/shm/svc-read-only && mount -t tmpfs -o ro none /tmp || exit 9
+         unset SVC_RUN_DIR XDG_RUNTIME_DIR
+         {svc} svc-scan /dev/shm/svc-read-only & pid=$!
+         until {svc} svc-ctl wait web; do sleep 0.05; done
+         ls -A /run /tmp
+         grep -c '@svc/control' /proc/net/unix
+         {svc} svc-ctl shutdown --code 5; wait $pid; echo code $?; rm -r /dev/shm/svc-read-only",
+        services = tree.services().display(),
+    );
+    let said = Said::by(Command::new("timeout").args(["30", "unshare", "-m", "-n", "sh", "-c", &script]));
+    assert_said(&said, 0, &["web: up (pid ", "code 5"]);
+}

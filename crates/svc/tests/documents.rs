@@ -1,0 +1,127 @@
+//! The documents: links lead somewhere, and the man pages know every file, option and variable that there is.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use svc_core::files::FILES;
+use svc_testkit::program;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The pages of Markdown: those of the root, and all below docs/.
+fn pages() -> Vec<PathBuf> {
+    let mut found = pages_in(&root(), false);
+    found.extend(pages_in(&root().join("docs"), true));
+    found
+}
+
+fn pages_in(folder: &Path, below: bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()) {
+        if path.is_dir() && below {
+            found.extend(pages_in(&path, below));
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The lines of a page that are no code.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut in_code = false;
+    page.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        in_code ^= fence;
+        !in_code && !fence
+    })
+}
+
+fn links(page: &str) -> Vec<&str> {
+    let targets = prose(page).flat_map(|line| line.split("](").skip(1));
+    targets.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target).collect()
+}
+
+/// The anchors of a page's headings, as forges make them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = prose(page).filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let anchor = |heading: &str| -> String {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut wrong = Vec::new();
+    for page in pages() {
+        let content = read(&page);
+        for link in links(&content).into_iter().filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { page.clone() } else { page.parent().expect("a folder").join(path) };
+            let there = target.exists() && (anchor.is_empty() || anchors(&read(&target)).contains(anchor));
+            if !there {
+                wrong.push(format!("{}: {link}", page.strip_prefix(root()).unwrap_or(&page).display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these links lead nowhere:\n{}", wrong.join("\n"));
+}
+
+/// A man page as text, its hyphens plain.
+fn manual(name: &str) -> String {
+    read(&root().join("docs/man").join(name)).replace("\\-", "-")
+}
+
+#[test]
+fn the_man_page_of_services_has_every_file() {
+    let page = manual("svc-service.5");
+    for name in FILES.iter().map(|file| file.name).chain(["run", "finish", "log/", "down", "essential"]) {
+        assert!(page.contains(&format!(".TP\n.I {name}\n")), "svc-service.5 has no entry for {name}");
+    }
+}
+
+/// What a program prints with these arguments.
+fn help(arguments: &[&str]) -> String {
+    let output = Command::new(program()).args(arguments).output().expect("svc runs");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Words of a text that are long options or variables of ours.
+fn names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+    words.filter(|word| word.len() > 2 && (word.starts_with("--") || word.starts_with("SVC_"))).collect()
+}
+
+#[test]
+fn man_pages_have_every_option() {
+    for (page, arguments) in [
+        ("svc-scan.8", &["svc-scan", "--help"][..]),
+        ("svc.1", &["--help"]),
+        ("svc.1", &["exec", "--help"]),
+        ("svc.1", &["syslog", "--help"]),
+    ] {
+        let (manual, help) = (manual(page), help(arguments));
+        let missing: Vec<&str> = names(&help).difference(&names(&manual)).copied().collect();
+        assert!(missing.is_empty(), "{page} does not have {missing:?} of {arguments:?}");
+    }
+}
+
+#[test]
+fn the_man_page_of_svc_has_every_program() {
+    let (page, help) = (manual("svc.1"), help(&["--help"]));
+    let (_, list) = help.split_once("Programs:\n").expect("a list of programs");
+    for name in list.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next()) {
+        assert!(page.contains(&format!(".TP\n.B {name}\n")), "svc.1 has no entry for {name}");
+    }
+}

@@ -1,0 +1,168 @@
+//! When a service is started again (contract 1.3, with the restart delay counted from start to start).
+
+use std::time::{Duration, Instant};
+
+use svc_testkit::{EventKind, State, Tree};
+
+use crate::support::{SLACK, kinds_to, skip_to, starts, tree_with, wall_ms};
+
+const GAP: u64 = 1000;
+
+#[test]
+fn who_ran_longer_than_the_delay_is_started_at_once() {
+    let mut tree = tree_with("web", |service| {
+        service.run("exec sleep 1.1");
+    });
+    for _ in 0..4 {
+        skip_to(&mut tree, "web", EventKind::Exited);
+    }
+    let deaths = tree.detail("web").expect("it is there").deaths;
+    let starts = starts(&deaths);
+    let rests: Vec<u64> = deaths.iter().zip(&starts[1..]).map(|(death, start)| start - death.at_ms).collect();
+    // Typically 1 or 2 ms. s6 waits a second here.
+    assert!(rests.iter().filter(|&&rest| rest < 100).count() >= 2, "{rests:?}");
+    assert!(rests.iter().all(|&rest| rest < GAP), "{rests:?}");
+}
+
+#[test]
+fn the_delay_counts_from_start_to_start() {
+    let mut tree = tree_with("web", |service| {
+        service.run("exec sleep 0.6");
+    });
+    for _ in 0..4 {
+        skip_to(&mut tree, "web", EventKind::Exited);
+    }
+    let starts = starts(&tree.detail("web").expect("it is there").deaths);
+    let gaps: Vec<u64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().all(|&gap| gap >= GAP), "{gaps:?}");
+    // From the death on it would be 1600.
+    assert!(gaps.iter().any(|&gap| gap < 1400), "{gaps:?}");
+}
+
+#[test]
+fn a_start_does_not_wait_for_the_delay() {
+    let mut tree = tree_with("web", |service| {
+        service.run("exit 1");
+    });
+    skip_to(&mut tree, "web", EventKind::Down);
+    let begin = Instant::now();
+    let mut rounds = 0;
+    while begin.elapsed() < Duration::from_millis(900) && rounds < 5 {
+        tree.ctl_ok(&["start", "web"]);
+        let kinds = kinds_to(&mut tree, "web", EventKind::Down);
+        assert!(kinds.contains(&EventKind::Starting), "{kinds:?}");
+        rounds += 1;
+    }
+    assert!(rounds >= 2, "two starts within {:?}", begin.elapsed());
+    let status = tree.await_status("web", "waiting again", |status| status.state == State::Waiting);
+    assert!(status.next_start_ms.is_some());
+}
+
+#[test]
+fn a_restart_of_what_waits_starts_it_at_once() {
+    let mut tree = tree_with("web", |service| {
+        service.run("[ -e mended ] || exit 1; exec sleep 1000");
+    });
+    skip_to(&mut tree, "web", EventKind::Down);
+    tree.service("web").file("mended", "");
+    let begin = Instant::now();
+    tree.ctl_ok(&["restart", "web"]);
+    assert!(begin.elapsed() < SLACK);
+    assert_eq!(tree.detail("web").map(|detail| detail.death_count), Some(1));
+    tree.await_up("web");
+}
+
+#[test]
+fn a_stop_while_it_waits_keeps_it_down() {
+    let mut tree = tree_with("web", |service| {
+        service.run("echo run >> seen; exit 1");
+    });
+    tree.draft("witness").run("exit 0");
+    skip_to(&mut tree, "web", EventKind::Down);
+    tree.ctl_ok(&["stop", "web"]);
+    let runs = tree.lines("web/seen").len();
+    let status = tree.status("web").expect("it is there");
+    assert_eq!((status.state, status.next_start_ms), (State::Down, None));
+    tree.place("witness");
+    for _ in 0..3 {
+        skip_to(&mut tree, "witness", EventKind::Up);
+    }
+    assert_eq!(tree.lines("web/seen").len(), runs);
+}
+
+/// A service that runs, and cannot be started again since its interpreter is gone.
+fn without_interpreter() -> Tree {
+    let mut tree = Tree::new();
+    let interpreter = tree.path("interpreter");
+    std::os::unix::fs::symlink("/bin/sh", &interpreter).expect("a link");
+    let script = format!("#!{}\nexec sleep 1000\n", interpreter.display());
+    tree.draft("web").executable("run", &script);
+    tree.start();
+    tree.place("web");
+    skip_to(&mut tree, "web", EventKind::Up);
+    std::fs::remove_file(&interpreter).expect("removed");
+    tree.ctl_ok(&["kill", "KILL", "web"]);
+    let message = skip_to(&mut tree, "web", EventKind::Problem).message.expect("a problem has words");
+    assert!(message.contains("interpreter") && message.contains("web/run"), "{message}");
+    let status = tree.await_status("web", "waiting", |status| status.state == State::Waiting);
+    assert_eq!(status.problem, Some(message));
+    tree
+}
+
+/// Where nothing of the cure can be seen, as Debian's s6 does it.
+#[test]
+fn what_cannot_be_executed_is_tried_again_after_ten_seconds() {
+    let mut tree = without_interpreter();
+    // Its directory has been looked through for a cure by then.
+    assert_eq!(tree.ctl(&["wait", "--up", "--timeout", "1", "web"]).status.code(), Some(99));
+    let next = tree.status("web").and_then(|status| status.next_start_ms).expect("it will be tried again");
+    assert!(next > wall_ms() + 5000 && next < wall_ms() + 10_000, "{next}");
+    std::os::unix::fs::symlink("/bin/sh", tree.path("interpreter")).expect("a link");
+    let up = skip_to(&mut tree, "web", EventKind::Up).at_ms;
+    assert!(up + 2 >= next && up < next + SLACK.as_millis() as u64, "{up}, and not {next}");
+    assert_eq!(tree.status("web").and_then(|status| status.problem), None);
+}
+
+/// A start tries at once whatever the last try said, and says what came of this one.
+#[test]
+fn a_start_of_what_could_not_be_executed_tries_at_once() {
+    let tree = without_interpreter();
+    let output = tree.ctl(&["start", "--timeout", "5", "web"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("interpreter"), "{output:?}");
+    let output = tree.ctl(&["restart", "--timeout", "5", "web"]);
+    assert_eq!(output.status.code(), Some(1));
+    std::os::unix::fs::symlink("/bin/sh", tree.path("interpreter")).expect("a link");
+    let answer = tree.ctl_ok(&["start", "--timeout", "5", "web"]);
+    assert!(answer.contains("up (pid"), "{answer}");
+    assert_eq!(tree.status("web").and_then(|status| status.problem), None);
+}
+
+#[test]
+fn a_run_that_is_no_program_any_more_is_told() {
+    let mut tree = Tree::new();
+    for name in ["mode", "text", "folder", "missing"] {
+        tree.service(name).run("exec sleep 1000");
+    }
+    tree.start();
+    for name in ["mode", "text", "folder", "missing"] {
+        tree.await_up(name);
+        let service = tree.service(name);
+        match name {
+            "mode" => {
+                service.remove("run").file("run", "#!/bin/sh\n");
+            }
+            "text" => {
+                service.executable("run", "exec sleep 1000\n");
+            }
+            "folder" => std::fs::create_dir(service.remove("run").path().join("run")).expect("made"),
+            _ => {
+                service.remove("run");
+            }
+        }
+        tree.ctl_ok(&["kill", "KILL", name]);
+        let message = skip_to(&mut tree, name, EventKind::Problem).message.expect("a problem has words");
+        assert!(message.contains(&format!("{name}/run")) && message.contains(": "), "{message}");
+    }
+    assert_eq!(tree.stop(), 0);
+}

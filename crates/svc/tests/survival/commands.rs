@@ -1,0 +1,129 @@
+//! What somebody asked for is done, though whoever was to do it was killed before having heard of it.
+
+use std::time::Duration;
+
+use svc_testkit::{State, Tree, is_alive, kill, processes, until, wait_gone};
+
+use crate::common::{Chance, lines};
+
+/// Stops its supervisor, so that it hears nothing, and kills it once `ask` has been sent.
+fn deaf(tree: &Tree, ask: impl FnOnce() -> String + Send) -> String {
+    let supervisor = until("its supervisor", || tree.supervisor("web"));
+    kill(supervisor, "STOP");
+    until("it to hold", || {
+        processes().iter().any(|process| process.pid == supervisor && process.state == 'T').then_some(())
+    });
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(ask);
+        // The client has been taken note of when it waits; that it has done nothing else for a while is all that can be seen.
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!asked.is_finished(), "nobody can have done it");
+        kill(supervisor, "KILL");
+        asked.join().expect("it was done")
+    })
+}
+
+#[test]
+fn a_command_to_a_supervisor_that_is_killed_is_not_forgotten() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let first = tree.await_up("web");
+    let said = deaf(&tree, || tree.ctl_ok(&["stop", "--timeout", "10", "web"]));
+    assert!(said.contains("down") && !is_alive(first), "{said}");
+    let said = deaf(&tree, || tree.ctl_ok(&["start", "--timeout", "10", "web"]));
+    let second = tree.await_up("web");
+    assert!(said.contains(&second.to_string()), "{said}");
+    deaf(&tree, || tree.ctl_ok(&["restart", "--timeout", "10", "web"]));
+    let third = tree.await_up("web");
+    assert!(third != second && !is_alive(second));
+    deaf(&tree, || tree.ctl_ok(&["stop", "--timeout", "10", "web"]));
+    deaf(&tree, || tree.ctl_ok(&["once", "--timeout", "10", "web"]));
+    let once = tree.await_up("web");
+    kill(once, "TERM");
+    tree.await_status("web", "down for good", |status| status.state == State::Down);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn the_end_reaches_a_supervisor_that_is_killed() {
+    let mut tree = Tree::new();
+    tree.service("web").run("trap 'echo by its own signal; exit 0' TERM; sleep 1000 & wait");
+    tree.start();
+    let pid = tree.await_up("web");
+    until("its trap", || svc_testkit::descendants(pid).into_iter().next());
+    let supervisor = until("its supervisor", || tree.supervisor("web"));
+    kill(supervisor, "STOP");
+    tree.signal("TERM");
+    until("svc to be stopping", || tree.wait_within(Duration::from_millis(300)).is_none().then_some(()));
+    kill(supervisor, "KILL");
+    assert_eq!(tree.wait(), 0);
+    assert!(tree.log().contains("by its own signal"), "{}", tree.log());
+}
+
+#[test]
+fn a_removed_service_goes_though_its_supervisor_is_killed() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let pid = tree.await_up("web");
+    let supervisor = until("its supervisor", || tree.supervisor("web"));
+    kill(supervisor, "STOP");
+    std::fs::remove_dir_all(tree.services().join("web")).expect("removed");
+    std::thread::sleep(Duration::from_millis(200));
+    kill(supervisor, "KILL");
+    wait_gone(pid);
+    until("it to be forgotten", || tree.status("web").is_none().then_some(()));
+    assert_eq!(tree.stop(), 0);
+}
+
+/// The main program is started by a word of svc-scan's, which may be killed before it says it.
+#[test]
+fn the_main_program_starts_once_whoever_is_killed_at_the_start() {
+    let mut chance = Chance::new();
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    let started = tree.path("started");
+    let body = format!("echo started >> {}; exec sleep 1000", started.display());
+    tree.command(&["sh", "-c", &body]);
+    for round in 1..=25 {
+        tree.launch();
+        let init = tree.svc_init();
+        let victims = if round % 2 == 0 { "svc-scan" } else { "svc-s" };
+        until("somebody to kill", || tree.daemons().into_iter().any(|daemon| daemon.name == "svc-scan").then_some(()));
+        std::thread::sleep(Duration::from_micros(chance.below(30_000)));
+        for daemon in tree.daemons().iter().filter(|daemon| daemon.name.starts_with(victims)) {
+            kill(daemon.pid, "KILL");
+        }
+        tree.await_control();
+        let pid = tree.await_up("CMD");
+        until("its first words", || (lines(&started).len() >= round).then_some(()));
+        assert!(is_alive(pid) && is_alive(init));
+        assert_eq!(tree.stop(), 128 + 15, "{}", tree.log());
+        assert_eq!(lines(&started).len(), round, "started once");
+    }
+}
+
+/// Its end is the end, though nobody was there to be told of it.
+#[test]
+fn the_main_program_ends_while_svc_scan_is_dead() {
+    for missing in [false, true] {
+        let mut tree = Tree::new();
+        tree.service("web").run("exec sleep 1000");
+        tree.command(&["sh", "-c", "trap 'exit 9' USR1; sleep 1000 & wait"]).start();
+        let pid = tree.await_up("CMD");
+        until("its trap", || svc_testkit::descendants(pid).into_iter().next());
+        for _ in 0..3 {
+            let scan = tree.process("svc-scan");
+            kill(scan, "KILL");
+            wait_gone(scan);
+        }
+        if missing {
+            // Nor its supervisor.
+            kill(until("its supervisor", || tree.supervisor("CMD")), "KILL");
+        }
+        kill(pid, "USR1");
+        assert_eq!(tree.find_process("svc-scan"), None, "this test is about the time without it");
+        assert_eq!(tree.wait(), 9, "{}", tree.log());
+    }
+}

@@ -1,0 +1,181 @@
+//! Promises 1, 4 and 7: no descriptors, no processes left, and a service that bombs: svc-init lives, and all comes back.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use svc_testkit::{State, Tree, api, descendants, has_program, is_alive, kill, needs, processes, until};
+
+use crate::common::{Chance, answer_time, status};
+
+/// A user whom nobody else uses: the limit on processes counts all of one user's.
+const USER: u32 = 54_321;
+
+/// A tree that runs as [`USER`], who is not exempt from limits as root is.
+fn unprivileged(limits: &[&str]) -> Option<Tree> {
+    if !needs(
+        "root, setpriv and prlimit",
+        svc_testkit::figure(std::process::id() as i32, "Uid") == Some(0) && has_program("setpriv"),
+    ) {
+        return None;
+    }
+    let mut tree = Tree::new();
+    for dir in [tree.root().to_owned(), tree.run_dir(), tree.services()] {
+        chown(dir, Some(USER), Some(USER)).expect("root may");
+    }
+    let user = USER.to_string();
+    let mut words = vec!["prlimit"];
+    words.extend(limits);
+    words.extend(["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"]);
+    tree.wrapper(&words);
+    Some(tree)
+}
+
+/// As the process's own user: a root without CAP_SYS_RESOURCE may not do it to others.
+fn limit(pid: i32, what: &str) {
+    let user = svc_testkit::figure(pid, "Uid").expect("it lives") as u32;
+    let done = Command::new("prlimit").args(["--pid", &pid.to_string(), what]).uid(user).gid(user).status();
+    let done = done.expect("prlimit runs");
+    assert!(done.success());
+}
+
+fn descriptor_limit(pid: i32) -> u64 {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("it lives");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a line of them");
+    line.split_ascii_whitespace().next().and_then(|word| word.parse().ok()).expect("a number")
+}
+
+/// Crashes and kills, for as long as there is a limit.
+fn churn(tree: &Tree, chance: &mut Chance, time: Duration) {
+    let (begin, init) = (Instant::now(), tree.svc_init());
+    while begin.elapsed() < time {
+        if let Some(victim) = tree.daemons().get(chance.below(12) as usize) {
+            kill(victim.pid, "KILL");
+        }
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(is_alive(init), "svc-init died; log:\n{}", tree.log());
+    }
+}
+
+/// Everything is as it was, within the minute that is promised.
+fn assert_back(tree: &Tree, pids: &[(String, i32)]) {
+    let begin = Instant::now();
+    answer_time(tree);
+    for (name, pid) in pids {
+        let status = tree.await_status(name, "up with a supervisor", |status| {
+            status.state == State::Up && status.supervisor_pid.is_some()
+        });
+        assert_eq!((status.pid, status.restarts), (Some(*pid), 0), "{name}");
+    }
+    let before = status(tree, "crashing").restarts;
+    tree.await_status("crashing", "it to go on", |status| status.restarts > before + 1);
+    tree.service("new").run("exec sleep 1000");
+    tree.await_up("new");
+    tree.ctl_ok(&["restart", "s1"]);
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+fn populate(tree: &mut Tree) -> Vec<(String, i32)> {
+    let names: Vec<String> = (0..6).map(|number| format!("s{number}")).collect();
+    for name in &names {
+        tree.service(name).run("echo hello; exec sleep 1000");
+    }
+    tree.service("crashing").run("exit 1");
+    tree.start();
+    names.iter().map(|name| (name.clone(), tree.await_up(name))).collect()
+}
+
+#[test]
+fn promise_1_no_descriptors_left() {
+    if !needs("prlimit", has_program("prlimit")) {
+        return;
+    }
+    let mut chance = Chance::new();
+    let mut tree = Tree::new();
+    let pids = populate(&mut tree);
+    let init = tree.svc_init();
+    let (open, before) = (svc_testkit::descriptors(init), descriptor_limit(init));
+    for most in [3, open / 2, open + 1, open + 5] {
+        limit(init, &format!("--nofile={most}:"));
+        churn(&tree, &mut chance, Duration::from_secs(2));
+    }
+    limit(init, &format!("--nofile={before}:"));
+    assert_back(&tree, &pids);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn promise_1_no_processes_left() {
+    let mut chance = Chance::new();
+    let Some(mut tree) = unprivileged(&[]) else { return };
+    let pids = populate(&mut tree);
+    let init = tree.svc_init();
+    for most in [1, 10] {
+        limit(init, &format!("--nproc={most}:"));
+        churn(&tree, &mut chance, Duration::from_secs(2));
+    }
+    limit(init, "--nproc=4000:");
+    assert_back(&tree, &pids);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// With a full table of processes nobody can be made, and everybody who is there goes on and can be stopped.
+#[test]
+fn promise_7_a_fork_bomb_does_not_stop_control() {
+    let Some(mut tree) = unprivileged(&["--nproc=120:120"]).filter(|_| needs("perl", has_program("perl"))) else { return };
+    tree.service("calm").run("exec sleep 1000");
+    let bomb = "#!/usr/bin/perl\nwhile (1) {\n  my $pid = fork();\n  if (!defined $pid) { select(undef, undef, undef, 0.001); }\n  \
+                elsif (!$pid) { $SIG{TERM} = 'IGNORE'; sleep(1) while 1; }\n}\n";
+    tree.service("bomb").file("timeout-kill", "1000\n").executable("run", bomb);
+    tree.service("bomb").file("down", "");
+    tree.start();
+    let calm = tree.await_up("calm");
+    tree.await_status("bomb", "known", |status| status.supervisor_pid.is_some());
+    tree.order(api::Verb::Once, &["bomb"]);
+    let mine =
+        || processes().into_iter().filter(|process| svc_testkit::figure(process.pid, "Uid") == Some(USER.into())).count();
+    until("a full table", || (mine() >= 118).then_some(()));
+    for _ in 0..50 {
+        let took = answer_time(&tree);
+        assert!(took < Duration::from_millis(500), "an answer took {took:?}");
+    }
+    let begin = Instant::now();
+    tree.order(api::Verb::Pause, &["calm"]);
+    tree.await_status("calm", "paused", |status| status.paused);
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    tree.order(api::Verb::Continue, &["calm"]);
+    tree.order(api::Verb::Stop, &["bomb"]);
+    tree.await_status("bomb", "down", |status| status.state == State::Down);
+    assert_eq!(descendants(tree.process("svc-supervise bomb")).len(), 0, "nothing of it is left");
+    assert_eq!(status(&tree, "calm").pid, Some(calm));
+    assert_eq!(tree.stop(), 0);
+    assert_eq!(mine(), 0);
+}
+
+/// Promise 4: everybody who has lost a parent is reaped.
+#[test]
+fn promise_4_ten_thousand_orphans_leave_no_zombie() {
+    if !needs("perl", has_program("perl")) {
+        return;
+    }
+    let mut tree = Tree::new();
+    let done = tree.path("done");
+    let program = format!(
+        "#!/usr/bin/perl\nfor (1 .. 10000) {{\n  my $pid = fork();\n  if (!$pid) {{ fork() or exit 0; exit 0; }}\n  waitpid($pid, 0);\n}}\n\
+         open(my $done, '>', '{}');\nclose($done);\nsleep(1) while 1;\n",
+        done.display()
+    );
+    tree.service("web").executable("run", &program);
+    // Orphans that svc-init gets, because their supervisor is killed, are the same to it.
+    tree.start();
+    let pid = tree.await_up("web");
+    tree.kill_supervisor("web");
+    until("ten thousand", || done.exists().then_some(()));
+    let zombies = || descendants(tree.svc_init()).iter().filter(|process| process.is_zombie()).count();
+    let begin = Instant::now();
+    until("no zombie", || (zombies() == 0).then_some(()));
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_eq!(status(&tree, "web").pid, Some(pid));
+    assert_eq!(tree.stop(), 0);
+}

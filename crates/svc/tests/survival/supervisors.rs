@@ -1,0 +1,161 @@
+//! SIGKILL to supervisors with others at the same time.
+
+use std::time::{Duration, Instant};
+
+use svc_testkit::{State, Tree, has_program, is_alive, kill, needs, until, wait_gone};
+
+use crate::common::{Canary, alone, assert_alone, starts, status};
+
+#[test]
+fn a_supervisor_and_its_service_killed_at_once() {
+    if !needs("perl", has_program("perl")) {
+        return;
+    }
+    let mut tree = Tree::new();
+    tree.service("web").executable("run", &(alone(&tree, "web") + "sleep(1) while 1;\n"));
+    tree.start();
+    for round in 0..6 {
+        let pid = tree.await_status("web", "up", |status| status.state == State::Up && status.restarts == round).pid;
+        let pid = pid.expect("it is up");
+        until("its program", || (starts(&tree, "web").len() as u64 > round).then_some(()));
+        let supervisor = until("its supervisor", || tree.supervisor("web"));
+        let both = if round % 2 == 0 { [supervisor, pid] } else { [pid, supervisor] };
+        for pid in both {
+            kill(pid, "KILL");
+        }
+        let again = tree.await_status("web", "up again", |status| status.state == State::Up && status.pid != Some(pid));
+        let death = again.last_exit.expect("it died");
+        assert_eq!(death.signal.as_deref(), Some("KILL"), "round {round}");
+    }
+    assert_alone(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn all_supervisors_killed_at_once() {
+    let mut tree = Tree::new();
+    let names: Vec<String> = (0..20).map(|n| format!("s{n}")).collect();
+    for name in &names {
+        tree.service(name).run("exec sleep 1000");
+    }
+    tree.start();
+    let pids: Vec<i32> = names.iter().map(|name| tree.await_up(name)).collect();
+    let daemons = tree.daemons();
+    for daemon in daemons.iter().filter(|daemon| daemon.name == "svc-supervise") {
+        kill(daemon.pid, "KILL");
+    }
+    for (name, &pid) in names.iter().zip(&pids) {
+        let old = daemons.iter().find(|daemon| daemon.title().ends_with(&format!(" {name}"))).map(|daemon| daemon.pid);
+        let status = tree.await_status(name, "a new supervisor", |status| {
+            status.supervisor_pid.is_some() && status.supervisor_pid != old && status.pid.is_some()
+        });
+        assert_eq!((status.pid, status.state, status.restarts), (Some(pid), State::Up, 0), "{name}");
+    }
+    tree.ctl_ok(&["restart", "s1", "s2"]);
+    assert!(!is_alive(pids[1]) && is_alive(pids[0]));
+    assert_eq!(tree.stop(), 0);
+    assert!(pids.iter().all(|&pid| !is_alive(pid)));
+}
+
+#[test]
+fn svc_scan_and_a_supervisor_killed_at_once() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let pid = tree.await_up("web");
+    for round in 0..6 {
+        let (scan, supervisor) = (tree.process("svc-scan"), tree.process("svc-supervise web"));
+        let both = if round % 2 == 0 { [supervisor, scan] } else { [scan, supervisor] };
+        for pid in both {
+            kill(pid, "KILL");
+        }
+        let status = tree.await_status("web", "a new supervisor", |status| {
+            status.pid.is_some() && status.supervisor_pid.is_some_and(|pid| pid != supervisor)
+        });
+        assert_eq!((status.pid, status.restarts), (Some(pid), 0), "round {round}");
+    }
+    // A stop that nobody could be told meanwhile would be the same.
+    tree.ctl_ok(&["stop", "web"]);
+    assert!(!is_alive(pid));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn everybody_but_svc_init_killed_at_once() {
+    let mut tree = Tree::new();
+    for name in ["a", "b", "b/log", "c"] {
+        tree.service(name).run("exec sleep 1000");
+    }
+    tree.start();
+    let pids = ["a", "b", "b/log", "c"].map(|name| (name, tree.await_up(name)));
+    for _ in 0..3 {
+        tree.daemons().iter().for_each(|daemon| kill(daemon.pid, "KILL"));
+        until("everybody again", || (tree.daemons().len() == 6).then_some(()));
+        for (name, pid) in pids {
+            let status = tree.await_status(name, "up", |status| status.pid.is_some() && status.supervisor_pid.is_some());
+            assert_eq!((status.pid, status.restarts), (Some(pid), 0), "{name}");
+        }
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+/// Promise 8: back within a second, at most once a second, and never a second copy of the service.
+#[test]
+fn promise_8_a_supervisor_killed_in_a_loop_comes_back_once_a_second() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let pid = tree.await_up("web");
+    let (begin, canary) = (Instant::now(), Canary::start());
+    let (mut killed, mut last, mut slowest) = (0, 0, Duration::ZERO);
+    while begin.elapsed() < Duration::from_secs(5) {
+        let seen = Instant::now();
+        let supervisor = until("a supervisor", || tree.supervisor("web").filter(|&pid| pid != last));
+        slowest = slowest.max(seen.elapsed());
+        kill(supervisor, "KILL");
+        wait_gone(supervisor);
+        last = supervisor;
+        killed += 1;
+    }
+    let (time, lateness) = (begin.elapsed(), canary.worst());
+    assert!(slowest < Duration::from_millis(1200) + 4 * lateness, "back after {slowest:?} (machine late by {lateness:?})");
+    assert!(killed <= 7, "{killed} supervisors in {time:?}");
+    let status = tree.await_status("web", "a supervisor", |status| status.supervisor_pid.is_some());
+    assert_eq!((status.pid, status.restarts), (Some(pid), 0));
+    assert_eq!(tree.stop(), 0);
+}
+
+/// What a service left behind while its supervisor was dead is the next one's to stop: stopped means gone.
+#[test]
+fn a_daemon_of_an_adopted_service_is_stopped_with_it() {
+    let mut tree = Tree::new();
+    let left = tree.path("left");
+    let daemon = format!("setsid sh -c 'echo $$ > {}; exec sleep 1000' &", left.display());
+    tree.service("web").run(&format!("{daemon} exec sleep 1000"));
+    tree.start();
+    let pid = tree.await_up("web");
+    let daemon: i32 = until("the daemon", || std::fs::read_to_string(&left).ok()?.trim().parse().ok());
+    tree.kill_supervisor("web");
+    assert_eq!(status(&tree, "web").pid, Some(pid));
+    tree.ctl_ok(&["stop", "web"]);
+    assert!(!is_alive(pid) && !is_alive(daemon), "stopped means gone");
+    assert_eq!(tree.stop(), 0);
+}
+
+/// The same for one that had come to the supervisor before it was killed.
+#[test]
+fn a_daemon_that_was_its_supervisors_is_stopped_by_the_next_one() {
+    let mut tree = Tree::new();
+    let left = tree.path("left");
+    tree.service("web").run(&format!("setsid sh -c 'sleep 1000 & echo $! > {}'; exec sleep 1000", left.display()));
+    tree.start();
+    let pid = tree.await_up("web");
+    let daemon: i32 = until("the daemon", || std::fs::read_to_string(&left).ok()?.trim().parse().ok());
+    for _ in 0..2 {
+        tree.kill_supervisor("web");
+    }
+    assert!(is_alive(daemon), "nobody was told to stop it");
+    tree.ctl_ok(&["stop", "web"]);
+    assert!(!is_alive(pid) && !is_alive(daemon), "stopped means gone");
+    assert_eq!(tree.stop(), 0);
+}

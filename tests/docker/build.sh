@@ -1,0 +1,108 @@
+#!/bin/bash
+# Builds the images of Dockerfile.base with the Docker engine: svc:scratch (the bare binary) and svc:base. Crates are
+# vendored into the build context, so the build needs a package mirror of Debian and otherwise no network.
+#
+#   usage: tests/docker/build.sh [--arm64 | --binary FILE] [--stack]
+#
+#   --arm64         build the bare binary for arm64 instead, as svc:scratch-arm64
+#   --binary FILE   take this static binary instead of compiling one: seconds instead of minutes while developing
+#   --stack         also build svc:stack and svc:static, which tests/docker/contexts runs
+#
+# SVC_DOCKER_BUILD holds more options for every `docker build` (for example: --network host).
+set -euo pipefail
+
+repository=$(cd "$(dirname "$0")/../.." && pwd)
+context=$repository/target/docker/context
+vendor=$repository/target/docker/vendor
+read -ra options <<<"${SVC_DOCKER_BUILD:-}"
+
+# The most that svc may add to an image, in bytes.
+readonly MOST=5000000
+
+say() { printf 'build.sh: %s\n' "$*" >&2; }
+usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 100; }
+
+arm64= binary= stack=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --arm64) arm64=yes ;;
+        --binary) binary=$(realpath "${2:?--binary needs a file}"); shift ;;
+        --stack) stack=yes ;;
+        *) usage ;;
+    esac
+    shift
+done
+
+# Everything that git would commit, so that nothing else can end up in an image.
+copy_sources() {
+    rm -rf "$context"
+    mkdir -p "$context"
+    (cd "$repository" && git ls-files -z --cached --others --exclude-standard | xargs -0 ls -d 2>/dev/null \
+        | tar -c --files-from - | tar -x -C "$context")
+}
+
+# Vendored once per Cargo.lock: nothing in it depends on anything else.
+copy_crates() {
+    if ! cmp -s "$repository/Cargo.lock" "$vendor/Cargo.lock"; then
+        say "vendoring crates"
+        rm -rf "$vendor"
+        (cd "$repository" && cargo vendor --quiet --locked "$vendor/crates") >/dev/null
+        cp "$repository/Cargo.lock" "$vendor/Cargo.lock"
+    fi
+    cp -al "$vendor/crates" "$context/vendor"
+    cat >>"$context/.cargo/config.toml" <<-'END'
+
+		[source.crates-io]
+		replace-with = "vendored-sources"
+
+		[source.vendored-sources]
+		directory = "vendor"
+	END
+}
+
+# The same Dockerfile, its build stage replaced by one that only unpacks the given binary.
+without_compiler() {
+    cp "$binary" "$context/svc.binary"
+    awk '
+        /^ARG BUILDPLATFORM/ {
+            skip = 1
+            print "FROM debian:bookworm-slim AS build"
+            print "COPY svc.binary /out/usr/bin/svc"
+            print "RUN /out/usr/bin/svc install /out/usr/bin"
+        }
+        /^# --- svc/ { skip = 0 }
+        !skip
+    ' "$repository/Dockerfile.base" >"$context/Dockerfile.base"
+}
+
+build() {
+    local tag=$1 log=$repository/target/docker/build.log
+    shift
+    say "building $tag"
+    docker build --force-rm --tag "$tag" "${options[@]}" --build-arg "SVC_COMMIT=$commit" "$@" >"$log" 2>&1 && return
+    tail -n 80 "$log" >&2
+    say "cannot build $tag (the whole log: $log)"
+    exit 1
+}
+
+"$repository/tests/docker/images.sh"
+commit=$(git -C "$repository" rev-parse --short HEAD 2>/dev/null || true)
+copy_sources
+if [ -n "$binary" ]; then without_compiler; else copy_crates; fi
+
+if [ -n "$arm64" ]; then
+    build svc:scratch-arm64 --file "$context/Dockerfile.base" --build-arg TARGETARCH=arm64 --target svc "$context"
+    exit
+fi
+
+build svc:scratch --file "$context/Dockerfile.base" --target svc "$context"
+build svc:base --file "$context/Dockerfile.base" "$context"
+
+size=$(docker image inspect --format '{{.Size}}' svc:scratch)
+say "svc:scratch has $size bytes (at most $MOST)"
+[ "$size" -le "$MOST" ] || { say "svc adds too much"; exit 1; }
+
+if [ -n "$stack" ]; then
+    build svc:stack "$repository/tests/docker/stack"
+    build svc:static "$repository/tests/docker/static"
+fi
