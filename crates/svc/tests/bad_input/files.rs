@@ -12,7 +12,7 @@ fn carriage_returns_in_data_files_do_no_harm() {
     let mut tree = Tree::new();
     let neighbour = Neighbour::start(&mut tree);
     tree.draft("web")
-        .run("trap 'echo INT >>got; exit' INT; echo >&4; while :; do sleep 0.05; done")
+        .run("trap 'echo INT >>got; exit' INT; echo >&4; while :; do sleep 1000 & wait $!; kill $!; done")
         .file("notification-fd", "4\r\n")
         .file("down-signal", " SIGINT \r\n")
         .file("timeout-kill", "3000\r\n");

@@ -38,7 +38,9 @@ fn what_fails_is_said_and_has_a_code() {
     let mut tree = Tree::new();
     tree.service("dies").run("exit 3").finish("exit 125").file("down", "");
     tree.service("dies-unready").run("exit 4").file("notification-fd", "3").file("down", "");
-    tree.service("stubborn").run("trap '' TERM; echo >&3; while :; do sleep 0.1; done").file("notification-fd", "3");
+    tree.service("stubborn")
+        .run("trap '' TERM; echo >&3; while :; do sleep 1000 & wait $!; kill $!; done")
+        .file("notification-fd", "3");
     tree.start();
     tree.await_status("stubborn", "ready", |status| status.ready == Some(true));
     assert_said(&tree.say(&["start", "dies-unready"]), 1, &["dies-unready: ended before it was ready (exit 4)"]);
@@ -67,7 +69,7 @@ fn what_fails_is_said_and_has_a_code() {
 fn no_wait_returns_at_once() {
     let mut tree = Tree::new();
     tree.service("web")
-        .run("trap 'sleep 1; exit 0' TERM; echo >&3; while :; do sleep 0.05; done")
+        .run("trap 'sleep 1; exit 0' TERM; echo >&3; while :; do sleep 1000 & wait $!; kill $!; done")
         .file("notification-fd", "3");
     tree.start();
     tree.await_status("web", "ready", |status| status.ready == Some(true));
@@ -95,7 +97,7 @@ fn once_is_not_started_again() {
 #[test]
 fn signals_pause_and_continue() {
     let mut tree = Tree::new();
-    let traps = "for s in USR1 HUP QUIT; do trap \"echo $s >>got\" $s; done; echo >&3; while :; do sleep 0.05; done";
+    let traps = "for s in USR1 HUP QUIT; do trap \"echo $s >>got\" $s; done; echo >&3; while :; do sleep 1000 & wait $!; kill $!; done";
     tree.service("web").run(traps).file("notification-fd", "3").file("reload-signal", "QUIT\n");
     tree.start();
     tree.await_status("web", "ready", |status| status.ready == Some(true));

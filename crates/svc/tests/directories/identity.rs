@@ -58,7 +58,7 @@ fn two_directories_exchange_their_names() {
 #[test]
 fn another_directory_of_the_same_name_is_another_service() {
     let mut tree = Tree::new();
-    tree.service("web").run("trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.1; done");
+    tree.service("web").run("trap 'sleep 0.3; exit 0' TERM; while :; do sleep 1000 & wait $!; kill $!; done");
     tree.start();
     let old = tree.await_up("web");
     tree.draft("web").run("exec sleep 1001");

@@ -11,7 +11,7 @@ fn a_pair_comes_and_goes_together_and_no_line_is_lost() {
     let mut tree = Tree::new();
     let lines = tree.path("lines").display().to_string();
     tree.start();
-    tree.draft("web").run("trap 'echo last; exit 0' TERM; echo first; while :; do sleep 0.05; done");
+    tree.draft("web").run("trap 'echo last; exit 0' TERM; echo first; while :; do sleep 1000 & wait $!; kill $!; done");
     tree.draft("web/log").run(&format!("exec cat >>{lines}"));
     tree.place("web");
     tree.expect("web", &[EventKind::Added, EventKind::Starting, EventKind::Up]);
