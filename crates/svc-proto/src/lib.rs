@@ -1,5 +1,5 @@
-//! What goes over the sockets: packets between our own processes, the JSON of the control API, and the memory that
-//! supervisors leave behind for their successors. No I/O.
+//! What goes over the sockets: packets between our own processes, the JSON of the control API, the memory that supervisors
+//! leave behind for their successors, and the bytes of s6's files. No I/O.
 #![forbid(unsafe_code)]
 
 pub mod api;
@@ -9,4 +9,5 @@ pub mod handover;
 pub mod label;
 pub mod ledger;
 pub mod link;
+pub mod s6;
 pub mod tail;

@@ -1,8 +1,9 @@
 //! Our own program, held open: replacing or removing the file on disk does not change what we are.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsString};
 use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use crate::errno::{Errno, check};
 
@@ -57,4 +58,36 @@ pub fn execute_path(path: &CStr, arguments: &[CString]) -> Errno {
     // SAFETY: the array ends with a null pointer and holds C strings.
     unsafe { libc::execv(path.as_ptr(), pointers.as_ptr()) };
     Errno::last()
+}
+
+/// Replaces this process by the program that `words` name, with our environment. A name without a slash is looked for in PATH,
+/// and where there is no PATH in /usr/bin and /bin. Returns only if that fails.
+pub fn replace(words: &[OsString]) -> Errno {
+    let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVALID);
+    let arguments: Result<Vec<CString>, Errno> = words.iter().map(|word| c_string(word.as_bytes())).collect();
+    let arguments = match arguments {
+        Ok(arguments) => arguments,
+        Err(errno) => return errno,
+    };
+    let Some(program) = words.first().map(|word| word.as_bytes()) else { return Errno::INVALID };
+    if program.contains(&b'/') {
+        return execute_path(&arguments[0], &arguments);
+    }
+    if program.is_empty() {
+        return Errno::NOT_FOUND;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let mut answer = Errno::NOT_FOUND;
+    for dir in path.as_bytes().split(|&byte| byte == b':') {
+        let dir = if dir.is_empty() { b"." } else { dir };
+        let Ok(candidate) = c_string(&[dir, b"/", program].concat()) else { continue };
+        let errno = execute_path(&candidate, &arguments);
+        match errno.0 {
+            libc::ENOENT | libc::ENOTDIR => {}
+            // Another directory may have one that we may execute; if none has, this is the better answer.
+            libc::EACCES => answer = errno,
+            _ => return errno,
+        }
+    }
+    answer
 }

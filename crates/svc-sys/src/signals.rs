@@ -1,6 +1,7 @@
 //! Signals as something to read.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use svc_core::Signal;
 
@@ -69,5 +70,41 @@ pub fn reset() {
     unsafe {
         libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut());
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
+/// Whether SIGPIPE was ignored when this process began: Rust's start-up ignores it in any case.
+static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Runs before Rust's start-up does, as everything does that stands in this section.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_PIPE: extern "C" fn() = {
+    extern "C" fn look() {
+        // SAFETY: all zero is a valid sigaction; with a null pointer the call changes nothing.
+        let ignored = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGPIPE, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+        };
+        PIPE_WAS_IGNORED.store(ignored, Ordering::Relaxed);
+    }
+    look
+};
+
+/// Gives SIGPIPE back what it had when this process began: what a program does that is only a link in somebody's chain.
+pub fn restore_pipe() {
+    if !PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+        // SAFETY: SIG_DFL is a valid disposition.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
+}
+
+/// Gives SIGINT and SIGQUIT their default back, which a shell takes from what it starts in the background: no shell below can
+/// trap them otherwise.
+pub fn restore_interrupts() {
+    // SAFETY: SIG_DFL is a valid disposition.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+        libc::signal(libc::SIGQUIT, libc::SIG_DFL);
     }
 }

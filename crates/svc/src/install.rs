@@ -41,8 +41,8 @@ fn install(dir: &Path) -> Result<(), (PathBuf, std::io::Error)> {
     if !program.exists() {
         std::fs::copy("/proc/self/exe", &program).map_err(at(&program))?;
     }
-    for applet in crate::APPLETS.iter().filter(|applet| applet.linked) {
-        let link = dir.join(applet.name);
+    for name in crate::names() {
+        let link = dir.join(name);
         // A link of before is replaced; a file that somebody put there is not ours to remove.
         if std::fs::symlink_metadata(&link).is_ok_and(|data| data.is_symlink()) {
             std::fs::remove_file(&link).map_err(at(&link))?;

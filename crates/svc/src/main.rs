@@ -4,6 +4,7 @@
 
 mod chain;
 mod install;
+mod manual;
 mod scan;
 
 use std::ffi::OsString;
@@ -28,7 +29,7 @@ struct Applet {
     linked: bool,
 }
 
-const APPLETS: [Applet; 8] = [
+const APPLETS: [Applet; 9] = [
     Applet { name: "svc-scan", about: "watch directories of services and run them", main: scan::main, linked: true },
     Applet { name: "svc-ctl", about: "steer and look at services", main: svc_ctl::main, linked: true },
     Applet {
@@ -51,13 +52,48 @@ const APPLETS: [Applet; 8] = [
         linked: false,
     },
     Applet { name: "exec", about: "change what a process has, and execute a program", main: chain::main, linked: false },
+    Applet { name: "manual", about: "print the man page of a command of s6", main: manual::main, linked: false },
     Applet { name: "install", about: "make links to this program in a directory", main: install::main, linked: false },
 ];
 
+/// What a name stands for.
+enum Program {
+    Ours(&'static Applet),
+    /// One of those that scripts call.
+    Theirs(&'static svc_compat::Command),
+}
+
+impl Program {
+    /// By the first argument: ours also without the `svc-`.
+    fn find(name: &str) -> Option<Program> {
+        let ours = APPLETS.iter().find(|applet| applet.name == name || applet.name.strip_prefix("svc-") == Some(name));
+        ours.map(Program::Ours).or_else(|| svc_compat::find(name).map(Program::Theirs))
+    }
+
+    /// By the name of a link.
+    fn linked(name: &str) -> Option<Program> {
+        let ours = APPLETS.iter().find(|applet| applet.linked && applet.name == name);
+        ours.map(Program::Ours).or_else(|| svc_compat::find(name).map(Program::Theirs))
+    }
+
+    fn main(self, arguments: Vec<OsString>) -> u8 {
+        match self {
+            Program::Ours(applet) => (applet.main)(arguments),
+            Program::Theirs(command) => command.main(arguments),
+        }
+    }
+}
+
+/// All names that links may have.
+fn names() -> impl Iterator<Item = &'static str> {
+    let ours = APPLETS.iter().filter(|applet| applet.linked).map(|applet| applet.name);
+    ours.chain(svc_compat::commands().map(|command| command.name))
+}
+
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    if let Some(applet) = called(arguments.first()) {
-        return ExitCode::from((applet.main)(arguments));
+    if let Some(program) = called(arguments.first()) {
+        return ExitCode::from(program.main(arguments));
     }
     if !arguments.is_empty() {
         arguments.remove(0);
@@ -80,8 +116,8 @@ fn dispatch(arguments: Vec<OsString>) -> u8 {
             print!("{}", usage());
             exit::DONE
         }
-        name => match APPLETS.iter().find(|applet| applet.name == name || applet.name.strip_prefix("svc-") == Some(name)) {
-            Some(applet) => (applet.main)(arguments),
+        name => match Program::find(name) {
+            Some(program) => program.main(arguments),
             None => {
                 eprintln!("svc: {name}: no such program\n\n{}", usage());
                 exit::USAGE
@@ -96,6 +132,7 @@ fn usage() -> String {
     for applet in &APPLETS {
         text += &format!("  {:14} {}\n", applet.name, applet.about);
     }
+    text += "\nand those of s6, execline, runit and daemontools: `svc manual` lists them.\n";
     text +=
         "\n  --version      version, commit and target\n  --help         this text; `svc PROGRAM --help` says more of one\n";
     text
@@ -103,13 +140,13 @@ fn usage() -> String {
 
 /// The program that the name stands for by which this one was called; or, where a link has a name of its own, that of the
 /// first link behind it which is one of ours.
-fn called(word: Option<&OsString>) -> Option<&'static Applet> {
+fn called(word: Option<&OsString>) -> Option<Program> {
     /// The kernel's own limit on links in one path.
     const MAX_LINKS: usize = 40;
     let mut path = PathBuf::from(word?);
-    let ours = |path: &Path| APPLETS.iter().find(|applet| applet.linked && path.file_name() == Some(applet.name.as_ref()));
-    if let Some(applet) = ours(&path) {
-        return Some(applet);
+    let ours = |path: &Path| Program::linked(path.file_name()?.to_str()?);
+    if let Some(program) = ours(&path) {
+        return Some(program);
     }
     if path.components().count() == 1 {
         let dirs = std::env::var_os("PATH")?;
@@ -117,8 +154,8 @@ fn called(word: Option<&OsString>) -> Option<&'static Applet> {
     }
     for _ in 0..MAX_LINKS {
         path = path.parent()?.join(path.read_link().ok()?);
-        if let Some(applet) = ours(&path) {
-            return Some(applet);
+        if let Some(program) = ours(&path) {
+            return Some(program);
         }
     }
     None

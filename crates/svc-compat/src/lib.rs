@@ -1,0 +1,47 @@
+//! The names that scripts call: s6's commands, execline, and what runit's and daemontools' scripts expect.
+//!
+//! Each room holds a family, and each family a table of [`Command`]s. The table is all there is to say about a command: the
+//! parser, `--help` and the man page come from it.
+#![forbid(unsafe_code)]
+
+pub mod chain;
+pub mod command;
+mod control;
+mod descriptors;
+mod events;
+mod execline;
+mod fronts;
+mod logs;
+mod manual;
+mod overlay;
+mod process;
+mod small;
+mod sockets;
+
+pub use command::Command;
+
+/// All of them, a table a family.
+pub const FAMILIES: &[&[Command]] = &[
+    control::COMMANDS,
+    process::COMMANDS,
+    logs::COMMANDS,
+    execline::COMMANDS,
+    events::COMMANDS,
+    descriptors::COMMANDS,
+    sockets::COMMANDS,
+    small::COMMANDS,
+    overlay::COMMANDS,
+    fronts::COMMANDS,
+];
+
+/// Every command.
+pub fn commands() -> impl Iterator<Item = &'static Command> {
+    FAMILIES.iter().copied().flatten()
+}
+
+/// The command of this name.
+pub fn find(name: &str) -> Option<&'static Command> {
+    commands().find(|command| command.name == name)
+}
+
+pub use manual::page;

@@ -1,0 +1,5 @@
+//! Lines: s6-log, what is like it, and their stamps.
+
+use crate::command::Command;
+
+pub(crate) const COMMANDS: &[Command] = &[];

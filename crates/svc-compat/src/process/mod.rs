@@ -1,0 +1,5 @@
+//! What a process has: user, limits, environment, session, locks.
+
+use crate::command::Command;
+
+pub(crate) const COMMANDS: &[Command] = &[];
