@@ -19,6 +19,8 @@ pub struct Definition {
     pub down: bool,
     /// Its end is the end of the container, with its exit code.
     pub essential: bool,
+    /// It starts and stops when svc-scan says so, who knows what it depends on, and not by itself.
+    pub managed: bool,
     pub settings: Settings,
 }
 
@@ -29,6 +31,25 @@ pub enum Program {
     Directory,
     /// This command line, looked up in PATH; no finish.
     Command(Vec<Vec<u8>>),
+    /// A oneshot: what brings it up, and what takes it down. None does nothing, and succeeds.
+    Oneshot { up: Option<Script>, down: Option<Script> },
+}
+
+/// A script that is run by what it is written for, whether or not it is executable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Absolute, in bytes because paths are.
+    pub path: Vec<u8>,
+    pub language: Language,
+}
+
+/// What a script is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// execline without arguments.
+    Execline,
+    /// What its first line names.
+    FirstLine,
 }
 
 /// Where standard output goes.

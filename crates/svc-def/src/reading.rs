@@ -10,6 +10,7 @@ use svc_core::{Definition, Output, Program, ServiceName};
 use crate::classic::{self, Run};
 use crate::look::{self, Look, look};
 use crate::problem::{Problem, shown};
+use crate::rc::{self, Source};
 
 /// What a directory says.
 #[derive(Debug)]
@@ -18,12 +19,16 @@ pub struct Reading {
     pub problems: Vec<Problem>,
     /// The `log/` subdirectory, if there is one and this is not a logger itself.
     pub logger: Option<PathBuf>,
+    /// What it says about others, if it has the s6-rc form.
+    pub source: Option<Source>,
 }
 
 #[derive(Debug)]
 pub enum Outcome {
     /// Complete; the problems, if any, are warnings.
     Ready(Box<Definition>),
+    /// Complete, and nothing that runs: a bundle, or a oneshot with nothing to do.
+    Name,
     /// No `run` yet: it may be on its way. [`missing_run`] has the words for when that has gone on for too long.
     Incomplete,
     /// At least one of the problems is fatal.
@@ -35,6 +40,7 @@ pub enum Outcome {
 pub fn read(dir: &Path, name: &ServiceName, previous: Option<&Definition>) -> Reading {
     let mut problems = Vec::new();
     let (outcome, logger) = match entrance(dir) {
+        Ok(true) if rc::is_source(dir) => return source(dir, name, previous, problems),
         Ok(true) => inside(dir, name, previous, &mut problems),
         Ok(false) => (Outcome::Incomplete, None),
         Err(problem) => {
@@ -42,12 +48,53 @@ pub fn read(dir: &Path, name: &ServiceName, previous: Option<&Definition>) -> Re
             (Outcome::Broken, None)
         }
     };
-    Reading { outcome, problems, logger }
+    Reading { outcome, problems, logger, source: None }
+}
+
+/// Reads a directory of the s6-rc form. Its output goes to svc-log, unless another service is its logger.
+fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut problems: Vec<Problem>) -> Reading {
+    let Some(source) = rc::read(dir, name, &mut problems) else {
+        return Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
+    };
+    let program = match &source.kind {
+        rc::Kind::Bundle { .. } | rc::Kind::Oneshot { up: None, down: None } => None,
+        rc::Kind::Oneshot { up, down } => Some(Program::Oneshot { up: up.clone(), down: down.clone() }),
+        rc::Kind::Longrun => Some(Program::Directory),
+    };
+    let outcome = match program {
+        None => Outcome::Name,
+        Some(program) => {
+            let mut settings = classic::settings(dir, previous.map(|definition| &definition.settings), &mut problems);
+            classic::check_descriptors(dir, &settings, &mut problems);
+            if let Program::Oneshot { .. } = program {
+                // What an `up` starts is meant to stay, and `down` has the time that the source gives it.
+                settings.keep_descendants = true;
+                settings.timeout_finish = source.timeout_down;
+            } else {
+                classic::check_finish(dir, &mut problems);
+            }
+            Outcome::Ready(Box::new(Definition {
+                name: name.as_str().into(),
+                dir: dir.as_os_str().as_bytes().to_vec(),
+                program,
+                output: if source.producer_for.is_some() { Output::Logger } else { Output::Keeper },
+                down: false,
+                essential: false,
+                managed: true,
+                settings,
+            }))
+        }
+    };
+    let broken = problems.iter().any(|problem| problem.fatal);
+    Reading { outcome: if broken { Outcome::Broken } else { outcome }, problems, logger: None, source: Some(source) }
 }
 
 /// What to say of a directory that has had no `run` for too long.
 pub fn missing_run(dir: &Path) -> Problem {
-    let other_form = ["service.toml", "type"].into_iter().find(|name| dir.join(name).is_file());
+    if let Some(problem) = rc::missing_type(dir) {
+        return problem;
+    }
+    let other_form = Some("service.toml").filter(|name| dir.join(name).is_file());
     let message = match other_form {
         Some(name) => format!("does not exist, and {name} is not understood by this version: write a run script"),
         None => "does not exist: write a script that begins with #!/bin/sh and make it executable (chmod +x), \
@@ -84,7 +131,6 @@ fn inside(
     problems: &mut Vec<Problem>,
 ) -> (Outcome, Option<PathBuf>) {
     let logger = logger(dir, name, problems);
-    // The other forms, service.toml and s6-rc sources, are told apart here once there are any.
     let run = classic::check_run(dir, problems);
     if run == Run::Absent {
         return (Outcome::Incomplete, logger);
@@ -99,6 +145,7 @@ fn inside(
         program: Program::Directory,
         output: if logger.is_some() { Output::Logger } else { Output::Keeper },
         down: flag("down", previous.map(|definition| definition.down)),
+        managed: false,
         essential: flag("essential", previous.map(|definition| definition.essential)),
         settings,
     };

@@ -1,22 +1,27 @@
 //! A [`Definition`] as bytes, for the way from svc-scan through svc-init to its supervisor.
 
+use svc_core::definition::{Language, Script};
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
 use crate::codec::{Malformed, Reader, Writer};
 
 /// Grows when a field is added; a supervisor refuses what it does not know.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 pub fn encode(definition: &Definition) -> Vec<u8> {
-    let Definition { name, dir, program, output, down, essential, settings } = definition;
+    let Definition { name, dir, program, output, down, essential, managed, settings } = definition;
     let writer = Writer::tagged(VERSION).bytes(name.as_bytes()).bytes(dir);
     let writer = match program {
         Program::Directory => writer.u8(0),
         Program::Command(words) => {
             words.iter().fold(writer.u8(1).u32(words.len() as u32), |writer, word| writer.bytes(word))
         }
+        Program::Oneshot { up, down } => [up, down].into_iter().fold(writer.u8(2), |writer, script| match script {
+            None => writer.flag(false),
+            Some(Script { path, language }) => writer.flag(true).bytes(path).flag(*language == Language::Execline),
+        }),
     };
-    let writer = writer.u8(output_number(*output)).flag(*down).flag(*essential);
+    let writer = writer.u8(output_number(*output)).flag(*down).flag(*essential).flag(*managed);
     let Settings {
         notification_fd,
         lock_fd,
@@ -59,11 +64,13 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
             }
             Program::Command(words)
         }
+        2 => Program::Oneshot { up: script(&mut reader)?, down: script(&mut reader)? },
         _ => return Err(Malformed),
     };
     let output = output_from(reader.u8()?)?;
     let down = reader.flag()?;
     let essential = reader.flag()?;
+    let managed = reader.flag()?;
     let settings = Settings {
         notification_fd: reader.option()?,
         lock_fd: reader.option()?,
@@ -77,7 +84,16 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
         keep_descendants: reader.flag()?,
     };
     reader.end()?;
-    Ok(Definition { name, dir, program, output, down, essential, settings })
+    Ok(Definition { name, dir, program, output, down, essential, managed, settings })
+}
+
+fn script(reader: &mut Reader<'_>) -> Result<Option<Script>, Malformed> {
+    if !reader.flag()? {
+        return Ok(None);
+    }
+    let path = reader.bytes()?.to_owned();
+    let language = if reader.flag()? { Language::Execline } else { Language::FirstLine };
+    Ok(Some(Script { path, language }))
 }
 
 pub fn output_number(output: Output) -> u8 {
@@ -110,6 +126,7 @@ mod tests {
             output: Output::Inherit,
             down: true,
             essential: true,
+            managed: true,
             settings: Settings {
                 notification_fd: Some(u32::MAX),
                 lock_fd: Some(0),
@@ -120,10 +137,18 @@ mod tests {
                 ..Settings::default()
             },
         };
-        let bytes = encode(&definition);
-        assert_eq!(decode(&bytes), Ok(definition));
-        for length in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..length]), Err(Malformed), "cut at {length}");
+        let script = |language| Some(Script { path: b"/etc/up".to_vec(), language });
+        let oneshots = [
+            Program::Oneshot { up: script(Language::Execline), down: None },
+            Program::Oneshot { up: None, down: script(Language::FirstLine) },
+        ];
+        let others = oneshots.map(|program| Definition { program, managed: false, ..definition.clone() });
+        for definition in others.into_iter().chain([definition]) {
+            let bytes = encode(&definition);
+            assert_eq!(decode(&bytes), Ok(definition));
+            for length in 0..bytes.len() {
+                assert_eq!(decode(&bytes[..length]), Err(Malformed), "cut at {length}");
+            }
         }
     }
 }

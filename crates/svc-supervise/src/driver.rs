@@ -248,7 +248,7 @@ impl Driver {
     }
 
     fn spawn(&mut self, role: Role) {
-        if role == Role::Finish && !self.programs.has_finish() {
+        if role == Role::Finish && !self.programs.has_finish(&self.definition) {
             let trouble = Trouble { stage: svc_core::service::Stage::Exec, errno: Errno::NOT_FOUND.0 };
             self.feed(Event::SpawnFailed { retry: Millis::ZERO, trouble });
             return;

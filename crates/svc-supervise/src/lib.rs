@@ -8,6 +8,7 @@ mod driver;
 mod program;
 mod remains;
 mod settings;
+mod words;
 
 use svc_proto::definition;
 use svc_proto::handover::ToSupervise;

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use svc_core::definition::{Definition, Program, Settings};
 use svc_core::service::{Stage, Trouble};
@@ -13,6 +13,8 @@ use svc_proto::ledger::Row;
 use svc_sys::fd::Limit;
 use svc_sys::spawn::{self, Spawn};
 use svc_sys::{Errno, fd, message};
+
+use crate::words::{Words, c_string};
 
 /// What stays the same from start to start.
 pub(crate) struct Programs {
@@ -38,8 +40,13 @@ impl Programs {
         }
     }
 
-    pub(crate) fn has_finish(&self) -> bool {
-        self.entered.is_ok() && Path::new("finish").symlink_metadata().is_ok()
+    /// Whether there is something to be run when `run` has ended: that of a oneshot is run when it is taken down.
+    pub(crate) fn has_finish(&self, definition: &Definition) -> bool {
+        match &definition.program {
+            Program::Directory => self.entered.is_ok() && Path::new("finish").symlink_metadata().is_ok(),
+            Program::Command(_) => false,
+            Program::Oneshot { down, .. } => down.is_some(),
+        }
     }
 
     /// Starts `run`. With it comes the end of the pipe on which it will say that it is ready, if it does.
@@ -52,14 +59,7 @@ impl Programs {
     ) -> Result<(Pid, Option<OwnedFd>), Trouble> {
         let failed = |stage| move |errno: Errno| Trouble { stage, errno: errno.0 };
         self.entered.map_err(failed(Stage::Directory))?;
-        let name = c_string(definition.name.as_bytes());
-        let (path, words) = match &definition.program {
-            Program::Directory => (c"./run".to_owned(), vec![c"run".to_owned(), name]),
-            Program::Command(words) => {
-                let path = look_up(words.first().map_or(&[], Vec::as_slice)).map_err(failed(Stage::Exec))?;
-                (path, words.iter().map(|word| c_string(word)).collect())
-            }
-        };
+        let mut words = Words::of_run(definition).map_err(failed(Stage::Exec))?;
         let notification = match settings.notification_fd {
             Some(number) => Some((self.notification_pipe(row).map_err(failed(Stage::Pipe))?, number as i32)),
             None => None,
@@ -71,19 +71,13 @@ impl Programs {
             }
             None => None,
         };
-        let lock_option;
-        let mut arguments: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
-        let mut program = spawn::Program::Path(&path);
         if let Some((_, number)) = &lock {
-            // The lock is waited for by a program in front of `run`, so that we can go on and stop it.
-            lock_option = c_string(format!("--lock={number}").as_bytes());
-            let exe = fd::borrow(self.exe).ok_or(Trouble { stage: Stage::Lock, errno: Errno::INVALID.0 })?;
-            program = spawn::Program::Open(exe);
-            arguments.splice(0..1, [c"svc", c"exec", lock_option.as_c_str(), c"--arg0", c"run", c"--", path.as_c_str()]);
+            words = words.behind_lock(*number);
         }
+        let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
         let pid = spawn::spawn(
             &Spawn {
-                program,
+                program: self.program(&words)?,
                 arguments: &arguments,
                 stdio: self.stdio,
                 extra: [
@@ -98,6 +92,19 @@ impl Programs {
             |pid| row.set_spawned(pid, mark),
         )?;
         Ok((pid, notification.map(|((read, _), _)| read)))
+    }
+
+    /// Where the program is that words are for.
+    fn program<'a>(&self, words: &'a Words) -> Result<spawn::Program<'a>, Trouble>
+    where
+        Self: 'a,
+    {
+        match &words.path {
+            Some(path) => Ok(spawn::Program::Path(path)),
+            None => {
+                fd::borrow(self.exe).map(spawn::Program::Open).ok_or(Trouble { stage: Stage::Exec, errno: Errno::INVALID.0 })
+            }
+        }
     }
 
     /// A pipe whose reading end svc-init keeps for our successor, before anybody has the writing end.
@@ -128,17 +135,18 @@ impl Programs {
             Exit::Code(code) => (u32::from(code), 0),
             Exit::Signal(signal) => (256, signal.number()),
         };
-        let words = [
-            c"finish".to_owned(),
+        let exit = vec![
             c_string(code.to_string().as_bytes()),
             c_string(signal.to_string().as_bytes()),
             c_string(definition.name.as_bytes()),
             c_string(group.map_or_else(|| "-1".to_owned(), |group| group.to_string()).as_bytes()),
         ];
-        let arguments: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
+        let none = Trouble { stage: Stage::Exec, errno: Errno::NOT_FOUND.0 };
+        let words = Words::of_finish(definition, exit).ok_or(none)?;
+        let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
         spawn::spawn(
             &Spawn {
-                program: spawn::Program::Path(c"./finish"),
+                program: self.program(&words)?,
                 arguments: &arguments,
                 stdio: self.stdio,
                 extra: [None; 2],
@@ -150,29 +158,4 @@ impl Programs {
             |pid| row.set_spawned(pid, mark),
         )
     }
-}
-
-/// Finds a command as a shell would: in PATH unless it contains a slash. What exists and cannot be executed is a better
-/// answer than that nothing exists.
-fn look_up(word: &[u8]) -> Result<CString, Errno> {
-    if word.contains(&b'/') {
-        return Ok(c_string(word));
-    }
-    let path =
-        std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin".into());
-    let found = std::env::split_paths(&path)
-        .map(|dir| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir })
-        .map(|dir| dir.join(std::ffi::OsStr::from_bytes(word)))
-        .find(|path| is_executable(path));
-    found.map(|path| c_string(path.as_os_str().as_bytes())).ok_or(Errno::NOT_FOUND)
-}
-
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-}
-
-/// Words come from argument lists and checked names, which contain no NUL byte.
-fn c_string(bytes: &[u8]) -> CString {
-    CString::new(bytes).unwrap_or_default()
 }

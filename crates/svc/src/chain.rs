@@ -6,7 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
+use svc_core::definition::Language;
 use svc_sys::{Errno, exit, fd};
+
+use crate::script;
 
 const USAGE: &str = "\
 Usage: svc exec [OPTION...] [--] PROGRAM [ARGUMENT...]
@@ -19,6 +22,8 @@ Options:
   -C, --directory DIR  change to DIR
   -e, --env NAME=VALUE set a variable (several times); NAME alone removes it
   -u, --umask MASK     set the mask for new files (octal)
+      --script         PROGRAM is a script, run by what its first line names whether or not it is executable
+      --execline       PROGRAM is a script in execline
   -h, --help           this text
 
 Exit codes: that of PROGRAM; 100 usage, 111 system, 126 PROGRAM cannot be executed, 127 there is none.
@@ -46,6 +51,7 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
 struct Plan {
     command: Vec<OsString>,
     called: Option<OsString>,
+    language: Option<Language>,
 }
 
 enum Failure {
@@ -62,11 +68,13 @@ impl From<lexopt::Error> for Failure {
 /// Changes what can be changed; the program's words are left.
 fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     let mut parser = lexopt::Parser::from_args(arguments.into_iter().skip(1));
-    let (mut command, mut called) = (Vec::new(), None);
+    let (mut command, mut called, mut language) = (Vec::new(), None, None);
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(None),
             Long("lock") => lock(parser.value()?.parse()?)?,
+            Long("script") => language = Some(Language::FirstLine),
+            Long("execline") => language = Some(Language::Execline),
             Long("arg0") => called = Some(parser.value()?),
             Short('C') | Long("directory") => {
                 let dir: PathBuf = parser.value()?.into();
@@ -90,7 +98,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     if command.is_empty() {
         return Err(Failure::Usage("what to execute is missing".into()));
     }
-    Ok(Some(Plan { command, called }))
+    Ok(Some(Plan { command, called, language }))
 }
 
 /// Waits for the lock. It belongs to the open file, so everybody who inherits the descriptor holds it.
@@ -109,6 +117,9 @@ fn execute(plan: Plan) -> u8 {
     let called = plan.called.unwrap_or_else(|| program.clone());
     let name = program.clone();
     svc_sys::signals::reset();
+    if let Some(language) = plan.language {
+        return script::run(language, program, words.collect());
+    }
     let error = std::process::Command::new(program).arg0(called).args(words).exec();
     let shown = CString::new(name.into_vec()).unwrap_or_default();
     eprintln!("svc exec: {}: {error}", shown.to_string_lossy());

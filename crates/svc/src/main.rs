@@ -6,6 +6,7 @@ mod chain;
 mod install;
 mod manual;
 mod scan;
+mod script;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

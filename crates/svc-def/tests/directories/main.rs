@@ -7,3 +7,4 @@ mod explanations;
 mod programs;
 mod readings;
 mod scratch;
+mod sources;

@@ -71,6 +71,7 @@ impl Hub {
             output: Output::Keeper,
             down: false,
             essential: false,
+            managed: false,
             settings: Settings::default(),
         };
         let identity = Identity { device: label.device, inode: label.inode };
@@ -408,6 +409,7 @@ pub(super) fn command_definition(command: &[OsString]) -> Definition {
         output: Output::Inherit,
         down: true,
         essential: true,
+        managed: false,
         settings: Settings { keep_descendants: false, ..Settings::default() },
     }
 }

@@ -112,6 +112,10 @@ impl Hub {
         member.trouble = trouble.map(|trouble| {
             let program = match &member.definition.program {
                 Program::Directory => member.dir.join("run"),
+                Program::Oneshot { up: Some(script), .. } => {
+                    PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(&script.path)))
+                }
+                Program::Oneshot { up: None, .. } => member.dir.join("up"),
                 Program::Command(words) => {
                     PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(words.first().map_or(&[][..], Vec::as_slice))))
                 }

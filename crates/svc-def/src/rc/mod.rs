@@ -1,0 +1,150 @@
+//! The s6-rc form: a directory with `type`, read as it is. Nothing is compiled: what a compiler would refuse about one directory
+//! is refused here, what concerns several of them (undefined names, cycles, halves of pipelines) where they come together.
+
+mod lists;
+mod script;
+
+use std::path::Path;
+
+use svc_core::definition::Script;
+use svc_core::{Millis, ServiceName};
+
+use crate::classic::{self, Run};
+use crate::look::{Look, look};
+use crate::problem::{Problem, quoted};
+
+/// What a source directory says, beyond what the classic files in it say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub kind: Kind,
+    /// What must be up before: services and bundles.
+    pub dependencies: Vec<ServiceName>,
+    /// Zero: for ever.
+    pub timeout_up: Millis,
+    pub timeout_down: Millis,
+    /// Stopping it is refused unless that is insisted on.
+    pub essential: bool,
+    /// The service that reads its output, and those whose output it reads.
+    pub producer_for: Option<ServiceName>,
+    pub consumer_for: Vec<ServiceName>,
+    /// The name of a bundle of the whole pipeline.
+    pub pipeline_name: Option<ServiceName>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Scripts that bring it up and down; none does nothing and succeeds.
+    Oneshot { up: Option<Script>, down: Option<Script> },
+    /// A `run` as in a classic directory.
+    Longrun,
+    /// A name for others.
+    Bundle { contents: Vec<ServiceName> },
+}
+
+/// Names that s6-rc keeps for itself.
+const RESERVED: [&str; 2] = ["s6rc-", "s6-rc-"];
+
+/// Whether a directory has this form.
+pub(crate) fn is_source(dir: &Path) -> bool {
+    !matches!(look(&dir.join("type")), Look::Absent)
+}
+
+/// Reads a source directory; none if one of the problems is fatal.
+pub(crate) fn read(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) -> Option<Source> {
+    let before = problems.len();
+    if let Some(prefix) = RESERVED.iter().find(|prefix| name.as_str().starts_with(**prefix)) {
+        problems.push(Problem::fatal(dir, format!("s6-rc keeps names that begin with {prefix} for itself: rename it")));
+    }
+    let kind = kind(dir, problems);
+    let source = kind.map(|kind| Source {
+        dependencies: lists::names(dir, "dependencies", problems),
+        timeout_up: milliseconds(dir, "timeout-up", problems),
+        timeout_down: milliseconds(dir, "timeout-down", problems),
+        essential: classic::flag(&dir.join("flag-essential"), false, problems),
+        producer_for: lists::one(dir, "producer-for", problems),
+        consumer_for: lists::file(dir, "consumer-for", problems),
+        pipeline_name: lists::one(dir, "pipeline-name", problems),
+        kind,
+    });
+    check_place(dir, source.as_ref(), problems);
+    source.filter(|_| !problems[before..].iter().any(|problem| problem.fatal))
+}
+
+fn kind(dir: &Path, problems: &mut Vec<Problem>) -> Option<Kind> {
+    let path = dir.join("type");
+    let bytes = lists::content(&path, problems)?;
+    // A file from a Windows checkout, or without its last newline, means the same.
+    match bytes.trim_ascii() {
+        b"oneshot" => {
+            if matches!(look(&dir.join("up")), Look::Absent) {
+                let message = "does not exist, and a oneshot needs one: write the command that brings it up, or an empty \
+                               file for nothing to do";
+                problems.push(Problem::fatal(dir.join("up"), message.into()));
+            }
+            let up = script::read(&dir.join("up"), problems);
+            let down = script::read(&dir.join("down"), problems);
+            Some(Kind::Oneshot { up, down })
+        }
+        b"longrun" => {
+            check_run(dir, problems);
+            Some(Kind::Longrun)
+        }
+        b"bundle" => Some(Kind::Bundle { contents: lists::names(dir, "contents", problems) }),
+        other => {
+            let said = if other.is_empty() { "is empty".to_owned() } else { format!("is {}", quoted(other)) };
+            problems.push(Problem::fatal(path, format!("{said}: write oneshot, longrun or bundle into it")));
+            None
+        }
+    }
+}
+
+/// `run` need not be executable in a source: then it is run by what its first line names.
+fn check_run(dir: &Path, problems: &mut Vec<Problem>) {
+    let mut found = Vec::new();
+    if classic::check_run(dir, &mut found) == Run::Absent {
+        let message = "does not exist, and a longrun needs one: write a script that begins with #!/bin/sh";
+        problems.push(Problem::fatal(dir.join("run"), message.into()));
+    }
+    problems.extend(found.into_iter().filter(|problem| !problem.message.starts_with("is not executable")));
+}
+
+/// Files that mean nothing for this type: somebody hoped for more.
+fn check_place(dir: &Path, source: Option<&Source>, problems: &mut Vec<Problem>) {
+    let Some(source) = source else { return };
+    let (kind, strange): (&str, &[&str]) = match source.kind {
+        Kind::Oneshot { .. } => ("oneshot", &["producer-for", "consumer-for", "pipeline-name", "contents.d", "contents"]),
+        Kind::Longrun => ("longrun", &["up", "contents.d", "contents"]),
+        Kind::Bundle { .. } => ("bundle", &["up", "down", "run", "timeout-up", "timeout-down"]),
+    };
+    for file in strange.iter().filter(|file| !matches!(look(&dir.join(file)), Look::Absent)) {
+        problems.push(Problem::warning(dir.join(file), format!("has no meaning in a {kind}: remove it, or change type")));
+    }
+    if source.pipeline_name.is_some() && source.consumer_for.is_empty() {
+        let message = "belongs into the last consumer of a pipeline, which has a file consumer-for".to_owned();
+        problems.push(Problem::warning(dir.join("pipeline-name"), message));
+    }
+}
+
+fn milliseconds(dir: &Path, file: &str, problems: &mut Vec<Problem>) -> Millis {
+    let path = dir.join(file);
+    let Some(bytes) = lists::content(&path, problems) else { return Millis::ZERO };
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
+    let number = std::str::from_utf8(line).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match number.and_then(|text| text.parse().ok()) {
+        Some(number) => Millis(number),
+        None => {
+            let message =
+                format!("must be milliseconds, and is {}: using 0 (never); write a number such as 5000", quoted(line));
+            problems.push(Problem::warning(path, message));
+            Millis::ZERO
+        }
+    }
+}
+
+/// What to say of a directory that has parts of a source and no `type`: layers of an image may bring the rest.
+pub(crate) fn missing_type(dir: &Path) -> Option<Problem> {
+    let part = ["dependencies.d", "contents.d", "up", "producer-for", "consumer-for"];
+    let part = part.into_iter().find(|name| !matches!(look(&dir.join(name)), Look::Absent))?;
+    let message = format!("does not exist, and {part} is part of an s6-rc source: write oneshot, longrun or bundle into it");
+    Some(Problem::fatal(dir.join("type"), message))
+}
