@@ -21,6 +21,8 @@ pub const RESTART_GAP: Millis = Millis::from_secs(1);
 pub const KILL_AGAIN: Millis = Millis::from_secs(5);
 /// What is left of a service gets this long after SIGTERM where timeout-kill does not say otherwise.
 pub const SWEEP_GRACE: Millis = Millis::from_secs(5);
+/// In the place of an errno: there is no program because there is nothing to do, and that is success.
+pub const NOTHING_TO_DO: i32 = 0;
 /// `finish` exits with this to say that starting again is of no use.
 const PERMANENT_FAILURE: Exit = Exit::Code(125);
 
@@ -95,6 +97,8 @@ pub enum Command {
     Once,
     /// Stop if it is up, and start again as soon as nothing is left of it.
     Restart,
+    /// Take down what a `run` has done that has ended well: a oneshot's `down`, which is its `finish`.
+    Undo,
     /// Send the reload signal.
     Reload,
     Kill(Signal),
@@ -231,6 +235,10 @@ pub struct Service {
     pub(crate) failed: bool,
     /// Somebody asked for a start since the last one: the restart gap does not hold.
     pub(crate) hasten: bool,
+    /// The last `run` ended with 0, and nothing has been started since.
+    pub(crate) done: bool,
+    /// `finish` runs because somebody asked for [`Command::Undo`].
+    pub(crate) undoing: bool,
     /// When `run` was last started.
     pub(crate) started: Option<Millis>,
     /// When it last went up, or came down.
@@ -253,6 +261,8 @@ impl Service {
             forced: false,
             failed: false,
             hasten: false,
+            done: false,
+            undoing: false,
             started: None,
             since: now,
             starts: 0,
@@ -338,8 +348,15 @@ impl Service {
                 self.state = State::Finish { pid, kill_at };
                 out.push(Action::Publish(Note::Finishing));
             }
-            // No finish, or none that can be executed: it counts as done.
-            (State::Starting { role: Role::Finish }, Event::SpawnFailed { .. }) => self.sweep(now, settings, out),
+            // No finish, or none that can be executed: it counts as done. But what could not be undone stays.
+            (State::Starting { role: Role::Finish }, Event::SpawnFailed { trouble, .. }) => {
+                if self.undoing {
+                    self.undone(trouble.errno == NOTHING_TO_DO);
+                    self.trouble = self.done.then_some(trouble);
+                    out.push(Action::Publish(Note::Changed));
+                }
+                self.sweep(now, settings, out);
+            }
             // The driver answers a spawn before it hears anybody; a command that comes all the same changes the wish only.
             (State::Starting { .. }, Event::Command(command)) => self.wish(command),
 
@@ -361,6 +378,11 @@ impl Service {
                 self.command_when_up(now, Running { pid, ready, paused, stop }, command, settings, out);
             }
 
+            (State::Finish { .. }, Event::Exited(exit)) if self.undoing => {
+                self.undone(exit == Exit::Code(0));
+                self.remember(now, exit);
+                self.sweep(now, settings, out);
+            }
             (State::Finish { .. }, Event::Exited(exit)) => {
                 if exit == PERMANENT_FAILURE {
                     self.want = Want::Down;
@@ -465,6 +487,7 @@ impl Service {
         self.starts += 1;
         self.failed = false;
         self.hasten = false;
+        self.done = false;
         out.push(Action::Publish(Note::Starting));
         out.push(Action::Spawn(Role::Run));
     }
@@ -474,6 +497,15 @@ impl Service {
         match command {
             Command::Start | Command::Once | Command::Restart => self.spawn_run(now, out),
             Command::Stop => out.push(Action::Publish(Note::Changed)),
+            Command::Undo if self.done => {
+                self.undoing = true;
+                self.started = Some(now);
+                self.state = State::Starting { role: Role::Finish };
+                out.push(Action::Publish(Note::Stopping));
+                out.push(Action::Spawn(Role::Finish));
+            }
+            // Nothing has been done.
+            Command::Undo => out.push(Action::Publish(Note::Changed)),
             Command::Drain | Command::Terminate | Command::Force | Command::Abandon | Command::Interrupt => self.quit(out),
             // Nobody is there to get it; svc-scan says so to the one who asked.
             Command::Reload | Command::Kill(_) | Command::Pause | Command::Continue => {}
@@ -491,7 +523,8 @@ impl Service {
                 out.push(Action::Publish(Note::Changed));
             }
             Command::Start | Command::Once | Command::Drain => out.push(Action::Publish(Note::Changed)),
-            Command::Stop | Command::Terminate | Command::Restart => {
+            // What is still being done is broken off.
+            Command::Stop | Command::Undo | Command::Terminate | Command::Restart => {
                 stop_signals(settings, out);
                 let stop = Stop::Asked { kill_at: after(now, settings.timeout_kill) };
                 self.state = State::Up { pid, ready, paused: false, stop };
@@ -542,7 +575,7 @@ impl Service {
                 self.want = Want::Once;
                 self.failed = false;
             }
-            Command::Stop => self.want = Want::Down,
+            Command::Stop | Command::Undo => self.want = Want::Down,
             Command::Drain | Command::Terminate | Command::Force => {
                 self.want = Want::Down;
                 self.leaving = true;
@@ -561,17 +594,28 @@ impl Service {
     }
 
     fn run_ended(&mut self, now: Millis, exit: Exit, out: &mut Actions) {
-        let ran = now - self.started.unwrap_or(now);
-        self.past.rotate_right(1);
-        self.past[0] = Some(Past { exit, ended: now, ran });
-        self.deaths += 1;
-        self.since = now;
+        self.remember(now, exit);
+        self.done = exit == Exit::Code(0);
         if self.want == Want::Once {
             self.want = Want::Down;
         }
         self.state = State::Starting { role: Role::Finish };
         out.push(Action::Publish(Note::Exited));
         out.push(Action::Spawn(Role::Finish));
+    }
+
+    fn remember(&mut self, now: Millis, exit: Exit) {
+        let ran = now - self.started.unwrap_or(now);
+        self.past.rotate_right(1);
+        self.past[0] = Some(Past { exit, ended: now, ran });
+        self.deaths += 1;
+        self.since = now;
+    }
+
+    /// The attempt to undo what was done is over.
+    fn undone(&mut self, well: bool) {
+        self.undoing = false;
+        self.done = !well;
     }
 
     /// `finish` is done: what is left of the service comes next.

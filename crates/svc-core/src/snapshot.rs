@@ -42,7 +42,9 @@ impl Service {
         let marks = u64::from(self.leaving)
             | u64::from(self.failed) << 1
             | u64::from(self.hasten) << 2
-            | u64::from(self.forced) << 3;
+            | u64::from(self.forced) << 3
+            | u64::from(self.done) << 4
+            | u64::from(self.undoing) << 5;
         words[0] = tag | want << 8 | marks << 16 | flags << 24;
         words[1] = pid as u64;
         words[2] = self.started.map_or(NEVER, |at| at.0);
@@ -104,6 +106,8 @@ impl Service {
             failed: marks & 2 != 0,
             hasten: marks & 4 != 0,
             forced: marks & 8 != 0,
+            done: marks & 16 != 0,
+            undoing: marks & 32 != 0,
             started: time(words[2]),
             since: Millis(words[3]),
             starts: words[6],
@@ -115,6 +119,16 @@ impl Service {
 
     pub fn failed(&self) -> bool {
         self.failed
+    }
+
+    /// Whether the last `run` ended well, and nothing has been started since.
+    pub fn done(&self) -> bool {
+        self.done
+    }
+
+    /// Whether `finish` runs, or is about to, to undo what was done.
+    pub fn undoing(&self) -> bool {
+        self.undoing
     }
 
     pub fn leaving(&self) -> bool {
@@ -207,6 +221,8 @@ mod tests {
                 service.failed = failed;
                 service.hasten = hasten;
                 service.forced = leaving && !hasten;
+                service.done = hasten;
+                service.undoing = failed;
                 service.starts = 9;
                 service.deaths = 8;
                 service.trouble = failed.then_some(Trouble { stage: Stage::Exec, errno: 13 });

@@ -179,6 +179,7 @@ impl Life {
             Command::Stop,
             Command::Once,
             Command::Restart,
+            Command::Undo,
             Command::Reload,
             Command::Kill(signal),
             Command::Pause,

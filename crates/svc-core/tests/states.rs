@@ -101,12 +101,20 @@ fn situations() -> Vec<(&'static str, Sequence)> {
         ("Sweep, and it is to be started", sweeping()),
         ("Sweep, and nobody wants it up", told(sweeping(), Command::Stop)),
         ("Sweep, and its supervisor leaves", told(sweeping(), Command::Terminate)),
+        ("Down, and what `run` did stands", once_done()),
         ("Gone", told(down(), Command::Terminate)),
     ];
     for (_, it) in &mut list {
         *it = stoppable(it.clone());
     }
     list
+}
+
+fn once_done() -> Sequence {
+    let mut it = down();
+    it.settings.keep_descendants = true;
+    it.asked(Command::Once).when_spawned().when(Event::Exited(Exit::Code(0))).when_it_has_nothing_to_do();
+    it
 }
 
 fn stoppable(mut it: Sequence) -> Sequence {
@@ -141,6 +149,7 @@ fn events() -> Vec<Event> {
         Command::Force,
         Command::Abandon,
         Command::Interrupt,
+        Command::Undo,
     ];
     events.extend(commands.map(Event::Command));
     events
@@ -197,7 +206,8 @@ fn event_words(event: Event) -> String {
             | Command::Terminate
             | Command::Force
             | Command::Abandon
-            | Command::Interrupt => format!("{command:?}").to_lowercase(),
+            | Command::Interrupt
+            | Command::Undo => format!("{command:?}").to_lowercase(),
         },
     }
 }

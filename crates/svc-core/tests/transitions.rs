@@ -497,3 +497,50 @@ fn the_gap_counts_from_when_an_heir_found_it_started() {
     it.asked(Command::Start).after(900).when_resumed().when_spawned();
     it.after(200).when_it_ends_without_a_trace().waits(800);
 }
+
+// --- oneshots: what `run` has done stays until it is undone
+
+/// `run` has ended with 0, and nothing else is to be done.
+fn done() -> sequence::Sequence {
+    let mut it = down();
+    it.settings.keep_descendants = true;
+    it.asked(Command::Once).when_spawned().when(Event::Exited(Exit::Code(0)));
+    it.when_it_has_nothing_to_do().is_down();
+    it
+}
+
+#[test]
+fn what_ended_well_is_done_until_the_next_start() {
+    let mut it = done();
+    assert!(it.service.done());
+    it.asked(Command::Once).does(&START);
+    assert!(!it.service.done());
+    it.when_spawned().when(Event::Exited(Exit::Code(1)));
+    assert!(!it.service.done());
+}
+
+#[test]
+fn what_is_done_is_undone_by_finish() {
+    let mut it = done();
+    it.asked(Command::Undo).does(&[say(Note::Stopping), Action::Spawn(Role::Finish)]);
+    it.when_spawned().does(&[say(Note::Finishing)]).when(Event::Exited(Exit::Code(0))).is_down();
+    assert!(!it.service.done());
+    it.asked(Command::Undo).does(&[say(Note::Changed)]).is_down();
+}
+
+#[test]
+fn what_cannot_be_undone_stays_done_and_says_why() {
+    let mut it = done();
+    it.asked(Command::Undo).when_spawned().when(Event::Exited(Exit::Code(125))).is_down();
+    assert!(it.service.done() && !it.service.failed());
+    assert_eq!(it.service.last().map(|past| past.exit), Some(Exit::Code(125)));
+    it.asked(Command::Undo).when_it_cannot_start(Millis::ZERO).is_down();
+    assert!(it.service.done() && it.service.trouble().is_some());
+    it.asked(Command::Undo).when_it_has_nothing_to_do().is_down();
+    assert!(!it.service.done());
+}
+
+#[test]
+fn an_undo_of_what_is_still_being_done_breaks_it_off() {
+    up().asked(Command::Undo).does(&[to_main(Signal::TERM), to_main(Signal::CONT), say(Note::Stopping)]).is_up(true);
+}

@@ -110,6 +110,7 @@ impl ToSupervisor {
                 Command::Force => (10, 0),
                 Command::Abandon => (11, 0),
                 Command::Interrupt => (12, 0),
+                Command::Undo => (13, 0),
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
@@ -136,6 +137,7 @@ impl ToSupervisor {
             10 => Command::Force,
             11 => Command::Abandon,
             12 => Command::Interrupt,
+            13 => Command::Undo,
             64 => return Ok(ToSupervisor::Query),
             65 => return Ok(ToSupervisor::Look),
             _ => return Err(Malformed),
@@ -308,6 +310,7 @@ mod tests {
             Command::Force,
             Command::Abandon,
             Command::Interrupt,
+            Command::Undo,
         ];
         for message in commands.map(ToSupervisor::Command).into_iter().chain([ToSupervisor::Query, ToSupervisor::Look]) {
             check(message, &message.encode(), ToSupervisor::decode);

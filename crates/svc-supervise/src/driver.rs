@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use svc_core::definition::{Definition, Settings};
-use svc_core::service::{Action, Actions, Command, Event, Note, Role, Service, State, Target, Trouble};
+use svc_core::service::{Action, Actions, Command, Event, NOTHING_TO_DO, Note, Role, Service, State, Target, Trouble};
 use svc_core::{Exit, Millis, Output, Pid, Signal};
 use svc_proto::handover::ToSupervise;
 use svc_proto::ledger::Row;
@@ -65,7 +65,7 @@ impl Driver {
         let now = clock::now();
         let saved = handover.row.saved().and_then(|words| Service::from_words(&words));
         let heir = saved.is_some();
-        let machine = saved.unwrap_or_else(|| Service::new(now, !definition.down));
+        let machine = saved.unwrap_or_else(|| Service::new(now, !definition.down && !definition.managed));
         let settings = definition.settings.clone();
         let mut driver = Box::new(Driver {
             machine,
@@ -249,7 +249,7 @@ impl Driver {
 
     fn spawn(&mut self, role: Role) {
         if role == Role::Finish && !self.programs.has_finish(&self.definition) {
-            let trouble = Trouble { stage: svc_core::service::Stage::Exec, errno: Errno::NOT_FOUND.0 };
+            let trouble = Trouble { stage: svc_core::service::Stage::Exec, errno: NOTHING_TO_DO };
             self.feed(Event::SpawnFailed { retry: Millis::ZERO, trouble });
             return;
         }

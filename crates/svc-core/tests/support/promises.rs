@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use svc_core::definition::Settings;
 use svc_core::service::{
-    Action, Command, Event, HISTORY, Note, Past, RESTART_GAP, Role, Service, State, Stop, Target, Want,
+    Action, Command, Event, HISTORY, NOTHING_TO_DO, Note, Past, RESTART_GAP, Role, Service, State, Stop, Target, Want,
 };
 use svc_core::{Exit, Millis, Pid, Signal};
 
@@ -49,6 +49,8 @@ pub struct Promises {
     past: VecDeque<Past>,
     /// The supervisor was told to leave the service alone.
     left_alone: bool,
+    /// The last `run` ended well, and was not undone.
+    done: bool,
     /// Which events came in which states, if somebody wants to know.
     pub seen: Option<BTreeSet<(String, String)>>,
 }
@@ -65,6 +67,7 @@ impl Promises {
             deaths: 0,
             past: VecDeque::new(),
             left_alone: false,
+            done: false,
             seen: None,
         }
     }
@@ -164,24 +167,34 @@ impl Promises {
         match (before.state(), event) {
             (State::Up { pid, .. }, Event::Exited(exit)) => {
                 self.owes_finish = true;
-                self.deaths += 1;
-                let ran = now - before.started().unwrap_or(now);
-                self.past.push_front(Past { exit, ended: now, ran });
-                self.past.truncate(HISTORY);
+                self.done = exit == Exit::Code(0);
+                self.died(now, exit, before);
                 check_exit(world, pid, exit)?;
             }
             (State::Finish { pid, .. }, Event::Exited(exit)) => {
-                self.permanent |= exit == Exit::Code(125);
+                self.permanent |= exit == Exit::Code(125) && !before.undoing();
+                if before.undoing() {
+                    self.done = exit != Exit::Code(0);
+                    self.died(now, exit, before);
+                }
                 // Where a supervisor is killed in the instant between writing `finish` down and letting it go, it ends
                 // without having run.
                 self.owes_finish &= world.process(pid).is_some_and(|process| process.executed);
                 check_exit(world, pid, exit)?;
             }
-            (State::Starting { role: Role::Finish }, Event::SpawnFailed { .. }) => self.owes_finish = false,
+            (State::Starting { role: Role::Finish }, Event::SpawnFailed { trouble, .. }) => {
+                self.owes_finish = false;
+                self.done &= !(before.undoing() && trouble.errno == NOTHING_TO_DO);
+            }
             (_, Event::Command(Command::Abandon | Command::Interrupt)) => self.left_alone = true,
             _ => {}
         }
-        self.starts += u64::from(actions.contains(&Action::Spawn(Role::Run)));
+        let starts = actions.contains(&Action::Spawn(Role::Run));
+        self.starts += u64::from(starts);
+        self.done &= !starts;
+        if after.done() != self.done {
+            return broken("what it says of whether it is done is not so");
+        }
         let is_settled = |state| matches!(state, State::Down { .. } | State::Gone);
         let settled = is_settled(after.state()) && !is_settled(before.state());
         let left = world.living(What::Left).count();
@@ -192,6 +205,13 @@ impl Promises {
             return broken("the counters do not tell what happened");
         }
         Ok(())
+    }
+
+    fn died(&mut self, now: Millis, exit: Exit, before: &Service) {
+        self.deaths += 1;
+        let ran = now - before.started().unwrap_or(now);
+        self.past.push_front(Past { exit, ended: now, ran });
+        self.past.truncate(HISTORY);
     }
 
     /// A start that failed leaves nothing behind to be swept.
@@ -231,7 +251,8 @@ impl Promises {
             (Told::Starting, Note::Trouble) => Told::Down,
             (Told::Up { ready: false }, Note::Ready) => Told::Up { ready: true },
             (told @ Told::Up { .. }, Note::Stopping | Note::Killed) => told,
-            (Told::Up { .. }, Note::Exited) => Told::Exited,
+            // What is undone has been down all the time.
+            (Told::Down, Note::Stopping) | (Told::Up { .. }, Note::Exited) => Told::Exited,
             (Told::Exited, Note::Finishing) => Told::Finishing,
             (told @ Told::Finishing, Note::Failed | Note::Killed) => told,
             (Told::Exited | Told::Finishing, Note::Draining) => Told::Draining,
@@ -299,7 +320,8 @@ fn check_signals(step: &Step) -> Turn {
     let signals = step.actions.iter().any(|action| matches!(action, Action::Signal { .. }));
     let ended = matches!(step.event, Event::Exited(_));
     let stop = Event::Command(Command::Stop);
-    let stops = [stop, Event::Command(Command::Restart), Event::Command(Command::Terminate)].contains(&step.event);
+    let stops = [stop, Event::Command(Command::Undo), Event::Command(Command::Restart), Event::Command(Command::Terminate)]
+        .contains(&step.event);
     if stops && matches!(step.before.state(), State::Up { .. }) {
         check_stop(step)?;
     }
@@ -314,9 +336,11 @@ fn check_wish(step: &Step) -> Turn {
     let expected = match (before.state(), event) {
         (_, Event::Command(Command::Start | Command::Restart)) if !before.leaving() => Want::Up,
         (_, Event::Command(Command::Once)) if !before.leaving() => Want::Once,
-        (_, Event::Command(Command::Stop | Command::Drain | Command::Terminate | Command::Force)) => Want::Down,
+        (_, Event::Command(Command::Stop | Command::Undo | Command::Drain | Command::Terminate | Command::Force)) => {
+            Want::Down
+        }
         (State::Up { .. }, Event::Exited(_)) | (State::Starting { role: Role::Run }, Event::SpawnFailed { .. }) => used_up,
-        (State::Finish { .. }, Event::Exited(Exit::Code(125))) => Want::Down,
+        (State::Finish { .. }, Event::Exited(Exit::Code(125))) if !before.undoing() => Want::Down,
         _ => stays,
     };
     if after.want() == expected { Ok(()) } else { broken(format!("wants {:?}, not {expected:?}", after.want())) }

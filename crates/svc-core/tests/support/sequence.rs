@@ -1,7 +1,9 @@
 //! Sequences of events for one machine, told as sentences: when this comes, it does that.
 
 use svc_core::definition::Settings;
-use svc_core::service::{Action, Actions, Command, Event, Note, Role, Service, Stage, State, Stop, Target, Trouble};
+use svc_core::service::{
+    Action, Actions, Command, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Stop, Target, Trouble,
+};
 use svc_core::{Exit, Millis, Pid, Signal};
 
 #[derive(Clone)]
@@ -75,6 +77,12 @@ impl Sequence {
 
     pub fn when_it_cannot_start(&mut self, retry: Millis) -> &mut Sequence {
         self.when(Event::SpawnFailed { retry, trouble: Trouble { stage: Stage::Exec, errno: 2 } })
+    }
+
+    /// There is no `finish`.
+    pub fn when_it_has_nothing_to_do(&mut self) -> &mut Sequence {
+        let trouble = Trouble { stage: Stage::Exec, errno: NOTHING_TO_DO };
+        self.when(Event::SpawnFailed { retry: Millis::ZERO, trouble })
     }
 
     /// `run` ends, there is no `finish`, and nothing is left.

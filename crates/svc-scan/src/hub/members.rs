@@ -421,6 +421,7 @@ fn is_wish(command: Command) -> bool {
         | Command::Stop
         | Command::Once
         | Command::Restart
+        | Command::Undo
         | Command::Drain
         | Command::Terminate
         | Command::Force => true,
