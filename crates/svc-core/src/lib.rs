@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod definition;
 pub mod files;
+pub mod graph;
 pub mod init;
 pub mod name;
 pub mod roster;

@@ -162,7 +162,7 @@ pub enum Note {
 }
 
 /// Why a process could not be made: the step, and what the kernel said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Trouble {
     pub stage: Stage,
     pub errno: i32,

@@ -1,0 +1,390 @@
+//! The engine: what happened comes in, what is to be done goes out.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use super::build::Graph;
+use super::definition::{Id, Kind};
+use super::request::{Goal, Outcome, Pending, Request, RequestId};
+use super::state::{Level, Progress, Reason, Run, Times, Wish};
+use super::stop::Ending;
+use crate::time::Millis;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The time of [`Engine::deadline`] has come (early or spurious calls do no harm).
+    Deadline,
+    Request(RequestId, Request),
+    /// All external endpoints of the node have answered.
+    Reachable(Id),
+    /// It runs.
+    Started(Id),
+    Ready(Id),
+    Healthy(Id),
+    Unhealthy(Id),
+    /// It ran to its end with success, and is not started again.
+    Completed(Id),
+    /// It died, and its supervisor starts it again.
+    Died(Id),
+    /// It is not there, and its supervisor does not start it again.
+    Failed(Id, Reason),
+    /// Nothing of it is left: the answer to [`Action::Stop`], or somebody else stopped it.
+    Stopped(Id),
+    /// This is what was wished of it before svc-scan was started again. Comes after the reports of those that run.
+    Recovered(Id, Wish),
+}
+
+/// What to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Start(Id),
+    /// Stop it, and say `Stopped` when nothing is left. For a oneshot that has completed: run its `down`.
+    Stop(Id),
+    Reload(Id),
+    /// Try its external endpoints, and say `Reachable` when all have answered.
+    Await(Id),
+    /// Try them no more.
+    Forget(Id),
+    /// Its wish or progress has changed.
+    Publish(Id),
+    Finished(RequestId, Outcome),
+}
+
+/// A graph and what is known of its nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Engine {
+    pub(super) graph: Graph,
+    pub(super) runs: Vec<Run>,
+    pub(super) now: Millis,
+    /// Nodes whose surroundings have changed.
+    work: VecDeque<Id>,
+    /// Nodes that have changed in this step, or that a new request watches.
+    listed: Vec<Id>,
+    deadlines: BTreeSet<(Millis, Id)>,
+    pub(super) requests: BTreeMap<RequestId, Pending>,
+    pub(super) ending: Option<Ending>,
+    /// How many walks through the graph there have been.
+    pub(super) walks: u64,
+    pub(super) out: Vec<Action>,
+}
+
+impl Engine {
+    /// Starts nothing: see [`Request::Apply`] for that.
+    pub fn new(now: Millis, graph: Graph) -> Engine {
+        let runs = graph.ids().map(|_| Run::new(now)).collect();
+        Engine { graph, runs, now, ..Engine::default() }
+    }
+
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    pub fn deadline(&self) -> Option<Millis> {
+        self.deadlines.first().map(|&(at, _)| at)
+    }
+
+    /// Takes in what happened; adds to `out` what is to be done.
+    pub fn step(&mut self, now: Millis, event: Event, out: &mut Vec<Action>) {
+        self.now = now.max(self.now);
+        match event {
+            Event::Deadline => self.time(),
+            Event::Request(id, request) => self.request(id, request),
+            Event::Reachable(id) => self.reachable(id),
+            Event::Started(id) => self.risen(id, Level::Started),
+            Event::Ready(id) => self.risen(id, Level::Ready),
+            Event::Healthy(id) => self.risen(id, Level::Healthy),
+            Event::Unhealthy(id) => self.risen(id, Level::Unhealthy),
+            Event::Completed(id) => self.completed(id),
+            Event::Died(id) => self.died(id),
+            Event::Failed(id, reason) => self.failed(id, reason),
+            Event::Stopped(id) => self.stopped(id),
+            Event::Recovered(id, wish) => {
+                if self.knows(id) {
+                    self.run(id).wish = wish;
+                    self.touch(id);
+                }
+            }
+        }
+        self.settle();
+        out.append(&mut self.out);
+    }
+
+    pub(super) fn knows(&self, id: Id) -> bool {
+        id.at() < self.runs.len()
+    }
+
+    pub(super) fn run(&mut self, id: Id) -> &mut Run {
+        &mut self.runs[id.at()]
+    }
+
+    // --- reports
+
+    fn reachable(&mut self, id: Id) {
+        if self.knows(id) && self.runs[id.at()].progress == Progress::Awaiting {
+            self.run(id).reached = true;
+            self.enqueue(id);
+        }
+    }
+
+    fn risen(&mut self, id: Id, level: Level) {
+        if !self.knows(id) {
+            return;
+        }
+        let now = self.now;
+        let run = self.run(id);
+        let before = match run.progress {
+            Progress::Starting => None,
+            Progress::Up(before) => Some(before),
+            Progress::Stopping { .. } => return,
+            // Not by us; but there it is.
+            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Completed | Progress::Failed(_) => {
+                self.adopt(id);
+                None
+            }
+        };
+        let times = &mut self.run(id).times;
+        times.started.get_or_insert(now);
+        match level {
+            Level::Started => {}
+            Level::Ready | Level::Unhealthy => _ = times.ready.get_or_insert(now),
+            Level::Healthy => {
+                times.ready.get_or_insert(now);
+                times.healthy.get_or_insert(now);
+            }
+        }
+        let level = match (before, level) {
+            // Health says more than readiness; and only a death takes back what was said.
+            (Some(before), Level::Started | Level::Ready) => before.max(level),
+            (None | Some(_), level) => level,
+        };
+        self.set(id, Progress::Up(level));
+    }
+
+    /// Somebody else has started it.
+    fn adopt(&mut self, id: Id) {
+        if self.runs[id.at()].progress == Progress::Awaiting {
+            self.out.push(Action::Forget(id));
+        }
+        let ending = self.ending.is_some();
+        let run = self.run(id);
+        run.process = true;
+        if !run.is_wished() && !ending {
+            run.wish = Wish::Explicit;
+        }
+    }
+
+    fn completed(&mut self, id: Id) {
+        if !self.knows(id) {
+            return;
+        }
+        let now = self.now;
+        let oneshot = self.graph.node(id).kind != Kind::Process;
+        match self.runs[id.at()].progress {
+            Progress::Starting | Progress::Up(_) => {}
+            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Failed(_) if oneshot => self.adopt(id),
+            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Failed(_) => return,
+            Progress::Completed | Progress::Stopping { .. } => return,
+        }
+        let run = self.run(id);
+        run.times.completed = Some(now);
+        if oneshot {
+            self.set(id, Progress::Completed);
+        } else if run.again || run.doom.is_some() || !run.is_wished() {
+            self.gone(id);
+        } else {
+            run.process = false;
+            self.set(id, Progress::Completed);
+        }
+    }
+
+    fn died(&mut self, id: Id) {
+        if !self.knows(id) {
+            return;
+        }
+        match self.runs[id.at()].progress {
+            // The time for the first start goes on.
+            Progress::Starting => {}
+            Progress::Up(_) => {
+                let was_up = self.is_up(id);
+                let until = self.runs[id.at()].until;
+                let began = self.runs[id.at()].times.began;
+                self.run(id).times = Times { began, ..Times::default() };
+                self.set(id, Progress::Starting);
+                // Once it was up, its supervisor may take the time it needs to bring it back.
+                self.set_until(id, if was_up { None } else { until });
+            }
+            Progress::Down | Progress::Waiting | Progress::Awaiting => {}
+            Progress::Completed | Progress::Failed(_) | Progress::Stopping { .. } => {}
+        }
+    }
+
+    fn failed(&mut self, id: Id, reason: Reason) {
+        if !self.knows(id) || !self.is_active(id) {
+            return;
+        }
+        let run = self.run(id);
+        match run.progress {
+            Progress::Stopping { .. } => {}
+            Progress::Starting | Progress::Up(_) | Progress::Completed => {
+                if !run.again {
+                    run.doom.get_or_insert(reason);
+                }
+                self.gone(id);
+            }
+            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Failed(_) => {}
+        }
+    }
+
+    fn stopped(&mut self, id: Id) {
+        if !self.knows(id) || !self.is_active(id) {
+            return;
+        }
+        let run = self.run(id);
+        let ours = matches!(run.progress, Progress::Stopping { .. });
+        if !ours && !run.again && run.doom.is_none() {
+            run.wish = Wish::Down;
+        }
+        self.gone(id);
+    }
+
+    // --- time
+
+    fn time(&mut self) {
+        while let Some(&(at, id)) = self.deadlines.first() {
+            if at > self.now {
+                return;
+            }
+            self.set_until(id, None);
+            match self.runs[id.at()].progress {
+                Progress::Awaiting => {
+                    self.out.push(Action::Forget(id));
+                    self.set(id, Progress::Failed(Reason::ExternalTimeout));
+                }
+                Progress::Starting | Progress::Up(_) => {
+                    self.run(id).doom.get_or_insert(Reason::StartTimeout);
+                    self.touch(id);
+                    self.drag(id, false);
+                }
+                Progress::Stopping { .. } => {
+                    let run = self.run(id);
+                    if run.is_wished() {
+                        // Who waits for it to come back is told, and nobody starts it again unasked.
+                        run.again = false;
+                        run.doom.get_or_insert(Reason::StopTimeout);
+                    }
+                    self.set(id, Progress::Stopping { overdue: true });
+                }
+                Progress::Down | Progress::Waiting | Progress::Completed | Progress::Failed(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn set_until(&mut self, id: Id, until: Option<Millis>) {
+        let before = core::mem::replace(&mut self.run(id).until, until);
+        if before != until {
+            before.map(|at| self.deadlines.remove(&(at, id)));
+            until.map(|at| self.deadlines.insert((at, id)));
+        }
+    }
+
+    // --- the work list
+
+    pub(super) fn enqueue(&mut self, id: Id) {
+        if !core::mem::replace(&mut self.run(id).queued, true) {
+            self.work.push_back(id);
+        }
+    }
+
+    /// Something about the node has changed: it is published, and everybody around looks again.
+    pub(super) fn touch(&mut self, id: Id) {
+        self.run(id).changed = true;
+        self.list(id);
+        self.enqueue(id);
+        for index in 0..self.graph.backs(id).len() {
+            let back = self.graph.backs(id)[index];
+            self.warn(back);
+            self.enqueue(back.from);
+        }
+        for index in 0..self.graph.edges(id).len() {
+            let edge = self.graph.edges(id)[index];
+            self.enqueue(edge.to);
+        }
+    }
+
+    pub(super) fn list(&mut self, id: Id) {
+        if !core::mem::replace(&mut self.run(id).listed, true) {
+            self.listed.push(id);
+        }
+    }
+
+    fn settle(&mut self) {
+        while let Some(id) = self.work.pop_front() {
+            self.run(id).queued = false;
+            self.advance(id);
+        }
+        for id in core::mem::take(&mut self.listed) {
+            self.run(id).listed = false;
+            if core::mem::take(&mut self.run(id).changed) {
+                self.out.push(Action::Publish(id));
+            }
+            self.look(id);
+        }
+    }
+
+    /// Asks for every request that watches the node whether it has settled.
+    fn look(&mut self, id: Id) {
+        let watchers = core::mem::take(&mut self.run(id).watchers);
+        let mut left = Vec::new();
+        for (request, goal) in watchers {
+            let verdict = self.verdict(id, goal);
+            let Some(pending) = self.requests.get_mut(&request) else { continue };
+            let Some(result) = verdict else {
+                left.push((request, goal));
+                continue;
+            };
+            pending.open -= 1;
+            pending.failures.extend(result.err().map(|reason| (id, reason)));
+            if pending.open == 0 {
+                self.finish(request);
+            }
+        }
+        self.run(id).watchers = left;
+    }
+
+    /// Whether the node is where the request wants it, or has failed to get there; `None` while that is open.
+    fn verdict(&self, id: Id, goal: Goal) -> Option<Result<(), Reason>> {
+        let run = &self.runs[id.at()];
+        match (goal, run.progress) {
+            (_, Progress::Stopping { overdue: true }) => Some(Err(Reason::StopTimeout)),
+            (Goal::Down, _) if !self.is_active(id) && run.progress != Progress::Awaiting => Some(Ok(())),
+            (Goal::Down, _) => run.stuck.then_some(Err(Reason::Held)),
+            (Goal::Up, _) if !run.is_wished() => Some(Err(Reason::StoppedOutside)),
+            (Goal::Up, _) if self.is_leaving(id) => None,
+            (Goal::Up, Progress::Failed(reason)) => Some(Err(reason)),
+            (Goal::Up, _) => self.is_up(id).then_some(Ok(())),
+        }
+    }
+
+    fn finish(&mut self, request: RequestId) {
+        let Some(Pending { mut failures, .. }) = self.requests.remove(&request) else { return };
+        // What they failed by, to the root.
+        let mut index = 0;
+        while let Some(&(_, reason)) = failures.get(index) {
+            index += 1;
+            let Reason::Dependency(on) = reason else { continue };
+            let run = &self.runs[on.at()];
+            let root = match run.progress {
+                Progress::Failed(reason) => reason,
+                Progress::Stopping { overdue: true } => Reason::StopTimeout,
+                Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Starting => continue,
+                Progress::Up(_) | Progress::Completed | Progress::Stopping { overdue: false } => continue,
+            };
+            if !failures.iter().any(|&(id, _)| id == on) {
+                failures.push((on, root));
+            }
+        }
+        let outcome = if failures.is_empty() { Outcome::Done } else { Outcome::Failed(failures) };
+        self.out.push(Action::Finished(request, outcome));
+    }
+}

@@ -1,0 +1,208 @@
+//! Questions: who waits for whom and why, what the start was waiting for, and the edges for a picture.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::advance::Stand;
+use super::build::Strength;
+use super::definition::{Condition, Id};
+use super::engine::Engine;
+use super::state::{Progress, Reason, Times, Wish};
+use crate::time::Millis;
+
+/// One reason why a node does not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocker {
+    /// Who is in the way; the node itself for endpoints outside.
+    pub node: Id,
+    pub hindrance: Hindrance,
+    pub since: Millis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hindrance {
+    /// It does not fulfil this condition yet.
+    NotYet(Condition),
+    /// It has failed.
+    Failed(Reason),
+    /// It is not to be up.
+    Down,
+    /// It has ended, and this condition will not come.
+    Ended(Condition),
+    /// Its endpoints outside do not answer.
+    External,
+    /// It must be down before.
+    StillUp,
+}
+
+/// An edge for a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link<'a> {
+    pub from: &'a str,
+    pub to: &'a str,
+    pub strength: Strength,
+    pub until: Condition,
+}
+
+impl Engine {
+    pub fn progress(&self, id: Id) -> Progress {
+        self.runs[id.at()].progress
+    }
+
+    pub fn wish(&self, id: Id) -> Wish {
+        self.runs[id.at()].wish
+    }
+
+    pub fn times(&self, id: Id) -> Times {
+        self.runs[id.at()].times
+    }
+
+    /// Whether somebody asked for the shutdown.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Who is in the way of this node, all of them.
+    pub fn blockers(&self, id: Id) -> Vec<Blocker> {
+        let run = &self.runs[id.at()];
+        match run.progress {
+            Progress::Awaiting => Vec::from([Blocker { node: id, hindrance: Hindrance::External, since: run.times.since }]),
+            Progress::Waiting | Progress::Failed(Reason::Dependency(_)) => {
+                let edges = self.graph.edges(id).iter();
+                edges
+                    .filter(|edge| self.stand(**edge) != Stand::Met)
+                    .map(|edge| self.hindrance(edge.to, edge.until))
+                    .collect()
+            }
+            Progress::Starting | Progress::Up(_) | Progress::Completed if self.is_leaving(id) => {
+                let above = self.graph.backs(id).iter().map(|back| back.from).filter(|&from| self.is_leaving(from));
+                let blocker =
+                    |node: Id| Blocker { node, hindrance: Hindrance::StillUp, since: self.runs[node.at()].times.since };
+                above.map(blocker).collect()
+            }
+            Progress::Down | Progress::Starting | Progress::Up(_) | Progress::Completed => Vec::new(),
+            Progress::Failed(_) | Progress::Stopping { .. } => Vec::new(),
+        }
+    }
+
+    fn hindrance(&self, node: Id, until: Condition) -> Blocker {
+        let run = &self.runs[node.at()];
+        let hindrance = match run.progress {
+            Progress::Failed(reason) => Hindrance::Failed(reason),
+            Progress::Stopping { overdue: true } => Hindrance::Failed(Reason::StopTimeout),
+            _ if run.doom.is_some() => Hindrance::Failed(run.doom.unwrap_or(Reason::StartTimeout)),
+            _ if !run.is_wished() => Hindrance::Down,
+            Progress::Completed => Hindrance::Ended(until),
+            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Starting => Hindrance::NotYet(until),
+            Progress::Up(_) | Progress::Stopping { overdue: false } => Hindrance::NotYet(until),
+        };
+        Blocker { node, hindrance, since: run.times.since }
+    }
+
+    /// From this node's first blocker to the root of it all.
+    pub fn blocked_by(&self, id: Id) -> Vec<Blocker> {
+        let mut chain: Vec<Blocker> = Vec::new();
+        let mut at = id;
+        while let Some(&blocker) = self.blockers(at).iter().min_by_key(|blocker| blocker.rank()) {
+            chain.push(blocker);
+            if blocker.node == at {
+                break;
+            }
+            at = blocker.node;
+        }
+        chain
+    }
+
+    /// The chain as a sentence: `blocked by db: not ready after 30 s`.
+    pub fn explain(&self, id: Id, now: Millis) -> Option<String> {
+        let chain = self.blocked_by(id);
+        let parts: Vec<String> = chain.iter().map(|blocker| self.describe(blocker, now)).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    fn describe(&self, blocker: &Blocker, now: Millis) -> String {
+        let name = self.graph.name(blocker.node);
+        let seconds = (now - blocker.since).0 / 1000;
+        match blocker.hindrance {
+            Hindrance::NotYet(until) => format!("blocked by {name}: not {until} after {seconds} s"),
+            Hindrance::Failed(reason) => format!("blocked by {name}: {}", self.reason(reason)),
+            Hindrance::Down => format!("blocked by {name}: it is down, and nobody wants it up"),
+            Hindrance::Ended(until) => format!("blocked by {name}: it has ended, and is not {until}"),
+            Hindrance::External => {
+                let endpoints = self.graph.node(blocker.node).external.join(", ");
+                format!("waiting for {endpoints}: no answer after {seconds} s")
+            }
+            Hindrance::StillUp => format!("blocked by {name}: not down after {seconds} s"),
+        }
+    }
+
+    /// A reason in words.
+    pub fn reason(&self, reason: Reason) -> String {
+        match reason {
+            Reason::Exit(exit) => format!("it ended ({exit}), and is not started again"),
+            Reason::Trouble(trouble) => format!("it could not be started ({:?}: error {})", trouble.stage, trouble.errno),
+            Reason::Dependency(on) => format!("it needs {}", self.graph.name(on)),
+            Reason::StartTimeout => "it was not up in time".into(),
+            Reason::ExternalTimeout => "what it waits for outside did not answer in time".into(),
+            Reason::StopTimeout => "it was not down in time".into(),
+            Reason::Held => "somebody who needs it was not down in time".into(),
+            Reason::StoppedOutside => "somebody stopped it".into(),
+        }
+    }
+
+    /// What the start of this node waited for last, and that one's, and so on, this node first: the time of a boot is the time of
+    /// the chain. Each with how long it took from its own start until it was as far as it had to be.
+    pub fn critical_chain(&self, id: Id) -> Vec<(Id, Millis)> {
+        let mut chain = Vec::new();
+        let mut at = (id, None);
+        loop {
+            let (node, until) = at;
+            let times = self.runs[node.at()].times;
+            let Some(began) = times.began else { return chain };
+            let reached = match until {
+                Some(until) => times.reached(until),
+                None => times.completed.or(times.ready).or(times.started),
+            };
+            let Some(reached) = reached else { return chain };
+            chain.push((node, reached - began));
+            let last = self.graph.edges(node).iter().filter_map(|edge| {
+                let reached = self.runs[edge.to.at()].times.reached(edge.until)?;
+                (reached <= began).then_some((reached, edge.to, edge.until))
+            });
+            let Some((_, next, until)) = last.max_by_key(|(reached, ..)| *reached) else { return chain };
+            at = (next, Some(until));
+        }
+    }
+
+    /// Who waits for this one, directly or through others.
+    pub fn reverse_dependencies(&self, id: Id) -> Vec<Id> {
+        let mut seen = alloc::collections::BTreeSet::new();
+        let mut walk = Vec::from([id]);
+        while let Some(id) = walk.pop() {
+            let above = self.graph.dependents(id).map(|(from, _)| from).filter(|&from| !self.graph.is_retired(from));
+            walk.extend(above.filter(|from| seen.insert(*from)));
+        }
+        seen.into_iter().collect()
+    }
+
+    /// Every edge by name, for text, dot or mermaid.
+    pub fn links(&self) -> impl Iterator<Item = Link<'_>> {
+        self.graph.living().into_iter().flat_map(move |id| {
+            let from = self.graph.name(id);
+            let edges = self.graph.edges(id).iter();
+            edges.map(move |edge| Link { from, to: self.graph.name(edge.to), strength: edge.strength, until: edge.until })
+        })
+    }
+}
+
+impl Blocker {
+    /// What to tell first.
+    fn rank(&self) -> u8 {
+        match self.hindrance {
+            Hindrance::Failed(_) => 0,
+            Hindrance::Down | Hindrance::Ended(_) => 1,
+            Hindrance::NotYet(_) | Hindrance::External | Hindrance::StillUp => 2,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! How nodes leave: dependents first, and at the end of everything loggers last.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::build::Strength;
+use super::definition::{Bond, Condition, Id};
+use super::engine::{Action, Engine};
+use super::state::{Progress, Reason};
+
+/// The end of everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Loggers, and what they depend on: these stop when nobody else is left.
+    late: Vec<bool>,
+    /// Which of the others are there, and which of those do not stop in time.
+    there: Vec<bool>,
+    jammed: Vec<bool>,
+    busy: usize,
+    jam: usize,
+}
+
+impl Engine {
+    /// Stops a node that is to leave, if nobody above it is still there.
+    pub(super) fn leave(&mut self, id: Id) {
+        if let Some(stuck) = self.held(id) {
+            if stuck && !self.runs[id.at()].stuck {
+                self.run(id).stuck = true;
+                self.count(id);
+                self.touch(id);
+            }
+            return;
+        }
+        if self.runs[id.at()].process {
+            self.out.push(Action::Stop(id));
+            self.set(id, Progress::Stopping { overdue: false });
+        } else {
+            self.gone(id);
+        }
+    }
+
+    /// Whether somebody must be gone before it; and if so, whether that one does not stop in time.
+    fn held(&mut self, id: Id) -> Option<bool> {
+        if let Some(ending) = self.ending.as_ref().filter(|ending| ending.late[id.at()] && ending.busy > 0) {
+            return Some(ending.busy == ending.jam);
+        }
+        let backs = self.graph.backs(id);
+        let first = (self.runs[id.at()].hold as usize).min(backs.len());
+        let holder = (first..backs.len()).chain(0..first).find(|&index| self.is_leaving(backs[index].from));
+        let index = holder?;
+        let above = &self.runs[backs[index].from.at()];
+        let stuck = above.stuck || above.progress == Progress::Stopping { overdue: true };
+        self.run(id).hold = index as u32;
+        Some(stuck)
+    }
+
+    /// Nothing of the node is left.
+    pub(super) fn gone(&mut self, id: Id) {
+        let run = self.run(id);
+        run.again = false;
+        run.stuck = false;
+        run.process = false;
+        run.reached = false;
+        let next = match run.doom.take() {
+            Some(reason) if run.is_wished() => Progress::Failed(reason),
+            Some(_) | None => Progress::Down,
+        };
+        self.set(id, next);
+    }
+
+    /// The node was there, and no longer is as it was: whoever follows it does the same.
+    pub(super) fn lost(&mut self, id: Id, before: Progress) {
+        match before {
+            Progress::Starting | Progress::Up(_) | Progress::Completed => {}
+            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Failed(_) | Progress::Stopping { .. } => {
+                return;
+            }
+        }
+        let run = &self.runs[id.at()];
+        match run.progress {
+            // It left nothing undone.
+            Progress::Completed if self.is_active(id) => {}
+            Progress::Completed | Progress::Failed(_) => self.drag(id, false),
+            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Starting => self.drag(id, run.is_wished()),
+            Progress::Up(_) | Progress::Stopping { .. } => self.drag(id, run.is_wished() && run.doom.is_none()),
+        }
+    }
+
+    /// Those that follow the node, and those that follow them, are to stop; and to start again if the node `returns`.
+    pub(super) fn drag(&mut self, id: Id, returns: bool) {
+        let mut walk = Vec::from([id]);
+        while let Some(id) = walk.pop() {
+            let ended = self.runs[id.at()].progress == Progress::Completed;
+            for index in 0..self.graph.backs(id).len() {
+                let back = self.graph.backs(id)[index];
+                let edge = self.graph.edges(back.from)[back.edge as usize];
+                let follows = edge.strength == Strength::Hard(Bond::Follow);
+                // Who waited for the end of a process has nothing to lose by it.
+                let lost = follows && !(ended && edge.until == Condition::Completed);
+                if !lost || !self.is_active(back.from) || self.is_leaving(back.from) {
+                    continue;
+                }
+                let run = self.run(back.from);
+                if returns {
+                    run.again = true;
+                } else {
+                    run.doom = Some(Reason::Dependency(id));
+                }
+                self.touch(back.from);
+                walk.push(back.from);
+            }
+        }
+    }
+
+    /// Begins the end: who is a logger, or is needed by one, is late.
+    pub(super) fn begin_ending(&mut self) {
+        let nodes = self.runs.len();
+        let mut late = vec![false; nodes];
+        let mut walk: Vec<Id> = self.graph.ids().filter(|&id| self.graph.node(id).logger).collect();
+        while let Some(id) = walk.pop() {
+            if !core::mem::replace(&mut late[id.at()], true) {
+                walk.extend(self.graph.edges(id).iter().map(|edge| edge.to));
+            }
+        }
+        self.ending = Some(Ending { late, there: vec![false; nodes], jammed: vec![false; nodes], busy: 0, jam: 0 });
+        for id in self.graph.ids() {
+            self.count(id);
+        }
+    }
+
+    /// Keeps the numbers of who is left at the end.
+    pub(super) fn count(&mut self, id: Id) {
+        let active = self.is_active(id);
+        let run = &self.runs[id.at()];
+        let jammed = active && (run.stuck || run.progress == Progress::Stopping { overdue: true });
+        let Some(ending) = self.ending.as_mut().filter(|ending| !ending.late[id.at()]) else { return };
+        let was = (ending.busy, ending.jam);
+        change(&mut ending.there[id.at()], active, &mut ending.busy);
+        change(&mut ending.jammed[id.at()], jammed, &mut ending.jam);
+        if was != (ending.busy, ending.jam) && ending.busy == ending.jam {
+            let late: Vec<bool> = ending.late.clone();
+            for id in self.graph.ids().filter(|id| late[id.at()]) {
+                self.enqueue(id);
+            }
+        }
+    }
+}
+
+/// Changes one of the flags, and with it the number of those that are set.
+fn change(flag: &mut bool, to: bool, number: &mut usize) {
+    match (core::mem::replace(flag, to), to) {
+        (false, true) => *number += 1,
+        (true, false) => *number -= 1,
+        (false, false) | (true, true) => {}
+    }
+}
