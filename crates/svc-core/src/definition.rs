@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::graph::Wish;
 use crate::signal::Signal;
 use crate::time::Millis;
 
@@ -19,8 +20,8 @@ pub struct Definition {
     pub down: bool,
     /// Its end is the end of the container, with its exit code.
     pub essential: bool,
-    /// It starts and stops when svc-scan says so, who knows what it depends on, and not by itself.
-    pub managed: bool,
+    /// It starts and stops when svc-scan says so, who knows what it depends on, and not by itself. How much it is wished then.
+    pub managed: Option<Wish>,
     pub settings: Settings,
 }
 

@@ -95,6 +95,11 @@ impl Roster {
         free.filter(|&id| id < most)
     }
 
+    /// The one whose output this one reads.
+    pub fn producer(&self, id: u32) -> Option<u32> {
+        self.members.get(&id).and_then(|member| member.producer)
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.plan.is_some()
     }

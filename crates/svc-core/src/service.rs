@@ -10,6 +10,7 @@
 
 use crate::Pid;
 use crate::definition::Settings;
+use crate::graph::Wish;
 use crate::signal::{Exit, Signal};
 use crate::time::Millis;
 
@@ -99,6 +100,8 @@ pub enum Command {
     Restart,
     /// Take down what a `run` has done that has ended well: a oneshot's `down`, which is its `finish`.
     Undo,
+    /// Remember this of who steers the service: how much it is wished. Changes nothing else.
+    Wish(Wish),
     /// Send the reload signal.
     Reload,
     Kill(Signal),
@@ -239,6 +242,8 @@ pub struct Service {
     pub(crate) done: bool,
     /// `finish` runs because somebody asked for [`Command::Undo`].
     pub(crate) undoing: bool,
+    /// What svc-scan wishes of it, where it decides when it starts; kept here for the svc-scan after a killed one.
+    pub(crate) wished: Wish,
     /// When `run` was last started.
     pub(crate) started: Option<Millis>,
     /// When it last went up, or came down.
@@ -263,6 +268,7 @@ impl Service {
             hasten: false,
             done: false,
             undoing: false,
+            wished: Wish::Down,
             started: None,
             since: now,
             starts: 0,
@@ -508,7 +514,7 @@ impl Service {
             Command::Undo => out.push(Action::Publish(Note::Changed)),
             Command::Drain | Command::Terminate | Command::Force | Command::Abandon | Command::Interrupt => self.quit(out),
             // Nobody is there to get it; svc-scan says so to the one who asked.
-            Command::Reload | Command::Kill(_) | Command::Pause | Command::Continue => {}
+            Command::Wish(_) | Command::Reload | Command::Kill(_) | Command::Pause | Command::Continue => {}
         }
     }
 
@@ -530,6 +536,7 @@ impl Service {
                 self.state = State::Up { pid, ready, paused: false, stop };
                 out.push(Action::Publish(Note::Stopping));
             }
+            Command::Wish(_) => {}
             Command::Reload => out.push(Action::Signal { target: Target::Main, signal: settings.reload_signal }),
             Command::Kill(signal) => {
                 out.push(Action::Signal { target: Target::Main, signal });
@@ -576,6 +583,7 @@ impl Service {
                 self.failed = false;
             }
             Command::Stop | Command::Undo => self.want = Want::Down,
+            Command::Wish(wish) => self.wished = wish,
             Command::Drain | Command::Terminate | Command::Force => {
                 self.want = Want::Down;
                 self.leaving = true;

@@ -2,6 +2,7 @@
 //! Encoding and decoding stand side by side, and a round-trip test goes through every state.
 
 use crate::Pid;
+use crate::graph::Wish;
 use crate::service::{HISTORY, Past, Role, Service, Stage, State, Stop, Trouble, Want};
 use crate::signal::Exit;
 use crate::time::Millis;
@@ -44,7 +45,12 @@ impl Service {
             | u64::from(self.hasten) << 2
             | u64::from(self.forced) << 3
             | u64::from(self.done) << 4
-            | u64::from(self.undoing) << 5;
+            | u64::from(self.undoing) << 5
+            | match self.wished {
+                Wish::Down => 0,
+                Wish::Dependency => 1 << 6,
+                Wish::Explicit => 2 << 6,
+            };
         words[0] = tag | want << 8 | marks << 16 | flags << 24;
         words[1] = pid as u64;
         words[2] = self.started.map_or(NEVER, |at| at.0);
@@ -108,6 +114,12 @@ impl Service {
             forced: marks & 8 != 0,
             done: marks & 16 != 0,
             undoing: marks & 32 != 0,
+            wished: match marks >> 6 & 3 {
+                0 => Wish::Down,
+                1 => Wish::Dependency,
+                2 => Wish::Explicit,
+                _ => return None,
+            },
             started: time(words[2]),
             since: Millis(words[3]),
             starts: words[6],
@@ -124,6 +136,17 @@ impl Service {
     /// Whether the last `run` ended well, and nothing has been started since.
     pub fn done(&self) -> bool {
         self.done
+    }
+
+    /// What svc-scan wished of it last.
+    pub fn wished(&self) -> Wish {
+        self.wished
+    }
+
+    /// The same service, wished like this from the beginning.
+    #[must_use]
+    pub fn with_wish(self, wished: Wish) -> Service {
+        Service { wished, ..self }
     }
 
     /// Whether `finish` runs, or is about to, to undo what was done.
@@ -223,6 +246,7 @@ mod tests {
                 service.forced = leaving && !hasten;
                 service.done = hasten;
                 service.undoing = failed;
+                service.wished = if hasten { Wish::Explicit } else { Wish::Dependency };
                 service.starts = 9;
                 service.deaths = 8;
                 service.trouble = failed.then_some(Trouble { stage: Stage::Exec, errno: 13 });

@@ -28,6 +28,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
+use svc_core::graph::Wish;
 use svc_core::service::{Command, Event, State, Stop, Want};
 use svc_core::{Exit, Millis, Service, Signal};
 
@@ -180,6 +181,7 @@ impl Life {
             Command::Once,
             Command::Restart,
             Command::Undo,
+            Command::Wish(Wish::Explicit),
             Command::Reload,
             Command::Kill(signal),
             Command::Pause,

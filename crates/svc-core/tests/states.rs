@@ -207,7 +207,8 @@ fn event_words(event: Event) -> String {
             | Command::Force
             | Command::Abandon
             | Command::Interrupt
-            | Command::Undo => format!("{command:?}").to_lowercase(),
+            | Command::Undo
+            | Command::Wish(_) => format!("{command:?}").to_lowercase(),
         },
     }
 }

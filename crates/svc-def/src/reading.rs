@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use svc_core::graph::Wish;
 use svc_core::{Definition, Output, Program, ServiceName};
 
 use crate::classic::{self, Run};
@@ -80,7 +81,7 @@ fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut pro
                 output: if source.producer_for.is_some() { Output::Logger } else { Output::Keeper },
                 down: false,
                 essential: false,
-                managed: true,
+                managed: Some(Wish::Down),
                 settings,
             }))
         }
@@ -145,7 +146,7 @@ fn inside(
         program: Program::Directory,
         output: if logger.is_some() { Output::Logger } else { Output::Keeper },
         down: flag("down", previous.map(|definition| definition.down)),
-        managed: false,
+        managed: None,
         essential: flag("essential", previous.map(|definition| definition.essential)),
         settings,
     };

@@ -335,10 +335,10 @@ impl Tree {
 
     fn serve(&mut self, request: ToInit, mut fds: Vec<std::os::fd::OwnedFd>) {
         match request {
-            ToInit::Launch { slot, output, stdin_of, label, definition } => {
+            ToInit::Launch { slot, output, stdin_of, stdout_of, label, definition } => {
                 let is_new = self.ledger.row(slot).is_some_and(|row| !row.in_use());
                 let launched = if self.machine.takes_launch(is_new) {
-                    self.table.launch(slot, output, stdin_of, &label, definition, &mut self.daemons.log)
+                    self.table.launch(slot, output, (stdin_of, stdout_of), &label, definition, &mut self.daemons.log)
                 } else {
                     // Asked for before svc-scan heard of the end.
                     Err(Errno::CANCELED)

@@ -65,7 +65,7 @@ impl Table {
         &mut self,
         slot: u32,
         output: Output,
-        stdin_of: Option<u32>,
+        (stdin_of, stdout_of): (Option<u32>, Option<u32>),
         label: &[u8],
         definition: Vec<u8>,
         log: &mut Outbox,
@@ -78,7 +78,7 @@ impl Table {
             row.set_label(label);
         } else {
             row.take(output, stdin_of, label);
-            if let Err(errno) = self.make_pipes(row, output, log) {
+            if let Err(errno) = self.make_pipes(row, output, stdout_of.is_none(), log) {
                 self.retire(slot, log);
                 return Err(errno);
             }
@@ -88,7 +88,7 @@ impl Table {
             None if output == Output::Inherit => None,
             None => self.nothing.as_ref().map(AsRawFd::as_raw_fd),
         };
-        let [out, err] = self.writing_ends(row)?;
+        let [out, err] = self.writing_ends(row, stdout_of)?;
         let (scan_end, link) = fd::packet_pair()?;
         let orphans: Vec<Pid> = self.orphans.iter().filter(|&(_, owner)| *owner == slot).map(|(&pid, _)| pid).collect();
         let handover = ToSupervise {
@@ -122,8 +122,13 @@ impl Table {
     /// Of a pipe to svc-log only the reading end is kept: it is what keeps the pipe, and every descriptor that this process
     /// holds is copied for each supervisor. The pipe to a logger keeps its writing end too, or the logger would find its end
     /// when the producer and its supervisor are gone at the same time.
-    fn make_pipes(&mut self, row: Row, output: Output, log: &mut Outbox) -> Result<(), Errno> {
+    fn make_pipes(&mut self, row: Row, output: Output, own: bool, log: &mut Outbox) -> Result<(), Errno> {
         match output {
+            Output::Logger if !own => {
+                let (read, _) = fd::pipe()?;
+                self.keep(row, Kept::ErrRead, read);
+                hand_out_row(row, log);
+            }
             Output::Keeper | Output::Logger => {
                 let (read, write) = fd::pipe()?;
                 self.keep(row, Kept::OutRead, read);
@@ -139,13 +144,14 @@ impl Table {
         Ok(())
     }
 
-    /// Where a service writes: standard output and error.
-    fn writing_ends(&self, row: Row) -> Result<[Option<End>; 2], Errno> {
+    /// Where a service writes: standard output, into the pipe of another slot if it shares that, and error.
+    fn writing_ends(&self, row: Row, stdout_of: Option<u32>) -> Result<[Option<End>; 2], Errno> {
         let opened = |what| match row.kept(what) {
             Some(reading_end) => fd::writing_end(reading_end).map(|end| Some(End::Opened(end))),
             None => Ok(None),
         };
-        let out = match row.kept(Kept::OutWrite) {
+        let shared = stdout_of.and_then(|slot| self.ledger.row(slot)).and_then(|row| row.kept(Kept::OutWrite));
+        let out = match shared.or_else(|| row.kept(Kept::OutWrite)) {
             Some(kept) => Some(End::Kept(kept)),
             None => opened(Kept::OutRead)?,
         };

@@ -1,6 +1,7 @@
 //! A [`Definition`] as bytes, for the way from svc-scan through svc-init to its supervisor.
 
 use svc_core::definition::{Language, Script};
+use svc_core::graph::Wish;
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
 use crate::codec::{Malformed, Reader, Writer};
@@ -21,7 +22,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
             Some(Script { path, language }) => writer.flag(true).bytes(path).flag(*language == Language::Execline),
         }),
     };
-    let writer = writer.u8(output_number(*output)).flag(*down).flag(*essential).flag(*managed);
+    let writer = writer.u8(output_number(*output)).flag(*down).flag(*essential).u8(managed.map_or(0, wish_number));
     let Settings {
         notification_fd,
         lock_fd,
@@ -70,7 +71,10 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
     let output = output_from(reader.u8()?)?;
     let down = reader.flag()?;
     let essential = reader.flag()?;
-    let managed = reader.flag()?;
+    let managed = match reader.u8()? {
+        0 => None,
+        number => Some(wish_from(number)?),
+    };
     let settings = Settings {
         notification_fd: reader.option()?,
         lock_fd: reader.option()?,
@@ -85,6 +89,23 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
     };
     reader.end()?;
     Ok(Definition { name, dir, program, output, down, essential, managed, settings })
+}
+
+pub fn wish_number(wish: Wish) -> u8 {
+    match wish {
+        Wish::Down => 1,
+        Wish::Dependency => 2,
+        Wish::Explicit => 3,
+    }
+}
+
+pub fn wish_from(number: u8) -> Result<Wish, Malformed> {
+    match number {
+        1 => Ok(Wish::Down),
+        2 => Ok(Wish::Dependency),
+        3 => Ok(Wish::Explicit),
+        _ => Err(Malformed),
+    }
 }
 
 fn script(reader: &mut Reader<'_>) -> Result<Option<Script>, Malformed> {
@@ -126,7 +147,7 @@ mod tests {
             output: Output::Inherit,
             down: true,
             essential: true,
-            managed: true,
+            managed: Some(Wish::Dependency),
             settings: Settings {
                 notification_fd: Some(u32::MAX),
                 lock_fd: Some(0),
@@ -142,7 +163,7 @@ mod tests {
             Program::Oneshot { up: script(Language::Execline), down: None },
             Program::Oneshot { up: None, down: script(Language::FirstLine) },
         ];
-        let others = oneshots.map(|program| Definition { program, managed: false, ..definition.clone() });
+        let others = oneshots.map(|program| Definition { program, managed: None, ..definition.clone() });
         for definition in others.into_iter().chain([definition]) {
             let bytes = encode(&definition);
             assert_eq!(decode(&bytes), Ok(definition));

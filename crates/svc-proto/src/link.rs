@@ -9,7 +9,7 @@ use svc_core::snapshot::{WORDS, Words};
 use svc_core::{Command, Millis, Output, Signal};
 
 use crate::codec::{Malformed, Reader, Writer};
-use crate::definition::{output_from, output_number};
+use crate::definition::{output_from, output_number, wish_from, wish_number};
 
 /// The longest packet. Far below what a Unix socket takes by default (net.core.wmem_default, 208 KiB).
 pub const MAX_PACKET: usize = 64 * 1024;
@@ -29,6 +29,8 @@ pub enum ToSupervisor {
 pub struct Report {
     /// What happened; none in the answer to a query.
     pub note: Option<Note>,
+    /// How many commands this supervisor has heard from svc-scan: a report from before a command says nothing of it.
+    pub heard: u32,
     pub words: Words,
 }
 
@@ -39,7 +41,10 @@ pub enum ToInit {
     Launch {
         slot: u32,
         output: Output,
+        /// Standard input is the pipe of this slot.
         stdin_of: Option<u32>,
+        /// Standard output is the pipe of this slot, and not one of its own: two that write to one logger.
+        stdout_of: Option<u32>,
         label: Vec<u8>,
         definition: Vec<u8>,
     },
@@ -111,6 +116,7 @@ impl ToSupervisor {
                 Command::Abandon => (11, 0),
                 Command::Interrupt => (12, 0),
                 Command::Undo => (13, 0),
+                Command::Wish(wish) => (14, wish_number(*wish)),
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
@@ -138,6 +144,7 @@ impl ToSupervisor {
             11 => Command::Abandon,
             12 => Command::Interrupt,
             13 => Command::Undo,
+            14 => Command::Wish(wish_from(signal)?),
             64 => return Ok(ToSupervisor::Query),
             65 => return Ok(ToSupervisor::Look),
             _ => return Err(Malformed),
@@ -162,8 +169,8 @@ const NOTES: [Note; 12] = [
     Note::Killed,
 ];
 
-/// Bytes of a [`Report`]: a tag and the words.
-pub const REPORT_BYTES: usize = 1 + 8 * WORDS;
+/// Bytes of a [`Report`]: a tag, a count, and the words.
+pub const REPORT_BYTES: usize = 5 + 8 * WORDS;
 
 impl Report {
     /// Written without a heap: a supervisor sends one for each change of state.
@@ -171,7 +178,8 @@ impl Report {
         let mut packet = [0; REPORT_BYTES];
         let number = self.note.and_then(|note| NOTES.iter().position(|&known| known == note));
         packet[0] = number.map_or(0, |number| number as u8 + 1);
-        for (bytes, word) in packet[1..].chunks_exact_mut(8).zip(&self.words) {
+        packet[1..5].copy_from_slice(&self.heard.to_le_bytes());
+        for (bytes, word) in packet[5..].chunks_exact_mut(8).zip(&self.words) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         packet
@@ -183,19 +191,21 @@ impl Report {
             0 => None,
             number => Some(*NOTES.get(usize::from(number) - 1).ok_or(Malformed)?),
         };
+        let heard = reader.u32()?;
         let words = reader.words::<WORDS>()?;
         reader.end()?;
-        Ok(Report { note, words })
+        Ok(Report { note, heard, words })
     }
 }
 
 impl ToInit {
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            ToInit::Launch { slot, output, stdin_of, label, definition } => Writer::tagged(0)
+            ToInit::Launch { slot, output, stdin_of, stdout_of, label, definition } => Writer::tagged(0)
                 .u32(*slot)
                 .u8(output_number(*output))
                 .option(*stdin_of)
+                .option(*stdout_of)
                 .bytes(label)
                 .bytes(definition)
                 .finish(),
@@ -212,6 +222,7 @@ impl ToInit {
                 slot: reader.u32()?,
                 output: output_from(reader.u8()?)?,
                 stdin_of: reader.option()?,
+                stdout_of: reader.option()?,
                 label: reader.bytes()?.to_owned(),
                 definition: reader.bytes()?.to_owned(),
             },
@@ -311,12 +322,13 @@ mod tests {
             Command::Abandon,
             Command::Interrupt,
             Command::Undo,
+            Command::Wish(svc_core::graph::Wish::Explicit),
         ];
         for message in commands.map(ToSupervisor::Command).into_iter().chain([ToSupervisor::Query, ToSupervisor::Look]) {
             check(message, &message.encode(), ToSupervisor::decode);
         }
         for note in NOTES.map(Some).into_iter().chain([None]) {
-            let report = Report { note, words: [7; WORDS] };
+            let report = Report { note, heard: 3, words: [7; WORDS] };
             check(report.clone(), &report.encode(), Report::decode);
         }
         let label = b"label".to_vec();
@@ -325,6 +337,7 @@ mod tests {
                 slot: 9,
                 output: Output::Logger,
                 stdin_of: Some(0),
+                stdout_of: Some(7),
                 label: label.clone(),
                 definition: vec![1; 9],
             },

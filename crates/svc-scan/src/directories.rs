@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use notify::EventKind;
 use notify::event::{AccessKind, ModifyKind, RemoveKind, RenameMode};
 use svc_core::{Definition, Millis, ServiceName};
-use svc_def::{Entry, Identity, Problem};
+use svc_def::{Entry, Identity, Problem, Source};
 use svc_sys::{clock, say};
 
 use crate::candidates::{Candidate, Candidates, QUIET};
@@ -23,8 +23,12 @@ pub(crate) struct Found {
     pub(crate) name: ServiceName,
     pub(crate) identity: Identity,
     pub(crate) scan_dir: u32,
-    pub(crate) definition: Definition,
+    pub(crate) path: PathBuf,
+    /// None for a name without a process.
+    pub(crate) definition: Option<Definition>,
     pub(crate) logger: Option<(Definition, Identity)>,
+    /// What it says of others.
+    pub(crate) source: Option<Source>,
     pub(crate) warnings: Vec<Problem>,
     /// What was said of it before.
     said: Option<String>,
@@ -340,10 +344,10 @@ impl Directories {
         let candidate = self.candidates.get_mut(identity)?;
         candidate.look_at = None;
         match pair::read(&candidate.name, &candidate.path) {
-            Ok(Pair { definition, logger, warnings }) => {
+            Ok(Pair { definition, logger, source, warnings }) => {
                 let Candidate { name, path, scan_dir, said, .. } = self.candidates.remove(identity, &mut self.watches)?;
-                self.running.insert(identity, Place { name: name.clone(), scan_dir, path });
-                Some(Found { name, identity, scan_dir, definition, logger, warnings, said })
+                self.running.insert(identity, Place { name: name.clone(), scan_dir, path: path.clone() });
+                Some(Found { name, identity, scan_dir, path, definition, logger, source, warnings, said })
             }
             Err(problem) => {
                 candidate.blocked = false;
@@ -376,6 +380,11 @@ impl Directories {
                 return;
             }
         }
+    }
+
+    /// Some directories are about to be read: more will be known in a moment.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.stale || self.candidates.iter().any(|(_, candidate)| candidate.look_at.is_some())
     }
 
     /// Nothing that is or may become a service, and nothing that is wrong.

@@ -13,9 +13,11 @@ mod hub;
 mod links;
 mod listener;
 mod logs;
+mod matching;
 mod pair;
 mod repairs;
 mod status;
+mod units;
 mod waits;
 mod watches;
 

@@ -3,18 +3,22 @@
 use std::path::Path;
 
 use svc_core::{Definition, ServiceName};
-use svc_def::{Identity, Outcome, Problem};
+use svc_def::{Identity, Outcome, Problem, Source};
 
 /// What both say.
 pub(crate) struct Pair {
-    pub(crate) definition: Definition,
+    /// None for a name without a process.
+    pub(crate) definition: Option<Definition>,
     pub(crate) logger: Option<(Definition, Identity)>,
+    /// What it says of others.
+    pub(crate) source: Option<Source>,
     pub(crate) warnings: Vec<Problem>,
 }
 
 /// Reads both, or says what keeps them from running.
 pub(crate) fn read(name: &ServiceName, path: &Path) -> Result<Pair, String> {
     let reading = svc_def::read(path, name, None);
+    let source = reading.source;
     let definition = complete(reading.outcome, &reading.problems, path)?;
     let mut warnings = reading.problems;
     let logger = match reading.logger {
@@ -22,12 +26,13 @@ pub(crate) fn read(name: &ServiceName, path: &Path) -> Result<Pair, String> {
         Some(log) => {
             let reading = svc_def::read(&log, &name.logger(), None);
             let definition = complete(reading.outcome, &reading.problems, &log)?;
+            let definition = definition.ok_or_else(|| format!("{}: a logger must run", svc_def::shown(&log)))?;
             warnings.extend(reading.problems);
             let identity = svc_def::identity(&log).ok_or_else(|| format!("{}: vanished", svc_def::shown(&log)))?;
             Some((definition, identity))
         }
     };
-    Ok(Pair { definition, logger, warnings })
+    Ok(Pair { definition, logger, source, warnings })
 }
 
 /// What keeps one directory from being executed, as it is now.
@@ -36,9 +41,10 @@ pub(crate) fn fault(name: &ServiceName, path: &Path) -> Option<String> {
     complete(reading.outcome, &reading.problems, path).err()
 }
 
-fn complete(outcome: Outcome, problems: &[Problem], path: &Path) -> Result<Definition, String> {
+fn complete(outcome: Outcome, problems: &[Problem], path: &Path) -> Result<Option<Definition>, String> {
     match outcome {
-        Outcome::Ready(definition) => Ok(*definition),
+        Outcome::Ready(definition) => Ok(Some(*definition)),
+        Outcome::Name => Ok(None),
         Outcome::Incomplete => Err(svc_def::missing_run(path).to_string()),
         Outcome::Broken => {
             let fatal: Vec<String> = problems.iter().filter(|problem| problem.fatal).map(ToString::to_string).collect();

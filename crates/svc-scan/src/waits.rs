@@ -1,5 +1,6 @@
 //! Clients who wait for something to happen to services. State is looked at before and after each event, so nothing is missed.
 
+use svc_core::graph::RequestId;
 use svc_core::service::{State, Stop, Want};
 use svc_core::{Millis, Service};
 use svc_proto::api::{self, Until, Verdict};
@@ -18,6 +19,8 @@ pub(crate) enum Goal {
     },
     /// Nothing left of it, and nobody wants it up.
     Stopped,
+    /// What was asked of the graph is over.
+    Request(RequestId),
 }
 
 /// Where a goal stands.
@@ -45,6 +48,8 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool) -> Standing 
         Goal::Until(Until::Finished) => nothing_left,
         Goal::Started { before, .. } => machine.starts() > before && ready && !stopping,
         Goal::Stopped => nothing_left && machine.want() == Want::Down,
+        // Whoever asked is told by the graph.
+        Goal::Request(_) => return Standing::Open,
     };
     if reached {
         return Standing::Reached;
@@ -68,7 +73,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool) -> Standing 
         Goal::Until(Until::Up | Until::Ready) if machine.failed() && nothing_left => {
             Standing::Missed("has failed for good (its finish said 125)".into())
         }
-        Goal::Settled | Goal::Until(_) | Goal::Stopped => Standing::Open,
+        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Request(_) => Standing::Open,
     }
 }
 

@@ -43,6 +43,9 @@ pub(crate) struct Driver {
     killing: bool,
     /// A report that svc-scan had no room for.
     unsent: bool,
+    /// Commands that came from svc-scan, and how many of them the last report knew of.
+    heard: u32,
+    reported: u32,
     /// svc-scan has been told that nothing of the service is left.
     told_gone: bool,
     small_files: SmallFiles,
@@ -65,7 +68,10 @@ impl Driver {
         let now = clock::now();
         let saved = handover.row.saved().and_then(|words| Service::from_words(&words));
         let heir = saved.is_some();
-        let machine = saved.unwrap_or_else(|| Service::new(now, !definition.down && !definition.managed));
+        let machine = saved.unwrap_or_else(|| match definition.managed {
+            Some(wish) => Service::new(now, false).with_wish(wish),
+            None => Service::new(now, !definition.down),
+        });
         let settings = definition.settings.clone();
         let mut driver = Box::new(Driver {
             machine,
@@ -79,6 +85,8 @@ impl Driver {
             last_group: None,
             killing: false,
             unsent: false,
+            heard: 0,
+            reported: 0,
             told_gone: false,
             small_files: SmallFiles::default(),
             fresh: true,
@@ -453,7 +461,14 @@ impl Driver {
                 }
                 Ok(None) => return,
                 Ok(Some((length, _))) => match ToSupervisor::decode(&packet[..length]) {
-                    Ok(ToSupervisor::Command(command)) => self.command(command),
+                    Ok(ToSupervisor::Command(command)) => {
+                        self.heard = self.heard.wrapping_add(1);
+                        self.command(command);
+                        // svc-scan learns from every answer what has been heard.
+                        if self.reported != self.heard {
+                            self.report(None);
+                        }
+                    }
                     Ok(ToSupervisor::Query) => self.report(None),
                     Ok(ToSupervisor::Look) => {
                         self.look();
@@ -473,7 +488,8 @@ impl Driver {
 
     #[inline(never)]
     fn report(&mut self, note: Option<Note>) {
-        let report = Report { note, words: self.machine.to_words() };
+        self.reported = self.heard;
+        let report = Report { note, heard: self.heard, words: self.machine.to_words() };
         let Some(link) = &self.link else {
             self.unsent = false;
             return;

@@ -55,7 +55,7 @@ impl Words {
 /// `run` or `finish`. Those of an s6-rc source need not be executable.
 fn of_file(definition: &Definition, name: &CStr, arguments: Vec<CString>) -> Words {
     let path = c_string(&[b"./", name.to_bytes()].concat());
-    if definition.managed && !is_executable(Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()))) {
+    if definition.managed.is_some() && !is_executable(Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()))) {
         let front = [c"svc", c"exec", c"--script", c"--"].map(CStr::to_owned);
         return Words { path: None, arguments: [front.to_vec(), vec![path], arguments].concat() };
     }

@@ -43,7 +43,7 @@ fn a_oneshot_has_scripts_and_dependencies() {
     let definition = definition.expect("it runs");
     let (up, down) = (script(&scratch, "up", Language::Execline), script(&scratch, "down", Language::FirstLine));
     assert_eq!(definition.program, Program::Oneshot { up: up.clone(), down: down.clone() });
-    assert!(definition.managed && definition.settings.keep_descendants);
+    assert!(definition.managed.is_some() && definition.settings.keep_descendants);
     assert_eq!(definition.settings.timeout_finish, Millis(7));
     assert_eq!(source.kind, Kind::Oneshot { up, down });
     assert_eq!(source.dependencies, [name("base"), name("net")]);

@@ -4,6 +4,7 @@ use super::{Hub, Member, WHY_LINES};
 use crate::clients::{self, Ask, STREAM_ROOM, Subscriber, json_line};
 use crate::status::{self, Known, Now};
 use crate::waits::{Answer, Goal};
+use svc_core::graph::Wish;
 use svc_core::{Service, ServiceName};
 use svc_proto::api;
 use svc_proto::link::ToInit;
@@ -69,17 +70,45 @@ impl Hub {
                 machine: member.machine.as_ref(),
                 says_ready: member.definition.settings.notification_fd.is_some(),
                 supervisor: member.supervisor,
-                problem: member.trouble.clone().or_else(|| member.warning.clone()),
+                problem: member
+                    .trouble
+                    .clone()
+                    .or_else(|| self.node_problem(member.name.as_str()))
+                    .or_else(|| member.warning.clone()),
                 added_ms: member.added_ms,
             },
             now,
         )
     }
 
+    /// The status of a name of the graph that no process stands behind.
+    fn status_of_name(&self, name: &str, dir: &std::path::Path, now: Now) -> api::Status {
+        let problem = self.node_problem(name);
+        let known = Known {
+            name,
+            dir: svc_def::shown(dir),
+            machine: None,
+            says_ready: false,
+            supervisor: None,
+            problem,
+            added_ms: clock::wall_ms(),
+        };
+        let wanted_up = self.wish_of(name).is_some_and(|wish| wish != Wish::Down);
+        api::Status { state: self.state_of_name(name), wanted_up, ..status::of(known, now) }
+    }
+
+    pub(super) fn status_named(&self, name: &str) -> Option<api::Status> {
+        match self.slot_named(name).and_then(|slot| self.members.get(&slot)) {
+            Some(member) => Some(self.status(member, Now::read())),
+            None => self.units.get(name).map(|unit| self.status_of_name(name, &unit.dir, Now::read())),
+        }
+    }
+
     pub(super) fn services(&self) -> api::Services {
         let now = Now::read();
         let mut services: Vec<api::Status> =
             self.names.values().filter_map(|slot| self.members.get(slot)).map(|member| self.status(member, now)).collect();
+        services.extend(self.units_without_slot().iter().map(|(name, dir)| self.status_of_name(name, dir, now)));
         let mut problems: Vec<api::Problem> =
             self.directories.odd().map(|(path, message)| api::Problem { path, message }).collect();
         for unready in self.directories.unready() {
@@ -105,8 +134,11 @@ impl Hub {
     pub(super) fn detail(&mut self, name: &str) -> Option<api::Detail> {
         let now = Now::read();
         let Some(slot) = self.slot_named(name) else {
-            let unready = self.directories.unready().find(|unready| unready.name == name)?;
-            let status = unready_status(&unready, now);
+            let unready = self.directories.unready().find(|unready| unready.name == name);
+            let status = match unready {
+                Some(unready) => unready_status(&unready, now),
+                None => self.status_named(name)?,
+            };
             return Some(api::Detail { status, deaths: Vec::new(), death_count: 0, last_lines: Vec::new() });
         };
         self.check_logger(slot);

@@ -2,6 +2,7 @@
 
 use super::{COMMAND, Hub, Member};
 use crate::directories::{Changes, Found};
+use crate::matching::Counted;
 use crate::pair;
 use crate::waits::Goal;
 use std::collections::VecDeque;
@@ -40,6 +41,8 @@ impl Hub {
         if let Some(old) = member.link.take() {
             self.supervisors.remove(&old);
         }
+        // Until it has said something, what we know is of the one before it.
+        (member.told, member.heard) = (0, u32::MAX);
         let Some(link) = link.filter(|_| supervisor.is_some()) else { return };
         if let Err(errno) = self.supervisors.add(slot, &link) {
             say!("svc-scan: {}: cannot listen to its supervisor: {errno}", member.name);
@@ -71,7 +74,7 @@ impl Hub {
             output: Output::Keeper,
             down: false,
             essential: false,
-            managed: false,
+            managed: None,
             settings: Settings::default(),
         };
         let identity = Identity { device: label.device, inode: label.inode };
@@ -184,12 +187,14 @@ impl Hub {
     }
 
     pub(super) fn look_at_directories(&mut self) {
-        if self.roster.is_stopping() {
+        if self.is_ending() {
             return;
         }
         let Changes { removed, renamed, found, touched } = self.directories.look(clock::now());
         for identity in removed {
-            if let Some(slot) = self.slot_of(identity) {
+            if let Some(name) = self.units.with_identity(identity) {
+                self.remove_unit(&name);
+            } else if let Some(slot) = self.slot_of(identity) {
                 self.happened(Happened::Removed { id: slot });
             }
         }
@@ -200,6 +205,7 @@ impl Hub {
         for slot in touched {
             self.maybe_repaired(slot);
         }
+        self.compose();
     }
 
     /// Something happened in the directory of a service that could not be started: maybe it can be now.
@@ -219,16 +225,20 @@ impl Hub {
     }
 
     pub(super) fn start_service(&mut self, found: Found) {
-        let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&found.definition.dir));
-        if let Some(problem) = self.obstacle(&found, &dir) {
+        let dir = found.path.clone();
+        let is_ours = found.source.is_some() && self.slot_of(found.identity).is_some();
+        if let Some(problem) = self.obstacle(&found, &dir).filter(|_| !is_ours) {
             self.directories.block(found, dir, problem);
             return;
+        }
+        if found.source.is_some() {
+            return self.add_unit(found);
         }
         let warning = found.warnings.first().map(ToString::to_string);
         for warning in &found.warnings {
             say!("svc-scan: {}: {warning}", found.name);
         }
-        let Found { name, identity, scan_dir, definition, logger, .. } = found;
+        let Found { name, identity, scan_dir, definition: Some(definition), logger, .. } = found else { return };
         let Some(producer) = self.add(name.clone(), identity, scan_dir, dir, definition, None, warning) else { return };
         if let Some((definition, identity)) = logger {
             let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&definition.dir));
@@ -323,12 +333,15 @@ impl Hub {
             scan_dir: member.scan_dir,
             added_ms: member.added_ms,
         };
+        let managed = member.definition.managed.map(|wish| self.wish_of(member.name.as_str()).unwrap_or(wish));
+        let definition = Definition { managed, ..member.definition.clone() };
         let message = ToInit::Launch {
             slot,
             output: member.definition.output,
-            stdin_of: member.name.producer().and_then(|name| self.names.get(&name).copied()),
+            stdin_of: self.roster.producer(slot),
+            stdout_of: self.shared_pipe(&member.name),
             label: label.encode(),
-            definition: svc_proto::definition::encode(&member.definition),
+            definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
     }
@@ -337,13 +350,20 @@ impl Hub {
         let Some(member) = self.members.get_mut(&slot) else { return };
         let Some(link) = &member.link else {
             // It is told when it is back.
-            member.unsaid = Some(command);
+            if member.definition.managed.is_none() || !is_steering(command) {
+                member.unsaid = Some(command);
+            }
             return;
         };
         match message::try_send(link.as_fd(), &ToSupervisor::Command(command).encode(), &[]) {
             // A wish stays one until it is answered. A signal that came twice would be two.
-            Ok(()) => member.unsaid = is_wish(command).then_some(command),
+            Ok(()) => {
+                member.told = member.told.wrapping_add(1);
+                // What the graph wants is found again by looking.
+                member.unsaid = (is_wish(command) && member.definition.managed.is_none()).then_some(command);
+            }
             // It has just died, and svc-init is about to say so.
+            Err(Errno::BROKEN_PIPE) if member.definition.managed.is_some() && is_steering(command) => {}
             Err(Errno::BROKEN_PIPE) => member.unsaid = Some(command),
             Err(errno) => say!("svc-scan: {}: its supervisor cannot be told to {command:?}: {errno}", member.name),
         }
@@ -395,6 +415,9 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         trouble: None,
         failures: 0,
         unsaid: None,
+        told: 0,
+        heard: u32::MAX,
+        counted: Counted::default(),
         added_ms: 0,
     }
 }
@@ -409,8 +432,25 @@ pub(super) fn command_definition(command: &[OsString]) -> Definition {
         output: Output::Inherit,
         down: true,
         essential: true,
-        managed: false,
+        managed: None,
         settings: Settings { keep_descendants: false, ..Settings::default() },
+    }
+}
+
+/// Whether a command is the graph's to give, who gives it again where it was not heard.
+fn is_steering(command: Command) -> bool {
+    match command {
+        Command::Start | Command::Stop | Command::Once | Command::Undo | Command::Wish(_) => true,
+        Command::Restart
+        | Command::Reload
+        | Command::Kill(_)
+        | Command::Pause
+        | Command::Continue
+        | Command::Drain
+        | Command::Terminate
+        | Command::Force
+        | Command::Abandon
+        | Command::Interrupt => false,
     }
 }
 
@@ -425,8 +465,12 @@ fn is_wish(command: Command) -> bool {
         | Command::Drain
         | Command::Terminate
         | Command::Force => true,
-        Command::Reload | Command::Kill(_) | Command::Pause | Command::Continue | Command::Abandon | Command::Interrupt => {
-            false
-        }
+        Command::Wish(_)
+        | Command::Reload
+        | Command::Kill(_)
+        | Command::Pause
+        | Command::Continue
+        | Command::Abandon
+        | Command::Interrupt => false,
     }
 }

@@ -1,6 +1,7 @@
 //! The one owner of all that svc-scan knows, and its loop.
 
 mod answers;
+mod manager;
 mod members;
 mod orders;
 mod reports;
@@ -9,11 +10,15 @@ use crate::clients::Subscriber;
 use crate::directories::Directories;
 use crate::links::{self, InitLink, Supervisors};
 use crate::logs::Logs;
+use crate::matching::Counted;
+use crate::units::Units;
 use crate::waits::Waiter;
 use crate::{Config, http, listener};
+use manager::{Ending, Told};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use svc_core::graph::{Engine, RequestId};
 use svc_core::init::Order;
 use svc_core::roster::{Happened, Roster};
 use svc_core::service::Past;
@@ -48,6 +53,11 @@ struct Member {
     /// What it was asked while it had no supervisor, or one that has not been heard of since: it may have been killed before
     /// it read that.
     unsaid: Option<Command>,
+    /// Commands told on this link, and how many of them its supervisor had heard when it said what we know of it.
+    told: u32,
+    heard: u32,
+    /// Where its counters stood when the graph last had it started or stopped.
+    counted: Counted,
     added_ms: u64,
 }
 
@@ -65,6 +75,14 @@ struct Hub {
     events: Vec<Subscriber>,
     buffer: Vec<u8>,
     started: bool,
+    /// An earlier svc-scan has worked here.
+    recovered: bool,
+    units: Units,
+    engine: Engine,
+    /// Requests to the engine so far, and what became of the last of them.
+    requests: u64,
+    outcomes: BTreeMap<RequestId, Told>,
+    ending: Option<Ending>,
 }
 
 /// Works until svc-init is gone.
@@ -85,6 +103,12 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         events: Vec::new(),
         buffer: vec![0; MAX_PACKET],
         started: false,
+        recovered: false,
+        units: Units::default(),
+        engine: Engine::default(),
+        requests: 0,
+        outcomes: BTreeMap::new(),
+        ending: None,
         config,
     };
     let listener = hub.learn().await?;
@@ -142,7 +166,7 @@ async fn sleep_until(deadline: Option<svc_core::Millis>) {
 impl Hub {
     /// Somebody who starts svc with nothing to run wonders why nothing happens.
     fn say_if_there_is_nothing(&self) {
-        let nothing = self.members.is_empty() && self.directories.is_empty();
+        let nothing = self.members.is_empty() && self.units.is_empty() && self.directories.is_empty();
         if nothing {
             let dirs: Vec<String> = self.config.scan_dirs.iter().map(|dir| svc_def::shown(dir)).collect();
             say!("svc-scan: {}: no service yet: a directory with a program 'run' in it becomes one", dirs.join(", "));
@@ -156,7 +180,10 @@ impl Hub {
             self.init.socket.readable().await?.clear_ready();
             while let Some((length, mut descriptors)) = self.init.receive(&mut self.buffer)? {
                 match ToScan::decode(&self.buffer[..length]) {
-                    Ok(ToScan::Listener) => kept = descriptors.pop().map(listener::from_init),
+                    Ok(ToScan::Listener) => {
+                        kept = descriptors.pop().map(listener::from_init);
+                        self.recovered = true;
+                    }
                     Ok(message) => self.hear(message, descriptors),
                     Err(_) => say!("svc-scan: refused a message from svc-init that it does not know"),
                 }
@@ -213,19 +240,20 @@ impl Hub {
             }
             ToScan::Order(Order::Rescan) => self.rescan(),
             ToScan::Order(Order::Shutdown { left, force, quick }) => {
-                self.happened(Happened::Shutdown { left, force, quick });
+                self.end(left, force, quick);
             }
         }
     }
 
     fn deadline(&self) -> Option<svc_core::Millis> {
         let waits = self.waiters.iter().filter_map(|waiter| waiter.deadline);
-        let directories = self.directories.deadline().filter(|_| !self.roster.is_stopping());
-        waits.chain(self.roster.deadline()).chain(directories).min()
+        let directories = self.directories.deadline().filter(|_| !self.is_ending());
+        waits.chain(self.roster.deadline()).chain(self.manager_deadline()).chain(directories).min()
     }
 
     fn time(&mut self) {
         self.happened(Happened::Deadline);
+        self.manager_time();
         self.look_at_directories();
         let now = clock::now();
         for index in 0..self.waiters.len() {

@@ -4,6 +4,7 @@ use super::answers::unready_status;
 use super::{Hub, Member};
 use crate::status::Now;
 use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
+use svc_core::graph::{Dependents, Request};
 use svc_core::service::{Role, State, Want};
 use svc_core::{Command, Service};
 use svc_proto::api;
@@ -29,7 +30,10 @@ impl Hub {
             self.look_at_directories();
         }
         let mut items = Vec::new();
-        for service in control.services {
+        let (nodes, others): (Vec<String>, Vec<String>) =
+            control.services.into_iter().partition(|service| self.is_steered(service, control.verb));
+        items.extend(self.order_nodes(nodes, control.verb, control.wait));
+        for service in others {
             let item = match self.slot_named(&service) {
                 Some(slot) => self.order(slot, service, control.verb, command, control.wait),
                 None => self.item(service, Goal::Settled),
@@ -37,6 +41,77 @@ impl Hub {
             items.push(item);
         }
         self.wait_for(items, false, control.timeout_ms, Answer::Control(answer));
+    }
+
+    /// Whether the graph decides on this.
+    fn is_steered(&self, service: &str, verb: api::Verb) -> bool {
+        let steers = match verb {
+            api::Verb::Start | api::Verb::Stop | api::Verb::Restart | api::Verb::Once => true,
+            api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => false,
+        };
+        steers && self.engine.graph().id(service).is_some()
+    }
+
+    /// Asks the graph for all of them at once: what depends on what is not in the way of itself then.
+    fn order_nodes(&mut self, names: Vec<String>, verb: api::Verb, wait: bool) -> Vec<Item> {
+        let Some(nodes) = self.nodes_named(&names).filter(|nodes| !nodes.is_empty()) else { return Vec::new() };
+        let request = match verb {
+            api::Verb::Stop => Request::Stop { nodes, dependents: Dependents::Refuse, prune: false },
+            api::Verb::Restart => Request::Restart(nodes),
+            api::Verb::Once if nodes.len() == 1 => Request::Run(nodes[0]),
+            _ => Request::Start(nodes),
+        };
+        let request = self.ask(request);
+        let refused = self.outcomes.get(&request).is_some_and(|told| told.refused.is_some());
+        let item = |service: String| {
+            let goal = Goal::Request(request);
+            let outcome = (!wait && !refused).then(|| api::Outcome {
+                service: service.clone(),
+                result: api::Verdict::Done,
+                message: "told".into(),
+                status: None,
+            });
+            Item { service, goal, outcome }
+        };
+        names.into_iter().map(item).collect()
+    }
+
+    /// Clients whose requests to the graph are over hear of it.
+    pub(super) fn answer_requests(&mut self) {
+        let mut waiters = std::mem::take(&mut self.waiters);
+        for waiter in &mut waiters {
+            let began = waiter.began;
+            for item in &mut waiter.items {
+                self.check_request(item, began);
+            }
+        }
+        self.waiters = waiters;
+        self.answer_waiters();
+    }
+
+    fn check_request(&self, item: &mut Item, began: svc_core::Millis) {
+        let Goal::Request(request) = item.goal else { return };
+        let Some(told) = self.outcomes.get(&request).filter(|_| item.outcome.is_none()) else { return };
+        let failed = told.failed.iter().find(|(name, _)| *name == item.service).map(|(_, reason)| reason.clone());
+        let (result, message) = match told.refused.clone().or(failed) {
+            Some(message) => (api::Verdict::Failed, message),
+            None => (api::Verdict::Done, self.told_of(&item.service, began)),
+        };
+        let status = self.status_named(&item.service);
+        item.outcome = Some(api::Outcome { service: item.service.clone(), result, message, status });
+    }
+
+    /// What has become of a service of the graph, in words.
+    fn told_of(&self, name: &str, began: svc_core::Millis) -> String {
+        let member = self.slot_named(name).and_then(|slot| self.members.get(&slot));
+        match member.and_then(|member| Some((member, member.machine.as_ref()?))) {
+            Some((_, machine)) if machine.done() => "up (done)".into(),
+            Some((member, machine)) => self.told(member, machine, began),
+            None => match self.state_of_name(name) {
+                api::State::Up => "up".into(),
+                _ => "down".into(),
+            },
+        }
     }
 
     /// Tells one service what was asked, and what to wait for then.
@@ -101,7 +176,7 @@ impl Hub {
     /// What a client waits for, looked at once now.
     pub(super) fn item(&mut self, service: String, goal: Goal) -> Item {
         let mut item = Item { service, goal, outcome: None };
-        if self.slot_named(&item.service).is_none() {
+        if self.slot_named(&item.service).is_none() && self.units.get(&item.service).is_none() {
             let unready = self.directories.unready().find(|unready| unready.name == item.service);
             item.outcome = match unready {
                 // It may become one: a wait goes on, a command cannot be given.
@@ -130,6 +205,7 @@ impl Hub {
         let mut waiter = Waiter { items, any, deadline, began, answer: Some(answer) };
         for item in &mut waiter.items {
             self.check(item, began);
+            self.check_request(item, began);
         }
         self.waiters.push(waiter);
         self.answer_waiters();

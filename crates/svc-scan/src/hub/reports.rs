@@ -87,6 +87,11 @@ impl Hub {
         if report.note.is_some() {
             member.unsaid = None;
         }
+        // One that an earlier svc-scan had told things begins with that.
+        if member.machine.is_none() && report.note.is_none() {
+            member.told = report.heard;
+        }
+        member.heard = report.heard;
         // The one before us may have been killed before it could say so to the main program.
         let never_told = member.name.as_str() == COMMAND
             && machine.starts() == 0
@@ -103,6 +108,7 @@ impl Hub {
         if let Some(note) = report.note {
             self.note(slot, note);
         }
+        self.fit_slot(slot);
         self.check_waiters(slot);
         self.end_with(slot, report.note);
     }

@@ -1,0 +1,406 @@
+//! Services that depend on others: the graph engine, fed with what is on disk, what supervisors say and what clients ask, and its
+//! actions carried out.
+
+use std::path::PathBuf;
+
+use svc_core::graph::{Action, Engine, Event, Graph, Id, Kind, Outcome, Progress, Reason, Request, RequestId, Wish};
+use svc_core::roster::Happened;
+use svc_core::{Command, Millis, Service, ServiceName};
+use svc_proto::api;
+use svc_sys::{clock, say};
+
+use super::Hub;
+use crate::directories::Found;
+use crate::matching::{self, Counted, Match};
+use crate::units::Unit;
+
+/// Of the time for the end, the orderly part may take this share: the rest is for those who did not stop.
+const ORDERLY_SHARE: (u64, u64) = (3, 4);
+
+/// The end of everything that has others depend on it, in order; then comes the end of the rest.
+pub(super) struct Ending {
+    request: RequestId,
+    /// When the rest must begin.
+    by: Millis,
+    /// All there is, counted from `began`.
+    left: Millis,
+    began: Millis,
+}
+
+impl Hub {
+    pub(super) fn add_unit(&mut self, found: Found) {
+        let Found { name, identity, scan_dir, path, definition, source, warnings, .. } = found;
+        let Some(source) = source else { return };
+        for warning in &warnings {
+            say!("svc-scan: {name}: {warning}");
+        }
+        let unit = Unit { identity, scan_dir, dir: path, definition, source, problem: None };
+        self.units.insert(name, unit);
+    }
+
+    /// A directory of a unit is gone: what runs of it is stopped in order.
+    pub(super) fn remove_unit(&mut self, name: &ServiceName) {
+        self.units.remove(name);
+    }
+
+    /// Ties together what is on disk now, once all of it has been read. `recovered`: an earlier svc-scan had done so, and what it
+    /// had started is not started again.
+    pub(super) fn compose(&mut self) {
+        if !self.units.is_stale() || self.directories.is_reading() || self.is_ending() {
+            return;
+        }
+        let before: Vec<(ServiceName, Option<String>)> =
+            self.units.iter().map(|(name, unit)| (name.clone(), unit.problem.clone())).collect();
+        let nodes = self.units.compose();
+        for (name, problem) in before {
+            let now = self.units.get(name.as_str()).and_then(|unit| unit.problem.as_ref());
+            if let Some(message) = now.filter(|now| Some(*now) != problem.as_ref()) {
+                say!("svc-scan: {name}: {message}");
+            }
+        }
+        if std::mem::take(&mut self.recovered) {
+            self.recover(&nodes);
+        }
+        let mut actions = Vec::new();
+        let request = self.next_request();
+        self.engine.step(clock::now(), Event::Request(request, Request::Apply(nodes)), &mut actions);
+        self.give_slots();
+        self.perform(actions);
+        self.take_slots();
+    }
+
+    /// What supervisors said of themselves is so; what they do not run is as it was wished.
+    fn recover(&mut self, nodes: &[svc_core::graph::Node]) {
+        let known = |name: &str| self.slot_named(name).and_then(|slot| self.members.get(&slot)?.machine.as_ref()).is_some();
+        let names = |node: &svc_core::graph::Node| !node.kind.has_process() || known(&node.name);
+        let old: Vec<_> = nodes.iter().filter(|node| names(node)).cloned().collect();
+        // Where the rest is missing they do not fit together, and are all taken as new.
+        let Ok(graph) = Graph::new(old) else { return };
+        self.engine = Engine::new(clock::now(), graph);
+        for id in self.engine.graph().living() {
+            self.fit(id);
+            let slot = self.slot_named(self.engine.graph().name(id));
+            let machine = slot.and_then(|slot| self.members.get(&slot)?.machine.as_ref());
+            if let Some(wish) = machine.map(Service::wished) {
+                self.step_engine(Event::Recovered(id, wish));
+            }
+        }
+    }
+
+    /// Everything in the graph that runs has a supervisor.
+    fn give_slots(&mut self) {
+        for id in self.engine.graph().living() {
+            let name = self.engine.graph().name(id).to_owned();
+            if self.slot_named(&name).is_some() {
+                continue;
+            }
+            let Some((unit, name)) = self.units.get(&name).zip(ServiceName::parse(&name).ok()) else { continue };
+            let Some(definition) = unit.definition.clone() else { continue };
+            let (identity, scan_dir, dir) = (unit.identity, unit.scan_dir, unit.dir.clone());
+            // Those that write into one pipe: it is that of the first of them, which comes before the one that reads it.
+            let first = unit.source.consumer_for.first().cloned();
+            let producer = first.and_then(|first| self.names.get(&first).copied());
+            if !unit.source.consumer_for.is_empty() && producer.is_none() {
+                continue;
+            }
+            self.add(name, identity, scan_dir, dir, definition, producer, None);
+        }
+        let late = |hub: &Hub| {
+            let living = hub.engine.graph().living();
+            living.into_iter().any(|id| {
+                let name = hub.engine.graph().name(id);
+                let first = hub.units.get(name).and_then(|unit| unit.source.consumer_for.first());
+                hub.slot_named(name).is_none() && first.is_some_and(|first| hub.names.contains_key(first))
+            })
+        };
+        // A consumer may have come before its producer in the list.
+        if late(self) && self.members.len() < svc_proto::ledger::MAX_SLOTS as usize {
+            self.give_slots();
+        }
+    }
+
+    /// The slot whose pipe a producer writes into: its own, unless another producer of the same consumer comes first.
+    pub(super) fn shared_pipe(&self, name: &ServiceName) -> Option<u32> {
+        let consumer = self.units.get(name.as_str())?.source.producer_for.as_ref()?;
+        let first = self.units.get(consumer.as_str())?.source.consumer_for.first()?;
+        (first != name).then(|| self.names.get(first).copied()).flatten()
+    }
+
+    /// Those who are gone from the graph and from the disk, and of whom nothing runs, lose theirs.
+    fn take_slots(&mut self) {
+        let gone: Vec<u32> = self
+            .members
+            .iter()
+            .filter(|(_, member)| {
+                let known = self.engine.graph().id(member.name.as_str()).is_some();
+                member.definition.managed.is_some() && !known && self.units.get(member.name.as_str()).is_none()
+            })
+            .map(|(&slot, _)| slot)
+            .collect();
+        for slot in gone {
+            self.happened(Happened::Removed { id: slot });
+        }
+    }
+
+    pub(super) fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId(self.requests)
+    }
+
+    pub(super) fn step_engine(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.engine.step(clock::now(), event, &mut actions);
+        self.perform(actions);
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Start(id) => self.steer(id, true),
+                Action::Stop(id) => self.steer(id, false),
+                Action::Reload(id) => {
+                    if let Some(slot) = self.slot_named(self.engine.graph().name(id)) {
+                        self.tell(slot, Command::Reload);
+                    }
+                }
+                // An s6-rc source names no endpoints.
+                Action::Await(id) => self.step_engine(Event::Reachable(id)),
+                Action::Forget(_) => {}
+                Action::Publish(id) => self.publish_node(id),
+                Action::Finished(request, outcome) => self.finished(request, &outcome),
+            }
+        }
+    }
+
+    /// Has its supervisor start or stop it. What must be told now is found by looking, as it is ever after.
+    fn steer(&mut self, id: Id, up: bool) {
+        let name = self.engine.graph().name(id).to_owned();
+        let is_logger = self.engine.graph().node(id).logger;
+        let Some(slot) = self.slot_named(&name) else {
+            let event = if up { Event::Failed(id, Reason::StoppedOutside) } else { Event::Stopped(id) };
+            return self.step_engine(event);
+        };
+        if !up && is_logger && self.is_ending() {
+            // It reads to the end of what there is to read, which comes with the end of the rest.
+            return self.step_engine(Event::Stopped(id));
+        }
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        let machine = member.machine.as_ref();
+        member.counted =
+            machine.map_or(Counted::default(), |machine| Counted { starts: machine.starts(), deaths: machine.deaths() });
+        self.fit(id);
+    }
+
+    /// Compares what a supervisor says with what the graph takes to be so, until they agree.
+    pub(super) fn fit(&mut self, id: Id) {
+        // Each round tells one of them one thing more; a supervisor that has been told something answers before the next.
+        loop {
+            let graph = self.engine.graph();
+            let (name, kind) = (graph.name(id), graph.node(id).kind);
+            let Some(slot) = self.slot_named(name) else { return };
+            let Some(member) = self.members.get(&slot) else { return };
+            let Some(machine) = member.machine.as_ref().filter(|_| member.link.is_some() && member.told == member.heard)
+            else {
+                return;
+            };
+            let progress = self.engine.progress(id);
+            let verdict = match kind {
+                Kind::Process => matching::process(id, progress, machine, member.counted),
+                Kind::Oneshot => matching::oneshot(id, progress, machine, member.counted),
+                Kind::Milestone | Kind::Bundle => return,
+            };
+            match verdict {
+                Match::Fits => return,
+                Match::Tell(command) => return self.tell(slot, command),
+                Match::Hear(event) => {
+                    if let (Event::Stopped(_), true) = (&event, machine.done()) {
+                        say!("svc-scan: {name}: its down failed: what its up did stays as it is");
+                    }
+                    self.step_engine(event);
+                    if self.engine.progress(id) == progress {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A supervisor has said something.
+    pub(super) fn fit_slot(&mut self, slot: u32) {
+        let Some(member) = self.members.get(&slot).filter(|member| member.definition.managed.is_some()) else { return };
+        if let Some(id) = self.engine.graph().id(member.name.as_str()) {
+            self.fit(id);
+        }
+    }
+
+    fn publish_node(&mut self, id: Id) {
+        let (name, wish) = (self.engine.graph().name(id).to_owned(), self.engine.wish(id));
+        match self.slot_named(&name) {
+            Some(slot) => {
+                let known = self.members.get(&slot).and_then(|member| member.machine.as_ref()).map(Service::wished);
+                if known.is_some_and(|known| known != wish) {
+                    self.tell(slot, Command::Wish(wish));
+                }
+            }
+            None => {
+                let kind = match self.engine.progress(id) {
+                    Progress::Completed | Progress::Up(_) => api::EventKind::Up,
+                    Progress::Down => api::EventKind::Down,
+                    Progress::Failed(_) => api::EventKind::Failed,
+                    Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Stopping { .. } => return,
+                };
+                self.publish(&name, kind, None, None, self.engine.explain(id, clock::now()));
+            }
+        }
+    }
+
+    /// How much a unit is wished, for its supervisor to remember from the beginning.
+    pub(super) fn wish_of(&self, name: &str) -> Option<Wish> {
+        self.engine.graph().id(name).map(|id| self.engine.wish(id))
+    }
+
+    // --- the end
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.is_some() || self.roster.is_stopping()
+    }
+
+    /// The end was asked for: first those that others depend on, in order.
+    pub(super) fn end(&mut self, left: Millis, force: bool, quick: bool) {
+        let nothing_up = self.engine.graph().living().into_iter().all(|id| self.engine.progress(id) == Progress::Down);
+        if self.ending.is_some() && !force {
+            return;
+        }
+        if force || quick || nothing_up || self.roster.is_stopping() {
+            self.ending = None;
+            return self.happened(Happened::Shutdown { left, force, quick });
+        }
+        let request = self.next_request();
+        let now = clock::now();
+        self.ending =
+            Some(Ending { request, by: now + Millis(left.0 * ORDERLY_SHARE.0 / ORDERLY_SHARE.1), left, began: now });
+        self.step_engine(Event::Request(request, Request::Shutdown));
+    }
+
+    /// Everything that could be stopped in order has been, or the time for that is over.
+    fn end_rest(&mut self) {
+        let Some(Ending { left, began, .. }) = self.ending.take() else { return };
+        let left = left - (clock::now() - began);
+        self.happened(Happened::Shutdown { left, force: false, quick: false });
+    }
+
+    pub(super) fn manager_deadline(&self) -> Option<Millis> {
+        let ending = self.ending.as_ref().map(|ending| ending.by);
+        [self.engine.deadline(), ending].into_iter().flatten().min()
+    }
+
+    pub(super) fn manager_time(&mut self) {
+        let now = clock::now();
+        if self.engine.deadline().is_some_and(|at| now >= at) {
+            self.step_engine(Event::Deadline);
+        }
+        if self.ending.as_ref().is_some_and(|ending| now >= ending.by) {
+            say!("svc-scan: not everything stopped in order in time: stopping the rest");
+            self.end_rest();
+        }
+    }
+
+    // --- what clients ask
+
+    /// The nodes of these names, if all of them are.
+    pub(super) fn nodes_named(&self, names: &[String]) -> Option<Vec<Id>> {
+        names.iter().map(|name| self.engine.graph().id(name)).collect()
+    }
+
+    /// Asks for something; the outcome may come at once.
+    pub(super) fn ask(&mut self, request: Request) -> RequestId {
+        let id = self.next_request();
+        self.step_engine(Event::Request(id, request));
+        id
+    }
+
+    fn finished(&mut self, request: RequestId, outcome: &Outcome) {
+        if self.ending.as_ref().is_some_and(|ending| ending.request == request) {
+            return self.end_rest();
+        }
+        self.outcomes.insert(request, self.words(outcome));
+        // Nobody waits for what was asked for by the definitions themselves.
+        let oldest = self.requests.saturating_sub(KEPT_OUTCOMES);
+        self.outcomes.retain(|id, _| id.0 > oldest);
+        self.answer_requests();
+    }
+
+    fn words(&self, outcome: &Outcome) -> Told {
+        match outcome {
+            Outcome::Done => Told { refused: None, failed: Vec::new() },
+            Outcome::Failed(list) => {
+                let named =
+                    |&(id, reason): &(Id, Reason)| (self.engine.graph().name(id).to_owned(), self.reason(id, reason));
+                Told { refused: None, failed: list.iter().map(named).collect() }
+            }
+            Outcome::Refused(refusal) => {
+                let message = refusal.describe(|id| self.engine.graph().name(id));
+                Told { refused: Some(message), failed: Vec::new() }
+            }
+            Outcome::Superseded(_) => {
+                Told { refused: Some("somebody asked for something else meanwhile".into()), failed: Vec::new() }
+            }
+        }
+    }
+
+    /// Why a node is not where it should be: as its directory explains it, where it can.
+    fn reason(&self, id: Id, reason: Reason) -> String {
+        let member = self.slot_named(self.engine.graph().name(id)).and_then(|slot| self.members.get(&slot));
+        match (reason, member.and_then(|member| member.trouble.clone())) {
+            (Reason::Trouble(_), Some(problem)) => problem,
+            (reason, _) => self.engine.reason(reason),
+        }
+    }
+
+    /// What is to be said of a unit beside its state.
+    pub(super) fn node_problem(&self, name: &str) -> Option<String> {
+        let unit = self.units.get(name)?;
+        if let Some(problem) = &unit.problem {
+            return Some(problem.clone());
+        }
+        let id = self.engine.graph().id(name)?;
+        match self.engine.progress(id) {
+            Progress::Failed(Reason::Dependency(_)) | Progress::Waiting | Progress::Awaiting => {
+                self.engine.explain(id, clock::now())
+            }
+            Progress::Failed(reason) => Some(self.reason(id, reason)),
+            Progress::Down | Progress::Starting | Progress::Up(_) | Progress::Completed | Progress::Stopping { .. } => None,
+        }
+    }
+
+    /// Units that have no slot: names for others, and those that do not fit together.
+    pub(super) fn units_without_slot(&self) -> Vec<(String, PathBuf)> {
+        let without = self.units.iter().filter(|(name, _)| !self.names.contains_key(name));
+        without.map(|(name, unit)| (name.to_string(), unit.dir.clone())).collect()
+    }
+
+    /// The word for the state of one of them.
+    pub(super) fn state_of_name(&self, name: &str) -> api::State {
+        let Some(id) = self.engine.graph().id(name) else { return api::State::Broken };
+        match self.engine.progress(id) {
+            Progress::Down => api::State::Down,
+            Progress::Waiting | Progress::Awaiting => api::State::Waiting,
+            Progress::Starting => api::State::Starting,
+            Progress::Up(_) | Progress::Completed => api::State::Up,
+            Progress::Failed(_) => api::State::Failed,
+            Progress::Stopping { .. } => api::State::Stopping,
+        }
+    }
+}
+
+/// So many answers wait for their clients.
+const KEPT_OUTCOMES: u64 = 1024;
+
+/// What became of a request.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// Nothing was done, because of this.
+    pub(super) refused: Option<String>,
+    /// Who did not get there, and why.
+    pub(super) failed: Vec<(String, String)>,
+}

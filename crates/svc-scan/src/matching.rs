@@ -1,0 +1,95 @@
+//! What a supervisor says, compared with what the graph takes to be so: what the graph must hear, or the supervisor be told once
+//! more. It looks at states and not at messages, so nothing is lost with a message, a supervisor or a svc-scan.
+
+use svc_core::graph::{Event, Id, Level, Progress, Reason};
+use svc_core::service::{State, Stop, Want};
+use svc_core::{Command, Exit, Service};
+
+/// What comes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Match {
+    Fits,
+    Hear(Event),
+    Tell(Command),
+}
+
+/// What its supervisor had counted when it was last told to start or to stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) starts: u64,
+    pub(crate) deaths: u64,
+}
+
+/// A service that runs until it is stopped.
+pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Counted) -> Match {
+    let wanted = machine.want() != Want::Down;
+    match (progress, machine.state()) {
+        (Progress::Stopping { .. }, State::Up { stop: Stop::No, .. }) => Match::Tell(Command::Stop),
+        (Progress::Stopping { .. }, State::Down { .. }) if wanted => Match::Tell(Command::Stop),
+        (Progress::Stopping { .. }, State::Down { .. } | State::Gone) => Match::Hear(Event::Stopped(id)),
+        (Progress::Stopping { .. }, _) => Match::Fits,
+
+        // Whoever is stopping it already will say so when it is down.
+        (_, State::Up { stop: Stop::Asked { .. }, .. }) => Match::Fits,
+        (Progress::Up(Level::Started), State::Up { ready: Some(_), .. }) => Match::Hear(Event::Ready(id)),
+        (Progress::Up(_), State::Up { .. }) => Match::Fits,
+        (_, State::Up { ready: Some(_), .. }) => Match::Hear(Event::Ready(id)),
+        (_, State::Up { ready: None, .. }) => Match::Hear(Event::Started(id)),
+
+        (Progress::Starting, State::Down { .. }) if !wanted && machine.starts() == counted.starts => {
+            Match::Tell(Command::Start)
+        }
+        (Progress::Starting | Progress::Up(_) | Progress::Completed, State::Down { .. } | State::Gone) if !wanted => {
+            Match::Hear(if machine.failed() { Event::Failed(id, ended(machine)) } else { Event::Stopped(id) })
+        }
+        (Progress::Up(_), State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Down { .. })
+            if wanted =>
+        {
+            Match::Hear(Event::Died(id))
+        }
+        (_, State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone) => {
+            Match::Fits
+        }
+    }
+}
+
+/// One that runs to its end.
+pub(crate) fn oneshot(id: Id, progress: Progress, machine: &Service, counted: Counted) -> Match {
+    match (progress, machine.state()) {
+        (Progress::Stopping { .. }, State::Up { stop: Stop::No, .. }) => Match::Tell(Command::Undo),
+        (Progress::Stopping { .. }, State::Down { .. }) if machine.done() && machine.deaths() == counted.deaths => {
+            Match::Tell(Command::Undo)
+        }
+        // What could not be undone is told elsewhere; the others need not wait for it.
+        (Progress::Stopping { .. }, State::Down { .. } | State::Gone) => Match::Hear(Event::Stopped(id)),
+        (Progress::Stopping { .. }, _) => Match::Fits,
+
+        (Progress::Starting, State::Up { .. }) => Match::Hear(Event::Started(id)),
+        (Progress::Starting, State::Down { .. }) if machine.starts() == counted.starts => Match::Tell(Command::Once),
+        (Progress::Starting | Progress::Up(_), State::Down { .. }) if machine.done() => Match::Hear(Event::Completed(id)),
+        (Progress::Starting | Progress::Up(_), State::Down { .. } | State::Gone) => {
+            Match::Hear(Event::Failed(id, ended(machine)))
+        }
+        (Progress::Completed, State::Down { .. } | State::Gone) if !machine.done() => Match::Hear(Event::Stopped(id)),
+        (Progress::Down, State::Down { .. }) if machine.done() => Match::Hear(Event::Completed(id)),
+        (
+            Progress::Down
+            | Progress::Waiting
+            | Progress::Awaiting
+            | Progress::Starting
+            | Progress::Up(_)
+            | Progress::Completed
+            | Progress::Failed(_),
+            _,
+        ) => Match::Fits,
+    }
+}
+
+/// Why it is not there.
+fn ended(machine: &Service) -> Reason {
+    match (machine.trouble(), machine.last()) {
+        (Some(trouble), _) => Reason::Trouble(trouble),
+        (None, Some(past)) => Reason::Exit(past.exit),
+        (None, None) => Reason::Exit(Exit::Code(svc_sys::exit::SYSTEM)),
+    }
+}
