@@ -100,6 +100,11 @@ impl Roster {
         self.members.get(&id).and_then(|member| member.producer)
     }
 
+    /// Whether somebody reads the output of this one.
+    pub fn is_read(&self, id: u32) -> bool {
+        self.members.values().any(|member| member.producer == Some(id))
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.plan.is_some()
     }

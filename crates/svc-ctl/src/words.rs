@@ -17,6 +17,7 @@ pub fn state(status: &Status) -> &'static str {
         State::Finishing => "finishing",
         State::Draining => "draining",
         State::Failed => "failed",
+        State::Done => "done",
         State::Broken => "broken",
     }
 }
@@ -85,6 +86,7 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         State::Failed => {
             format!("failed for good {span} ago: its finish script said 125, so only svc-ctl start starts it again")
         }
+        State::Done => "done: it ran to its end, and what it did stands".into(),
         State::Broken => "broken: its directory cannot be run as it is".into(),
     };
     match (status.state, status.ready) {

@@ -51,6 +51,8 @@ pub enum State {
     Draining,
     /// `finish` said 125: it will not start again before somebody asks.
     Failed,
+    /// A oneshot ran to its end, and what it did stands.
+    Done,
     /// The directory cannot be run as it is; `problem` says why.
     Broken,
 }

@@ -27,8 +27,9 @@ impl Now {
 }
 
 /// The word for a state.
-pub(crate) fn word(machine: &Service) -> api::State {
+pub(crate) fn word(machine: &Service, oneshot: bool) -> api::State {
     match machine.state() {
+        State::Down { .. } if oneshot && machine.done() => api::State::Done,
         State::Down { .. } if machine.failed() => api::State::Failed,
         State::Down { .. } => match machine.want() {
             Want::Up | Want::Once => api::State::Waiting,
@@ -48,13 +49,14 @@ pub(crate) struct Known<'a> {
     pub(crate) dir: String,
     pub(crate) machine: Option<&'a Service>,
     pub(crate) says_ready: bool,
+    pub(crate) oneshot: bool,
     pub(crate) supervisor: Option<Pid>,
     pub(crate) problem: Option<String>,
     pub(crate) added_ms: u64,
 }
 
 pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
-    let Known { name, dir, machine, says_ready, supervisor, problem, added_ms } = known;
+    let Known { name, dir, machine, says_ready, oneshot, supervisor, problem, added_ms } = known;
     let Some(machine) = machine else {
         return api::Status {
             name: name.to_owned(),
@@ -86,7 +88,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
     };
     api::Status {
         name: name.to_owned(),
-        state: word(machine),
+        state: word(machine, oneshot),
         pid: machine.pid().map(Pid::raw),
         since_ms: now.wall_of(machine.since()),
         since_seconds: now.seconds_since(machine.since()),

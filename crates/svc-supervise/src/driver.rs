@@ -256,7 +256,7 @@ impl Driver {
     }
 
     fn spawn(&mut self, role: Role) {
-        if role == Role::Finish && !self.programs.has_finish(&self.definition) {
+        if role == Role::Finish && !self.programs.has_finish(&self.definition, self.machine.undoing()) {
             let trouble = Trouble { stage: svc_core::service::Stage::Exec, errno: NOTHING_TO_DO };
             self.feed(Event::SpawnFailed { retry: Millis::ZERO, trouble });
             return;

@@ -41,11 +41,11 @@ impl Programs {
     }
 
     /// Whether there is something to be run when `run` has ended: that of a oneshot is run when it is taken down.
-    pub(crate) fn has_finish(&self, definition: &Definition) -> bool {
+    pub(crate) fn has_finish(&self, definition: &Definition, undoing: bool) -> bool {
         match &definition.program {
             Program::Directory => self.entered.is_ok() && Path::new("finish").symlink_metadata().is_ok(),
             Program::Command(_) => false,
-            Program::Oneshot { down, .. } => down.is_some(),
+            Program::Oneshot { down, .. } => undoing && down.is_some(),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::clients::{self, Ask, STREAM_ROOM, Subscriber, json_line};
 use crate::status::{self, Known, Now};
 use crate::waits::{Answer, Goal};
 use svc_core::graph::Wish;
-use svc_core::{Service, ServiceName};
+use svc_core::{Program, Service, ServiceName};
 use svc_proto::api;
 use svc_proto::link::ToInit;
 use svc_sys::clock;
@@ -68,6 +68,7 @@ impl Hub {
                 name: member.name.as_str(),
                 dir: svc_def::shown(&member.dir),
                 machine: member.machine.as_ref(),
+                oneshot: matches!(member.definition.program, Program::Oneshot { .. }),
                 says_ready: member.definition.settings.notification_fd.is_some(),
                 supervisor: member.supervisor,
                 problem: member
@@ -89,6 +90,7 @@ impl Hub {
             dir: svc_def::shown(dir),
             machine: None,
             says_ready: false,
+            oneshot: false,
             supervisor: None,
             problem,
             added_ms: clock::wall_ms(),
@@ -191,6 +193,7 @@ pub(super) fn unready_status(unready: &crate::directories::Unready<'_>, now: Now
             dir: svc_def::shown(unready.path),
             machine: None,
             says_ready: false,
+            oneshot: false,
             supervisor: None,
             problem: Some(unready.problem.to_owned()),
             added_ms: unready.found_ms,

@@ -213,7 +213,7 @@ impl Hub {
                 Match::Fits => return,
                 Match::Tell(command) => return self.tell(slot, command),
                 Match::Hear(event) => {
-                    if let (Event::Stopped(_), true) = (&event, machine.done()) {
+                    if let (Event::Stopped(_), Kind::Oneshot, true) = (&event, kind, machine.done()) {
                         say!("svc-scan: {name}: its down failed: what its up did stays as it is");
                     }
                     self.step_engine(event);

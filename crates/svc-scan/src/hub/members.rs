@@ -376,8 +376,7 @@ impl Hub {
             self.supervisors.remove(link);
         }
         // At the end svc-init lets go of everything at once; only a logger waits for its producer's pipe to close.
-        let has_logger = self.names.contains_key(&member.name.logger());
-        if has_logger || !self.roster.is_stopping() {
+        if self.roster.is_read(slot) || !self.roster.is_stopping() {
             self.init.send(ToInit::Retire { slot }.encode(), None);
         }
         self.directories.expect_no_repair(slot);

@@ -22,7 +22,7 @@ use svc_core::graph::{Engine, RequestId};
 use svc_core::init::Order;
 use svc_core::roster::{Happened, Roster};
 use svc_core::service::Past;
-use svc_core::{Command, Definition, Pid, Service, ServiceName};
+use svc_core::{Command, Definition, Pid, Program, Service, ServiceName};
 use svc_def::Identity;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
@@ -59,6 +59,13 @@ struct Member {
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
     added_ms: u64,
+}
+
+impl Member {
+    /// Whether it is a oneshot, and what it did stands.
+    fn is_done(&self, machine: &Service) -> bool {
+        matches!(self.definition.program, Program::Oneshot { .. }) && machine.done()
+    }
 }
 
 struct Hub {

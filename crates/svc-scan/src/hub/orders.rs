@@ -105,7 +105,7 @@ impl Hub {
     fn told_of(&self, name: &str, began: svc_core::Millis) -> String {
         let member = self.slot_named(name).and_then(|slot| self.members.get(&slot));
         match member.and_then(|member| Some((member, member.machine.as_ref()?))) {
-            Some((_, machine)) if machine.done() => "up (done)".into(),
+            Some((member, machine)) if member.is_done(machine) => "done".into(),
             Some((member, machine)) => self.told(member, machine, began),
             None => match self.state_of_name(name) {
                 api::State::Up => "up".into(),
