@@ -38,7 +38,13 @@ pub enum Command {
     /// Start services and wait until they are up, and ready if they say so
     Start(Change),
     /// Stop services and wait until nothing of them is left
-    Stop(Change),
+    Stop {
+        /// Stop what needs these services before, instead of refusing
+        #[arg(long)]
+        dependents: bool,
+        #[command(flatten)]
+        change: Change,
+    },
     /// Stop services and start them again
     Restart(Change),
     /// Send services their reload signal
@@ -91,6 +97,15 @@ pub enum Command {
         quiet: bool,
         #[command(flatten)]
         names: AnyNames,
+    },
+    /// Print what depends on what
+    Graph {
+        /// Print a picture for graphviz
+        #[arg(long)]
+        dot: bool,
+        /// Print a picture for mermaid
+        #[arg(long, conflicts_with = "dot")]
+        mermaid: bool,
     },
     /// Look through the service directories again
     Rescan,

@@ -6,6 +6,7 @@
 //! | `GET /v1/version` | | [`Version`] |
 //! | `GET /v1/services` | | [`Services`] |
 //! | `GET /v1/services/NAME` (`/` in a name as `%2F`) | | [`Detail`] |
+//! | `GET /v1/graph` | | [`Graph`] |
 //! | `POST /v1/control` | [`Control`] | [`Outcomes`], once everything asked for has happened, or not |
 //! | `POST /v1/wait` | [`Wait`] | [`Outcomes`] |
 //! | `GET /v1/events` | | a stream of [`Change`], a line of JSON each |
@@ -151,6 +152,12 @@ pub struct Control {
     /// For `kill`: `TERM`, `SIGTERM` or `15`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
+    /// For `stop` of what others need: refuse (default), or stop those first.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub dependents: bool,
+    /// For `stop`: also what only these depended on. For `start`: also stop everything that these do not depend on.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub prune: bool,
     /// Answer when it has happened (default) or at once.
     #[serde(default = "yes")]
     pub wait: bool,
@@ -159,8 +166,56 @@ pub struct Control {
     pub timeout_ms: Option<u64>,
 }
 
+impl Control {
+    /// This for these, until it has happened.
+    pub fn new(verb: Verb, services: Vec<String>) -> Control {
+        Control { verb, services, signal: None, dependents: false, prune: false, wait: true, timeout_ms: None }
+    }
+}
+
 fn yes() -> bool {
     true
+}
+
+fn is_no(flag: &bool) -> bool {
+    !flag
+}
+
+/// Everything that stands in the graph: services with dependencies, and names for several of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Graph {
+    /// By name.
+    pub nodes: Vec<Node>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    pub name: String,
+    pub kind: NodeKind,
+    /// It is where a dependent would want it: ready, or done.
+    pub up: bool,
+    pub state: State,
+    /// Somebody asked for it by name, or its definition did; not only for something that needs it.
+    pub wanted: bool,
+    /// Stopping it must be insisted on.
+    pub essential: bool,
+    /// What it depends on, or the members of a bundle.
+    pub needs: Vec<String>,
+    /// How long its start may take, and its stop; 0 for ever.
+    pub start_timeout_ms: u64,
+    pub stop_timeout_ms: u64,
+    /// Why it is not where it should be.
+    pub problem: Option<String>,
+    pub dir: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeKind {
+    Longrun,
+    Oneshot,
+    Bundle,
 }
 
 /// What `POST /v1/wait` waits for.

@@ -10,6 +10,7 @@ pub(crate) const STREAM_ROOM: usize = 1024;
 pub(crate) enum Ask {
     Version(oneshot::Sender<api::Version>),
     Services(oneshot::Sender<api::Services>),
+    Graph(oneshot::Sender<api::Graph>),
     Detail { service: String, answer: oneshot::Sender<Option<api::Detail>> },
     Control { control: api::Control, answer: oneshot::Sender<Result<api::Outcomes, String>> },
     Wait { wait: api::Wait, answer: oneshot::Sender<api::Outcomes> },

@@ -206,6 +206,7 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
     match (rest, get) {
         ("version", true) => ask(asks, Ask::Version).await.map(|version| json(StatusCode::OK, &version)),
         ("services", true) => ask(asks, Ask::Services).await.map(|services| json(StatusCode::OK, &services)),
+        ("graph", true) => ask(asks, Ask::Graph).await.map(|graph| json(StatusCode::OK, &graph)),
         ("events", true) => {
             let (lines, rest) = mpsc::channel(STREAM_ROOM);
             send(asks, Ask::Events { lines }).await?;
@@ -255,7 +256,7 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
     }
 }
 
-const GETS: [&str; 4] = ["version", "services", "events", "logs"];
+const GETS: [&str; 5] = ["version", "services", "graph", "events", "logs"];
 const POSTS: [&str; 4] = ["wait", "control", "rescan", "shutdown"];
 
 /// Who may do more than look: root, and whoever svc runs as.

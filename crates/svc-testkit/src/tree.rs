@@ -257,7 +257,7 @@ impl Tree {
     #[track_caller]
     pub fn order(&self, verb: api::Verb, services: &[&str]) -> api::Outcomes {
         let services = services.iter().map(|&name| name.to_owned()).collect();
-        let control = api::Control { verb, services, signal: None, wait: false, timeout_ms: None };
+        let control = api::Control { wait: false, ..api::Control::new(verb, services) };
         self.post("/v1/control", &control)
     }
 

@@ -13,16 +13,24 @@ use super::{Session, choose, complain_of_unknown};
 
 /// The verbs with a result to wait for.
 pub async fn change(session: &mut Session, verb: Verb, change: Change) -> Result<Code, Failure> {
+    order(session, Control::new(verb, Vec::new()), change).await
+}
+
+/// A stop, which others may stand in the way of.
+pub async fn stop(session: &mut Session, dependents: bool, change: Change) -> Result<Code, Failure> {
+    order(session, Control { dependents, ..Control::new(Verb::Stop, Vec::new()) }, change).await
+}
+
+async fn order(session: &mut Session, control: Control, change: Change) -> Result<Code, Failure> {
     let timeout = change.waiting.timeout.timeout;
     let patience = if change.waiting.no_wait { Some(QUESTION) } else { timeout.map(|timeout| timeout + GRACE) };
-    let control =
-        Control { verb, services: Vec::new(), signal: None, wait: !change.waiting.no_wait, timeout_ms: timeout.map(in_ms) };
+    let control = Control { wait: !change.waiting.no_wait, timeout_ms: timeout.map(in_ms), ..control };
     send(session, control, patience, &change.names.names).await
 }
 
 /// The verbs that send a signal, which is done when it is sent.
 pub async fn signal(session: &mut Session, verb: Verb, signal: Option<String>, typed: &[String]) -> Result<Code, Failure> {
-    let control = Control { verb, services: Vec::new(), signal, wait: true, timeout_ms: None };
+    let control = Control { signal, ..Control::new(verb, Vec::new()) };
     send(session, control, Some(QUESTION), typed).await
 }
 

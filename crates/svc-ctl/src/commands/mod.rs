@@ -3,6 +3,7 @@
 
 mod control;
 mod events;
+mod graph;
 mod health;
 mod logs;
 mod shutdown;
@@ -43,7 +44,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
     match command {
         Command::Status(names) => status::run(session, &names.names).await,
         Command::Start(change) => control::change(session, Verb::Start, change).await,
-        Command::Stop(change) => control::change(session, Verb::Stop, change).await,
+        Command::Stop { dependents, change } => control::stop(session, dependents, change).await,
         Command::Restart(change) => control::change(session, Verb::Restart, change).await,
         Command::Once(change) => control::change(session, Verb::Once, change).await,
         Command::Reload(names) => control::signal(session, Verb::Reload, None, &names.names).await,
@@ -57,6 +58,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Events(names) => events::run(session, &names.names).await,
         Command::Why(names) => why::run(session, &names.names).await,
         Command::Health { quiet, names } => health::run(session, quiet, &names.names).await,
+        Command::Graph { dot, mermaid } => graph::run(session, dot, mermaid).await,
         Command::Rescan => rescan(session).await,
         Command::Shutdown { code, force, waiting } => shutdown::run(session, code, force, &waiting).await,
         Command::CompleteNames { beginning } => complete(session, &beginning).await,

@@ -4,7 +4,7 @@ use super::{Hub, Member, WHY_LINES};
 use crate::clients::{self, Ask, STREAM_ROOM, Subscriber, json_line};
 use crate::status::{self, Known, Now};
 use crate::waits::{Answer, Goal};
-use svc_core::graph::Wish;
+use svc_core::graph::{Id, Kind, Level, Progress, Wish};
 use svc_core::{Program, Service, ServiceName};
 use svc_proto::api;
 use svc_proto::link::ToInit;
@@ -16,6 +16,7 @@ impl Hub {
         match ask {
             Ask::Version(answer) => drop(answer.send(self.version())),
             Ask::Services(answer) => drop(answer.send(self.services())),
+            Ask::Graph(answer) => drop(answer.send(self.graph())),
             Ask::Detail { service, answer } => drop(answer.send(self.detail(&service))),
             Ask::Control { control, answer } => self.control(control, answer),
             Ask::Wait { wait, answer } => {
@@ -127,6 +128,45 @@ impl Hub {
         services.sort_by(|a, b| a.name.cmp(&b.name));
         problems.sort_by(|a, b| a.path.cmp(&b.path));
         api::Services { services, problems }
+    }
+
+    /// Everything that stands in the graph.
+    fn graph(&self) -> api::Graph {
+        let graph = self.engine.graph();
+        let node = |id: Id| {
+            let (node, unit) = (graph.node(id), self.units.get(graph.name(id)));
+            let progress = self.engine.progress(id);
+            let up = match progress {
+                Progress::Completed => true,
+                Progress::Up(level) => !node.readiness || level >= Level::Ready,
+                _ => false,
+            };
+            let slot = self.slot_named(&node.name).and_then(|slot| self.members.get(&slot));
+            let state = match slot {
+                Some(member) => self.status(member, Now::read()).state,
+                None => self.state_of_name(&node.name),
+            };
+            api::Node {
+                name: node.name.clone(),
+                kind: match node.kind {
+                    Kind::Process => api::NodeKind::Longrun,
+                    Kind::Oneshot | Kind::Milestone => api::NodeKind::Oneshot,
+                    Kind::Bundle => api::NodeKind::Bundle,
+                },
+                up,
+                state,
+                wanted: self.engine.wish(id) == Wish::Explicit,
+                essential: unit.is_some_and(|unit| unit.source.essential),
+                needs: graph.edges(id).iter().map(|edge| graph.name(edge.to).to_owned()).collect(),
+                start_timeout_ms: node.start_timeout.0,
+                stop_timeout_ms: node.stop_timeout.0,
+                problem: self.node_problem(&node.name),
+                dir: unit.map(|unit| svc_def::shown(&unit.dir)),
+            }
+        };
+        let mut nodes: Vec<api::Node> = graph.living().into_iter().map(node).collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        api::Graph { nodes }
     }
 
     pub(super) fn slot_named(&self, name: &str) -> Option<u32> {

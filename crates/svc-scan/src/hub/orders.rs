@@ -4,7 +4,7 @@ use super::answers::unready_status;
 use super::{Hub, Member};
 use crate::status::Now;
 use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
-use svc_core::graph::{Dependents, Request};
+use svc_core::graph::{Dependents, Id, Kind, Request, Wish};
 use svc_core::service::{Role, State, Want};
 use svc_core::{Command, Service};
 use svc_proto::api;
@@ -13,7 +13,7 @@ use svc_sys::clock;
 impl Hub {
     pub(super) fn control(
         &mut self,
-        control: api::Control,
+        mut control: api::Control,
         answer: tokio::sync::oneshot::Sender<Result<api::Outcomes, String>>,
     ) {
         let command = match command_of(&control) {
@@ -31,8 +31,8 @@ impl Hub {
         }
         let mut items = Vec::new();
         let (nodes, others): (Vec<String>, Vec<String>) =
-            control.services.into_iter().partition(|service| self.is_steered(service, control.verb));
-        items.extend(self.order_nodes(nodes, control.verb, control.wait));
+            std::mem::take(&mut control.services).into_iter().partition(|service| self.is_steered(service, control.verb));
+        items.extend(self.order_nodes(nodes, &control));
         for service in others {
             let item = match self.slot_named(&service) {
                 Some(slot) => self.order(slot, service, control.verb, command, control.wait),
@@ -53,19 +53,27 @@ impl Hub {
     }
 
     /// Asks the graph for all of them at once: what depends on what is not in the way of itself then.
-    fn order_nodes(&mut self, names: Vec<String>, verb: api::Verb, wait: bool) -> Vec<Item> {
+    fn order_nodes(&mut self, names: Vec<String>, control: &api::Control) -> Vec<Item> {
         let Some(nodes) = self.nodes_named(&names).filter(|nodes| !nodes.is_empty()) else { return Vec::new() };
-        let request = match verb {
-            api::Verb::Stop => Request::Stop { nodes, dependents: Dependents::Refuse, prune: false },
+        let request = match control.verb {
+            api::Verb::Stop => {
+                let dependents = if control.dependents { Dependents::Take } else { Dependents::Refuse };
+                Request::Stop { nodes, dependents, prune: control.prune }
+            }
             api::Verb::Restart => Request::Restart(nodes),
             api::Verb::Once if nodes.len() == 1 => Request::Run(nodes[0]),
-            _ => Request::Start(nodes),
+            _ => {
+                if control.prune {
+                    self.prune(&nodes);
+                }
+                Request::Start(nodes)
+            }
         };
         let request = self.ask(request);
         let refused = self.outcomes.get(&request).is_some_and(|told| told.refused.is_some());
         let item = |service: String| {
             let goal = Goal::Request(request);
-            let outcome = (!wait && !refused).then(|| api::Outcome {
+            let outcome = (!control.wait && !refused).then(|| api::Outcome {
                 service: service.clone(),
                 result: api::Verdict::Done,
                 message: "told".into(),
@@ -74,6 +82,27 @@ impl Hub {
             Item { service, goal, outcome }
         };
         names.into_iter().map(item).collect()
+    }
+
+    /// Stops everything that these do not depend on.
+    fn prune(&mut self, keep: &[Id]) {
+        let graph = self.engine.graph();
+        let mut kept: Vec<Id> = keep.to_vec();
+        let mut index = 0;
+        while let Some(&id) = kept.get(index) {
+            let more: Vec<Id> = graph.edges(id).iter().map(|edge| edge.to).filter(|to| !kept.contains(to)).collect();
+            kept.extend(more);
+            index += 1;
+        }
+        let nodes: Vec<Id> = graph
+            .living()
+            .into_iter()
+            .filter(|id| !kept.contains(id) && graph.node(*id).kind != Kind::Bundle)
+            .filter(|&id| self.engine.wish(id) != Wish::Down)
+            .collect();
+        if !nodes.is_empty() {
+            self.ask(Request::Stop { nodes, dependents: Dependents::Take, prune: false });
+        }
     }
 
     /// Clients whose requests to the graph are over hear of it.

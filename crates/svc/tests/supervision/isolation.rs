@@ -89,7 +89,7 @@ fn a_storm_of_signals_hits_no_process_that_got_an_old_number() {
         let services: Vec<String> = ["target-1", "target-2"].map(str::to_owned).into();
         let order = |verb, signal: Option<&str>| -> Outcomes {
             let signal = signal.map(str::to_owned);
-            tree.post("/v1/control", &Control { verb, services: services.clone(), signal, wait: false, timeout_ms: None })
+            tree.post("/v1/control", &Control { signal, wait: false, ..Control::new(verb, services.clone()) })
         };
         order(Verb::Start, None);
         for signal in ["USR1", "INT", "USR2", "TERM"] {

@@ -72,7 +72,7 @@ fn no_answer_is_torn_in_a_storm_of_transitions() {
             let services = vec![format!("s-{}", rng.below(COUNT as u64))];
             let verb = verbs[rng.below(verbs.len() as u64) as usize];
             let wait = rng.below(4) == 0 && verb == Verb::Stop;
-            let control = Control { verb, services, signal: None, wait, timeout_ms: Some(20_000) };
+            let control = Control { wait, timeout_ms: Some(20_000), ..Control::new(verb, services) };
             let _: Outcomes = tree.post("/v1/control", &control);
         }
         over.store(true, Ordering::Relaxed);

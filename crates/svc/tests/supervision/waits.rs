@@ -18,7 +18,7 @@ fn wait(tree: &Tree, services: &[String], until: Until, any: bool) -> Vec<Outcom
 }
 
 fn control(tree: &Tree, verb: Verb, services: &[String]) -> Vec<Outcome> {
-    let control = Control { verb, services: services.to_vec(), signal: None, wait: true, timeout_ms: Some(20_000) };
+    let control = Control { timeout_ms: Some(20_000), ..Control::new(verb, services.to_vec()) };
     tree.post::<Outcomes>("/v1/control", &control).outcomes
 }
 
