@@ -15,6 +15,7 @@ mod logs;
 mod manual;
 mod overlay;
 mod process;
+mod rc;
 mod small;
 mod sockets;
 
@@ -24,6 +25,7 @@ pub use command::Command;
 pub const FAMILIES: &[&[Command]] = &[
     control::COMMANDS,
     process::COMMANDS,
+    rc::COMMANDS,
     logs::COMMANDS,
     execline::COMMANDS,
     events::COMMANDS,

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+pub mod ask;
 mod client;
 mod commands;
 mod completions;

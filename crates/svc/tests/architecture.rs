@@ -40,7 +40,7 @@ const EDGES: [(&str, &[&str], &[&str]); 13] = [
             "tokio",
         ],
     ),
-    ("svc-compat", &["svc-core", "svc-proto", "svc-sys"], &["nix"]),
+    ("svc-compat", &["svc-core", "svc-ctl", "svc-def", "svc-proto", "svc-sys"], &["nix"]),
     (
         "svc",
         &[
