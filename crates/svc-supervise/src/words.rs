@@ -55,11 +55,25 @@ impl Words {
 /// `run` or `finish`. Those of an s6-rc source need not be executable.
 fn of_file(definition: &Definition, name: &CStr, arguments: Vec<CString>) -> Words {
     let path = c_string(&[b"./", name.to_bytes()].concat());
-    if definition.managed.is_some() && !is_executable(Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()))) {
+    if definition.managed.is_some() && needs_help(Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()))) {
         let front = [c"svc", c"exec", c"--script", c"--"].map(CStr::to_owned);
         return Words { path: None, arguments: [front.to_vec(), vec![path], arguments].concat() };
     }
     Words { path: Some(path), arguments: [vec![name.to_owned()], arguments].concat() }
+}
+
+/// Whether the kernel would not execute a script though what its first line names can: it is not executable, or that
+/// interpreter is not there, and may be one that svc is itself.
+fn needs_help(path: &Path) -> bool {
+    use std::io::Read;
+    if !is_executable(path) {
+        return true;
+    }
+    let mut head = [0; 256];
+    let length = std::fs::File::open(path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
+    let Some(line) = head[..length].strip_prefix(b"#!") else { return false };
+    let word = line.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    !Path::new(std::ffi::OsStr::from_bytes(word)).exists()
 }
 
 /// `up` or `down`, which find the name of their service in RC_NAME; where there is none, nothing is done, and successfully.

@@ -83,17 +83,20 @@ impl Hub {
 
     /// All that was left is known: what is on disk is compared with it.
     pub(super) fn begin(&mut self) {
-        let pairs: Vec<(u32, Option<u32>)> = self
-            .members
-            .iter()
-            .map(|(&slot, member)| (slot, member.name.producer().and_then(|name| self.names.get(&name).copied())))
-            .collect();
+        for slot in self.members.keys().copied().collect::<Vec<u32>>() {
+            self.refresh(slot);
+        }
+        let producer = |member: &Member| {
+            let name = member.reads.clone().or_else(|| member.name.producer());
+            name.and_then(|name| self.names.get(&name).copied())
+        };
+        let pairs: Vec<(u32, Option<u32>)> = self.members.iter().map(|(&slot, member)| (slot, producer(member))).collect();
         for &(id, producer) in &pairs {
             let alive = self.members.get(&id).is_some_and(|member| member.supervisor.is_some());
             self.happened(Happened::Recovered { id, producer, alive });
-            self.refresh(id);
             let Some(member) = self.members.get(&id).filter(|member| member.name.as_str() != COMMAND) else { continue };
-            if producer.is_none() {
+            // Those with dependencies are read again with all that they depend on.
+            if member.name.producer().is_none() && member.definition.managed.is_none() {
                 self.directories.knows(member.identity, member.name.clone(), member.scan_dir, member.dir.clone());
             }
         }
@@ -126,6 +129,7 @@ impl Hub {
         if let svc_def::Outcome::Ready(definition) = reading.outcome {
             member.definition = *definition;
         }
+        member.reads = reading.source.and_then(|source| source.consumer_for.first().cloned());
         member.warning = reading.problems.first().map(ToString::to_string);
     }
 
@@ -416,6 +420,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         unsaid: None,
         told: 0,
         heard: u32::MAX,
+        reads: None,
         counted: Counted::default(),
         added_ms: 0,
     }

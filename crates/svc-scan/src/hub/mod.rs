@@ -56,6 +56,8 @@ struct Member {
     /// Commands told on this link, and how many of them its supervisor had heard when it said what we know of it.
     told: u32,
     heard: u32,
+    /// Whose output it reads, where its directory says so.
+    reads: Option<ServiceName>,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
     added_ms: u64,

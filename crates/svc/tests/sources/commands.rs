@@ -1,0 +1,135 @@
+//! `s6-rc` and its family.
+
+use std::process::Command;
+
+use svc_testkit::{Said, Tree, program};
+
+use crate::Sources;
+use crate::order::await_all;
+
+fn say(tree: &Tree, words: &[&str]) -> Said {
+    Said::by(Command::new(program()).env("SVC_RUN_DIR", tree.run_dir()).args(words))
+}
+
+#[track_caller]
+fn lines(tree: &Tree, words: &[&str]) -> Vec<String> {
+    let said = say(tree, words);
+    assert_eq!(said.code, 0, "{words:?}: {said:?}");
+    said.out.lines().map(str::to_owned).collect()
+}
+
+fn sample() -> Tree {
+    let mut tree = Tree::new();
+    tree.oneshot("net", &[], "true", "true").file("timeout-up", "5000\n");
+    tree.longrun("db", &["net"], "");
+    tree.longrun("web", &["db"], "");
+    tree.longrun("spare", &[], "");
+    tree.bundle("user", &["web"]);
+    tree.bundle("all", &["user", "spare"]);
+    tree.start();
+    await_all(&tree, &["web"]);
+    tree
+}
+
+#[test]
+fn lists() {
+    let mut tree = sample();
+    assert_eq!(lines(&tree, &["s6-rc", "-a", "list"]), ["db", "net", "web"]);
+    assert_eq!(lines(&tree, &["s6-rc", "-da", "list"]), ["spare"]);
+    assert_eq!(lines(&tree, &["s6-rc", "list", "all"]), ["spare", "web"]);
+    assert_eq!(lines(&tree, &["s6-rc", "listall", "user"]), ["db", "net", "web"]);
+    assert_eq!(lines(&tree, &["s6-rc", "-d", "listall", "net"]), ["db", "net", "web"]);
+    assert_eq!(lines(&tree, &["s6-rc", "diff"]), Vec::<String>::new());
+    assert_eq!(lines(&tree, &["s6-rc-db", "list", "bundles"]), ["all", "user"]);
+    assert_eq!(lines(&tree, &["s6-rc-db", "type", "net"]), ["oneshot"]);
+    assert_eq!(lines(&tree, &["s6-rc-db", "timeout", "net"]), ["5000"]);
+    assert_eq!(lines(&tree, &["s6-rc-db", "contents", "all"]), ["spare", "user"]);
+    assert_eq!(lines(&tree, &["s6-rc-db", "-d", "dependencies", "net"]), ["db"]);
+    assert_eq!(lines(&tree, &["s6-rc-db", "all-dependencies", "web"]), ["db", "net", "web"]);
+    let said = say(&tree, &["s6-rc-db", "contents", "web"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let said = say(&tree, &["s6-rc", "list", "nobody"]);
+    assert!(said.code == 3 && said.err.contains("nobody: no such service"), "{said:?}");
+    let said = say(&tree, &["s6-rc", "chagne", "web"]);
+    assert!(said.code == 100 && said.err.contains("chagne: no such command"), "{said:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn changes() {
+    let mut tree = sample();
+    assert_eq!(
+        lines(&tree, &["s6-rc", "-n", "0", "-d", "change", "db"]),
+        ["s6-rc-dryrun: stop db", "s6-rc-dryrun: stop web"]
+    );
+    assert_eq!(lines(&tree, &["s6-rc", "-d", "change", "db"]), Vec::<String>::new());
+    assert_eq!(lines(&tree, &["s6-rc", "-a", "list"]), ["net"]);
+    tree.assert_order("-web", "-db");
+    lines(&tree, &["s6-rc", "-v", "2", "-u", "change", "all"]);
+    assert_eq!(lines(&tree, &["s6-rc", "-a", "list"]), ["db", "net", "spare", "web"]);
+    lines(&tree, &["s6-rc", "-p", "change", "db"]);
+    assert_eq!(lines(&tree, &["s6-rc", "-a", "list"]), ["db", "net"]);
+    lines(&tree, &["s6-rc", "-a", "stop"]);
+    assert_eq!(lines(&tree, &["s6-rc", "-a", "list"]), Vec::<String>::new());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn failures_have_s6_rcs_codes() {
+    let mut tree = Tree::new();
+    tree.oneshot("bad", &[], "exit 1", "true");
+    tree.longrun("slow", &[], "sleep 1000 & wait $!");
+    tree.longrun("web", &["bad"], "");
+    tree.bundle("user", &[]);
+    tree.start();
+    tree.await_status("user", "there", |_| true);
+    let said = say(&tree, &["s6-rc", "change", "web"]);
+    assert!(said.code == 1 && said.err.contains("web: it needs bad"), "{said:?}");
+    let said = say(&tree, &["s6-rc", "-t", "300", "change", "slow"]);
+    assert!(said.code == 2 && said.err.contains("slow: still"), "{said:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn essential_services_must_be_insisted_on() {
+    let mut tree = Tree::new();
+    tree.longrun("core", &[], "").file("flag-essential", "");
+    tree.longrun("web", &["core"], "");
+    tree.longrun("other", &[], "");
+    tree.start();
+    await_all(&tree, &["web", "other"]);
+    let said = say(&tree, &["s6-rc", "-da", "change"]);
+    assert!(said.code == 0 && said.err.contains("core: essential, not stopped"), "{said:?}");
+    assert!(lines(&tree, &["s6-rc", "-a", "list"]).contains(&"core".to_owned()));
+    lines(&tree, &["s6-rc", "-Da", "change"]);
+    assert_eq!(lines(&tree, &["s6-rc", "-a", "list"]), Vec::<String>::new());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn what_compiles_elsewhere_is_checked_here() {
+    let mut tree = sample();
+    let (good, bad) = (tree.path("compiled"), tree.path("bad"));
+    let text = |path: &std::path::Path| path.display().to_string();
+    let source = text(&tree.services());
+    assert_eq!(lines(&tree, &["s6-rc-compile", &text(&good), &source]), Vec::<String>::new());
+    assert_eq!(lines(&tree, &["s6-rc-init", "-c", &text(&good), &source]), Vec::<String>::new());
+    let said = say(&tree, &["s6-rc-init", "-c", &text(&bad), &source]);
+    assert!(said.code == 111 && said.err.contains("make it with s6-rc-compile"), "{said:?}");
+    let other = tree.path("elsewhere");
+    std::fs::create_dir_all(other.join("odd")).expect("ours");
+    std::fs::write(other.join("odd/type"), "oneshoot\n").expect("ours");
+    let said = say(&tree, &["s6-rc-compile", &text(&bad), &text(&other)]);
+    assert!(said.code == 1 && said.err.contains("is \"oneshoot\""), "{said:?}");
+    assert!(!bad.exists());
+    std::fs::write(other.join("odd/type"), "oneshot\n").expect("ours");
+    std::fs::write(other.join("odd/up"), "").expect("ours");
+    std::fs::write(other.join("odd/dependencies"), "nobody\n").expect("ours");
+    let said = say(&tree, &["s6-rc-compile", &text(&bad), &text(&other)]);
+    assert!(said.code == 1 && said.err.contains("odd names nobody, which does not exist"), "{said:?}");
+    std::fs::write(other.join("odd/dependencies"), "").expect("ours");
+    assert_eq!(lines(&tree, &["s6-rc-compile", &text(&bad), &text(&other)]), Vec::<String>::new());
+    let said = say(&tree, &["s6-rc-init", "-c", &text(&bad), &source]);
+    assert!(said.code == 111 && said.err.contains("svc does not look into"), "{said:?}");
+    assert_eq!(tree.stop(), 0);
+}

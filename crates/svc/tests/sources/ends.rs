@@ -1,0 +1,57 @@
+//! The end of everything.
+
+use std::time::{Duration, Instant};
+
+use svc_testkit::{Tree, descendants, processes, until};
+
+use crate::Sources;
+use crate::order::await_all;
+
+/// s6-overlay hangs here: the stop waits for a lock that the start holds.
+#[test]
+fn an_end_during_a_start_that_never_ends_comes_at_once() {
+    let mut tree = Tree::new();
+    tree.longrun("first", &[], "");
+    tree.longrun("never", &["first"], "sleep 1000 & wait $!; false");
+    tree.oneshot("hangs", &[], "sleep 1000", "true");
+    tree.longrun("after", &["never", "hangs"], "");
+    tree.start();
+    await_all(&tree, &["first"]);
+    for name in ["never", "hangs"] {
+        let pid = tree.await_up(name);
+        until("its sleep", || descendants(pid).iter().any(|process| process.title() == "sleep 1000").then_some(()));
+    }
+    let begin = Instant::now();
+    assert_eq!(tree.stop(), 0);
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    tree.assert_order("-never", "-first");
+}
+
+#[test]
+fn who_does_not_stop_does_not_hold_up_the_end() {
+    let mut tree = Tree::new();
+    tree.set("SVC_STOP_TIMEOUT", "2");
+    tree.longrun("base", &[], "");
+    tree.longrun("deaf", &["base"], "trap '' TERM");
+    tree.oneshot("slow", &["base"], "true", "sleep 1000");
+    tree.start();
+    await_all(&tree, &["deaf", "slow"]);
+    let begin = Instant::now();
+    assert_eq!(tree.stop(), 0);
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(tree.log().contains("not everything stopped in order in time"), "{}", tree.log());
+    let root = tree.root().display().to_string();
+    until("nothing left", || (!processes().iter().any(|process| process.title().contains(&root))).then_some(()));
+}
+
+#[test]
+fn an_end_with_nothing_up_is_an_end() {
+    let mut tree = Tree::new();
+    tree.longrun("spare", &[], "");
+    tree.bundle("user", &[]);
+    tree.start();
+    until("the graph", || tree.status("user").is_some().then_some(()));
+    let begin = Instant::now();
+    assert_eq!(tree.stop(), 0);
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+}
