@@ -49,24 +49,58 @@ impl Engine {
         }
     }
 
-    /// Starts the node if nothing holds it.
+    /// Looks whether anything holds the node. If not it is opened later, when every neighbour has looked too: one that seems to have
+    /// failed may be about to come back.
     fn begin(&mut self, id: Id) {
-        let gate = self.gate(id);
-        let run = &self.runs[id.at()];
-        let awaiting = run.progress == Progress::Awaiting;
-        let next = match gate {
-            Gate::Open if run.reached || self.graph.node(id).external.is_empty() => return self.start(id),
-            Gate::Open => Progress::Awaiting,
+        let next = match self.gate(id) {
+            Gate::Open => {
+                let run = &self.runs[id.at()];
+                let awaiting = run.progress == Progress::Awaiting;
+                if !awaiting || run.reached {
+                    self.list_opening(id);
+                }
+                if awaiting {
+                    return;
+                }
+                Progress::Waiting
+            }
             Gate::Wait => Progress::Waiting,
             Gate::Hopeless(on) => Progress::Failed(Reason::Dependency(on)),
         };
-        if awaiting && next != Progress::Awaiting {
-            self.out.push(Action::Forget(id));
-        }
-        if !awaiting && next == Progress::Awaiting {
-            self.out.push(Action::Await(id));
+        match (self.runs[id.at()].progress, next) {
+            (Progress::Awaiting, _) => self.out.push(Action::Forget(id)),
+            // A reason that holds is not exchanged for another one.
+            (Progress::Failed(Reason::Dependency(on)), Progress::Failed(_)) => {
+                let mut edges = self.graph.edges(id).iter().filter(|edge| edge.to == on);
+                if edges.any(|edge| self.stand(*edge) == Stand::Hopeless) {
+                    return;
+                }
+            }
+            _ => {}
         }
         self.set(id, next);
+    }
+
+    /// Starts the node if still nothing holds it.
+    pub(super) fn open(&mut self, id: Id) {
+        let run = self.run(id);
+        match run.progress {
+            Progress::Waiting | Progress::Awaiting if run.is_wished() => run.gate = None,
+            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Up(_) => return,
+            Progress::Completed | Progress::Failed(_) | Progress::Stopping { .. } => return,
+        }
+        let open = matches!(self.gate(id), Gate::Open);
+        let run = &self.runs[id.at()];
+        let reached = run.reached || self.graph.node(id).external.is_empty();
+        match (open, reached, run.progress) {
+            (false, ..) => self.begin(id),
+            (true, true, _) => self.start(id),
+            (true, false, Progress::Awaiting) => {}
+            (true, false, _) => {
+                self.out.push(Action::Await(id));
+                self.set(id, Progress::Awaiting);
+            }
+        }
     }
 
     fn start(&mut self, id: Id) {
@@ -106,7 +140,7 @@ impl Engine {
             }
             _ => true,
         };
-        let first = known.unwrap_or(0) as usize;
+        let first = if everywhere { 0 } else { known.unwrap_or(0) as usize };
         let (mut waits, mut hopeless) = (None, None);
         for index in (first..edges.len()).chain(0..first) {
             match self.stand(edges[index]) {
@@ -118,7 +152,7 @@ impl Engine {
                     }
                 }
                 Stand::Hopeless => {
-                    hopeless = Some(index);
+                    hopeless = hopeless.or(Some(index));
                     if !patient {
                         break;
                     }

@@ -100,12 +100,10 @@ impl Engine {
     /// Gives a node that has failed another chance. `until`: what is waited for, if it is only a dependency: a process that has
     /// ended does not start again for somebody who waits for its end.
     pub(super) fn renew(&mut self, id: Id, until: Option<Condition>) {
-        let node = self.graph.node(id);
-        let run = &self.runs[id.at()];
-        match run.progress {
+        match self.runs[id.at()].progress {
             Progress::Failed(Reason::Dependency(_)) => {}
             Progress::Failed(_) => self.set(id, Progress::Down),
-            Progress::Completed if node.kind == Kind::Process && until != Some(Condition::Completed) => {
+            Progress::Completed if !self.is_active(id) && until != Some(Condition::Completed) => {
                 self.set(id, Progress::Down);
             }
             Progress::Starting | Progress::Up(_) | Progress::Completed | Progress::Stopping { .. } => {

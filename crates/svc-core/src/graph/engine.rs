@@ -38,6 +38,7 @@ pub enum Event {
 /// What to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Start it; a oneshot that has completed may be started again without having been stopped.
     Start(Id),
     /// Stop it, and say `Stopped` when nothing is left. For a oneshot that has completed: run its `down`.
     Stop(Id),
@@ -59,6 +60,8 @@ pub struct Engine {
     pub(super) now: Millis,
     /// Nodes whose surroundings have changed.
     work: VecDeque<Id>,
+    /// Nodes that nothing holds, as far as they know: to be opened when the work is done.
+    openings: VecDeque<Id>,
     /// Nodes that have changed in this step, or that a new request watches.
     listed: Vec<Id>,
     deadlines: BTreeSet<(Millis, Id)>,
@@ -312,6 +315,12 @@ impl Engine {
         }
     }
 
+    pub(super) fn list_opening(&mut self, id: Id) {
+        if !core::mem::replace(&mut self.run(id).opening, true) {
+            self.openings.push_back(id);
+        }
+    }
+
     pub(super) fn list(&mut self, id: Id) {
         if !core::mem::replace(&mut self.run(id).listed, true) {
             self.listed.push(id);
@@ -319,9 +328,14 @@ impl Engine {
     }
 
     fn settle(&mut self) {
-        while let Some(id) = self.work.pop_front() {
-            self.run(id).queued = false;
-            self.advance(id);
+        loop {
+            while let Some(id) = self.work.pop_front() {
+                self.run(id).queued = false;
+                self.advance(id);
+            }
+            let Some(id) = self.openings.pop_front() else { break };
+            self.run(id).opening = false;
+            self.open(id);
         }
         for id in core::mem::take(&mut self.listed) {
             self.run(id).listed = false;

@@ -118,6 +118,8 @@ pub(super) struct Run {
     pub hold: u32,
     /// It stands in the work list.
     pub queued: bool,
+    /// It stands in the list of those to open.
+    pub opening: bool,
     /// It stands in the list of those to look at when the work is done, and it is to be published then.
     pub listed: bool,
     pub changed: bool,
@@ -141,6 +143,7 @@ impl Run {
             gate: None,
             hold: 0,
             queued: false,
+            opening: false,
             listed: false,
             changed: false,
             walk: 0,

@@ -90,7 +90,7 @@ impl Engine {
     pub(super) fn drag(&mut self, id: Id, returns: bool) {
         let mut walk = Vec::from([id]);
         while let Some(id) = walk.pop() {
-            let ended = self.runs[id.at()].progress == Progress::Completed;
+            let ended = self.runs[id.at()].progress == Progress::Completed && !self.is_active(id);
             for index in 0..self.graph.backs(id).len() {
                 let back = self.graph.backs(id)[index];
                 let edge = self.graph.edges(back.from)[back.edge as usize];
