@@ -28,7 +28,7 @@ use rng::Rng;
 use rules::Rules;
 use seeds::Outcome as Told;
 
-const SEEDS: u64 = 20000;
+const SEEDS: u64 = 60000;
 
 /// Events after the last request within which everything must have come to rest.
 const ENOUGH: usize = 20_000;
@@ -298,7 +298,7 @@ impl Life {
         }
         match outcome {
             Outcome::Done => {
-                self.rules.done(&self.engine, &self.asked[&id]).map_err(|broken| format!("request {id}: {broken}"))
+                self.rules.done(&self.engine, id.0, &self.asked[&id]).map_err(|broken| format!("request {id}: {broken}"))
             }
             Outcome::Failed(list) if list.is_empty() => Err(format!("request {id} failed for no reason")),
             Outcome::Superseded(by) if *by <= id => Err(format!("request {id} superseded by {by}")),

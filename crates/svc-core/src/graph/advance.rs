@@ -39,17 +39,19 @@ impl Engine {
             }
             Progress::Starting | Progress::Up(_) | Progress::Completed => {
                 if self.is_leaving(id) {
-                    self.leave(id);
+                    self.list_to_move(id);
                 } else if !wished {
                     // A process that had ended by itself.
                     self.set(id, Progress::Down);
+                } else if run.gate.is_none() && self.is_active(id) {
+                    self.catch_up(id);
                 }
             }
             Progress::Failed(_) | Progress::Stopping { .. } => {}
         }
     }
 
-    /// Looks whether anything holds the node. If not it is opened later, when every neighbour has looked too: one that seems to have
+    /// Looks whether anything holds the node. If not it starts later, when every neighbour has looked too: one that seems to have
     /// failed may be about to come back.
     fn begin(&mut self, id: Id) {
         let next = match self.gate(id) {
@@ -57,7 +59,7 @@ impl Engine {
                 let run = &self.runs[id.at()];
                 let awaiting = run.progress == Progress::Awaiting;
                 if !awaiting || run.reached {
-                    self.list_opening(id);
+                    self.list_to_move(id);
                 }
                 if awaiting {
                     return;
@@ -81,13 +83,19 @@ impl Engine {
         self.set(id, next);
     }
 
-    /// Starts the node if still nothing holds it.
-    pub(super) fn open(&mut self, id: Id) {
+    /// Starts or stops the node, if still nothing holds it.
+    pub(super) fn go(&mut self, id: Id) {
         let run = self.run(id);
         match run.progress {
             Progress::Waiting | Progress::Awaiting if run.is_wished() => run.gate = None,
-            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Up(_) => return,
-            Progress::Completed | Progress::Failed(_) | Progress::Stopping { .. } => return,
+            Progress::Starting | Progress::Up(_) | Progress::Completed => {
+                if self.is_leaving(id) {
+                    self.leave(id);
+                }
+                return;
+            }
+            Progress::Down | Progress::Waiting | Progress::Awaiting => return,
+            Progress::Failed(_) | Progress::Stopping { .. } => return,
         }
         let open = matches!(self.gate(id), Gate::Open);
         let run = &self.runs[id.at()];
@@ -269,8 +277,8 @@ impl Engine {
         let until = match progress {
             Progress::Awaiting | Progress::Starting => start,
             Progress::Up(_) if self.is_up(id) => None,
-            // Between its start and being up the time goes on.
-            Progress::Up(_) => self.runs[id.at()].until,
+            // Between its start and being up the time goes on; one that its supervisor brought back gets it anew.
+            Progress::Up(_) => self.runs[id.at()].until.or(start),
             Progress::Stopping { overdue: false } => stop,
             Progress::Stopping { overdue: true } | Progress::Down | Progress::Waiting => None,
             Progress::Completed | Progress::Failed(_) => None,

@@ -71,6 +71,7 @@ impl Engine {
         let turned = !run.is_wished();
         run.wish = wish;
         run.stuck &= !turned;
+        run.gate = if turned { None } else { run.gate };
         self.touch(id);
         if turned {
             self.supersede(id, Goal::Down, request);
@@ -254,9 +255,15 @@ impl Engine {
         if self.graph.node(id).kind != Kind::Oneshot {
             return Err(Refusal::NotAOneshot(id));
         }
-        if self.runs[id.at()].progress == Progress::Completed && !self.is_leaving(id) {
-            self.run(id).process = false;
-            self.set(id, Progress::Down);
+        if self.runs[id.at()].progress == Progress::Completed {
+            if self.is_leaving(id) {
+                // Too late to go on without a stop.
+                self.run(id).again = true;
+                self.drag(id, true);
+            } else {
+                self.run(id).process = false;
+                self.set(id, Progress::Down);
+            }
         }
         Ok(self.ask_start(request, &[id]))
     }

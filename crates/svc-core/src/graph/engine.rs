@@ -60,8 +60,9 @@ pub struct Engine {
     pub(super) now: Millis,
     /// Nodes whose surroundings have changed.
     work: VecDeque<Id>,
-    /// Nodes that nothing holds, as far as they know: to be opened when the work is done.
-    openings: VecDeque<Id>,
+    /// Nodes to start or to stop, if nothing holds them when everybody has looked.
+    leavers: VecDeque<Id>,
+    starters: VecDeque<Id>,
     /// Nodes that have changed in this step, or that a new request watches.
     listed: Vec<Id>,
     deadlines: BTreeSet<(Millis, Id)>,
@@ -315,9 +316,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn list_opening(&mut self, id: Id) {
-        if !core::mem::replace(&mut self.run(id).opening, true) {
-            self.openings.push_back(id);
+    pub(super) fn list_to_move(&mut self, id: Id) {
+        if !core::mem::replace(&mut self.run(id).moving, true) {
+            // Who leaves goes first: he may take others with him, who had better not be started before.
+            let leaves = self.is_leaving(id);
+            if leaves { self.leavers.push_back(id) } else { self.starters.push_back(id) }
         }
     }
 
@@ -333,9 +336,9 @@ impl Engine {
                 self.run(id).queued = false;
                 self.advance(id);
             }
-            let Some(id) = self.openings.pop_front() else { break };
-            self.run(id).opening = false;
-            self.open(id);
+            let Some(id) = self.leavers.pop_front().or_else(|| self.starters.pop_front()) else { break };
+            self.run(id).moving = false;
+            self.go(id);
         }
         for id in core::mem::take(&mut self.listed) {
             self.run(id).listed = false;

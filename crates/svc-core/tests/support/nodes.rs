@@ -30,6 +30,7 @@ struct Real {
     /// Changes whenever what was to come no longer does.
     life: u64,
     runs: bool,
+    is_process: bool,
     stopping: bool,
     /// How often it may still die and come back, in all.
     deaths: u64,
@@ -124,7 +125,7 @@ impl Nodes {
                 real.runs = false;
             }
         }
-        if matches!(what, Turn::Failed) {
+        if what == Turn::Failed || (what == Turn::Completed && real.is_process) {
             real.runs = false;
         }
         self.sequence += 1;
@@ -147,6 +148,7 @@ impl Nodes {
     pub fn start(&mut self, graph: &Graph, id: Id, now: Millis) {
         let real = self.real.entry(id).or_default();
         real.runs = true;
+        real.is_process = graph.node(id).kind == Kind::Process;
         real.life += 1;
         let first = real.tries == 0;
         real.tries += 1;

@@ -1,6 +1,6 @@
 //! The promises of the graph, asked from outside: what is there is kept here a second time, from reports and actions alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use svc_core::Millis;
 use svc_core::graph::{
@@ -23,6 +23,9 @@ pub struct Rules {
     known: Vec<Known>,
     names: Vec<String>,
     is_process: Vec<bool>,
+    /// After how many requests it was started.
+    started: BTreeMap<Id, u64>,
+    requests: u64,
     /// Stopped under the feet of those who need them.
     forced: BTreeSet<Id>,
 }
@@ -33,6 +36,10 @@ impl Rules {
     }
 
     pub fn asked(&mut self, engine: &Engine, request: &Request) {
+        self.requests += 1;
+        if let Request::Run(id) = request {
+            self.forget_completed(engine, *id);
+        }
         if let Request::Stop { nodes, dependents: Dependents::Leave, .. } = request {
             let mut walk = nodes.clone();
             while let Some(id) = walk.pop() {
@@ -44,9 +51,20 @@ impl Rules {
         }
     }
 
+    /// Who runs again begins anew, without having been stopped.
+    fn forget_completed(&mut self, engine: &Engine, id: Id) {
+        let oneshot = engine.graph().node(id).kind == Kind::Oneshot;
+        let stays = !self.is_leaving(engine, id) && engine.failing(id).is_none() && !engine.is_ending();
+        if oneshot && stays && engine.progress(id) == Progress::Completed {
+            *self.of(id) = Known::default();
+        }
+    }
+
     pub fn reported(&mut self, event: &Event) {
         match *event {
-            Event::Started(id) => self.alive(id, |known| known.started = true),
+            // Perhaps somebody else has started it.
+            Event::Started(id) if !self.of(id).stopping => (self.of(id).active, self.of(id).started) = (true, true),
+            Event::Started(_) => {}
             Event::Ready(id) => self.alive(id, |known| known.ready = true),
             Event::Healthy(id) => self.alive(id, |known| known.healthy = true),
             Event::Unhealthy(id) => self.alive(id, |known| (known.ready, known.healthy) = (true, false)),
@@ -56,6 +74,7 @@ impl Rules {
             }
             Event::Died(id) => self.alive(id, |known| *known = Known { active: true, ..Known::default() }),
             Event::Failed(id, _) => self.alive(id, |known| *known = Known::default()),
+            Event::Stopped(id) if !self.of(id).active => {}
             Event::Stopped(id) => *self.of(id) = Known::default(),
             Event::Deadline | Event::Request(..) | Event::Reachable(_) | Event::Recovered(..) => {}
         }
@@ -93,8 +112,7 @@ impl Rules {
         match *action {
             Action::Start(id) => {
                 let name = engine.graph().name(id);
-                let again = engine.graph().node(id).kind == Kind::Oneshot && self.of(id).completed;
-                if self.of(id).active && !again {
+                if self.of(id).active {
                     return Err(format!("{name} is started twice"));
                 }
                 if engine.wish(id) == Wish::Down {
@@ -109,6 +127,7 @@ impl Rules {
                         return Err(format!("{name} is started without waiting for {to} to be {}", edge.until));
                     }
                 }
+                self.started.insert(id, self.requests);
                 self.is_process[id.0 as usize] = engine.graph().node(id).kind == Kind::Process;
                 *self.of(id) = Known { active: true, ..Known::default() };
             }
@@ -227,14 +246,27 @@ impl Rules {
     }
 
     /// A request says that it is done.
-    pub fn done(&mut self, engine: &Engine, request: &Request) -> Result<(), String> {
+    pub fn done(&mut self, engine: &Engine, number: u64, request: &Request) -> Result<(), String> {
         match request {
-            Request::Start(nodes) | Request::Restart(nodes) if nodes.len() == 1 => self.is_up(engine, nodes[0]),
+            // Once they were up; somebody may have turned them round since.
+            Request::Start(nodes)
+                if nodes.len() == 1 && engine.wish(nodes[0]) != Wish::Down && engine.failing(nodes[0]).is_none() =>
+            {
+                self.is_up(engine, nodes[0])
+            }
             Request::Run(node) => self.is_up(engine, *node),
-            Request::Stop { nodes, .. } if nodes.len() == 1 && self.is_active(engine, nodes[0]) => Err("it is up".into()),
+            Request::Stop { nodes, .. } if nodes.iter().any(|&id| self.stays(engine, id, number)) => Err("it is up".into()),
             Request::Shutdown if self.known.iter().any(|known| known.active) => Err("somebody is up".into()),
-            Request::Start(_) | Request::Restart(_) | Request::Stop { .. } | Request::Shutdown | Request::Apply(_) => Ok(()),
+            Request::Start(_) | Request::Restart(_) | Request::Stop { .. } => Ok(()),
+            Request::Shutdown | Request::Apply(_) => Ok(()),
         }
+    }
+
+    /// It is there, and has been since before the request.
+    fn stays(&self, engine: &Engine, id: Id, number: u64) -> bool {
+        self.is_active(engine, id)
+            && engine.wish(id) == Wish::Down
+            && self.started.get(&id).is_some_and(|&started| started < number)
     }
 
     fn is_up(&mut self, engine: &Engine, id: Id) -> Result<(), String> {
