@@ -28,7 +28,7 @@ use rng::Rng;
 use rules::Rules;
 use seeds::Outcome as Told;
 
-const SEEDS: u64 = 60000;
+const SEEDS: u64 = 110000;
 
 /// Events after the last request within which everything must have come to rest.
 const ENOUGH: usize = 20_000;
