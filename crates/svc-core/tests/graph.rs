@@ -284,12 +284,8 @@ impl Life {
             _ => String::new(),
         };
         let text = format!("{action:?} {state}");
+        let text = text.replace("overdue: false", "");
         seen.extend(text.split(|character: char| !character.is_ascii_alphabetic()).map(String::from));
-        if text.contains("overdue: true") {
-            seen.insert("overdue".into());
-        } else {
-            seen.remove("overdue");
-        }
     }
 
     fn finished(&mut self, id: RequestId, outcome: &Outcome) -> Result<(), String> {

@@ -448,10 +448,7 @@ fn process_compose_dependents_of_one_that_does_not_complete_are_skipped() {
         Bench::new([oneshot("migrate"), process("web").with("migrate", hard(), Condition::Completed), process("other")]);
     bench.failed("migrate");
     assert_eq!(bench.take(), ["start migrate", "start other"]);
-    assert_eq!(
-        bench.explain("web").as_deref(),
-        Some("blocked by migrate: it ended (exit 125), and is not started again")
-    );
+    assert_eq!(bench.explain("web").as_deref(), Some("blocked by migrate: it ended (exit 125), and is not started again"));
 }
 
 #[test]

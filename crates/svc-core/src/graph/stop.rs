@@ -73,6 +73,8 @@ impl Engine {
     pub(super) fn lost(&mut self, id: Id, before: Progress) {
         match before {
             Progress::Starting | Progress::Up(_) | Progress::Completed => {}
+            // By a new edge one may already follow what never came up.
+            _ if matches!(self.runs[id.at()].progress, Progress::Failed(_)) => {}
             Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Failed(_) | Progress::Stopping { .. } => {
                 return;
             }
