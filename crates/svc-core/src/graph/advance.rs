@@ -39,34 +39,76 @@ impl Engine {
             }
             Progress::Starting | Progress::Up(_) | Progress::Completed => {
                 if self.is_leaving(id) {
-                    self.leave(id);
+                    self.list_to_move(id);
                 } else if !wished {
                     // A process that had ended by itself.
                     self.set(id, Progress::Down);
+                } else if run.gate.is_none() && self.is_active(id) {
+                    self.catch_up(id);
                 }
             }
             Progress::Failed(_) | Progress::Stopping { .. } => {}
         }
     }
 
-    /// Starts the node if nothing holds it.
+    /// Looks whether anything holds the node. If not it starts later, when every neighbour has looked too: one that seems to have
+    /// failed may be about to come back.
     fn begin(&mut self, id: Id) {
-        let gate = self.gate(id);
-        let run = &self.runs[id.at()];
-        let awaiting = run.progress == Progress::Awaiting;
-        let next = match gate {
-            Gate::Open if run.reached || self.graph.node(id).external.is_empty() => return self.start(id),
-            Gate::Open => Progress::Awaiting,
+        let next = match self.gate(id) {
+            Gate::Open => {
+                let run = &self.runs[id.at()];
+                let awaiting = run.progress == Progress::Awaiting;
+                if !awaiting || run.reached {
+                    self.list_to_move(id);
+                }
+                if awaiting {
+                    return;
+                }
+                Progress::Waiting
+            }
             Gate::Wait => Progress::Waiting,
             Gate::Hopeless(on) => Progress::Failed(Reason::Dependency(on)),
         };
-        if awaiting && next != Progress::Awaiting {
-            self.out.push(Action::Forget(id));
-        }
-        if !awaiting && next == Progress::Awaiting {
-            self.out.push(Action::Await(id));
+        match (self.runs[id.at()].progress, next) {
+            (Progress::Awaiting, _) => self.out.push(Action::Forget(id)),
+            // A reason that holds is not exchanged for another one.
+            (Progress::Failed(Reason::Dependency(on)), Progress::Failed(_)) => {
+                let mut edges = self.graph.edges(id).iter().filter(|edge| edge.to == on);
+                if edges.any(|edge| self.stand(*edge) == Stand::Hopeless) {
+                    return;
+                }
+            }
+            _ => {}
         }
         self.set(id, next);
+    }
+
+    /// Starts or stops the node, if still nothing holds it.
+    pub(super) fn go(&mut self, id: Id) {
+        let run = self.run(id);
+        match run.progress {
+            Progress::Waiting | Progress::Awaiting if run.is_wished() => run.gate = None,
+            Progress::Starting | Progress::Up(_) | Progress::Completed => {
+                if self.is_leaving(id) {
+                    self.leave(id);
+                }
+                return;
+            }
+            Progress::Down | Progress::Waiting | Progress::Awaiting => return,
+            Progress::Failed(_) | Progress::Stopping { .. } => return,
+        }
+        let open = matches!(self.gate(id), Gate::Open);
+        let run = &self.runs[id.at()];
+        let reached = run.reached || self.graph.node(id).external.is_empty();
+        match (open, reached, run.progress) {
+            (false, ..) => self.begin(id),
+            (true, true, _) => self.start(id),
+            (true, false, Progress::Awaiting) => {}
+            (true, false, _) => {
+                self.out.push(Action::Await(id));
+                self.set(id, Progress::Awaiting);
+            }
+        }
     }
 
     fn start(&mut self, id: Id) {
@@ -106,7 +148,7 @@ impl Engine {
             }
             _ => true,
         };
-        let first = known.unwrap_or(0) as usize;
+        let first = if everywhere { 0 } else { known.unwrap_or(0) as usize };
         let (mut waits, mut hopeless) = (None, None);
         for index in (first..edges.len()).chain(0..first) {
             match self.stand(edges[index]) {
@@ -118,7 +160,7 @@ impl Engine {
                     }
                 }
                 Stand::Hopeless => {
-                    hopeless = Some(index);
+                    hopeless = hopeless.or(Some(index));
                     if !patient {
                         break;
                     }
@@ -235,8 +277,8 @@ impl Engine {
         let until = match progress {
             Progress::Awaiting | Progress::Starting => start,
             Progress::Up(_) if self.is_up(id) => None,
-            // Between its start and being up the time goes on.
-            Progress::Up(_) => self.runs[id.at()].until,
+            // Between its start and being up the time goes on; one that its supervisor brought back gets it anew.
+            Progress::Up(_) => self.runs[id.at()].until.or(start),
             Progress::Stopping { overdue: false } => stop,
             Progress::Stopping { overdue: true } | Progress::Down | Progress::Waiting => None,
             Progress::Completed | Progress::Failed(_) => None,

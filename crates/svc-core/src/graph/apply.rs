@@ -48,13 +48,6 @@ impl Engine {
             }
         }
         watched.extend(self.restart(restarted, request));
-        // Whoever follows by a new edge one that is about to leave does the same.
-        for id in self.graph.ids().filter(|&id| self.is_leaving(id)).collect::<Vec<Id>>() {
-            let run = &self.runs[id.at()];
-            if run.is_wished() {
-                self.drag(id, run.doom.is_none());
-            }
-        }
         Ok(watched)
     }
 
@@ -64,7 +57,8 @@ impl Engine {
     }
 
     fn has_risen(&self, id: Id) -> bool {
-        matches!(self.runs[id.at()].progress, Progress::Up(_) | Progress::Completed) && self.is_active(id)
+        let run = &self.runs[id.at()];
+        matches!(run.progress, Progress::Up(_) | Progress::Completed) && run.process
     }
 
     /// Makes what is known of nodes fit the new graph: numbers may have been given to others, and every edge may be another one.
@@ -79,8 +73,8 @@ impl Engine {
             if given_away {
                 self.set_until(id, None);
                 // It may stand in the lists of this step.
-                let Run { queued, listed, .. } = self.runs[id.at()];
-                *self.run(id) = Run { queued, listed, ..Run::new(now) };
+                let Run { queued, moving, listed, .. } = self.runs[id.at()];
+                *self.run(id) = Run { queued, moving, listed, ..Run::new(now) };
             }
             let run = self.run(id);
             run.gate = None;

@@ -71,6 +71,7 @@ impl Engine {
         let turned = !run.is_wished();
         run.wish = wish;
         run.stuck &= !turned;
+        run.gate = if turned { None } else { run.gate };
         self.touch(id);
         if turned {
             self.supersede(id, Goal::Down, request);
@@ -100,12 +101,10 @@ impl Engine {
     /// Gives a node that has failed another chance. `until`: what is waited for, if it is only a dependency: a process that has
     /// ended does not start again for somebody who waits for its end.
     pub(super) fn renew(&mut self, id: Id, until: Option<Condition>) {
-        let node = self.graph.node(id);
-        let run = &self.runs[id.at()];
-        match run.progress {
+        match self.runs[id.at()].progress {
             Progress::Failed(Reason::Dependency(_)) => {}
             Progress::Failed(_) => self.set(id, Progress::Down),
-            Progress::Completed if node.kind == Kind::Process && until != Some(Condition::Completed) => {
+            Progress::Completed if !self.is_active(id) && until != Some(Condition::Completed) => {
                 self.set(id, Progress::Down);
             }
             Progress::Starting | Progress::Up(_) | Progress::Completed | Progress::Stopping { .. } => {
@@ -256,9 +255,15 @@ impl Engine {
         if self.graph.node(id).kind != Kind::Oneshot {
             return Err(Refusal::NotAOneshot(id));
         }
-        if self.runs[id.at()].progress == Progress::Completed && !self.is_leaving(id) {
-            self.run(id).process = false;
-            self.set(id, Progress::Down);
+        if self.runs[id.at()].progress == Progress::Completed {
+            if self.is_leaving(id) {
+                // Too late to go on without a stop.
+                self.run(id).again = true;
+                self.drag(id, true);
+            } else {
+                self.run(id).process = false;
+                self.set(id, Progress::Down);
+            }
         }
         Ok(self.ask_start(request, &[id]))
     }

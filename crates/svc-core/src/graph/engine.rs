@@ -38,6 +38,7 @@ pub enum Event {
 /// What to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Start it; a oneshot that has completed may be started again without having been stopped.
     Start(Id),
     /// Stop it, and say `Stopped` when nothing is left. For a oneshot that has completed: run its `down`.
     Stop(Id),
@@ -59,6 +60,9 @@ pub struct Engine {
     pub(super) now: Millis,
     /// Nodes whose surroundings have changed.
     work: VecDeque<Id>,
+    /// Nodes to start or to stop, if nothing holds them when everybody has looked.
+    leavers: VecDeque<Id>,
+    starters: VecDeque<Id>,
     /// Nodes that have changed in this step, or that a new request watches.
     listed: Vec<Id>,
     deadlines: BTreeSet<(Millis, Id)>,
@@ -312,6 +316,14 @@ impl Engine {
         }
     }
 
+    pub(super) fn list_to_move(&mut self, id: Id) {
+        if !core::mem::replace(&mut self.run(id).moving, true) {
+            // Who leaves goes first: he may take others with him, who had better not be started before.
+            let leaves = self.is_leaving(id);
+            if leaves { self.leavers.push_back(id) } else { self.starters.push_back(id) }
+        }
+    }
+
     pub(super) fn list(&mut self, id: Id) {
         if !core::mem::replace(&mut self.run(id).listed, true) {
             self.listed.push(id);
@@ -319,9 +331,14 @@ impl Engine {
     }
 
     fn settle(&mut self) {
-        while let Some(id) = self.work.pop_front() {
-            self.run(id).queued = false;
-            self.advance(id);
+        loop {
+            while let Some(id) = self.work.pop_front() {
+                self.run(id).queued = false;
+                self.advance(id);
+            }
+            let Some(id) = self.leavers.pop_front().or_else(|| self.starters.pop_front()) else { break };
+            self.run(id).moving = false;
+            self.go(id);
         }
         for id in core::mem::take(&mut self.listed) {
             self.run(id).listed = false;

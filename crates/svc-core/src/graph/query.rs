@@ -54,6 +54,11 @@ impl Engine {
         self.runs[id.at()].wish
     }
 
+    /// What it fails by, while it is still being stopped.
+    pub fn failing(&self, id: Id) -> Option<Reason> {
+        self.runs[id.at()].doom
+    }
+
     pub fn times(&self, id: Id) -> Times {
         self.runs[id.at()].times
     }

@@ -112,12 +112,14 @@ pub(super) struct Run {
     pub stuck: bool,
     /// When time is up for what it does.
     pub until: Option<Millis>,
-    /// The edge that it waits for, as far as is known: the search begins there. `None`: search everywhere.
+    /// The edge that it waits for, as far as is known: the search begins there. `None`: look at every edge, also while it is up.
     pub gate: Option<u32>,
     /// The dependent whose end it waits for: the search begins there.
     pub hold: u32,
     /// It stands in the work list.
     pub queued: bool,
+    /// It stands in the list of those to start or to stop.
+    pub moving: bool,
     /// It stands in the list of those to look at when the work is done, and it is to be published then.
     pub listed: bool,
     pub changed: bool,
@@ -141,6 +143,7 @@ impl Run {
             gate: None,
             hold: 0,
             queued: false,
+            moving: false,
             listed: false,
             changed: false,
             walk: 0,

@@ -3,7 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::build::Strength;
+use super::advance::Stand;
+use super::build::{Edge, Strength};
 use super::definition::{Bond, Condition, Id};
 use super::engine::{Action, Engine};
 use super::state::{Progress, Reason};
@@ -72,6 +73,8 @@ impl Engine {
     pub(super) fn lost(&mut self, id: Id, before: Progress) {
         match before {
             Progress::Starting | Progress::Up(_) | Progress::Completed => {}
+            // By a new edge one may already follow what never came up.
+            _ if matches!(self.runs[id.at()].progress, Progress::Failed(_)) => {}
             Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Failed(_) | Progress::Stopping { .. } => {
                 return;
             }
@@ -90,7 +93,7 @@ impl Engine {
     pub(super) fn drag(&mut self, id: Id, returns: bool) {
         let mut walk = Vec::from([id]);
         while let Some(id) = walk.pop() {
-            let ended = self.runs[id.at()].progress == Progress::Completed;
+            let ended = self.runs[id.at()].progress == Progress::Completed && !self.is_active(id);
             for index in 0..self.graph.backs(id).len() {
                 let back = self.graph.backs(id)[index];
                 let edge = self.graph.edges(back.from)[back.edge as usize];
@@ -100,16 +103,33 @@ impl Engine {
                 if !lost || !self.is_active(back.from) || self.is_leaving(back.from) {
                     continue;
                 }
-                let run = self.run(back.from);
-                if returns {
-                    run.again = true;
-                } else {
-                    run.doom = Some(Reason::Dependency(id));
-                }
-                self.touch(back.from);
+                self.mark(back.from, id, returns);
                 walk.push(back.from);
             }
         }
+    }
+
+    /// A node that stays after all, or has new edges: if one that it follows has gone meanwhile or is about to go, so does it.
+    pub(super) fn catch_up(&mut self, id: Id) {
+        self.run(id).gate = Some(0);
+        let follows = |edge: &&Edge| edge.strength == Strength::Hard(Bond::Follow);
+        let gone =
+            |edge: &&Edge| self.is_leaving(edge.to) || matches!(self.runs[edge.to.at()].progress, Progress::Failed(_));
+        let Some(edge) = self.graph.edges(id).iter().filter(follows).find(gone) else { return };
+        let (to, returns) = (edge.to, self.stand(*edge) == Stand::Wait);
+        self.mark(id, to, returns);
+        self.drag(id, returns);
+    }
+
+    /// The node is to stop because of that one.
+    fn mark(&mut self, id: Id, because: Id, returns: bool) {
+        let run = self.run(id);
+        if returns {
+            run.again = true;
+        } else {
+            run.doom = Some(Reason::Dependency(because));
+        }
+        self.touch(id);
     }
 
     /// Begins the end: who is a logger, or is needed by one, is late.

@@ -1,0 +1,297 @@
+//! The promises of the graph, asked from outside: what is there is kept here a second time, from reports and actions alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use svc_core::Millis;
+use svc_core::graph::{
+    Action, Bond, Condition, Dependents, Edge, Engine, Event, Id, Kind, Progress, Reason, Request, Strength, Wish,
+};
+
+/// What has been reported of a node since it was last started.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    active: bool,
+    stopping: bool,
+    started: bool,
+    ready: bool,
+    healthy: bool,
+    completed: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Rules {
+    known: Vec<Known>,
+    names: Vec<String>,
+    is_process: Vec<bool>,
+    /// After how many requests it was started.
+    started: BTreeMap<Id, u64>,
+    requests: u64,
+    /// Stopped under the feet of those who need them.
+    forced: BTreeSet<Id>,
+}
+
+impl Rules {
+    fn of(&mut self, id: Id) -> &mut Known {
+        &mut self.known[id.0 as usize]
+    }
+
+    pub fn asked(&mut self, engine: &Engine, request: &Request) {
+        self.requests += 1;
+        if let Request::Run(id) = request {
+            self.forget_completed(engine, *id);
+        }
+        if let Request::Stop { nodes, dependents: Dependents::Leave, .. } = request {
+            let mut walk = nodes.clone();
+            while let Some(id) = walk.pop() {
+                self.forced.insert(id);
+                if engine.graph().node(id).kind == Kind::Bundle {
+                    walk.extend(engine.graph().edges(id).iter().map(|edge| edge.to));
+                }
+            }
+        }
+    }
+
+    /// Who runs again begins anew, without having been stopped.
+    fn forget_completed(&mut self, engine: &Engine, id: Id) {
+        let oneshot = engine.graph().node(id).kind == Kind::Oneshot;
+        let stays = !self.is_leaving(engine, id) && engine.failing(id).is_none() && !engine.is_ending();
+        if oneshot && stays && engine.progress(id) == Progress::Completed {
+            *self.of(id) = Known::default();
+        }
+    }
+
+    pub fn reported(&mut self, event: &Event) {
+        match *event {
+            // Perhaps somebody else has started it.
+            Event::Started(id) if !self.of(id).stopping => (self.of(id).active, self.of(id).started) = (true, true),
+            Event::Started(_) => {}
+            Event::Ready(id) => self.alive(id, |known| known.ready = true),
+            Event::Healthy(id) => self.alive(id, |known| known.healthy = true),
+            Event::Unhealthy(id) => self.alive(id, |known| (known.ready, known.healthy) = (true, false)),
+            Event::Completed(id) => {
+                let is_process = self.is_process[id.0 as usize];
+                self.alive(id, |known| (known.active, known.completed) = (!is_process, true));
+            }
+            Event::Died(id) => self.alive(id, |known| *known = Known { active: true, ..Known::default() }),
+            Event::Failed(id, _) => self.alive(id, |known| *known = Known::default()),
+            Event::Stopped(id) if !self.of(id).active => {}
+            Event::Stopped(id) => *self.of(id) = Known::default(),
+            Event::Deadline | Event::Request(..) | Event::Reachable(_) | Event::Recovered(..) => {}
+        }
+    }
+
+    fn alive(&mut self, id: Id, change: impl FnOnce(&mut Known)) {
+        let known = self.of(id);
+        if known.active && !known.stopping {
+            change(known);
+        }
+    }
+
+    /// Numbers may mean other nodes now.
+    pub fn renumber(&mut self, engine: &Engine) {
+        for id in engine.graph().living() {
+            let index = id.0 as usize;
+            if index >= self.known.len() {
+                self.known.resize(index + 1, Known::default());
+                self.names.resize(index + 1, String::new());
+                self.is_process.resize(index + 1, false);
+            }
+            let name = engine.graph().name(id);
+            if self.names[index] != name {
+                self.names[index] = name.into();
+                self.known[index] = Known::default();
+            }
+            // What runs remains what it was started as.
+            if !self.known[index].active {
+                self.is_process[index] = engine.graph().node(id).kind == Kind::Process;
+            }
+        }
+    }
+
+    pub fn action(&mut self, engine: &Engine, action: &Action) -> Result<(), String> {
+        match *action {
+            Action::Start(id) => {
+                let name = engine.graph().name(id);
+                if self.of(id).active {
+                    return Err(format!("{name} is started twice"));
+                }
+                if engine.wish(id) == Wish::Down {
+                    return Err(format!("{name} is started, and nobody wants it"));
+                }
+                for &edge in engine.graph().edges(id) {
+                    let to = engine.graph().name(edge.to);
+                    if !self.holds(engine, edge) && matches!(edge.strength, Strength::Hard(_)) {
+                        return Err(format!("{name} is started before {to} is {}", edge.until));
+                    }
+                    if !self.holds(engine, edge) && self.may_come(engine, edge) {
+                        return Err(format!("{name} is started without waiting for {to} to be {}", edge.until));
+                    }
+                }
+                self.started.insert(id, self.requests);
+                self.is_process[id.0 as usize] = engine.graph().node(id).kind == Kind::Process;
+                *self.of(id) = Known { active: true, ..Known::default() };
+            }
+            Action::Stop(id) => {
+                let name = engine.graph().name(id);
+                let known = self.of(id);
+                if !known.active || known.stopping {
+                    return Err(format!("{name} is stopped, and is not there"));
+                }
+                known.stopping = true;
+                for (from, edge) in engine.graph().dependents(id) {
+                    let above = engine.graph().name(from);
+                    if !self.is_active(engine, from) {
+                        continue;
+                    }
+                    let (down, forced) = (engine.wish(id) == Wish::Down, self.forced.contains(&id));
+                    let bad = match edge.strength {
+                        _ if engine.wish(from) == Wish::Down => true,
+                        Strength::Hard(Bond::Stay) => down && !forced,
+                        Strength::Hard(Bond::Follow) => !forced,
+                        Strength::Hard(Bond::Start) | Strength::Soft | Strength::Order => false,
+                    };
+                    if bad {
+                        return Err(format!("{name} is stopped before {above}"));
+                    }
+                }
+            }
+            Action::Reload(id) if !self.of(id).started && !self.of(id).completed && !self.of(id).ready => {
+                return Err("reload of one that does not run".into());
+            }
+            Action::Reload(_) | Action::Await(_) | Action::Forget(_) | Action::Publish(_) | Action::Finished(..) => {}
+        }
+        Ok(())
+    }
+
+    fn is_active(&self, engine: &Engine, id: Id) -> bool {
+        let kind = engine.graph().node(id).kind;
+        let point = !kind.has_process() && engine.progress(id) == Progress::Completed;
+        self.known[id.0 as usize].active || point
+    }
+
+    fn is_leaving(&self, engine: &Engine, id: Id) -> bool {
+        let known = &self.known[id.0 as usize];
+        self.is_active(engine, id) && (known.stopping || engine.wish(id) == Wish::Down || !engine.blockers(id).is_empty())
+    }
+
+    fn holds(&self, engine: &Engine, edge: Edge) -> bool {
+        let known = &self.known[edge.to.0 as usize];
+        let node = engine.graph().node(edge.to);
+        if self.is_leaving(engine, edge.to) {
+            return false;
+        }
+        match node.kind {
+            Kind::Milestone | Kind::Bundle => engine.progress(edge.to) == Progress::Completed,
+            Kind::Oneshot if known.completed => true,
+            Kind::Oneshot => edge.until == Condition::Started && (known.started || known.ready),
+            Kind::Process => match edge.until {
+                Condition::Started => known.active && (known.started || known.ready || known.healthy),
+                Condition::Ready if node.readiness => known.active && (known.ready || known.healthy),
+                Condition::Ready => known.active && (known.started || known.ready || known.healthy),
+                Condition::Healthy => known.active && known.healthy,
+                Condition::Completed => known.completed && engine.progress(edge.to) == Progress::Completed,
+            },
+        }
+    }
+
+    /// Whether what the edge waits for may come by itself.
+    fn may_come(&self, engine: &Engine, edge: Edge) -> bool {
+        let ended = engine.graph().node(edge.to).kind == Kind::Process && edge.until != Condition::Completed;
+        engine.wish(edge.to) != Wish::Down
+            && engine.failing(edge.to).is_none()
+            && match engine.progress(edge.to) {
+                Progress::Failed(_) | Progress::Stopping { overdue: true } => false,
+                Progress::Completed => !ended,
+                _ => true,
+            }
+    }
+
+    /// After every step: nothing is idle that could go on.
+    pub fn state(&mut self, engine: &Engine, now: Millis) -> Result<(), String> {
+        if engine.deadline().is_some_and(|at| at < now) {
+            return Err("a deadline is left behind".into());
+        }
+        self.forced.retain(|&id| engine.wish(id) == Wish::Down);
+        let living = engine.graph().living();
+        let anybody = living.iter().any(|&id| self.is_active(engine, id));
+        for id in living {
+            let (wish, progress) = (engine.wish(id), engine.progress(id));
+            let node = engine.graph().node(id);
+            let edges = engine.graph().edges(id);
+            let held = |edge: &&Edge| !self.holds(engine, **edge);
+            let waits = edges.iter().filter(held).any(|edge| self.may_come(engine, *edge));
+            let mut hard = edges.iter().filter(|edge| matches!(edge.strength, Strength::Hard(_))).filter(held);
+            let bad = match progress {
+                Progress::Down => wish != Wish::Down,
+                Progress::Waiting | Progress::Awaiting | Progress::Failed(_) if wish == Wish::Down => true,
+                Progress::Waiting if node.kind == Kind::Bundle => !waits,
+                Progress::Waiting => !waits || hard.any(|edge| !self.may_come(engine, *edge)),
+                Progress::Awaiting => waits || hard.next().is_some(),
+                Progress::Failed(Reason::Dependency(on)) => {
+                    (node.kind == Kind::Bundle && waits) || !hard.any(|edge| edge.to == on)
+                }
+                Progress::Starting | Progress::Up(_) | Progress::Completed if wish == Wish::Down => {
+                    let above = engine.graph().dependents(id).any(|(from, _)| self.is_active(engine, from));
+                    !(above || engine.is_ending() && anybody)
+                }
+                Progress::Starting | Progress::Up(_) => !self.is_active(engine, id),
+                Progress::Failed(_) | Progress::Completed | Progress::Stopping { .. } => false,
+            };
+            if bad {
+                let (name, blockers) = (engine.graph().name(id), engine.blockers(id));
+                return Err(format!("{name} is idle: {wish:?} {progress:?}, blocked by {blockers:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A request says that it is done.
+    pub fn done(&mut self, engine: &Engine, number: u64, request: &Request) -> Result<(), String> {
+        match request {
+            // Once they were up; somebody may have turned them round since.
+            Request::Start(nodes)
+                if nodes.len() == 1 && engine.wish(nodes[0]) != Wish::Down && engine.failing(nodes[0]).is_none() =>
+            {
+                self.is_up(engine, nodes[0])
+            }
+            Request::Run(node) => self.is_up(engine, *node),
+            Request::Stop { nodes, .. } if nodes.iter().any(|&id| self.stays(engine, id, number)) => Err("it is up".into()),
+            Request::Shutdown if self.known.iter().any(|known| known.active) => Err("somebody is up".into()),
+            Request::Start(_) | Request::Restart(_) | Request::Stop { .. } => Ok(()),
+            Request::Shutdown | Request::Apply(_) => Ok(()),
+        }
+    }
+
+    /// It is there, and has been since before the request.
+    fn stays(&self, engine: &Engine, id: Id, number: u64) -> bool {
+        self.is_active(engine, id)
+            && engine.wish(id) == Wish::Down
+            && self.started.get(&id).is_some_and(|&started| started < number)
+    }
+
+    fn is_up(&mut self, engine: &Engine, id: Id) -> Result<(), String> {
+        let node = engine.graph().node(id);
+        let until = if node.kind == Kind::Process { Condition::Ready } else { Condition::Completed };
+        // A bundle may have settled, and lost a member in the same moment.
+        let edge = Edge { to: id, strength: Strength::Order, until };
+        let completed = self.known[id.0 as usize].completed;
+        if self.holds(engine, edge) || completed { Ok(()) } else { Err(format!("{} is not up", node.name)) }
+    }
+
+    /// Nothing happens any more: everybody is where he is wished, or has failed.
+    pub fn rest(&self, engine: &Engine) -> Result<(), String> {
+        for id in engine.graph().living() {
+            let (name, progress) = (engine.graph().name(id), engine.progress(id));
+            match progress {
+                Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Stopping { .. } => {
+                    return Err(format!("{name} stays {progress:?}: {:?}", engine.explain(id, Millis::ZERO)));
+                }
+                Progress::Up(_) | Progress::Completed if engine.wish(id) == Wish::Down => {
+                    return Err(format!("{name} stays up"));
+                }
+                Progress::Down | Progress::Up(_) | Progress::Completed | Progress::Failed(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
