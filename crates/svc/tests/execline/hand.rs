@@ -1,6 +1,6 @@
 //! Scripts by hand: each command with its options, its ends, and what it leaves in the environment.
 
-use super::pair::compare;
+use super::pair::{KILLED, compare};
 
 #[test]
 fn execlineb_and_its_lexer() {
@@ -552,7 +552,7 @@ fn traps() {
             143,
         ),
         ("trap -x { USR1 { echo } } sh -c \"trap 'exit 9' USR2; kill -USR2 $PPID; sleep 5 >/dev/null 2>&1 & wait\"", 9),
-        ("trap { USR1 { echo } } sh -c \"kill -TERM $PPID; sleep 0.1\"", 143),
+        ("trap { USR1 { echo } } sh -c \"kill -TERM $PPID; sleep 0.1\"", KILLED),
         ("trap { KILL { echo } } echo", 100),
         ("trap { CHLD { echo } } echo", 100),
         ("trap { nonsense { echo } } echo", 100),
