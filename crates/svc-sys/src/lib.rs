@@ -4,6 +4,8 @@
 //! pid is written down). Nothing here decides anything, and nothing here logs.
 
 pub mod alloc;
+pub mod bytes;
+pub mod calendar;
 pub mod clock;
 pub mod environment;
 pub mod errno;
