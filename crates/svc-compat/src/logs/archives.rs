@@ -122,7 +122,8 @@ mod tests {
     #[test]
     fn only_finished_files_count() {
         assert!(archive(b"@400000006b00514a385fa6ca.s").is_some() && archive(b"@400000006b00514a385fa6ca.u").is_some());
-        for name in ["@400000006b00514a385fa6ca.t", "@400000006b00514a385fa6cg.s", "current", "@400000006b00514a385fa6ca.ss"] {
+        for name in ["@400000006b00514a385fa6ca.t", "@400000006b00514a385fa6cg.s", "current", "@400000006b00514a385fa6ca.ss"]
+        {
             assert_eq!(archive(name.as_bytes()), None);
         }
     }

@@ -69,7 +69,9 @@ pub(super) enum Ended {
 enum Phase {
     Reading,
     /// Up to the end of the line that has begun.
-    LastLine { until: Option<Millis> },
+    LastLine {
+        until: Option<Millis>,
+    },
     Flushing(Ended),
 }
 
@@ -130,7 +132,10 @@ impl Engine {
             dir.push(now);
         }
         if let Some(Err(error)) = self.sinks.stdout.as_mut().map(Stdout::push) {
-            eprintln!("{}: warning: unable to write to standard output, which gets nothing any more: {error}", self.plan.program);
+            eprintln!(
+                "{}: warning: unable to write to standard output, which gets nothing any more: {error}",
+                self.plan.program
+            );
             self.sinks.stdout = None;
             self.plan.script.without_stdout();
         }
@@ -174,7 +179,7 @@ impl Engine {
         let mut deadline = self.sinks.dirs.iter().filter_map(Logdir::deadline).min();
         let mut sooner = |other: Option<Millis>| deadline = deadline.into_iter().chain(other).min();
         if reads {
-            sooner(self.input.hold_until);
+            sooner(self.input.look_at());
             if self.input.ready {
                 sooner(Some(now));
             }
@@ -196,7 +201,7 @@ impl Engine {
             }
         }
         let now = clock::now();
-        if self.input.hold_until.is_some_and(|until| now >= until) {
+        if self.input.look_at().is_some_and(|at| now >= at) {
             self.input.ready = true;
         }
         if let Phase::LastLine { until: Some(until) } = self.phase

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::{SFlag, fstat};
@@ -14,8 +15,12 @@ use svc_sys::{Errno, fd, poll, splice};
 
 /// So much is looked at at once, where there is no pipe that says what it can hold.
 const BLOCK: usize = 128 * 1024;
-/// A line without an end is taken out of the pipe after this long: the pipe may be full of it, in small pieces.
-const HOLD: Millis = Millis(100);
+/// A line without an end is looked at again so often, each time after twice as many milliseconds, before it is taken out of
+/// the pipe. No event says that a writer has filled the pipe behind it and waits for us: the kernel speaks up only for a pipe
+/// that was empty, and at the end of a write.
+const LOOKS: u32 = 7;
+/// Before that we look again and again: a writer whom we have just made room for fills it in no time.
+const SPIN: Duration = Duration::from_micros(200);
 
 pub(super) struct Input {
     stdin: OwnedFd,
@@ -26,8 +31,15 @@ pub(super) struct Input {
     seen: usize,
     /// There may be something.
     pub(super) ready: bool,
-    /// Until then a line without an end, which is all that is in the pipe, stays there.
-    pub(super) hold_until: Option<Millis>,
+    /// The beginning of a line, which is all that is in the pipe, and stays there for now.
+    part: Option<Part>,
+}
+
+/// A line that has begun.
+struct Part {
+    since: Instant,
+    looks: u32,
+    again: Option<Millis>,
 }
 
 /// The second pipe, and the place where bytes go that have been passed on.
@@ -51,7 +63,7 @@ impl Input {
         let stdin = fd::duplicate(0, 3)?;
         let is_pipe = SFlag::from_bits_truncate(fstat(&stdin)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO;
         let glass = if is_pipe { Glass::new(stdin.as_fd()) } else { None };
-        Ok(Input { stdin, glass, buffer: Vec::new(), held: 0, seen: 0, ready: true, hold_until: None })
+        Ok(Input { stdin, glass, buffer: Vec::new(), held: 0, seen: 0, ready: true, part: None })
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -70,7 +82,7 @@ impl Input {
 
     /// Whether the beginning of a line waits for its end.
     pub(super) fn has_part(&self) -> bool {
-        self.held > 0 || self.hold_until.is_some()
+        self.held > 0 || self.part.is_some()
     }
 
     /// Looks for more.
@@ -89,7 +101,7 @@ impl Input {
                 }
                 Err(Errno::AGAIN) => {
                     self.ready = false;
-                    self.hold_until = None;
+                    self.part = None;
                     Ok(Found::Nothing)
                 }
                 Err(Errno::INTERRUPTED) => Ok(Found::Nothing),
@@ -108,7 +120,9 @@ impl Input {
                         self.held += count;
                         Ok(Found::Bytes)
                     }
-                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(Found::Nothing),
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                        Ok(Found::Nothing)
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -120,14 +134,14 @@ impl Input {
         if used == 0 {
             return self.keep_part(now);
         }
-        self.hold_until = None;
+        self.part = None;
         self.take_out(used.saturating_sub(self.held));
         self.forget(used);
     }
 
     /// The first `moved` bytes are out of the pipe: they have been moved to a file. The others will be looked at again.
     pub(super) fn moved(&mut self, moved: usize) {
-        self.hold_until = None;
+        self.part = None;
         self.forget(moved);
     }
 
@@ -145,7 +159,7 @@ impl Input {
         self.take_out(seen);
         self.held += seen;
         self.seen = 0;
-        self.hold_until = None;
+        self.part = None;
     }
 
     fn forget(&mut self, used: usize) {
@@ -160,20 +174,24 @@ impl Input {
     /// There is no whole line.
     fn keep_part(&mut self, now: Millis) {
         let Some(glass) = &self.glass else { return };
-        if self.seen >= glass.capacity / 2 || self.hold_until.is_some_and(|until| now >= until) || self.is_hung_up() {
-            self.take_all();
+        let is_long = self.seen >= glass.capacity / 2;
+        let part = self.part.get_or_insert_with(|| Part { since: Instant::now(), looks: 0, again: None });
+        if part.looks >= LOOKS || is_long || is_hung_up(&self.stdin) {
+            return self.take_all();
+        }
+        self.seen = 0;
+        if part.since.elapsed() < SPIN {
+            std::thread::yield_now();
         } else {
-            self.hold_until.get_or_insert(now + HOLD);
-            self.seen = 0;
+            part.again = Some(now + Millis(1 << part.looks));
+            part.looks += 1;
             self.ready = false;
         }
     }
 
-    /// Whether nobody can add to the line any more.
-    fn is_hung_up(&self) -> bool {
-        let mut interest = [poll::readable(self.stdin.as_raw_fd())];
-        poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
-        poll::is_hung_up(&interest[0])
+    /// When to look again at a line that has begun.
+    pub(super) fn look_at(&self) -> Option<Millis> {
+        self.part.as_ref().and_then(|part| part.again)
     }
 
     fn take_out(&mut self, count: usize) {
@@ -181,6 +199,13 @@ impl Input {
             glass.drop_from(self.stdin.as_fd(), count);
         }
     }
+}
+
+/// Whether nobody can add to the line any more.
+fn is_hung_up(stdin: &OwnedFd) -> bool {
+    let mut interest = [poll::readable(stdin.as_raw_fd())];
+    poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
+    poll::is_hung_up(&interest[0])
 }
 
 impl Glass {

@@ -198,7 +198,7 @@ impl Logdir {
     }
 
     fn may_write(&self, now: Millis) -> bool {
-        self.step.can_write() && !self.write_again.is_some_and(|at| now < at) && !(self.wanted && self.due == 0)
+        self.step.can_write() && self.write_again.is_none_or(|at| now >= at) && !(self.wanted && self.due == 0)
     }
 
     fn wrote(&mut self, count: usize, now: Millis) {

@@ -2,8 +2,10 @@
 
 mod archives;
 mod engine;
+mod filter;
 mod input;
 mod logdir;
+mod multilog;
 mod pattern;
 mod processor;
 mod recovery;
@@ -11,8 +13,22 @@ mod rotation;
 mod s6_log;
 mod script;
 mod sinks;
+mod socklog;
 mod stamp;
+mod svlogd;
+mod tai64n;
+mod ucspilogd;
 
 use crate::command::Command;
 
-pub(crate) const COMMANDS: &[Command] = &[s6_log::COMMAND];
+pub(crate) const COMMANDS: &[Command] = &[
+    s6_log::COMMAND,
+    multilog::COMMAND,
+    svlogd::COMMAND,
+    tai64n::S6_TAI64N,
+    tai64n::S6_TAI64NLOCAL,
+    tai64n::TAI64N,
+    tai64n::TAI64NLOCAL,
+    socklog::COMMAND,
+    ucspilogd::COMMAND,
+];

@@ -70,8 +70,10 @@ impl Processor {
         match self {
             Processor::Shell(script) => exe::replace(&words("/bin/sh", "-c", script)).into(),
             Processor::Execline(script) => {
-                let c_strings: Result<Vec<std::ffi::CString>, _> =
-                    words("execlineb", "-Pc", script).into_iter().map(|word| std::ffi::CString::new(word.into_vec())).collect();
+                let c_strings: Result<Vec<std::ffi::CString>, _> = words("execlineb", "-Pc", script)
+                    .into_iter()
+                    .map(|word| std::ffi::CString::new(word.into_vec()))
+                    .collect();
                 match c_strings {
                     Ok(words) => {
                         let words: Vec<&std::ffi::CStr> = words.iter().map(std::ffi::CString::as_c_str).collect();

@@ -189,7 +189,7 @@ fn parse(words: &[OsString], quiet: bool) -> Result<Parsed, Failure> {
             b'=' if !rest.is_empty() => {
                 let path = OsString::from_vec(rest.to_vec()).into();
                 parsed.statuses.push(Status { path, size: scope.status_size, line: None });
-                Target::Status(parsed.statuses.len() - 1)
+                Target::Status { index: parsed.statuses.len() - 1, most: usize::MAX }
             }
             b'.' | b'/' => {
                 parsed.dirs.push(Settings { path: word.into(), ..scope.settings.clone() });

@@ -43,10 +43,21 @@ pub(super) enum Target {
     Dir(usize),
     Stdout,
     /// Standard error: with what in front, and how much of the line, if not all.
-    Alert { before: &'static [u8], most: Option<usize>, cut_from: usize },
-    Status(usize),
+    Alert {
+        before: &'static [u8],
+        most: Option<usize>,
+        cut_from: usize,
+    },
+    /// The file of this number, with so much of the line.
+    Status {
+        index: usize,
+        most: usize,
+    },
     /// By UDP, so much of it.
-    Remote { index: usize, most: usize },
+    Remote {
+        index: usize,
+        most: usize,
+    },
     /// Nowhere: standard output that failed.
     Nowhere,
 }
@@ -78,9 +89,7 @@ impl Script {
     pub(super) fn is_plain(&self) -> bool {
         let [step] = self.steps.as_slice() else { return false };
         let [action] = step.actions.as_slice() else { return false };
-        let selects_all = |selection: &Selection| {
-            matches!(selection.kind, Kind::Select(_) | Kind::Rest | Kind::Again)
-        };
+        let selects_all = |selection: &Selection| matches!(selection.kind, Kind::Select(_) | Kind::Rest | Kind::Again);
         step.selections.iter().all(selects_all)
             && action.target == Target::Dir(0)
             && !action.stamp
@@ -164,10 +173,10 @@ impl Action {
                     Some(_) | None => self.write(line, b"\n", stamps, &mut sinks.alerts),
                 }
             }
-            Target::Status(index) => {
+            Target::Status { index, most } => {
                 let place = sinks.statuses[index].line.get_or_insert_default();
                 place.clear();
-                self.write(line, b"\n", stamps, place);
+                self.write(&line[..line.len().min(most)], b"\n", stamps, place);
             }
             Target::Remote { index, most } => {
                 let mut datagram = Vec::new();
@@ -233,6 +242,9 @@ mod tests {
     fn whole_lines_are_all_or_none() {
         assert_eq!(whole_lines(b"ab\ncd\nef", 5), Some(6));
         assert_eq!((whole_lines(b"ab\ncdefg\nh", 5), whole_lines(b"ab\ncdefgh\nh", 5)), (Some(9), None));
-        assert_eq!((whole_lines(b"ab\ncdefgh", 5), whole_lines(b"ab", 5), whole_lines(b"\n\n\n", 5)), (None, Some(0), Some(3)));
+        assert_eq!(
+            (whole_lines(b"ab\ncdefgh", 5), whole_lines(b"ab", 5), whole_lines(b"\n\n\n", 5)),
+            (None, Some(0), Some(3))
+        );
     }
 }

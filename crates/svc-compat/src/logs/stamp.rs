@@ -150,13 +150,9 @@ pub(super) fn hex(nanos: u64, scale: Scale) -> [u8; 24] {
 pub(super) fn write_date(moment: Option<Moment>, between: u8, text: &mut Vec<u8>) {
     let moment = moment.unwrap_or(Moment { year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0 });
     digits(moment.year.unsigned_abs(), 4, text);
-    for (before, part) in [
-        (b'-', moment.month),
-        (b'-', moment.day),
-        (between, moment.hour),
-        (b':', moment.minute),
-        (b':', moment.second),
-    ] {
+    for (before, part) in
+        [(b'-', moment.month), (b'-', moment.day), (between, moment.hour), (b':', moment.minute), (b':', moment.second)]
+    {
         text.push(before);
         digits(u64::from(part), 2, text);
     }
