@@ -80,13 +80,16 @@ fn read(scale: Scale, universal: bool) -> Outcome {
 fn readable(stamp: Stamp, scale: Scale, universal: bool) -> Option<Vec<u8>> {
     // As s6 does, nothing is said about times before 1970.
     let tai = i64::try_from(stamp.label.checked_sub(1 << 62)?).ok()?;
-    let seconds = match scale {
-        Scale::S6 => tai - leap_seconds(tai),
-        Scale::Daemontools => tai - 10,
+    let (seconds, is_leap) = match scale {
+        Scale::S6 => (tai - leap_seconds(tai), LEAPS.iter().zip(10..).any(|(leap, ahead)| tai == leap + ahead)),
+        Scale::Daemontools => (tai - 10, false),
     };
-    let moment = if universal { calendar::universal(seconds) } else { calendar::local(seconds) };
+    // A leap second is the 61st of its minute.
+    let shown = seconds - i64::from(is_leap);
+    let mut moment = if universal { calendar::universal(shown) } else { calendar::local(shown) }.ok()?;
+    moment.second += u8::from(is_leap);
     let mut text = Vec::new();
-    write_date(Some(moment.ok()?), b' ', &mut text);
+    write_date(Some(moment), b' ', &mut text);
     text.push(b'.');
     digits(u64::from(stamp.nanos), 9, &mut text);
     Some(text)
@@ -119,6 +122,7 @@ mod tests {
         assert_eq!(date("4000000037c219bf2ef02e94", Scale::Daemontools), "1999-08-24 04:04:05.787492500");
         assert_eq!(date("4000000037c219bf2ef02e94", Scale::S6), "1999-08-24 04:03:43.787492500");
         assert_eq!(date("400000006b00514a385fa6ca", Scale::S6), "2026-11-20 13:54:45.945792714");
+        assert_eq!(date("40000000586846a400000000", Scale::S6), "2016-12-31 23:59:60.000000000");
         assert_eq!((leap_seconds(0), leap_seconds(1_483_228_836), leap_seconds(1_483_228_837)), (10, 36, 37));
     }
 }
