@@ -1,6 +1,6 @@
 //! Our own program, held open: replacing or removing the file on disk does not change what we are.
 
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -63,22 +63,25 @@ pub fn execute_path(path: &CStr, arguments: &[CString]) -> Errno {
 /// Replaces this process by the program that `words` name, with our environment. A name without a slash is looked for in PATH,
 /// and where there is no PATH in /usr/bin and /bin. Returns only if that fails.
 pub fn replace(words: &[OsString]) -> Errno {
+    let Some(program) = words.first() else { return Errno::INVALID };
+    find_and_replace(program, std::env::var_os("PATH").as_deref(), words)
+}
+
+/// The same for a program that is told another name than its own (`words` begin with that), looked for in a PATH that is not
+/// the one of our environment.
+pub fn find_and_replace(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Errno {
     let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVALID);
     let arguments: Result<Vec<CString>, Errno> = words.iter().map(|word| c_string(word.as_bytes())).collect();
     let arguments = match arguments {
         Ok(arguments) => arguments,
         Err(errno) => return errno,
     };
-    let Some(program) = words.first().map(|word| word.as_bytes()) else { return Errno::INVALID };
+    let program = program.as_bytes();
     if program.contains(&b'/') {
-        return execute_path(&arguments[0], &arguments);
+        return c_string(program).map_or_else(|errno| errno, |path| execute_path(&path, &arguments));
     }
-    if program.is_empty() {
-        return Errno::NOT_FOUND;
-    }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     let mut answer = Errno::NOT_FOUND;
-    for dir in path.as_bytes().split(|&byte| byte == b':') {
+    for dir in path.unwrap_or(OsStr::new("/usr/bin:/bin")).as_bytes().split(|&byte| byte == b':') {
         let dir = if dir.is_empty() { b"." } else { dir };
         let Ok(candidate) = c_string(&[dir, b"/", program].concat()) else { continue };
         let errno = execute_path(&candidate, &arguments);
@@ -90,4 +93,9 @@ pub fn replace(words: &[OsString]) -> Errno {
         }
     }
     answer
+}
+
+/// Replaces this process by another run of the program that it runs now. Returns only if that fails.
+pub fn replace_by_own(words: &[OsString]) -> Errno {
+    find_and_replace(OsStr::new("/proc/self/exe"), None, words)
 }

@@ -12,6 +12,7 @@ pub mod errno;
 pub mod exe;
 pub mod fd;
 pub mod message;
+pub mod pattern;
 pub mod poll;
 pub mod process;
 pub mod procfs;
