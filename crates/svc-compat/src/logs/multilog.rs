@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use svc_core::Millis;
 
-use crate::command::{Call, Command, Failure, Outcome, number};
+use crate::command::{Call, Command, Failure, Opt, Outcome, number};
 
 use super::archives::Most;
 use super::engine::{OnHangup, Plan};
@@ -22,7 +22,7 @@ pub(super) const COMMAND: Command = Command {
     name: "multilog",
     about: "write lines to rotated files (the program of daemontools)",
     operands: "ACTION...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "\
 Actions: t (a stamp in front of each line; the first action), -PATTERN and +PATTERN (a star matches what does not have the
 next byte), e (the line to standard error), =FILE (holds the last line), and for the directories behind them sBYTES, nFILES

@@ -78,12 +78,15 @@ fn read(scale: Scale, universal: bool) -> Outcome {
 
 /// `2001-09-09 01:46:40.123456789`.
 fn readable(stamp: Stamp, scale: Scale, universal: bool) -> Option<Vec<u8>> {
-    // As s6 does, nothing is said about times before 1970.
     let tai = i64::try_from(stamp.label.checked_sub(1 << 62)?).ok()?;
     let (seconds, is_leap) = match scale {
         Scale::S6 => (tai - leap_seconds(tai), LEAPS.iter().zip(10..).any(|(leap, ahead)| tai == leap + ahead)),
         Scale::Daemontools => (tai - 10, false),
     };
+    if seconds < 0 {
+        // s6 says nothing about times before 1970 either.
+        return None;
+    }
     // A leap second is the 61st of its minute.
     let shown = seconds - i64::from(is_leap);
     let mut moment = if universal { calendar::universal(shown) } else { calendar::local(shown) }.ok()?;
