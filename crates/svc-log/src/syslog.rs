@@ -1,8 +1,6 @@
 //! `svc syslog`: the local system log of a container. Reads /dev/log and writes each message as one line on standard output,
 //! where the log keeper picks it up like any other service's. Keeps nothing, routes nothing, forwards nothing.
 
-mod message;
-
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -12,6 +10,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use svc_core::{Millis, Signal};
+use svc_proto::syslog;
 use svc_sys::{exit, fd, poll, signals::Signals};
 
 const DEFAULT_SOCKET: &str = "/dev/log";
@@ -163,7 +162,7 @@ impl Listener {
                 Err(error) => return Err(with("cannot read the socket", error)),
             };
             line.clear();
-            message::parse(&buffer[..length.min(MAX_MESSAGE)]).write_line(&mut line);
+            syslog::parse(&buffer[..length.min(MAX_MESSAGE)]).write_line(&mut line);
             if length > MAX_MESSAGE {
                 line.pop();
                 line.extend_from_slice(b" (cut off)\n");

@@ -1,5 +1,5 @@
 //! What goes over the sockets: packets between our own processes, the JSON of the control API, the memory that supervisors
-//! leave behind for their successors, and the bytes of s6's files. No I/O.
+//! leave behind for their successors, the bytes of s6's files, and the messages of the system log. No I/O.
 #![forbid(unsafe_code)]
 
 pub mod api;
@@ -10,4 +10,5 @@ pub mod label;
 pub mod ledger;
 pub mod link;
 pub mod s6;
+pub mod syslog;
 pub mod tail;

@@ -4,6 +4,8 @@
 //! pid is written down). Nothing here decides anything, and nothing here logs.
 
 pub mod alloc;
+pub mod bytes;
+pub mod calendar;
 pub mod clock;
 pub mod environment;
 pub mod errno;
@@ -14,6 +16,7 @@ pub mod pattern;
 pub mod poll;
 pub mod process;
 pub mod procfs;
+pub mod regex;
 pub mod say;
 pub mod shared;
 pub mod signals;

@@ -1,6 +1,7 @@
 //! The benchmark: every competitor in turn, several times, with the same services and the same clock.
 
 mod competitor;
+mod logger;
 mod machine;
 mod processes;
 mod report;
@@ -87,7 +88,9 @@ fn measure(options: &Options) -> Result<String> {
     competitors.retain(|competitor| competitor.is_installed());
     let before = machine::load();
     let mut steady = competitors.clone();
-    let rows = rounds::run(options, &mut steady, &programs)?;
+    let mut rows = rounds::run(options, &mut steady, &programs)?;
+    let lines = if options.quick { 50_000_000 } else { 1_000_000_000 };
+    rows.extend(logger::run(options.runs, lines, &competitors, &programs)?);
     let machine = machine::describe(&competitors, &programs, options, &before);
     let text = report::render(&machine, &rows, &competitors);
     if options.write {

@@ -14,6 +14,8 @@ pub(crate) enum Bar {
     AtMost(f64),
     /// At most this part of what s6 needs.
     OfS6(f64),
+    /// At least so many times what s6 reaches.
+    AtLeastTimesS6(f64),
     None,
 }
 
@@ -45,6 +47,7 @@ impl Row {
         match self.bar {
             Bar::AtMost(most) => Some(ours <= most),
             Bar::OfS6(part) => Some(ours <= part * self.median(Competitor::S6)?),
+            Bar::AtLeastTimesS6(times) => Some(ours >= times * self.median(Competitor::S6)?),
             Bar::None => None,
         }
     }
@@ -80,6 +83,7 @@ pub(crate) fn render(machine: &str, rows: &[Row], competitors: &[Competitor]) ->
         let bar = match row.bar {
             Bar::AtMost(most) => format!("≤ {}", digits(most)),
             Bar::OfS6(part) => format!("≤ {part} × s6"),
+            Bar::AtLeastTimesS6(times) => format!("≥ {times} × s6"),
             Bar::None => "–".into(),
         };
         let holds = row.holds().map_or("–", |holds| if holds { "yes" } else { "**no**" });
@@ -138,6 +142,17 @@ mod tests {
         row.add(Competitor::S6, Some(100.0));
         assert_eq!(row.holds(), Some(true));
         row.add(Competitor::Ours, Some(36.0));
+        assert_eq!(row.holds(), Some(false));
+    }
+
+    #[test]
+    fn a_bar_may_be_a_multiple_of_s6() {
+        let mut row = Row::new("lines".into(), "MB/s", Bar::AtLeastTimesS6(1.5));
+        row.add(Competitor::Ours, Some(300.0));
+        assert_eq!(row.holds(), None);
+        row.add(Competitor::S6, Some(200.0));
+        assert_eq!(row.holds(), Some(true));
+        row.add(Competitor::S6, Some(210.0));
         assert_eq!(row.holds(), Some(false));
     }
 }

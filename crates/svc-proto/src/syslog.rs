@@ -1,4 +1,4 @@
-//! One datagram of /dev/log as one line. Pure: bytes in, bytes out, and no input is refused.
+//! The messages of the system log: one datagram of /dev/log as one line. Bytes in, bytes out, and no input is refused.
 
 /// The names of syslog.conf(5), in the order of their numbers; 13 to 15 have none there.
 const FACILITIES: [&str; 24] = [
@@ -28,7 +28,7 @@ pub struct Message<'a> {
 /// Reads both forms: RFC 5424 (`<34>1 TIME HOST APP PID ID DATA TEXT`) and what libc's syslog(3) writes, which is nearly
 /// RFC 3164 (`<34>Oct 11 22:14:15 tag[pid]: text`, no host). What fits neither is all text.
 pub fn parse(datagram: &[u8]) -> Message<'_> {
-    let (priority, rest) = priority(trim_end(datagram)).unwrap_or((UNKNOWN, trim_end(datagram)));
+    let (priority, rest) = number(trim_end(datagram)).unwrap_or((UNKNOWN, trim_end(datagram)));
     let message = Message {
         facility: FACILITIES[priority / 8],
         severity: SEVERITIES[priority % 8],
@@ -79,16 +79,22 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
     &bytes[..end.map_or(0, |last| last + 1)]
 }
 
+/// Facility and severity of a message that begins with `<0>` to `<191>`, and what follows.
+pub fn priority(message: &[u8]) -> Option<(&'static str, &'static str, &[u8])> {
+    let (priority, rest) = number(message)?;
+    Some((FACILITIES[priority / 8], SEVERITIES[priority % 8], rest))
+}
+
 /// `<0>` to `<191>`, and what follows.
-fn priority(bytes: &[u8]) -> Option<(usize, &[u8])> {
+fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let bytes = bytes.strip_prefix(b"<")?;
     let end = bytes.iter().take(4).position(|&byte| byte == b'>')?;
     let digits = &bytes[..end];
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let number = digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0'));
-    (number < FACILITIES.len() * SEVERITIES.len()).then_some((number, &bytes[end + 1..]))
+    let value = digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0'));
+    (value < FACILITIES.len() * SEVERITIES.len()).then_some((value, &bytes[end + 1..]))
 }
 
 type Rfc5424<'a> = (&'a [u8], &'a [u8], &'a [u8], &'a [u8]);
