@@ -4,11 +4,10 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use svc_proto::s6::{Stamp, Status};
 use svc_sys::exit;
 
+use super::line;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
-use crate::servicedir::stamp_now;
 use crate::servicedir::supervise::{self, Refusal, SUPERVISE};
 
 pub(super) const SVC: Command = Command {
@@ -54,7 +53,6 @@ pub(super) const SVOK: Command = Command {
 };
 
 fn control(call: &Call) -> Outcome {
-    svc_sys::signals::ignore_pipe();
     let letters: Vec<u8> = call.given.iter().map(|given| given.letter as u8).collect();
     for name in &call.operands {
         let dir = Path::new(name);
@@ -86,23 +84,7 @@ fn describe(dir: &Path) -> Result<String, String> {
         return Err("supervise not running".into());
     }
     let status = supervise::status(dir).map_err(|error| format!("unable to read supervise/status: {}", words(&error)))?;
-    let normally_up = !dir.join("down").exists();
-    Ok(line(&status, normally_up, stamp_now()))
-}
-
-fn line(status: &Status, normally_up: bool, now: Stamp) -> String {
-    let up = status.is_up();
-    let mut text = if up { format!("up (pid {}) ", status.pid) } else { "down ".into() };
-    text += &format!("{} seconds", now.unix_secs().saturating_sub(status.changed.unix_secs()).max(0));
-    let remarks = [
-        (up && !normally_up, ", normally down"),
-        (!up && normally_up, ", normally up"),
-        (up && status.paused, ", paused"),
-        (!up && status.wanted_up, ", want up"),
-        (up && !status.wanted_up, ", want down"),
-    ];
-    text.extend(remarks.iter().filter(|(holds, _)| *holds).map(|(_, remark)| *remark));
-    text
+    Ok(line::daemontools(dir, &status))
 }
 
 fn ask(call: &Call) -> Outcome {
@@ -119,29 +101,5 @@ fn words(error: &io::Error) -> String {
         ErrorKind::NotFound => "file does not exist".into(),
         ErrorKind::PermissionDenied => "access denied".into(),
         _ => error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_those_of_daemontools() {
-        let now = Stamp::from_unix_nanos(9_200_000_000);
-        let changed = Stamp::from_unix_nanos(4_900_000_000);
-        let status = Status {
-            changed,
-            ready_changed: changed,
-            pid: 7,
-            wait_status: 0,
-            paused: true,
-            finishing: false,
-            wanted_up: false,
-            ready: false,
-        };
-        assert_eq!(line(&status, false, now), "up (pid 7) 5 seconds, normally down, paused, want down");
-        let down = Status { pid: 0, wanted_up: true, ..status };
-        assert_eq!(line(&down, true, now), "down 5 seconds, normally up, want up");
     }
 }

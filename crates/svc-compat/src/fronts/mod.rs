@@ -1,6 +1,7 @@
 //! Thin fronts with the manners of runit and daemontools.
 
 mod daemontools;
+mod line;
 mod runsvdir;
 mod sv;
 mod sv_verbs;

@@ -1,6 +1,5 @@
 //! runit's sv, on services of ours and of s6.
 
-use std::fmt::Write;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use svc_core::Millis;
 use svc_proto::s6::{Stamp, Status};
 use svc_sys::{clock, poll};
 
+use super::line;
 use super::sv_verbs::{Goal, Verb};
 use crate::command::{Call, Command, Failure, Opt, Outcome, number};
 use crate::servicedir::fifodir::Listener;
@@ -53,14 +53,13 @@ fn run(call: &Call) -> Outcome {
     let wait = verb.waits || call.has('v') || call.has('w');
     let deadline = clock::now() + Millis::from_secs(seconds(call)?);
     let start = stamp_now();
-    svc_sys::signals::ignore_pipe();
     let mut failures = 0_usize;
     let mut services = Vec::new();
     for name in names {
         let mut service = Service::new(&name.to_string_lossy());
         match service.act(verb, wait && !verb.is_status) {
             Ok(()) => services.push(service),
-            Err(Refused::Gone) if verb.goal == Goal::Gone && wait => println!("ok: {}: runsv not running", service.name),
+            Err(Refused::Gone) if verb.goal == Goal::Gone && wait => println!("{}", service.gone()),
             Err(refused) => {
                 println!("{}", refused.text(&service.name));
                 failures += 1;
@@ -132,7 +131,7 @@ impl Service {
         std::fs::read_dir(&self.dir).map_err(Refused::NoDirectory)?;
         let status = status(&self.dir)?;
         if verb.is_status {
-            println!("{}{}", Line(&self.name, &self.dir, status), self.log());
+            println!("{}{}", line::runit(&self.name, &self.dir, &status), self.log());
             return Ok(());
         }
         if listen {
@@ -157,7 +156,7 @@ impl Service {
             return String::new();
         }
         match status(&log) {
-            Ok(status) => format!("; {}", Line("log", &log, status)),
+            Ok(status) => format!("; {}", line::runit("log", &log, &status)),
             Err(refused) => format!("; {}", refused.text("log")),
         }
     }
@@ -168,21 +167,25 @@ impl Service {
         if !path.exists() {
             return true;
         }
-        svc_sys::signals::restore_pipe();
         let status = Process::new("./check").current_dir(&self.dir).stdout(Stdio::null()).status();
-        svc_sys::signals::ignore_pipe();
         status.is_ok_and(|status| status.success())
+    }
+
+    /// What is said once its supervisor has gone, as was asked for.
+    fn gone(&self) -> String {
+        format!("ok: {}: runsv not running", self.name)
     }
 
     /// What became of the goal.
     fn look(&mut self, goal: Goal, start: Stamp) -> Look {
-        if let Some(listener) = &mut self.listener {
-            // What happened is in the status as well.
-            let _ = listener.read();
+        // What happened is in the status as well; but who restarts a supervisor may be faster than we are.
+        let events = self.listener.as_mut().map_or(Ok(Vec::new()), Listener::read).unwrap_or_default();
+        if goal == Goal::Gone && events.contains(&b'x') {
+            return Look::Over(Ok(self.gone()));
         }
         let status = match (status(&self.dir), goal) {
             (Ok(status), _) => status,
-            (Err(Refused::Gone), Goal::Gone) => return Look::Over(Ok(format!("ok: {}: runsv not running", self.name))),
+            (Err(Refused::Gone), Goal::Gone) => return Look::Over(Ok(self.gone())),
             (Err(refused), _) => return Look::Over(Err(refused.text(&self.name))),
         };
         let runs = status.pid != 0;
@@ -203,7 +206,7 @@ impl Service {
                 true
             }
         };
-        if reached { Look::Over(Ok(format!("ok: {}", Line(&self.name, &self.dir, status)))) } else { Look::NotYet }
+        if reached { Look::Over(Ok(format!("ok: {}", line::runit(&self.name, &self.dir, &status)))) } else { Look::NotYet }
     }
 }
 
@@ -255,7 +258,7 @@ fn wait_for(mut services: Vec<Service>, verb: Verb, start: Stamp, deadline: Mill
 fn give_up(service: &Service, verb: Verb) {
     if let Ok(status) = status(&service.dir) {
         let word = if verb.kills { "kill" } else { "timeout" };
-        println!("{word}: {}", Line(&service.name, &service.dir, status));
+        println!("{word}: {}", line::runit(&service.name, &service.dir, &status));
     }
     if verb.kills
         && let Err(refused) = service.send(b"k")
@@ -271,59 +274,4 @@ fn status(dir: &Path) -> Result<Status, Refused> {
         return Err(Refused::Gone);
     }
     supervise::status(dir).map_err(|error| Refused::Trouble("read supervise/status", error))
-}
-
-/// The line of a service: its name, its directory, its status.
-struct Line<'a>(&'a str, &'a Path, Status);
-
-impl std::fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Line(name, dir, status) = self;
-        let normally_up = !dir.join("down").exists();
-        f.write_str(&line(name, status, normally_up, stamp_now()))
-    }
-}
-
-fn line(name: &str, status: &Status, normally_up: bool, now: Stamp) -> String {
-    let runs = status.pid != 0;
-    let word = match (runs, status.finishing) {
-        (false, _) => "down",
-        (true, false) => "run",
-        (true, true) => "finish",
-    };
-    let mut text = format!("{word}: {name}: ");
-    if runs {
-        let _ = write!(text, "(pid {}) ", status.pid);
-    }
-    let _ = write!(text, "{}s", now.unix_secs().saturating_sub(status.changed.unix_secs()).max(0));
-    let remarks = [
-        (runs && !normally_up, ", normally down"),
-        (!runs && normally_up, ", normally up"),
-        (runs && status.paused, ", paused"),
-        (!runs && status.wanted_up, ", want up"),
-        (runs && !status.wanted_up, ", want down"),
-    ];
-    text.extend(remarks.iter().filter(|(holds, _)| *holds).map(|(_, remark)| *remark));
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_those_of_runit() {
-        let now = Stamp::from_unix_nanos(9_200_000_000);
-        let line = |pid, flags: [bool; 3], normally_up| {
-            let changed = Stamp::from_unix_nanos(4_900_000_000);
-            let [paused, finishing, wanted_up] = flags;
-            let status =
-                Status { changed, ready_changed: changed, pid, wait_status: 0, paused, finishing, wanted_up, ready: false };
-            super::line("web", &status, normally_up, now)
-        };
-        assert_eq!(line(123, [false, false, true], true), "run: web: (pid 123) 5s");
-        assert_eq!(line(123, [true, false, false], false), "run: web: (pid 123) 5s, normally down, paused, want down");
-        assert_eq!(line(0, [false, false, true], true), "down: web: 5s, normally up, want up");
-        assert_eq!(line(7, [false, true, true], true), "finish: web: (pid 7) 5s");
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use svc_testkit::{is_root, until};
+use svc_testkit::{is_root, program, until};
 
 use crate::scan::{Scan, has_s6, ok, ours, theirs};
 
@@ -127,4 +127,24 @@ fn permissions_are_shown_and_changed() {
     }
     assert!(ok("s6-svperms", &["-v", "-E", "daemon", &web]).ends_with("events: group daemon\n"));
     assert_eq!(ours("s6-svperms", &["-g", "no-such-group", &web]).code, 100);
+}
+
+#[test]
+fn a_service_that_dies_too_often_fails_for_good() {
+    if !has_s6() {
+        return;
+    }
+    let mut scan = Scan::new();
+    let program = program();
+    let finish = format!("exec {} s6-permafailon 60 2 7,SIGTERM sh -c 'echo went on >>../went'", program.display());
+    scan.service("bad").run("exit 7").finish(&finish);
+    scan.start(&["bad"]);
+    let bad = scan.path("bad");
+    until("its failure", || ok("s6-svstat", &["-o", "wantedup", &bad]).starts_with("false").then_some(()));
+    ok("s6-svwait", &["-D", &bad]);
+    assert_eq!(ok("s6-svdt", &[&bad]).lines().count(), 2);
+    assert_eq!(fs::read_to_string(scan.dir().join("went")).ok().as_deref(), Some("went on\n"), "once it may");
+    assert_eq!(ours("s6-permafailon", &["60", "0", "1", "true"]).code, 100);
+    assert_eq!(ours("s6-permafailon", &["60", "1", "300", "true"]).code, 100);
+    assert_eq!(ok("s6-permafailon", &["60", "1", "1", "echo", "no tally here"]), "no tally here\n");
 }

@@ -50,7 +50,8 @@ impl Scan {
         let lock = self.dir().join(".s6-svscan/control");
         until("the scanner", || lock.exists().then_some(()));
         for name in names {
-            until("a supervisor", || (ours("s6-svok", &[&self.path(name)]).code == 0).then_some(()));
+            // Its lock comes first, and its status a moment later.
+            until("a supervisor", || (ours("s6-svstat", &[&self.path(name)]).code == 0).then_some(()));
         }
     }
 

@@ -111,3 +111,20 @@ fn force_kills_what_does_not_listen() {
     assert!(said.code == 1 && said.out.starts_with("kill: run: "), "{said:?}");
     until("its end", || (!is_alive(pid)).then_some(()));
 }
+
+#[test]
+fn shutdown_waits_for_the_end_of_the_supervisor() {
+    if !has_s6() {
+        return;
+    }
+    let mut scan = Scan::new();
+    scan.service("web");
+    scan.start(&["web"]);
+    let (web, pid, supervisor) = (scan.path("web"), scan.pid("web"), scan.supervisor("web"));
+    // The scanner starts another one at once.
+    assert_eq!(ok("sv", &["shutdown", &web]), format!("ok: {web}: runsv not running\n"));
+    assert!(!is_alive(pid));
+    until("its end", || (!is_alive(supervisor)).then_some(()));
+    let missing = scan.dir().to_string_lossy().into_owned();
+    assert_eq!(ok("sv", &["shutdown", &missing]), format!("ok: {missing}: runsv not running\n"));
+}

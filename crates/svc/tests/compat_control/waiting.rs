@@ -157,3 +157,22 @@ fn listening_begins_before_the_program() {
     assert_eq!(ours("s6-svlisten", &[&web, "echo"]).code, 100);
     assert_eq!(ours("s6-svlisten1", &[&web]).code, 100);
 }
+
+#[test]
+fn no_change_is_missed_however_fast_it_comes() {
+    if !has_s6() {
+        return;
+    }
+    let mut scan = Scan::new();
+    scan.service("web");
+    scan.start(&["web"]);
+    let web = scan.path("web");
+    scan.pid("web");
+    for round in 0..25 {
+        for (wait, letter) in [("-wD", "-d"), ("-wu", "-u"), ("-wd", "-dk"), ("-wu", "-u")] {
+            let said = ours("s6-svc", &[wait, letter, "-T", "20000", &web]);
+            assert_eq!(said.code, 0, "{round} {wait} {said:?}");
+        }
+    }
+    assert_eq!(ok("s6-svdt", &[&web]).lines().count(), 50, "each of them was one life");
+}
