@@ -8,7 +8,7 @@ use crate::scan::{Scan, has_s6, ok, ours, theirs};
 
 /// A service that writes the name of each signal that it gets.
 const LISTENER: &str = "for name in ALRM ABRT QUIT HUP TERM INT USR1 USR2 WINCH; do trap \"echo $name >>got\" $name; done\n\
-                        : >got\nwhile :; do sleep 1000 & wait $!; done";
+                        : >got\nwhile [ ! -e end ]; do sleep 1000 & wait $!; kill $!; done";
 
 #[test]
 fn signals_arrive_by_letter_and_by_name() {
@@ -40,7 +40,8 @@ fn signals_arrive_by_letter_and_by_name() {
         expected += &format!("{name}\n");
         until(name, || (fs::read_to_string(&got).ok()? == expected).then_some(()));
     }
-    ok("s6-svc", &["-wD", "-Ok", &web]);
+    fs::write(scan.dir().join("web/end"), "").expect("written");
+    ok("s6-svc", &["-wD", "-Ot", &web]);
     assert_eq!(ours("s6-svc", &["-s", "SEGV", &web]).code, 100);
 }
 
