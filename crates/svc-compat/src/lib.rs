@@ -16,6 +16,7 @@ mod manual;
 mod overlay;
 mod process;
 mod rc;
+mod servicedir;
 mod small;
 mod sockets;
 
