@@ -15,6 +15,7 @@ mod logs;
 mod manual;
 mod overlay;
 mod process;
+mod servicedir;
 mod small;
 mod sockets;
 

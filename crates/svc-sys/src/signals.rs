@@ -99,6 +99,12 @@ pub fn restore_pipe() {
     }
 }
 
+/// Takes SIGPIPE away again: for programs that write into pipes whose readers may go, and want to be told by an error.
+pub fn ignore_pipe() {
+    // SAFETY: SIG_IGN is a valid disposition.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 /// Gives SIGINT and SIGQUIT their default back, which a shell takes from what it starts in the background: no shell below can
 /// trap them otherwise.
 pub fn restore_interrupts() {
