@@ -1,6 +1,6 @@
 //! The end of every chain-loader: another program in place of this one.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use svc_sys::{Errno, exit};
@@ -13,10 +13,13 @@ pub fn execute(words: &[OsString]) -> Outcome {
     let Some(program) = words.first() else {
         return Err(Failure::usage("the program to execute is missing"));
     };
-    let errno = svc_sys::exe::replace(words);
+    Err(refused(program, svc_sys::exe::replace(words)))
+}
+
+/// What to say of a program that the system would not execute.
+pub fn refused(program: &OsStr, errno: Errno) -> Failure {
     let code = if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE };
-    let message = format!("unable to exec {}: {errno}", String::from_utf8_lossy(program.as_bytes()));
-    Err(Failure::Fatal { code, message })
+    Failure::with_code(code, format!("unable to exec {}: {errno}", String::from_utf8_lossy(program.as_bytes())))
 }
 
 /// The same where there may be no program: then there is nothing to do, and that is success, as in execline.

@@ -164,8 +164,13 @@ impl Command {
     }
 
     /// Takes options from the front, as POSIX says: letters may stand together, a value may stand beside its letter or be the
-    /// next word, `--` or the first other word ends them. None: the help was asked for.
+    /// next word, `--` or the first other word ends them. None: the help was asked for. A command without options takes words as
+    /// they are: to `s6-test`, `-n` is a word like others.
     fn parse(&'static self, words: Vec<OsString>) -> Result<Option<Call>, Failure> {
+        if self.options.is_empty() {
+            let help = words.len() == 1 && words[0] == "--help";
+            return Ok((!help).then(|| Call { command: self, given: Vec::new(), operands: words }));
+        }
         let (mut given, mut words) = (Vec::new(), words.into_iter().peekable());
         while let Some(word) = words.next_if(|word| word.len() > 1 && word.as_bytes()[0] == b'-') {
             let bytes = word.as_bytes();
@@ -303,6 +308,16 @@ mod tests {
         assert_eq!(call(&["-u", "--", "-v", "--"]).operands, ["-v", "--"]);
         assert_eq!(call(&["-", "-v"]).operands, ["-", "-v"]);
         assert_eq!(call(&["", "-v"]).operands, ["", "-v"]);
+    }
+
+    #[test]
+    fn a_command_without_options_takes_words_as_they_are() {
+        static PLAIN: Command =
+            Command { name: "plain", about: "take words", operands: "WORD...", options: &[], notes: "", codes: &[], run: |_| Ok(0) };
+        let words = |words: &[&str]| PLAIN.parse(words.iter().map(OsString::from).collect()).expect("good");
+        assert_eq!(words(&["-n", "--", "x"]).expect("no help").operands, ["-n", "--", "x"]);
+        assert_eq!(words(&["--help", "x"]).expect("no help").operands, ["--help", "x"]);
+        assert!(words(&["--help"]).is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod errno;
 pub mod exe;
 pub mod fd;
+pub mod lock;
 pub mod message;
 pub mod poll;
 pub mod process;
