@@ -312,8 +312,15 @@ mod tests {
 
     #[test]
     fn a_command_without_options_takes_words_as_they_are() {
-        static PLAIN: Command =
-            Command { name: "plain", about: "take words", operands: "WORD...", options: &[], notes: "", codes: &[], run: |_| Ok(0) };
+        static PLAIN: Command = Command {
+            name: "plain",
+            about: "take words",
+            operands: "WORD...",
+            options: &[],
+            notes: "",
+            codes: &[],
+            run: |_| Ok(0),
+        };
         let words = |words: &[&str]| PLAIN.parse(words.iter().map(OsString::from).collect()).expect("good");
         assert_eq!(words(&["-n", "--", "x"]).expect("no help").operands, ["-n", "--", "x"]);
         assert_eq!(words(&["--help", "x"]).expect("no help").operands, ["--help", "x"]);

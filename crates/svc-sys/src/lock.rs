@@ -64,8 +64,12 @@ impl Alarm {
         extern "C" fn interrupt(_: libc::c_int) {}
         let at = Instant::now() + patience;
         // SAFETY: all zero is a valid sigaction (no flags: calls are not begun again) and a valid sigset_t.
-        let (mut action, mut before, mut mask, mut alarm): (libc::sigaction, libc::sigaction, libc::sigset_t, libc::sigset_t) =
-            unsafe { std::mem::zeroed() };
+        let (mut action, mut before, mut mask, mut alarm): (
+            libc::sigaction,
+            libc::sigaction,
+            libc::sigset_t,
+            libc::sigset_t,
+        ) = unsafe { std::mem::zeroed() };
         action.sa_sigaction = interrupt as extern "C" fn(libc::c_int) as usize;
         // SAFETY: the handler does nothing, and every pointer is to a valid place.
         unsafe {
@@ -91,10 +95,8 @@ impl Drop for Alarm {
 
 /// Zero stops it.
 fn set_timer(first: Duration, then: Duration) {
-    let value = |duration: Duration| libc::timeval {
-        tv_sec: duration.as_secs() as _,
-        tv_usec: duration.subsec_micros() as _,
-    };
+    let value =
+        |duration: Duration| libc::timeval { tv_sec: duration.as_secs() as _, tv_usec: duration.subsec_micros() as _ };
     let timer = libc::itimerval { it_interval: value(then), it_value: value(first) };
     // SAFETY: `timer` is valid; with a null pointer nothing is written back.
     unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };

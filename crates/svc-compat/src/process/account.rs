@@ -24,6 +24,20 @@ pub(crate) fn account(name: &OsStr) -> Result<Option<Account>, Failure> {
     }))
 }
 
+/// The name of the user of this number.
+pub(crate) fn user_name(uid: u32) -> Result<Option<Vec<u8>>, Failure> {
+    Ok(read("/etc/passwd")?.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|&byte| byte == b':');
+        let (name, found) = (fields.next()?, fields.nth(1)?);
+        (number(found) == Some(uid)).then(|| name.to_vec())
+    }))
+}
+
+/// The name of the group of this number.
+pub(crate) fn group_name(gid: u32) -> Result<Option<Vec<u8>>, Failure> {
+    Ok(groups()?.into_iter().find(|group| group.gid == gid).map(|group| group.name))
+}
+
 /// The number of the group of this name.
 pub(crate) fn group(name: &OsStr) -> Result<Option<u32>, Failure> {
     Ok(groups()?.into_iter().find(|group| group.name == name.as_bytes()).map(|group| group.gid))

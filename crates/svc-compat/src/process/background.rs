@@ -22,7 +22,8 @@ pub(super) const BACKGROUND_WATCH: Command = Command {
     about: "wait for a daemon that goes into the background, and hand signals on to it",
     operands: "PIDFILE PROG...",
     options: &[
-        Opt::with('t', "MS", "kill PROG if it has not gone into the background by then (default: 0, never)").long("timeout-ready"),
+        Opt::with('t', "MS", "kill PROG if it has not gone into the background by then (default: 0, never)")
+            .long("timeout-ready"),
         Opt::with('d', "FD", "write a newline to FD when it has").long("notification-fd"),
     ],
     notes: "Runs PROG, waits until it ends with code 0, and then watches the process whose pid is in PIDFILE: what it ends with is the \
@@ -65,7 +66,8 @@ fn run(call: &Call) -> Outcome {
             return Err(Failure::with_code(end.shell_code(), format!("{shown} {how} before it went into the background")));
         }
     }
-    let daemon = read_pid(file).map_err(|why| Failure::with_code(NO_PID, format!("{shown} has ended, but {}: {why}", file.display())))?;
+    let daemon = read_pid(file)
+        .map_err(|why| Failure::with_code(NO_PID, format!("{shown} has ended, but {}: {why}", file.display())))?;
     if process::reap_one(daemon) == Reap::NoChildren {
         let message = format!("process {daemon}, which {} names, is no descendant of {shown}", file.display());
         return Err(Failure::with_code(NO_PID, message));

@@ -1,12 +1,11 @@
 //! s6-connlimit and s6-ioconnect: small change of servers in the manner of UCSPI.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{Shutdown, shutdown};
 use svc_sys::{Errno, clock, exit, fd, poll, signals};
-use std::os::fd::AsFd;
 
 use super::readiness;
 use crate::chain;
@@ -99,11 +98,12 @@ impl Way {
                 }
             }
         }
-        if self.from.is_none() && self.buffer.is_empty() {
-            if let Some(number) = self.to.take() {
-                let _ = shutdown(number, Shutdown::Write);
-                fd::close(number);
-            }
+        if self.from.is_none()
+            && self.buffer.is_empty()
+            && let Some(number) = self.to.take()
+        {
+            let _ = shutdown(number, Shutdown::Write);
+            fd::close(number);
         }
     }
 
@@ -127,11 +127,10 @@ fn ioconnect(call: &Call) -> Outcome {
         fd::set_nonblocking(borrowed).map_err(failed)?;
     }
     let _ = signals::ignore(Signal::SIGPIPE as i32);
-    let mut term = SigSet::from(Signal::SIGTERM);
-    term.add(Signal::SIGTERM);
-    let taken = term.thread_swap_mask(SigmaskHow::SIG_BLOCK).and_then(|_| {
-        SignalFd::with_flags(&term, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-    });
+    let term = SigSet::from(Signal::SIGTERM);
+    let taken = term
+        .thread_swap_mask(SigmaskHow::SIG_BLOCK)
+        .and_then(|_| SignalFd::with_flags(&term, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK));
     let term = taken.map_err(|errno| Failure::system(format!("unable to take SIGTERM: {errno}")))?;
 
     let mut ways = [(0, writing), (reading, 1)].map(|(from, to)| Way { from: Some(from), to: Some(to), buffer: Vec::new() });

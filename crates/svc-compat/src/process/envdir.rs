@@ -42,8 +42,7 @@ impl Manners {
         skip_directories: false,
     };
     pub(crate) const RUNIT: Manners = Manners { skip_directories: true, ..Manners::DAEMONTOOLS };
-    const JUSTC: Manners =
-        Manners { verbatim: true, chomp: false, nul: None, empty_removes: false, ..Manners::DAEMONTOOLS };
+    const JUSTC: Manners = Manners { verbatim: true, chomp: false, nul: None, empty_removes: false, ..Manners::DAEMONTOOLS };
 
     /// The value that a file stands for; none if its variable is to be removed.
     fn value(self, mut bytes: Vec<u8>) -> Option<Vec<u8>> {

@@ -60,7 +60,8 @@ pub(super) const FGHACK: Command = Command {
         match watch(program)? {
             End::Of(exit) => Ok(exit.shell_code()),
             End::Wrote => {
-                let message = format!("{} wrote to a descriptor that was given to it to be left alone", program[0].display());
+                let message =
+                    format!("{} wrote to a descriptor that was given to it to be left alone", program[0].display());
                 Err(Failure::with_code(102, message))
             }
         }

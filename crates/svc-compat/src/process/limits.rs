@@ -88,7 +88,18 @@ const S6_OPTIONS: [Opt; 14] = {
     [
         Opt::flag('h', "set hard limits with the options that follow"),
         Opt::flag('H', "set hard and soft limits with the options that follow"),
-        a, c, d, f, l, m, o, p, r, s, t, priority,
+        a,
+        c,
+        d,
+        f,
+        l,
+        m,
+        o,
+        p,
+        r,
+        s,
+        t,
+        priority,
     ]
 };
 

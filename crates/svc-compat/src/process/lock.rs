@@ -68,7 +68,9 @@ pub(super) const SETLOCK: Command = Command {
                 let message = format!("unable to lock {}: somebody else holds it{how}", path.display());
                 return Err(Failure::with_code(exit::FAILED, message));
             }
-            Err(errno) => return Err(Failure::with_code(exit::FAILED, format!("unable to lock {}: {errno}", path.display()))),
+            Err(errno) => {
+                return Err(Failure::with_code(exit::FAILED, format!("unable to lock {}: {errno}", path.display())));
+            }
         }
         let outcome = chain::execute(program);
         drop(file);

@@ -12,7 +12,7 @@ pub(crate) mod lock;
 mod notify;
 mod readiness;
 mod session;
-mod spawn;
+pub(crate) mod spawn;
 mod user;
 
 use crate::command::Command;

@@ -97,7 +97,9 @@ fn run(call: &Call) -> Outcome {
 fn plan(call: &Call) -> Result<Plan, Failure> {
     let check = match call.value('c') {
         // Ourselves under execline's name: no link of this name needs to be there.
-        Some(line) => Check { called: Some("/proc/self/exe"), words: ["execlineb".into(), "-Pc".into(), line.into()].into() },
+        Some(line) => {
+            Check { called: Some("/proc/self/exe"), words: ["execlineb".into(), "-Pc".into(), line.into()].into() }
+        }
         None => Check { called: None, words: ["./data/check".into()].into() },
     };
     Ok(Plan {
@@ -132,9 +134,9 @@ impl Plan {
         let global = readiness::deadline(self.global);
         let _ = signals::restore_default(Signal::SIGCHLD as i32);
         let children = SigSet::from(Signal::SIGCHLD);
-        let prepared = children.thread_swap_mask(SigmaskHow::SIG_BLOCK).and_then(|mask| {
-            Ok((mask, SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
-        });
+        let prepared = children
+            .thread_swap_mask(SigmaskHow::SIG_BLOCK)
+            .and_then(|mask| Ok((mask, SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)));
         let (mask, ends) = match prepared {
             Ok(prepared) => prepared,
             Err(errno) => {
@@ -214,5 +216,5 @@ fn ask(pid: Pid, ends: &SignalFd, listener: &mut Listener, deadline: Option<Mill
 
 /// Whether the supervisor has said that the service is down. If it cannot be heard any more there is nothing left to do either.
 fn is_down(listener: &mut Listener) -> bool {
-    listener.read().is_ok_and(|events| events.contains(&b'd')) 
+    listener.read().is_ok_and(|events| events.contains(&b'd'))
 }

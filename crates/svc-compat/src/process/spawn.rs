@@ -11,7 +11,7 @@ use svc_sys::{Errno, fd};
 /// Runs a program. Says whether it could be executed: a pipe that closes on exec tells.
 ///
 /// `called`: what to execute, if it is told another name than that. `mask`: which signals it begins with blocked.
-pub(super) fn spawn(called: Option<&str>, words: &[OsString], mask: Option<&SigSet>) -> Result<Pid, Errno> {
+pub(crate) fn spawn(called: Option<&str>, words: &[OsString], mask: Option<&SigSet>) -> Result<Pid, Errno> {
     let program = called.map(OsString::from).or_else(|| words.first().cloned()).unwrap_or_default();
     let prepared = Prepared::under_name(&program, words)?;
     let (reading, writing) = fd::pipe()?;

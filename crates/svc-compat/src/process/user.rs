@@ -172,7 +172,10 @@ fn envuidgid(call: &Call) -> Outcome {
         Naming::Account | Naming::User => (Some(bytes), None),
         Naming::Group => (None, Some(bytes)),
         Naming::Both => match bytes.iter().position(|&byte| byte == b':') {
-            Some(at) => (Some(&bytes[..at]).filter(|user| !user.is_empty()), Some(&bytes[at + 1..]).filter(|group| !group.is_empty())),
+            Some(at) => (
+                Some(&bytes[..at]).filter(|user| !user.is_empty()),
+                Some(&bytes[at + 1..]).filter(|group| !group.is_empty()),
+            ),
             None => (Some(bytes), None),
         },
     };
