@@ -68,15 +68,19 @@ fn run(call: &Call) -> Outcome {
     }
     let daemon = read_pid(file)
         .map_err(|why| Failure::with_code(NO_PID, format!("{shown} has ended, but {}: {why}", file.display())))?;
-    if process::reap_one(daemon) == Reap::NoChildren {
-        let message = format!("process {daemon}, which {} names, is no descendant of {shown}", file.display());
-        return Err(Failure::with_code(NO_PID, message));
-    }
+    let ended = match process::reap_one(daemon) {
+        Reap::NoChildren => {
+            let message = format!("process {daemon}, which {} names, is no descendant of {shown}", file.display());
+            return Err(Failure::with_code(NO_PID, message));
+        }
+        Reap::AllLive => None,
+        Reap::One(child) => Some(child.exit),
+    };
     if let Some(report) = report {
         let _ = fd::borrow(report).map(|report| fd::write(report, b"\n"));
         fd::close(report);
     }
-    Ok(follow(&signals, daemon, None).shell_code())
+    Ok(ended.unwrap_or_else(|| follow(&signals, daemon, None)).shell_code())
 }
 
 fn read_pid(file: &Path) -> Result<Pid, String> {
@@ -88,11 +92,9 @@ fn read_pid(file: &Path) -> Result<Pid, String> {
 /// Hands signals on to a child until it ends. At the deadline it is killed.
 fn follow(signals: &SignalFd, pid: Pid, mut deadline: Option<Millis>) -> Exit {
     loop {
-        // Other descendants end here as well.
-        while let Reap::One(child) = process::reap() {
-            if child.pid == pid {
-                return child.exit;
-            }
+        // No other: one of them may be the daemon, whose pid is not known before PROG has ended.
+        if let Reap::One(child) = process::reap_one(pid) {
+            return child.exit;
         }
         let mut interests = [poll::readable(signals.as_fd().as_raw_fd())];
         poll::wait(&mut interests, clock::now(), deadline);
