@@ -70,29 +70,68 @@ pub fn replace(words: &[OsString]) -> Errno {
 /// The same for a program that is told another name than its own (`words` begin with that), looked for in a PATH that is not
 /// the one of our environment.
 pub fn find_and_replace(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Errno {
-    let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVALID);
-    let arguments: Result<Vec<CString>, Errno> = words.iter().map(|word| c_string(word.as_bytes())).collect();
-    let arguments = match arguments {
-        Ok(arguments) => arguments,
-        Err(errno) => return errno,
-    };
-    let program = program.as_bytes();
-    if program.contains(&b'/') {
-        return c_string(program).map_or_else(|errno| errno, |path| execute_path(&path, &arguments));
+    match Prepared::in_path(program, path, words) {
+        Ok(prepared) => prepared.execute(),
+        Err(errno) => errno,
     }
-    let mut answer = Errno::NOT_FOUND;
-    for dir in path.unwrap_or(OsStr::new("/usr/bin:/bin")).as_bytes().split(|&byte| byte == b':') {
-        let dir = if dir.is_empty() { b"." } else { dir };
-        let Ok(candidate) = c_string(&[dir, b"/", program].concat()) else { continue };
-        let errno = execute_path(&candidate, &arguments);
-        match errno.0 {
-            libc::ENOENT | libc::ENOTDIR => {}
-            // Another directory may have one that we may execute; if none has, this is the better answer.
-            libc::EACCES => answer = errno,
-            _ => return errno,
+}
+
+/// A program and its words, made ready: [`Prepared::execute`] takes no more memory, of which a limit may have left none.
+pub struct Prepared {
+    /// Where the program may be.
+    candidates: Vec<CString>,
+    arguments: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl Prepared {
+    /// Looks for the program that `words` name where PATH says now.
+    pub fn new(words: &[OsString]) -> Result<Prepared, Errno> {
+        Prepared::under_name(words.first().map_or(OsStr::new(""), OsString::as_os_str), words)
+    }
+
+    /// The same for a program that is told another name than its own: the first of `words`.
+    pub fn under_name(program: &OsStr, words: &[OsString]) -> Result<Prepared, Errno> {
+        Prepared::in_path(program, std::env::var_os("PATH").as_deref(), words)
+    }
+
+    /// The same where another PATH says where to look.
+    pub fn in_path(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Result<Prepared, Errno> {
+        let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVALID);
+        let arguments: Vec<CString> = words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, Errno>>()?;
+        let program = program.as_bytes();
+        let mut candidates = Vec::new();
+        if program.contains(&b'/') {
+            candidates.push(c_string(program)?);
+        } else if !program.is_empty() {
+            for dir in path.unwrap_or(OsStr::new("/usr/bin:/bin")).as_bytes().split(|&byte| byte == b':') {
+                let dir = if dir.is_empty() { b"." } else { dir };
+                candidates.push(c_string(&[dir, b"/", program].concat())?);
+            }
         }
+        let pointers = arguments.iter().map(|argument| argument.as_ptr()).chain([std::ptr::null()]).collect();
+        Ok(Prepared { candidates, arguments, pointers })
     }
-    answer
+
+    /// Replaces this process. Returns only if that fails.
+    pub fn execute(&self) -> Errno {
+        if self.arguments.is_empty() {
+            return Errno::INVALID;
+        }
+        let mut answer = Errno::NOT_FOUND;
+        for candidate in &self.candidates {
+            // SAFETY: the array ends with a null pointer, and holds pointers into `arguments`.
+            unsafe { libc::execv(candidate.as_ptr(), self.pointers.as_ptr()) };
+            let errno = Errno::last();
+            match errno.0 {
+                libc::ENOENT | libc::ENOTDIR => {}
+                // Another directory may have one that we may execute; if none has, this is the better answer.
+                libc::EACCES => answer = errno,
+                _ => return errno,
+            }
+        }
+        answer
+    }
 }
 
 /// Replaces this process by another run of the program that it runs now. Returns only if that fails.

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod errno;
 pub mod exe;
 pub mod fd;
+pub mod lock;
 pub mod message;
 pub mod pattern;
 pub mod poll;

@@ -132,6 +132,14 @@ fn set_huge_pages_refused(refused: bool) {
     HUGE_PAGES_REFUSED.store(refused, Ordering::Relaxed);
 }
 
+/// Adds to what this process lets others go first by; negative: it goes first itself.
+pub fn renice(increment: i32) -> Result<(), Errno> {
+    // SAFETY: takes no pointers; for this process itself it cannot fail.
+    let now = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    // SAFETY: takes no pointers. What is beyond the ends becomes the end.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, now.saturating_add(increment)) }).map(drop)
+}
+
 /// Leaves the session and terminal that we were started from.
 pub fn new_session() {
     // SAFETY: takes no pointers. Fails for the leader of a group, which has what it asks for.

@@ -161,3 +161,15 @@ pub fn restore_defaults() {
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
+
+/// Lets a signal of this number pass without a trace, in this process and in what it executes.
+pub fn ignore(number: i32) -> Result<(), Errno> {
+    // SAFETY: SIG_IGN is a valid disposition; a number that is no signal is refused.
+    if unsafe { libc::signal(number, libc::SIG_IGN) } == libc::SIG_ERR { Err(Errno::last()) } else { Ok(()) }
+}
+
+/// The opposite: what a signal of this number does to a program that knows nothing of it.
+pub fn restore_default(number: i32) -> Result<(), Errno> {
+    // SAFETY: SIG_DFL is a valid disposition; a number that is no signal is refused.
+    if unsafe { libc::signal(number, libc::SIG_DFL) } == libc::SIG_ERR { Err(Errno::last()) } else { Ok(()) }
+}
