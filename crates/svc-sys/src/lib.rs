@@ -13,6 +13,7 @@ pub mod message;
 pub mod poll;
 pub mod process;
 pub mod procfs;
+pub mod regex;
 pub mod say;
 pub mod shared;
 pub mod signals;
