@@ -39,6 +39,11 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
     FAMILIES.iter().copied().flatten()
 }
 
+/// The names that are to be found wherever links of ours are put: all but those that the system has too.
+pub fn names_of_links() -> impl Iterator<Item = &'static str> {
+    commands().map(|command| command.name).filter(|name| !overlay::NAMES_OF_THE_SYSTEM.contains(name))
+}
+
 /// The command of this name.
 pub fn find(name: &str) -> Option<&'static Command> {
     commands().find(|command| command.name == name)
