@@ -52,19 +52,11 @@ fn with_contenv(call: &Call) -> Outcome {
         let stays = |name: &OsStr| name == "PATH" || name == OTHER_DIRECTORY;
         let gone: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).filter(|name| !stays(name)).collect();
         gone.into_iter().for_each(svc_sys::environment::change);
-        for (mut assignment, value) in variables {
-            if let Some(value) = value {
-                assignment.push("=");
-                assignment.push(value);
-            }
-            svc_sys::environment::change(assignment);
-        }
+        variables.into_iter().for_each(svc_sys::environment::change);
     }
     let is_blank = |&byte: &u8| byte == b' ' || byte == b'\t';
     match (chain::execute(words), words) {
-        (Err(Failure::Fatal { code: exit::NOT_FOUND, .. }), [first, rest @ ..])
-            if first.as_bytes().iter().any(|byte| is_blank(byte)) =>
-        {
+        (Err(Failure::Fatal { code: exit::NOT_FOUND, .. }), [first, rest @ ..]) if first.as_bytes().iter().any(is_blank) => {
             let parts = first.as_bytes().split(is_blank).filter(|part| !part.is_empty());
             let parts: Vec<OsString> =
                 parts.map(|part| OsStr::from_bytes(part).to_owned()).chain(rest.iter().cloned()).collect();
@@ -108,8 +100,8 @@ fn live() -> Option<PathBuf> {
     (!kept).then(|| dir.unwrap_or_else(|| DIRECTORY.into()).into())
 }
 
-/// All variables in the directory, with nothing for those that it takes away; none if there is no directory.
-fn read(dir: &Path) -> Result<Option<Vec<(OsString, Option<OsString>)>>, Failure> {
+/// What the directory does: `NAME=VALUE` sets a variable, `NAME` takes one away. None if there is no directory.
+fn read(dir: &Path) -> Result<Option<Vec<OsString>>, Failure> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(None),
@@ -118,12 +110,18 @@ fn read(dir: &Path) -> Result<Option<Vec<(OsString, Option<OsString>)>>, Failure
     let mut variables = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| unreadable(dir, &error))?;
-        let name = entry.file_name();
+        let mut name = entry.file_name();
         if name.as_bytes().starts_with(b".") || name.as_bytes().contains(&b'=') {
             continue;
         }
         match fs::read(entry.path()) {
-            Ok(content) => variables.push((name, value(content))),
+            Ok(content) => {
+                if let Some(value) = value(content) {
+                    name.push("=");
+                    name.push(value);
+                }
+                variables.push(name);
+            }
             // A directory is no variable, and a file that has just gone is none any more.
             Err(error) if [ErrorKind::NotFound, ErrorKind::IsADirectory].contains(&error.kind()) => {}
             Err(error) => return Err(unreadable(&entry.path(), &error)),

@@ -14,6 +14,9 @@ fn hash(key: &[u8]) -> u32 {
     key.iter().fold(5381, |hash: u32, &byte| hash.wrapping_mul(33) ^ u32::from(byte))
 }
 
+/// A key and its value.
+pub type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// A file that was read.
 pub struct Cdb {
     data: Vec<u8>,
@@ -66,7 +69,7 @@ impl Cdb {
     }
 
     /// All records, in the order in which they were written.
-    pub fn records(&self) -> Result<Vec<(&[u8], &[u8])>, Error> {
+    pub fn records(&self) -> Result<Vec<Record<'_>>, Error> {
         let mut end = self.data.len();
         for table in 0..TABLES {
             end = end.min(self.number(table * 8)?);
