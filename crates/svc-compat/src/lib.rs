@@ -14,6 +14,7 @@ mod fronts;
 mod logs;
 mod manual;
 mod overlay;
+mod own;
 mod process;
 mod small;
 mod sockets;
