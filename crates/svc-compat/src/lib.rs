@@ -14,6 +14,7 @@ mod fronts;
 mod logs;
 mod manual;
 mod overlay;
+mod own;
 mod process;
 mod rc;
 mod servicedir;
@@ -40,6 +41,11 @@ pub const FAMILIES: &[&[Command]] = &[
 /// Every command.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
     FAMILIES.iter().copied().flatten()
+}
+
+/// The names that are to be found wherever links of ours are put: all but those that the system has too.
+pub fn names_of_links() -> impl Iterator<Item = &'static str> {
+    commands().map(|command| command.name).filter(|name| !overlay::NAMES_OF_THE_SYSTEM.contains(name))
 }
 
 /// The command of this name.

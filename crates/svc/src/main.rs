@@ -85,10 +85,10 @@ impl Program {
     }
 }
 
-/// All names that links may have.
+/// The names of which `svc install` makes links.
 fn names() -> impl Iterator<Item = &'static str> {
     let ours = APPLETS.iter().filter(|applet| applet.linked).map(|applet| applet.name);
-    ours.chain(svc_compat::commands().map(|command| command.name))
+    ours.chain(svc_compat::names_of_links())
 }
 
 fn main() -> ExitCode {

@@ -1,0 +1,95 @@
+//! `halt` and `service`: what scripts ask of the svc that runs.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use svc_testkit::{Said, State, Tree, program};
+
+use super::said;
+
+/// A link of this name to svc, called with the run directory of a tree.
+fn called(tree: &Tree, name: &str, words: &[&str]) -> Said {
+    let link = tree.path(name);
+    if !link.exists() {
+        symlink(program(), &link).expect("a link");
+    }
+    let mut command = Command::new(&link);
+    Said::by(command.args(words).env("SVC_RUN_DIR", tree.path("run")).env("SVC_CONTAINER_EXIT_CODE", tree.path("exitcode")))
+}
+
+#[test]
+fn halt_ends_svc_with_the_code_that_was_written_down() {
+    for (name, written, code) in
+        [("halt", Some("7\n"), 7), ("poweroff", None, 0), ("reboot", Some("143"), 143), ("halt", Some("nonsense"), 1)]
+    {
+        let mut tree = Tree::new();
+        tree.service("web").run("exec sleep 1000");
+        tree.start();
+        tree.await_up("web");
+        if let Some(written) = written {
+            fs::write(tree.path("exitcode"), written).expect("ours");
+        }
+        let said = called(&tree, name, &[]);
+        assert_eq!(said.code, 0, "{name}: {said:?}");
+        assert_eq!(tree.wait(), code, "{name} {written:?}: {}", tree.log());
+    }
+}
+
+/// More than half of all finish scripts do this: if it waited for the end, the end would wait for it.
+#[test]
+fn a_finish_script_may_call_halt() {
+    let mut tree = Tree::new();
+    let link = tree.path("halt");
+    symlink(program(), &link).expect("a link");
+    let (code, run) = (tree.path("exitcode"), tree.path("run"));
+    let finish = format!(
+        "echo 5 > {0}; SVC_CONTAINER_EXIT_CODE={0} SVC_RUN_DIR={1} exec {2}",
+        code.display(),
+        run.display(),
+        link.display()
+    );
+    tree.service("web").run("exit 1").finish(&finish);
+    tree.start();
+    assert_eq!(tree.wait(), 5, "{}", tree.log());
+}
+
+#[test]
+fn shutdown_is_now_or_not_at_all() {
+    let mut tree = Tree::new();
+    tree.start();
+    let later = called(&tree, "shutdown", &["-h", "+5"]);
+    assert!(later.code == 100 && later.err.contains("'+5'"), "{later:?}");
+    assert_eq!(called(&tree, "shutdown", &["-h", "now"]).code, 0);
+    assert_eq!(tree.wait(), 0, "{}", tree.log());
+}
+
+#[test]
+fn service_does_what_svc_ctl_does() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let first = tree.await_up("web");
+    assert_eq!(called(&tree, "service", &["web", "restart"]).code, 0);
+    assert_ne!(tree.await_up("web"), first);
+    assert_eq!(called(&tree, "service", &["web", "stop"]).code, 0);
+    assert_eq!(tree.status("web").map(|status| status.state), Some(State::Down));
+    assert_eq!(called(&tree, "service", &["web", "start"]).code, 0);
+    assert!(called(&tree, "service", &["web", "status"]).out.contains("web"));
+    assert!(called(&tree, "service", &["--status-all"]).out.contains("web"));
+    assert_eq!(called(&tree, "service", &["nothing", "start"]).code, 102);
+    assert_eq!(called(&tree, "service", &["web", "explode"]).code, 100);
+    assert_eq!(called(&tree, "service", &["web"]).code, 100);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn svc_install_makes_no_link_that_would_hide_the_systems() {
+    let tree = Tree::new();
+    let dir = tree.path("bin");
+    assert_eq!(said("install", &[&dir.display().to_string()]).code, 0);
+    assert!(dir.join("with-contenv").exists() && dir.join("s6-overlay-suexec").exists());
+    for name in ["halt", "poweroff", "reboot", "shutdown", "service"] {
+        assert!(!dir.join(name).exists(), "{name}");
+    }
+}
