@@ -138,6 +138,9 @@ impl Rules {
                     return Err(format!("{name} is stopped, and is not there"));
                 }
                 known.stopping = true;
+                if engine.is_ending() && self.is_too_early(engine, id) {
+                    return Err(format!("the logger {name} is stopped while others live"));
+                }
                 for (from, edge) in engine.graph().dependents(id) {
                     let above = engine.graph().name(from);
                     if !self.is_active(engine, from) {
@@ -161,6 +164,20 @@ impl Rules {
             Action::Reload(_) | Action::Await(_) | Action::Forget(_) | Action::Publish(_) | Action::Finished(..) => {}
         }
         Ok(())
+    }
+
+    /// At the end loggers, and what they need, wait for everybody else.
+    fn is_too_early(&self, engine: &Engine, id: Id) -> bool {
+        let living = engine.graph().living();
+        let mut late: BTreeSet<Id> = BTreeSet::new();
+        let mut walk: Vec<Id> = living.iter().copied().filter(|&id| engine.graph().node(id).logger).collect();
+        while let Some(id) = walk.pop() {
+            if late.insert(id) {
+                walk.extend(engine.graph().edges(id).iter().map(|edge| edge.to));
+            }
+        }
+        let active = |id: &Id| self.known[id.0 as usize].active;
+        late.contains(&id) && living.iter().any(|id| active(id) && !late.contains(id))
     }
 
     fn is_active(&self, engine: &Engine, id: Id) -> bool {
