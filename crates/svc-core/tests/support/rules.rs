@@ -216,6 +216,7 @@ impl Rules {
         let ended = engine.graph().node(edge.to).kind == Kind::Process && edge.until != Condition::Completed;
         engine.wish(edge.to) != Wish::Down
             && engine.failing(edge.to).is_none()
+            && !engine.is_stuck(edge.to)
             && match engine.progress(edge.to) {
                 Progress::Failed(_) | Progress::Stopping { overdue: true } => false,
                 Progress::Completed => !ended,
@@ -300,12 +301,14 @@ impl Rules {
         for id in engine.graph().living() {
             let (name, progress) = (engine.graph().name(id), engine.progress(id));
             match progress {
-                Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Stopping { .. } => {
+                Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Stopping { overdue: false } => {
                     return Err(format!("{name} stays {progress:?}: {:?}", engine.explain(id, Millis::ZERO)));
                 }
-                Progress::Up(_) | Progress::Completed if engine.wish(id) == Wish::Down => {
+                Progress::Up(_) | Progress::Completed if engine.wish(id) == Wish::Down && !engine.is_stuck(id) => {
                     return Err(format!("{name} stays up"));
                 }
+                // One that never stops, and those that it holds.
+                Progress::Stopping { overdue: true } => {}
                 Progress::Down | Progress::Up(_) | Progress::Completed | Progress::Failed(_) => {}
             }
         }
