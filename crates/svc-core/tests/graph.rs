@@ -11,7 +11,7 @@
 //! that is leaving and still fulfils conditions, ready taken for healthy, a stop that does not supersede a start, a start
 //! timeout that does not reach followers, followers of followers forgotten, a failure not noticed while waiting, loggers that do
 //! not wait for the last producer, knowledge of old edges after an apply, starts decided before stops, needers that are not
-//! asked, a plan that restarts what is the same.
+//! asked, a plan that restarts what is the same, a stop without its timeout, one that cannot stop and does not say so.
 
 #[path = "support/nodes.rs"]
 mod nodes;
