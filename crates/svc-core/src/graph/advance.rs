@@ -221,7 +221,7 @@ impl Engine {
     /// Whether the node may come to fulfil the condition without anybody asking for it.
     fn may_come(&self, id: Id, until: Condition) -> bool {
         let run = &self.runs[id.at()];
-        if !run.is_wished() || run.doom.is_some() {
+        if !run.is_wished() || run.doom.is_some() || run.stuck {
             return false;
         }
         match run.progress {

@@ -377,7 +377,7 @@ impl Engine {
             (Goal::Down, _) if !self.is_active(id) && run.progress != Progress::Awaiting => Some(Ok(())),
             (Goal::Down, _) => run.stuck.then_some(Err(Reason::Held)),
             (Goal::Up, _) if !run.is_wished() => Some(Err(Reason::StoppedOutside)),
-            (Goal::Up, _) if self.is_leaving(id) => None,
+            (Goal::Up, _) if self.is_leaving(id) => run.stuck.then_some(Err(Reason::Held)),
             (Goal::Up, Progress::Failed(reason)) => Some(Err(reason)),
             (Goal::Up, _) => self.is_up(id).then_some(Ok(())),
         }

@@ -59,6 +59,11 @@ impl Engine {
         self.runs[id.at()].doom
     }
 
+    /// Whether it cannot stop, because one above it does not stop in time.
+    pub fn is_stuck(&self, id: Id) -> bool {
+        self.runs[id.at()].stuck
+    }
+
     pub fn times(&self, id: Id) -> Times {
         self.runs[id.at()].times
     }

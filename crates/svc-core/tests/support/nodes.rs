@@ -204,11 +204,14 @@ impl Nodes {
     }
 
     pub fn stop(&mut self, id: Id, now: Millis) {
+        let for_ever = self.rng.chance(self.deaf / 2);
         let takes = if self.rng.chance(self.deaf) { Millis(8000 + self.rng.below(5000)) } else { self.soon() };
         let real = self.real.entry(id).or_default();
         real.life += 1;
         real.stopping = true;
-        self.plan(id, now + takes, Turn::Stopped);
+        if !for_ever {
+            self.plan(id, now + takes, Turn::Stopped);
+        }
     }
 
     pub fn stop_outside(&mut self, id: Id, now: Millis) {

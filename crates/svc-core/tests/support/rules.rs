@@ -138,6 +138,9 @@ impl Rules {
                     return Err(format!("{name} is stopped, and is not there"));
                 }
                 known.stopping = true;
+                if engine.is_ending() && self.is_too_early(engine, id) {
+                    return Err(format!("the logger {name} is stopped while others live"));
+                }
                 for (from, edge) in engine.graph().dependents(id) {
                     let above = engine.graph().name(from);
                     if !self.is_active(engine, from) {
@@ -161,6 +164,20 @@ impl Rules {
             Action::Reload(_) | Action::Await(_) | Action::Forget(_) | Action::Publish(_) | Action::Finished(..) => {}
         }
         Ok(())
+    }
+
+    /// At the end loggers, and what they need, wait for everybody else.
+    fn is_too_early(&self, engine: &Engine, id: Id) -> bool {
+        let living = engine.graph().living();
+        let mut late: BTreeSet<Id> = BTreeSet::new();
+        let mut walk: Vec<Id> = living.iter().copied().filter(|&id| engine.graph().node(id).logger).collect();
+        while let Some(id) = walk.pop() {
+            if late.insert(id) {
+                walk.extend(engine.graph().edges(id).iter().map(|edge| edge.to));
+            }
+        }
+        let active = |id: &Id| self.known[id.0 as usize].active;
+        late.contains(&id) && living.iter().any(|id| active(id) && !late.contains(id))
     }
 
     fn is_active(&self, engine: &Engine, id: Id) -> bool {
@@ -199,6 +216,7 @@ impl Rules {
         let ended = engine.graph().node(edge.to).kind == Kind::Process && edge.until != Condition::Completed;
         engine.wish(edge.to) != Wish::Down
             && engine.failing(edge.to).is_none()
+            && !engine.is_stuck(edge.to)
             && match engine.progress(edge.to) {
                 Progress::Failed(_) | Progress::Stopping { overdue: true } => false,
                 Progress::Completed => !ended,
@@ -283,12 +301,14 @@ impl Rules {
         for id in engine.graph().living() {
             let (name, progress) = (engine.graph().name(id), engine.progress(id));
             match progress {
-                Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Stopping { .. } => {
+                Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Stopping { overdue: false } => {
                     return Err(format!("{name} stays {progress:?}: {:?}", engine.explain(id, Millis::ZERO)));
                 }
-                Progress::Up(_) | Progress::Completed if engine.wish(id) == Wish::Down => {
+                Progress::Up(_) | Progress::Completed if engine.wish(id) == Wish::Down && !engine.is_stuck(id) => {
                     return Err(format!("{name} stays up"));
                 }
+                // One that never stops, and those that it holds.
+                Progress::Stopping { overdue: true } => {}
                 Progress::Down | Progress::Up(_) | Progress::Completed | Progress::Failed(_) => {}
             }
         }

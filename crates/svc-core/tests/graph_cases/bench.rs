@@ -169,9 +169,24 @@ impl Bench {
         }
     }
 
-    pub fn engine_wish_is_explicit(&mut self, name: &str, explicit: bool) {
-        let wish = if explicit { Wish::Explicit } else { Wish::Dependency };
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub fn died(&mut self, name: &str) {
+        self.step(Event::Died(self.id(name)));
+    }
+
+    pub fn reachable(&mut self, name: &str) {
+        self.step(Event::Reachable(self.id(name)));
+    }
+
+    pub fn recovered(&mut self, name: &str, wish: Wish) {
         self.step(Event::Recovered(self.id(name), wish));
+    }
+
+    pub fn names(&self, ids: &[Id]) -> Vec<&str> {
+        ids.iter().map(|&id| self.engine.graph().name(id)).collect()
     }
 
     pub fn progress(&self, name: &str) -> Progress {

@@ -1,9 +1,6 @@
 //! What the peers of svc test about dependencies, as scenarios of our graph; docs/peers-scenarios.md has the table.
 
-#[path = "support/bench.rs"]
-mod bench;
-
-use bench::{Bench, follows, hard, milestone, oneshot, process, soft};
+use crate::bench::{self, Bench, follows, hard, milestone, oneshot, process, soft};
 use svc_core::graph::{
     Bond, Change, Condition, Dependents, Node, Outcome, Problem, Progress, Reason, Refusal, Relation, Request, Wish,
 };
@@ -41,7 +38,7 @@ fn dinit_several_dependents_hold_one_dependency() {
     let mut bench =
         Bench::new([process("db"), process("web").with("db", soft(), READY), process("api").with("db", soft(), READY)]);
     bench.bring_up();
-    bench.engine_wish_is_explicit("db", false);
+    bench.recovered("db", Wish::Dependency);
     bench.stop(&["web"], Dependents::Refuse, true);
     bench.stopped("web");
     assert_eq!(bench.take(), ["stop web"], "api still wants db");

@@ -1,0 +1,5 @@
+//! Single cases of the graph: what the peers promise, and what can be asked.
+
+mod bench;
+mod peers;
+mod questions;
