@@ -70,7 +70,7 @@ impl<'a> Blocks<'a> {
         Blocks { call, rest: words, taken: 0, strictness: Strictness::inherited() }
     }
 
-    /// The next word, if it is not the last: what stands before a block.
+    /// The next word as it is: what stands before a block.
     pub fn word(&mut self) -> Option<&'a OsStr> {
         let (word, rest) = self.rest.split_first()?;
         self.rest = rest;

@@ -86,7 +86,7 @@ fn hand_on(call: &Call, variable: &OsStr, value: Option<Vec<u8>>, words: &[OsStr
     become_program(&importing(autoimport, variable, words), changes)
 }
 
-/// What to do with a value that cannot be one as it is.
+/// Cuts a value at its first NUL character, where a variable would end; whether there is one.
 fn up_to_nul(value: &mut Vec<u8>) -> bool {
     match value.iter().position(|&byte| byte == 0) {
         Some(end) => {

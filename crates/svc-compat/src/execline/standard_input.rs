@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use svc_sys::{Errno, exit, fd};
 
 use super::block::Blocks;
-use super::loops::{BOUNDED, BREAK_CODES, Codes, OK_CODES, PARALLEL, Runner};
+use super::loops::{BOUNDED, BREAK_CODES, OK_CODES, PARALLEL, Runner};
 use super::program::{AUTOIMPORT, Changes, NO_AUTOIMPORT, become_program, refused, variable_name};
 use crate::command::{Call, Command, Failure, Opt, Outcome};
 
@@ -167,7 +167,6 @@ fn forbacktickx(call: &Call) -> Outcome {
     }
     // What is wrong with the options of forstdin is to be said here, under the right name.
     Runner::of(call, variable, blocks.rest())?;
-    Codes::of(call)?;
     let generator = &body[..body.len() - blocks.rest().len()];
     let kept = fd::duplicate(0, 0).map(|kept| {
         fd::set_close_on_exec(kept.as_raw_fd(), false);

@@ -354,7 +354,10 @@ impl Author {
         self.maybe(50, &["-0", "-r", "-C", "-n", "-0r", "-d ,"]);
         self.value();
         self.block(|author| {
-            for _ in 0..1 + author.below(3) {
+            // Upstream 2.9.3 dies of a key that is empty if it has no other.
+            let first = author.pick(&["A", "B", "C"]);
+            author.put(first);
+            for _ in 0..author.below(3) {
                 let name = author.pick(&["A", "B", "C", "\"\""]);
                 author.put(name);
             }
