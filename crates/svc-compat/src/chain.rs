@@ -10,19 +10,42 @@ use crate::command::{Failure, Outcome};
 /// Executes a program in place of this one: looked up in PATH (of the environment as it is now) unless it has a slash, with
 /// signals and descriptors as they are. Returns only to say why not.
 pub fn execute(words: &[OsString]) -> Outcome {
-    let Some(program) = words.first() else {
-        return Err(Failure::usage("the program to execute is missing"));
-    };
-    Err(refused(program, svc_sys::exe::replace(words)))
-}
-
-/// What to say of a program that the system would not execute.
-pub fn refused(program: &OsStr, errno: Errno) -> Failure {
-    let code = if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE };
-    Failure::with_code(code, format!("unable to exec {}: {errno}", String::from_utf8_lossy(program.as_bytes())))
+    execute_in(std::env::var_os("PATH").as_deref(), words)
 }
 
 /// The same where there may be no program: then there is nothing to do, and that is success, as in execline.
 pub fn execute_if_any(words: &[OsString]) -> Outcome {
     if words.is_empty() { Ok(exit::DONE) } else { execute(words) }
+}
+
+/// The same with a PATH that is not the one of the environment.
+pub fn execute_in(path: Option<&OsStr>, words: &[OsString]) -> Outcome {
+    let Some(program) = words.first() else {
+        return Err(Failure::usage("the program to execute is missing"));
+    };
+    Err(failure(program, replace(program, path, words)))
+}
+
+/// Replaces this process by `program`, which is told `words`, its name first. Where `path` has none of this name and we have a
+/// command that is called so, it is that one: scripts find `if` and `s6-svc` where no links were made. Returns only to say why
+/// not.
+pub fn replace(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Errno {
+    let errno = svc_sys::exe::find_and_replace(program, path, words);
+    let is_missing = errno == Errno::NOT_FOUND || errno == Errno::NOT_ALLOWED;
+    let command = program.to_str().and_then(crate::find);
+    let (true, Some(command)) = (is_missing, command) else { return errno };
+    // Its own name, whatever it is to be told: by that it knows what it is.
+    let mut own = vec![OsString::from(command.name)];
+    own.extend(words.iter().skip(1).cloned());
+    match svc_sys::exe::replace_by_own(&own) {
+        // There is no /proc: what PATH said is what can be mended.
+        Errno::NOT_FOUND => errno,
+        other => other,
+    }
+}
+
+/// Why `program` was not executed, with the exit code that says it.
+pub fn failure(program: &OsStr, errno: Errno) -> Failure {
+    let code = if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE };
+    Failure::Fatal { code, message: format!("unable to exec {}: {errno}", String::from_utf8_lossy(program.as_bytes())) }
 }

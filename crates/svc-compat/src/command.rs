@@ -43,6 +43,10 @@ impl Opt {
         Opt { letter, long: "", value: Some(value), about }
     }
 
+    /// Stands alone in the table of a command that has no options at all, and takes every word as it is, also one that begins
+    /// with a dash: `export A -1 prog`.
+    pub const NONE: Opt = Opt::flag(' ', "");
+
     /// The same with a long name beside its letter.
     pub const fn long(self, long: &'static str) -> Opt {
         Opt { long, ..self }
@@ -107,6 +111,11 @@ impl Call {
         self.given.iter().rev().find(|given| given.letter == letter).map(|given| given.value.as_os_str())
     }
 
+    /// The one of these that was given last: of options that exclude each other, it counts.
+    pub fn last(&self, letters: &[char]) -> Option<char> {
+        self.given.iter().rev().map(|given| given.letter).find(|letter| letters.contains(letter))
+    }
+
     /// The same, as a number.
     pub fn number<T: FromStr>(&self, letter: char) -> Result<Option<T>, Failure> {
         self.value(letter).map(|text| number(text, &format!("the value of -{letter}"))).transpose()
@@ -143,6 +152,7 @@ impl Command {
     /// Acts on the words of a command line, its own name first, and returns the exit code.
     pub fn main(&'static self, arguments: Vec<OsString>) -> u8 {
         svc_sys::signals::restore_pipe();
+        svc_sys::fd::restore_closed();
         let outcome = match self.parse(arguments.into_iter().skip(1).collect()) {
             Ok(Some(call)) => (self.run)(&call),
             Ok(None) => {
@@ -164,11 +174,10 @@ impl Command {
     }
 
     /// Takes options from the front, as POSIX says: letters may stand together, a value may stand beside its letter or be the
-    /// next word, `--` or the first other word ends them. None: the help was asked for. A command without options takes words as
-    /// they are: to `s6-test`, `-n` is a word like others.
-    fn parse(&'static self, words: Vec<OsString>) -> Result<Option<Call>, Failure> {
-        if self.options.is_empty() {
-            let help = words.len() == 1 && words[0] == "--help";
+    /// next word, `--` or the first other word ends them. None: the help was asked for.
+    pub(crate) fn parse(&'static self, words: Vec<OsString>) -> Result<Option<Call>, Failure> {
+        if self.takes_all_words() {
+            let help = words.first().is_some_and(|word| word == "--help");
             return Ok((!help).then(|| Call { command: self, given: Vec::new(), operands: words }));
         }
         let (mut given, mut words) = (Vec::new(), words.into_iter().peekable());
@@ -220,6 +229,15 @@ impl Command {
         Ok(Some(Given { letter: option.letter, value }))
     }
 
+    fn takes_all_words(&self) -> bool {
+        matches!(self.options, [Opt { letter: ' ', .. }])
+    }
+
+    /// The options to be listed in texts.
+    pub fn listed(&self) -> &'static [Opt] {
+        if self.takes_all_words() { &[] } else { self.options }
+    }
+
     fn unknown(&self, option: &str) -> Failure {
         Failure::Usage(format!("there is no option {option}: `{} --help` lists them", self.name))
     }
@@ -228,11 +246,11 @@ impl Command {
     pub fn synopsis(&self) -> String {
         let mut text = self.name.to_owned();
         let flags: String =
-            self.options.iter().filter(|option| option.value.is_none()).map(|option| option.letter).collect();
+            self.listed().iter().filter(|option| option.value.is_none()).map(|option| option.letter).collect();
         if !flags.is_empty() {
             let _ = write!(text, " [-{flags}]");
         }
-        for option in self.options {
+        for option in self.listed() {
             if let Some(value) = option.value {
                 let _ = write!(text, " [-{} {value}]", option.letter);
             }
@@ -246,10 +264,10 @@ impl Command {
     /// What `--help` prints.
     pub fn help(&self) -> String {
         let mut text = format!("{}: {}\n\nUsage: {}\n", self.name, self.about, self.synopsis());
-        if !self.options.is_empty() {
+        if !self.listed().is_empty() {
             text += "\nOptions:\n";
         }
-        for option in self.options {
+        for option in self.listed() {
             let long = if option.long.is_empty() { String::new() } else { format!(", --{}", option.long) };
             let value = option.value.map_or(String::new(), |value| format!(" {value}"));
             let _ = writeln!(text, "  {:24} {}", format!("-{}{long}{value}", option.letter), option.about);
@@ -311,20 +329,18 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_options_takes_words_as_they_are() {
-        static PLAIN: Command = Command {
-            name: "plain",
-            about: "take words",
-            operands: "WORD...",
-            options: &[],
-            notes: "",
-            codes: &[],
-            run: |_| Ok(0),
-        };
+    fn a_command_without_options_takes_every_word() {
+        static PLAIN: Command = Command { name: "plain", options: &[Opt::NONE], ..SAMPLE };
         let words = |words: &[&str]| PLAIN.parse(words.iter().map(OsString::from).collect()).expect("good");
-        assert_eq!(words(&["-n", "--", "x"]).expect("no help").operands, ["-n", "--", "x"]);
-        assert_eq!(words(&["--help", "x"]).expect("no help").operands, ["--help", "x"]);
-        assert!(words(&["--help"]).is_none());
+        assert_eq!(words(&["-1", "--", "-x"]).expect("no help").operands, ["-1", "--", "-x"]);
+        assert!(words(&["--help"]).is_none() && words(&["a", "--help"]).is_some());
+        assert_eq!(PLAIN.synopsis(), "plain DIR PROG...");
+    }
+
+    #[test]
+    fn of_options_that_exclude_each_other_the_last_counts() {
+        let call = call(&["-u", "-v", "-t1"]);
+        assert_eq!((call.last(&['u', 'v']), call.last(&['u']), call.last(&['x'])), (Some('v'), Some('u'), None));
     }
 
     #[test]

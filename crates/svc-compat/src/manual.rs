@@ -11,10 +11,10 @@ pub fn page(command: &Command) -> String {
     let _ = write!(text, ".SH SYNOPSIS\n.B {}\n", escape(command.name));
     let rest = command.synopsis().split_off(command.name.len());
     let _ = writeln!(text, "{}", escape(rest.trim_start()));
-    if !command.options.is_empty() {
+    if !command.listed().is_empty() {
         text += ".SH OPTIONS\n";
     }
-    for option in command.options {
+    for option in command.listed() {
         let long = if option.long.is_empty() { String::new() } else { format!(", --{}", option.long) };
         let value = option.value.map_or(String::new(), |value| format!(" \\fI{}\\fR", escape(value)));
         let _ =

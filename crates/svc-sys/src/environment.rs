@@ -16,3 +16,9 @@ pub fn change(assignment: OsString) {
         }
     }
 }
+
+/// Removes every variable. For programs with one thread that are about to exec.
+pub fn clear() {
+    // SAFETY: chain-loaders have one thread, so nobody reads the environment at the same time.
+    unsafe { libc::clearenv() };
+}

@@ -8,6 +8,8 @@ impl Errno {
     pub const AGAIN: Errno = Errno(libc::EAGAIN);
     pub const INTERRUPTED: Errno = Errno(libc::EINTR);
     pub const NOT_FOUND: Errno = Errno(libc::ENOENT);
+    pub const NOT_ALLOWED: Errno = Errno(libc::EACCES);
+    pub const NO_READER: Errno = Errno(libc::ENXIO);
     pub const NO_MEMORY: Errno = Errno(libc::ENOMEM);
     pub const TOO_MANY_FILES: Errno = Errno(libc::EMFILE);
     pub const TOO_MANY_FILES_IN_SYSTEM: Errno = Errno(libc::ENFILE);

@@ -69,10 +69,20 @@ pub fn replace(words: &[OsString]) -> Errno {
     }
 }
 
+/// The same for a program that is told another name than its own (`words` begin with that), looked for in a PATH that is not
+/// the one of our environment.
+pub fn find_and_replace(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Errno {
+    match Prepared::in_path(program, path, words) {
+        Ok(prepared) => prepared.execute(),
+        Err(errno) => errno,
+    }
+}
+
 /// A program and its words, made ready: [`Prepared::execute`] takes no more memory, of which a limit may have left none.
 pub struct Prepared {
     /// Where the program may be.
     candidates: Vec<CString>,
+    /// What `pointers` point into, but for the null at their end.
     arguments: Vec<CString>,
     pointers: Vec<*const libc::c_char>,
 }
@@ -85,6 +95,11 @@ impl Prepared {
 
     /// The same for a program that is told another name than its own: the first of `words`.
     pub fn under_name(program: &OsStr, words: &[OsString]) -> Result<Prepared, Errno> {
+        Prepared::in_path(program, std::env::var_os("PATH").as_deref(), words)
+    }
+
+    /// The same with a PATH that is not the one of our environment.
+    pub fn in_path(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Result<Prepared, Errno> {
         let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVALID);
         let arguments: Vec<CString> = words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, Errno>>()?;
         let program = program.as_bytes();
@@ -92,8 +107,7 @@ impl Prepared {
         if program.contains(&b'/') {
             candidates.push(c_string(program)?);
         } else if !program.is_empty() {
-            let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-            for dir in path.as_bytes().split(|&byte| byte == b':') {
+            for dir in path.unwrap_or(OsStr::new("/usr/bin:/bin")).as_bytes().split(|&byte| byte == b':') {
                 let dir = if dir.is_empty() { b"." } else { dir };
                 candidates.push(c_string(&[dir, b"/", program].concat())?);
             }
@@ -121,4 +135,9 @@ impl Prepared {
         }
         answer
     }
+}
+
+/// Replaces this process by another run of the program that it runs now. Returns only if that fails.
+pub fn replace_by_own(words: &[OsString]) -> Errno {
+    find_and_replace(OsStr::new("/proc/self/exe"), None, words)
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::errno::{Errno, check};
 
@@ -72,12 +73,41 @@ pub fn set_close_on_exec(fd: RawFd, close: bool) {
     unsafe { libc::fcntl(fd, libc::F_SETFD, flags) };
 }
 
+/// Which of the first three descriptors were closed when this process began: Rust's start-up opens /dev/null in their place.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+
+/// Runs before Rust's start-up does, as everything does that stands in this section.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_STDIO: extern "C" fn() = {
+    extern "C" fn look() {
+        let closed = (0..3).filter(|&fd| !is_open(fd)).fold(0, |bits, fd| bits | 1 << fd);
+        CLOSED.store(closed, Ordering::Relaxed);
+    }
+    look
+};
+
+/// Closes those of the first three descriptors that were closed when this process began: what a program does that is only a
+/// link in somebody's chain. What is read from or written to them then fails, as it must.
+pub fn restore_closed() {
+    let closed = CLOSED.swap(0, Ordering::Relaxed);
+    for fd in (0..3).filter(|fd| closed & 1 << fd != 0) {
+        close(fd);
+    }
+}
+
 /// Makes reading and writing return at once. Only for descriptors whose open file is ours alone.
 pub fn set_nonblocking(fd: BorrowedFd) -> Result<(), Errno> {
+    set_blocking(fd.as_raw_fd(), false)
+}
+
+/// Makes reading and writing wait, or return at once, for everybody who has this open file.
+pub fn set_blocking(fd: RawFd, block: bool) -> Result<(), Errno> {
     // SAFETY: takes no pointers.
-    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    let flags = if block { flags & !libc::O_NONBLOCK } else { flags | libc::O_NONBLOCK };
     // SAFETY: takes no pointers.
-    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
 }
 
 /// A second descriptor for the same open file, closed on exec, at `least` or above.

@@ -11,6 +11,7 @@ pub mod exe;
 pub mod fd;
 pub mod lock;
 pub mod message;
+pub mod pattern;
 pub mod poll;
 pub mod process;
 pub mod procfs;

@@ -1,11 +1,12 @@
 //! Processes: made, named, signalled, reaped.
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use svc_core::{Exit, Pid, Signal};
 
 use crate::errno::{Errno, check};
+use crate::fd;
 
 /// Which of the two we are after [`fork`].
 pub enum Fork {
@@ -19,6 +20,66 @@ pub fn fork() -> Result<Fork, Errno> {
     match check(unsafe { libc::fork() })? {
         0 => Ok(Fork::Child),
         pid => Pid::new(pid).map(Fork::Parent).ok_or(Errno(libc::ECHILD)),
+    }
+}
+
+/// The same for a copy that is nobody's to wait for: a child of a child that has ended. The parent is told its pid.
+pub fn fork_orphan() -> Result<Fork, Errno> {
+    let (reading, writing) = fd::pipe()?;
+    let between = match fork()? {
+        Fork::Parent(pid) => pid,
+        Fork::Child => match fork() {
+            Ok(Fork::Child) => return Ok(Fork::Child),
+            Ok(Fork::Parent(pid)) => tell_and_exit(writing.as_fd(), pid.raw()),
+            Err(errno) => tell_and_exit(writing.as_fd(), -errno.0),
+        },
+    };
+    drop(writing);
+    let answer = hear(reading.as_fd());
+    wait_for(between);
+    match answer {
+        Some(errno) if errno < 0 => Err(Errno(-errno)),
+        Some(pid) => Pid::new(pid).map(Fork::Parent).ok_or(Errno(libc::ECHILD)),
+        None => Err(Errno(libc::ECHILD)),
+    }
+}
+
+fn tell_and_exit(to: BorrowedFd, number: i32) -> ! {
+    // Who does not hear it knows by the end of the pipe that something went wrong.
+    let _ = fd::write(to, &number.to_ne_bytes());
+    exit_now(crate::exit::SYSTEM)
+}
+
+/// The number that the other side told, if it did before it closed its end.
+fn hear(from: BorrowedFd) -> Option<i32> {
+    let mut answer = [0; 4];
+    loop {
+        match fd::read(from, &mut answer) {
+            Ok(4) => return Some(i32::from_ne_bytes(answer)),
+            Err(Errno::INTERRUPTED) => {}
+            Ok(_) | Err(_) => return None,
+        }
+    }
+}
+
+/// Makes a child that executes a program: `execute` returns only to say why it could not, and then there is no child. Like
+/// [`fork`], for programs with one thread.
+pub fn spawn(execute: impl FnOnce() -> Errno) -> Result<Pid, Errno> {
+    let (reading, writing) = fd::pipe()?;
+    // Above the three that `execute` may put something else under.
+    let writing = fd::duplicate(writing.as_raw_fd(), 3)?;
+    match fork()? {
+        Fork::Child => tell_and_exit(writing.as_fd(), execute().0),
+        Fork::Parent(pid) => {
+            drop(writing);
+            match hear(reading.as_fd()) {
+                None => Ok(pid),
+                Some(errno) => {
+                    wait_for(pid);
+                    Err(Errno(errno))
+                }
+            }
+        }
     }
 }
 
@@ -178,6 +239,11 @@ pub fn reap_one(pid: Pid) -> Reap {
 /// Waits for this child.
 pub fn wait_for(pid: Pid) -> Reap {
     reap_with(libc::P_PID, pid.raw() as u32, libc::WEXITED)
+}
+
+/// Waits for any child.
+pub fn wait_any() -> Reap {
+    reap_with(libc::P_ALL, 0, libc::WEXITED)
 }
 
 fn reap_with(kind: libc::idtype_t, id: u32, options: libc::c_int) -> Reap {

@@ -57,6 +57,54 @@ impl Signals {
     }
 }
 
+/// Some signals that wait here until this is dropped; the others do what they did before.
+pub struct Chosen {
+    signals: Signals,
+    before: libc::sigset_t,
+}
+
+impl Chosen {
+    pub fn take(chosen: &[Signal]) -> Result<Chosen, Errno> {
+        let mut set = set_of(false);
+        for signal in chosen {
+            // SAFETY: `set` is initialised, and a `Signal` a valid number.
+            unsafe { libc::sigaddset(&mut set, libc::c_int::from(signal.number())) };
+        }
+        let mut before = set_of(false);
+        // SAFETY: both sets are initialised.
+        check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &set, &mut before) })?;
+        // SAFETY: `set` is initialised.
+        let fd = check(unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) });
+        // SAFETY: just made, and nobody else's.
+        fd.map(|fd| Chosen { signals: Signals(unsafe { OwnedFd::from_raw_fd(fd) }), before })
+    }
+
+    /// As [`Signals::next`].
+    pub fn next(&self) -> Option<Signal> {
+        self.signals.next()
+    }
+}
+
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        // SAFETY: `before` is what sigprocmask gave.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.before, std::ptr::null_mut()) };
+    }
+}
+
+impl AsRawFd for Chosen {
+    fn as_raw_fd(&self) -> RawFd {
+        self.signals.as_raw_fd()
+    }
+}
+
+/// Unblocks everything, and leaves the dispositions as they are.
+pub fn unblock_all() {
+    let set = set_of(false);
+    // SAFETY: `set` is initialised.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) };
+}
+
 impl AsRawFd for Signals {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()

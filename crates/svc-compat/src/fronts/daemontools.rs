@@ -11,8 +11,9 @@ use std::path::Path;
 use nix::libc;
 use svc_core::Exit;
 use svc_sys::exe::Prepared;
-use svc_sys::{Errno, environment, exit, fd};
+use svc_sys::{environment, exit, fd};
 
+use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
 use crate::process::account::{self, Account};
 use crate::process::envdir::{self, Manners};
@@ -20,19 +21,18 @@ use crate::process::fghack::{self, End};
 use crate::process::identity::Identity;
 use crate::process::limits::{self, Amount, Which};
 
-/// Makes ready what is executed at the end.
-pub(super) fn prepare(program: &[OsString], called: &OsStr) -> Result<Prepared, Failure> {
-    Prepared::under_name(called, program).map_err(|errno| refused(called, errno))
+/// Executes a program. Whatever keeps it from that, the exit code is 111.
+pub(super) fn execute(program: &[OsString]) -> Outcome {
+    chain::execute(program).map_err(|failure| match failure {
+        Failure::Fatal { message, .. } => Failure::system(message),
+        Failure::Usage(message) => Failure::Usage(message),
+    })
 }
 
-/// What there is to say of a program that was not executed.
-pub(super) fn refused(program: &OsStr, errno: Errno) -> Failure {
-    Failure::system(format!("unable to run {}: {errno}", program.display()))
-}
-
-fn execute(program: &[OsString]) -> Outcome {
-    let called = &program[0];
-    Err(refused(called, prepare(program, called)?.execute()))
+/// Makes ready what is executed once there may be no memory left for it.
+pub(super) fn prepare(called: &OsStr, program: &[OsString]) -> Result<Prepared, Failure> {
+    Prepared::under_name(called, program)
+        .map_err(|errno| Failure::system(format!("unable to exec {}: {errno}", called.display())))
 }
 
 fn known(name: &OsStr) -> Result<Account, Failure> {
@@ -43,7 +43,7 @@ pub(super) const SETUIDGID: Command = Command {
     name: "setuidgid",
     about: "execute a program as another user",
     operands: "ACCOUNT PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "Takes the uid and the gid of ACCOUNT from /etc/passwd, and no other groups.",
     codes: &[],
     run: |call| {
@@ -59,7 +59,7 @@ pub(super) const ENVUIDGID: Command = Command {
     name: "envuidgid",
     about: "put the uid and the gid of an account into the environment",
     operands: "ACCOUNT PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "",
     codes: &[],
     run: |call| {
@@ -80,7 +80,7 @@ pub(super) const ENVDIR: Command = Command {
     name: "envdir",
     about: "set variables as the files of a directory say",
     operands: "DIR PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "For each file in DIR a variable of this name is set to its first line, or removed if the file is empty.",
     codes: &[],
     run: |call| {
@@ -108,12 +108,13 @@ pub(super) const SOFTLIMIT: Command = Command {
     run: |call| {
         let program = call.program(0)?;
         // Before the limits, which may leave no memory for it.
-        let prepared = prepare(program, &program[0])?;
+        let prepared = prepare(&program[0], program)?;
         for given in &call.given {
             let amount = Amount::parse(&given.value, given.letter)?;
             limits::resources(given.letter).iter().try_for_each(|&resource| limits::set(resource, Which::Soft, amount))?;
         }
-        Err(refused(&program[0], prepared.execute()))
+        prepared.execute();
+        execute(program)
     },
 };
 
@@ -168,7 +169,7 @@ pub(super) const FGHACK: Command = Command {
     name: "fghack",
     about: "wait for a program that puts itself into the background",
     operands: "PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "Gives PROG many descriptors of a pipe, and waits until all processes that have them have ended.",
     codes: &[(102, "PROG wrote to one of the descriptors")],
     run: |call| match fghack::watch(call.program(0)?)? {
@@ -182,7 +183,7 @@ pub(super) const PGRPHACK: Command = Command {
     name: "pgrphack",
     about: "execute a program in its own session and process group",
     operands: "PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "",
     codes: &[],
     run: |call| {

@@ -15,7 +15,7 @@ pub(super) const CONNLIMIT: Command = Command {
     name: "s6-connlimit",
     about: "execute a program unless a client has too many connections",
     operands: "PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "Compares ${PROTO}CONNNUM with ${PROTO}CONNMAX, where that is set.",
     codes: &[(1, "too many connections")],
     run: connlimit,

@@ -8,7 +8,7 @@ use svc_sys::process::{self, Reap};
 use svc_sys::{Errno, fd};
 
 use super::spawn::spawn;
-use crate::command::{Command, Failure};
+use crate::command::{Command, Failure, Opt};
 
 /// How a program and all that it left behind ended.
 pub(crate) enum End {
@@ -28,7 +28,7 @@ pub(crate) fn watch(program: &[OsString]) -> Result<End, Failure> {
         let copy = nix::unistd::dup(&writing).map_err(|errno| failed(Errno(errno as i32)))?;
         copies.push(copy);
     }
-    let pid = spawn(None, program, None);
+    let pid = spawn(program, None);
     let pid = pid.map_err(|errno| Failure::system(format!("unable to run {}: {errno}", program[0].display())))?;
     drop((writing, copies));
     let wrote = loop {
@@ -51,7 +51,7 @@ pub(super) const FGHACK: Command = Command {
     name: "s6-fghack",
     about: "wait for a program that puts itself into the background",
     operands: "PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "Gives PROG many descriptors of a pipe, and waits until all processes that have them have ended. A program that closes \
             what it does not know cannot be kept so: s6-background-watch can keep it.",
     codes: &[(102, "PROG wrote to one of the descriptors")],

@@ -19,7 +19,7 @@ pub(super) const SETUIDGID: Command = Command {
     name: "s6-setuidgid",
     about: "execute a program as another user",
     operands: "ACCOUNT|UID:GID PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "Takes the uid, the gid and the supplementary groups of ACCOUNT from /etc/passwd and /etc/group. UID:GID are numbers, \
             need no such files, and mean no supplementary groups. An empty ACCOUNT changes nothing.\n\n\
             HOME and USER stay as they are.",
@@ -238,7 +238,7 @@ pub(super) const SETUSER: Command = Command {
     name: "setuser",
     about: "execute a program as another user, with the user's HOME",
     operands: "ACCOUNT PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "Takes the uid, the gid and the groups of ACCOUNT from /etc/passwd and /etc/group, and sets USER, HOME and UID.",
     codes: &[(1, "anything went wrong")],
     run: setuser,

@@ -95,7 +95,7 @@ pub(super) const CHMOD: Command = Command {
     name: "s6-chmod",
     about: "change the mode of a file",
     operands: "MODE FILE",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "MODE is in octal.",
     codes: &[],
     run: |call| {
@@ -205,7 +205,7 @@ pub(super) const RENAME: Command = Command {
     name: "s6-rename",
     about: "give a file another name, in place of what has it",
     operands: "OLD NEW",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "",
     codes: &[],
     run: |call| {
@@ -220,7 +220,7 @@ pub(super) const TOUCH: Command = Command {
     name: "s6-touch",
     about: "make files, or make them look changed now",
     operands: "FILE...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "",
     codes: &[],
     run: |call| {
@@ -240,7 +240,7 @@ pub(super) const RMRF: Command = Command {
     name: "s6-rmrf",
     about: "remove files and directories with all that is in them",
     operands: "FILE...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "What does not exist is no error. Symbolic links are not followed.",
     codes: &[],
     run: |call| {
@@ -265,7 +265,7 @@ pub(super) const SYNC: Command = Command {
     name: "s6-sync",
     about: "write to the disks what is still in memory",
     operands: "",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "All disks of the machine, not only those of a container.",
     codes: &[],
     run: |_| {
@@ -278,7 +278,7 @@ pub(super) const HIERCOPY: Command = Command {
     name: "s6-hiercopy",
     about: "copy a file, or a directory with all that is in it",
     operands: "FROM TO",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "Keeps modes, and owners where that is possible. A directory that is there is filled.",
     codes: &[],
     run: |call| {

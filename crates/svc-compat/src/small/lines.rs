@@ -16,7 +16,7 @@ pub(super) const CAT: Command = Command {
     name: "s6-cat",
     about: "copy standard input to standard output",
     operands: "",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "",
     codes: &[],
     run: |_| {
@@ -91,7 +91,7 @@ pub(super) const FORMAT_FILTER: Command = Command {
     name: "s6-format-filter",
     about: "write each line of standard input in another form",
     operands: "FORMAT [WORD...]",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "In FORMAT, %s stands for the line, %1 to %9 for the words, %0 for the name of this program, %% for a percent sign.",
     codes: &[],
     run: |call| {

@@ -67,7 +67,7 @@ pub(super) const OVERLAY_STAT: Command = Command {
     name: "s6-overlay-stat",
     about: "print owner and permissions of a file as variables",
     operands: "FILE",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "Prints uid, user, gid, group and perms, for `eval` in a shell or `envfile` in execline. The names are empty where \
             /etc/passwd and /etc/group have none.",
     codes: &[],

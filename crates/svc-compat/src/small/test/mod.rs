@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use svc_sys::exit;
 
-use crate::command::{Call, Command, Failure, Outcome};
+use crate::command::{Call, Command, Failure, Opt, Outcome};
 
 const NOTES: &str = "\
 Without words it does not hold. A word alone holds unless it is empty. A word that is not an operator, and begins with a \
@@ -37,7 +37,7 @@ const fn command(name: &'static str) -> Command {
         name,
         about: "say by the exit code whether an expression holds",
         operands: "WORD...",
-        options: &[],
+        options: &[Opt::NONE],
         notes: NOTES,
         codes: CODES,
         run,
