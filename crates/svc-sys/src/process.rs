@@ -67,11 +67,13 @@ fn hear(from: BorrowedFd) -> Option<i32> {
 pub fn spawn(execute: impl FnOnce() -> Errno) -> Result<Pid, Errno> {
     let (reading, writing) = fd::pipe()?;
     // Above the three that `execute` may put something else under.
-    let writing = fd::duplicate(writing.as_raw_fd(), 3)?;
+    let above = fd::duplicate(writing.as_raw_fd(), 3)?;
+    drop(writing);
     match fork()? {
-        Fork::Child => tell_and_exit(writing.as_fd(), execute().0),
+        Fork::Child => tell_and_exit(above.as_fd(), execute().0),
         Fork::Parent(pid) => {
-            drop(writing);
+            // What is left is the child's, until its exec closes it.
+            drop(above);
             match hear(reading.as_fd()) {
                 None => Ok(pid),
                 Some(errno) => {

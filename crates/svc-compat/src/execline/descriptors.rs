@@ -118,6 +118,11 @@ fn put(descriptor: OwnedFd, number: RawFd) -> Result<(), Errno> {
     Ok(())
 }
 
+/// The same open file under another number only.
+fn elsewhere(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
+    fd::duplicate(descriptor.as_raw_fd(), 0)
+}
+
 fn fdblock(call: &Call) -> Outcome {
     let (number, words) = (descriptor(call, 0, "FD")?, call.program(1)?);
     fd::set_blocking(number, !call.has('n'))
@@ -186,7 +191,7 @@ fn piperw(call: &Call) -> Outcome {
     }
     let make = || {
         let (reading, writing) = fd::pipe()?;
-        let writing = if writing.as_raw_fd() == for_reading { fd::duplicate(writing.as_raw_fd(), 0)? } else { writing };
+        let writing = if writing.as_raw_fd() == for_reading { elsewhere(writing)? } else { writing };
         put(reading, for_reading)?;
         put(writing, for_writing)
     };

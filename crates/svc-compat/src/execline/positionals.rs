@@ -90,8 +90,11 @@ fn dollarat(call: &Call) -> Outcome {
     Ok(exit::DONE)
 }
 
+/// An option that a script was given, and its value if it takes one.
+type Given = (u8, Option<OsString>);
+
 /// Options taken from arguments, and how many arguments they were.
-fn options(letters: &[u8], arguments: &[OsString]) -> Result<(Vec<(u8, Option<OsString>)>, usize), String> {
+fn options(letters: &[u8], arguments: &[OsString]) -> Result<(Vec<Given>, usize), String> {
     let mut found = Vec::new();
     let mut taken = 0;
     while let Some([b'-', first, rest @ ..]) = arguments.get(taken).map(|word| word.as_bytes()) {

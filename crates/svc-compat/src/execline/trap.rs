@@ -1,6 +1,7 @@
 //! trap: runs a program, and others when signals come.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsRawFd;
 
@@ -104,10 +105,10 @@ fn handle(signal: Signal, main: Pid, handlers: &Handlers, running: &mut BTreeMap
         let _ = process::signal_child(main, signal);
         return Ok(());
     };
-    if !running.contains_key(&signal) {
+    if let Entry::Vacant(free) = running.entry(signal) {
         let mut changes = Changes::one(OsStr::new("!"), OsStr::new(&main.raw().to_string()));
         changes.set(OsStr::new("SIGNAL"), OsStr::new(&signal.number().to_string()));
-        running.insert(signal, start(words, changes)?);
+        free.insert(start(words, changes)?);
     }
     Ok(())
 }

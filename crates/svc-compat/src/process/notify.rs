@@ -11,7 +11,7 @@ use svc_sys::process::{self, Fork, Reap};
 use svc_sys::{Errno, clock, exit, fd, poll, signals};
 
 use super::readiness;
-use super::spawn::spawn;
+use super::spawn::{spawn, spawn_own};
 use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
 use crate::servicedir::{fifodir::Listener, supervise};
@@ -142,7 +142,7 @@ impl Plan {
                 return code;
             }
             wait = self.between;
-            let pid = match spawn(&self.check, Some(&mask)) {
+            let pid = match self.begin(&mask) {
                 Ok(pid) => pid,
                 Err(errno) => {
                     warn(&format!("unable to run {}: {errno}", self.check[0].display()));
@@ -162,6 +162,13 @@ impl Plan {
             }
         }
         exit::FAILED
+    }
+}
+
+impl Plan {
+    /// Runs the check. What is written in execline is for our own: no other needs to be there.
+    fn begin(&self, mask: &SigSet) -> Result<Pid, Errno> {
+        if self.check.len() > 1 { spawn_own(&self.check, Some(mask)) } else { spawn(&self.check, Some(mask)) }
     }
 }
 

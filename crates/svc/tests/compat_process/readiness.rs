@@ -112,8 +112,8 @@ fn a_service_is_ready_when_its_check_succeeds() {
 
 #[test]
 fn a_check_may_be_a_line_of_execline() {
-    let run =
-        "exec s6-notifyoncheck -n 0 -w 20 -c 'redirfd -w 1 /dev/null sh -c \"echo asked; [ -e data/now ]\"' sleep 1000";
+    let line = "redirfd -w 1 /dev/null if { s6-test -e data/now } sh -c \"echo asked\"";
+    let run = &format!("exec s6-notifyoncheck -n 0 -w 20 -c '{line}' sleep 1000");
     let Some(mut service) = Service::new("execline", run) else { return };
     // No link of these names is needed.
     fs::remove_dir_all(service.dir.0.join("data/bin")).expect("ours");
