@@ -6,7 +6,7 @@ use std::path::Path;
 
 use svc_sys::{fd, process};
 
-use super::daemontools::{execute, lock, prepare, set_ids, taken};
+use super::loaders::{execute, lock, prepare, set_ids, taken};
 use crate::command::{Call, Command, Failure, Opt, Outcome};
 use crate::process::account;
 use crate::process::envdir::{self, Manners};

@@ -1,17 +1,17 @@
 //! Thin fronts with the manners of runit and daemontools.
 
 mod chpst;
-mod daemontools;
+mod loaders;
 
 use crate::command::Command;
 
 pub(crate) const COMMANDS: &[Command] = &[
-    daemontools::SETUIDGID,
-    daemontools::ENVUIDGID,
-    daemontools::ENVDIR,
-    daemontools::SOFTLIMIT,
-    daemontools::SETLOCK,
-    daemontools::FGHACK,
-    daemontools::PGRPHACK,
+    loaders::SETUIDGID,
+    loaders::ENVUIDGID,
+    loaders::ENVDIR,
+    loaders::SOFTLIMIT,
+    loaders::SETLOCK,
+    loaders::FGHACK,
+    loaders::PGRPHACK,
     chpst::CHPST,
 ];
