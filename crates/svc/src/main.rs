@@ -107,6 +107,9 @@ fn dispatch(arguments: Vec<OsString>) -> u8 {
         eprint!("{}", usage());
         return exit::USAGE;
     };
+    if let Some(command) = daemontools(&first, arguments.len()) {
+        return command.main(["svc".into()].into_iter().chain(arguments).collect());
+    }
     match first.as_str() {
         "--version" | "-V" => {
             println!("svc {VERSION}");
@@ -124,6 +127,13 @@ fn dispatch(arguments: Vec<OsString>) -> u8 {
             }
         },
     }
+}
+
+/// The svc of daemontools, if this is how it is called: its letters, and a service behind them. `-h` alone asks for help.
+fn daemontools(first: &str, words: usize) -> Option<&'static svc_compat::Command> {
+    let letters = first.strip_prefix('-').filter(|letters| !letters.is_empty() && words > 1)?;
+    let command = svc_compat::find("daemontools-svc")?;
+    letters.chars().all(|letter| command.options.iter().any(|option| option.letter == letter)).then_some(command)
 }
 
 fn usage() -> String {

@@ -102,7 +102,6 @@ fn create(call: &Call) -> Outcome {
     }
     let scan_dir = service.join("instance");
     check_scanner(&scan_dir)?;
-    svc_sys::signals::ignore_pipe();
     let copy = service.join("instances").join(&name);
     if copy.symlink_metadata().is_ok() {
         return Err(Failure::with_code(exit::USAGE, format!("{} exists already", copy.display())));
@@ -122,7 +121,6 @@ fn delete(call: &Call) -> Outcome {
     let (service, name) = names(call)?;
     let scan_dir = service.join("instance");
     check_scanner(&scan_dir)?;
-    svc_sys::signals::ignore_pipe();
     let deadline = crate::servicedir::deadline(call, 't')?;
     link::unlink(&scan_dir, &name, !call.has('X'), deadline)?;
     let copy = service.join("instances").join(&name);

@@ -81,7 +81,6 @@ pub(super) fn control(call: &Call, dirs: &[OsString]) -> Outcome {
     if dirs.iter().any(|dir| dir.is_empty()) {
         return Err(Failure::usage("a service directory is an empty word"));
     }
-    svc_sys::signals::ignore_pipe();
     let Some(wish) = wish else { return Ok(send_all(call, dirs, &letters)) };
     let mut watch = Watch::begin(dirs, |dir| possible(call, dir, wish))?;
     match send_all(call, dirs, &letters) {

@@ -46,7 +46,6 @@ fn run_link(call: &Call) -> Outcome {
     check_name(name)?;
     check_scanner(scan_dir)?;
     check_service(call, dir)?;
-    svc_sys::signals::ignore_pipe();
     let target = if dir.is_absolute() { Ok(dir.to_owned()) } else { fs::canonicalize(dir) };
     let target = target.map_err(|error| cannot("find", dir, &error))?;
     link::link(scan_dir, dir, &target, name, &how)?;
@@ -57,7 +56,6 @@ fn run_unlink(call: &Call) -> Outcome {
     let scan_dir = Path::new(call.operand(0, "the scan directory")?);
     let name = Path::new(call.operand(1, "the name of the service")?);
     check_name(name)?;
-    svc_sys::signals::ignore_pipe();
     let deadline = crate::servicedir::deadline(call, 't')?;
     link::unlink(scan_dir, name, !call.has('X'), deadline)?;
     Ok(exit::DONE)

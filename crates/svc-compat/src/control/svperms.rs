@@ -2,7 +2,7 @@
 
 use std::fs::{self, Metadata, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, chown};
 use svc_sys::exit;
@@ -151,7 +151,7 @@ fn look(path: &Path) -> Result<(Metadata, u32), String> {
     Ok((data, mode))
 }
 
-fn wrong(path: &PathBuf, mode: u32) -> String {
+fn wrong(path: &Path, mode: u32) -> String {
     format!("{} has the mode {mode:o}, which none of the options gives", path.display())
 }
 

@@ -56,7 +56,6 @@ fn run(call: &Call) -> Outcome {
     }
     let letters: Vec<u8> = call.given.iter().map(|given| given.letter as u8).collect();
     let dir = Path::new(call.operand(0, "the scan directory")?);
-    svc_sys::signals::ignore_pipe();
     supervise::send(dir, SCANNER, &letters).map(|()| exit::DONE).map_err(|refusal| {
         let code = match refusal {
             Refusal::NotListening | Refusal::Odd(_) => exit::USAGE,

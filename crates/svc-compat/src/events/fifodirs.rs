@@ -58,7 +58,6 @@ fn make(call: &Call) -> Outcome {
 fn notify(call: &Call) -> Outcome {
     let path = Path::new(call.operand(0, "the fifodir")?);
     let message = call.operand(1, "the message")?;
-    svc_sys::signals::ignore_pipe();
     done("notify", path, fifodir::notify(path, message.as_encoded_bytes()).map(drop))
 }
 

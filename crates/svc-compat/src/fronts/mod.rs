@@ -1,17 +1,12 @@
 //! Thin fronts with the manners of runit and daemontools.
 
-mod chpst;
-mod loaders;
+mod daemontools;
+mod line;
+mod runsvdir;
+mod sv;
+mod sv_verbs;
 
 use crate::command::Command;
 
-pub(crate) const COMMANDS: &[Command] = &[
-    loaders::SETUIDGID,
-    loaders::ENVUIDGID,
-    loaders::ENVDIR,
-    loaders::SOFTLIMIT,
-    loaders::SETLOCK,
-    loaders::FGHACK,
-    loaders::PGRPHACK,
-    chpst::CHPST,
-];
+pub(crate) const COMMANDS: &[Command] =
+    &[sv::COMMAND, runsvdir::COMMAND, daemontools::SVC, daemontools::SVSTAT, daemontools::SVOK];

@@ -18,7 +18,6 @@ pub(crate) fn start(words: &[OsString]) -> Result<Pid, Failure> {
     let (ours, theirs) = fd::pipe().map_err(failed)?;
     match process::fork().map_err(failed)? {
         Fork::Child => {
-            svc_sys::signals::restore_pipe();
             let errno = svc_sys::exe::replace(words);
             // If this does not arrive, the code does.
             let _ = fd::write(theirs.as_fd(), &errno.0.to_ne_bytes());

@@ -80,12 +80,16 @@ fn open_for_writing(path: &Path) -> Option<File> {
     }
 }
 
-/// Tells all listeners, and returns how many heard it. SIGPIPE must be ignored.
+/// Tells all listeners, and returns how many heard it.
 pub(crate) fn notify(path: &Path, bytes: &[u8]) -> io::Result<usize> {
     let mut heard = 0;
     for fifo in fifos(path)? {
         let Some(mut file) = open_for_writing(&fifo) else { continue };
-        match file.write(bytes) {
+        // A listener may go while we write: that is an error then, not our end.
+        svc_sys::signals::ignore_pipe();
+        let written = file.write(bytes);
+        svc_sys::signals::restore_pipe();
+        match written {
             Ok(written) if written == bytes.len() => heard += 1,
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 let _ = fs::remove_file(&fifo);

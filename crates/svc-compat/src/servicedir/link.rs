@@ -32,8 +32,8 @@ pub(crate) struct How {
 impl How {
     /// The options of those commands that link.
     pub(crate) const OPTIONS: &[Opt] = &[
-        Opt::flag('d', "do not start it, now or when its supervisor starts again; -D: only now"),
-        Opt::flag('D', "do not start it now, but leave no file `down` behind"),
+        Opt::flag('d', "do not start it now, only its supervisor"),
+        Opt::flag('D', "the same, and leave a file `down`, so that its next supervisor does not start it either"),
         Opt::flag('f', "give event/ its mode even if it exists"),
         Opt::flag('P', "let everybody listen to its events"),
         Opt::with('t', "MS", "give up after so many milliseconds"),

@@ -81,8 +81,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Writes to the control fifo of the supervisor (or scanner) of `dir`. SIGPIPE must be ignored: a supervisor may go while we
-/// write.
+/// Writes to the control fifo of the supervisor (or scanner) of `dir`.
 pub(crate) fn send(dir: &Path, folder: &str, bytes: &[u8]) -> Result<(), Refusal> {
     let path = dir.join(folder).join("control");
     let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&path);
@@ -95,10 +94,18 @@ pub(crate) fn send(dir: &Path, folder: &str, bytes: &[u8]) -> Result<(), Refusal
         return Err(Refusal::Odd(io::Error::other("it is not a fifo")));
     }
     // A full fifo is a supervisor that does not read: what was to be said is not lost in silence.
-    fifo.write_all(bytes).map_err(|error| match error.kind() {
+    write(&mut fifo, bytes).map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Refusal::NotListening,
         _ => Refusal::System(error),
     })
+}
+
+/// Writes to a fifo, whose reader may go while we write: that is an error then, not our end.
+fn write(fifo: &mut File, bytes: &[u8]) -> io::Result<()> {
+    svc_sys::signals::ignore_pipe();
+    let result = fifo.write_all(bytes);
+    svc_sys::signals::restore_pipe();
+    result
 }
 
 /// What is missing: the directory, a supervisor that ever was there, or only its fifo.

@@ -1,6 +1,7 @@
 //! Waits until services are what somebody wants them to be. Listen, read the status, wait: in this order nothing is missed.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -100,10 +101,15 @@ impl Watched {
         let _ = fifodir::make(&event, Some(getegid()), false);
         let listener = Listener::new(&event)
             .map_err(|error| Failure::system(format!("unable to listen to the events of {}: {error}", dir.display())))?;
-        let status = supervise::status(&dir)
-            .map_err(|error| Failure::system(format!("unable to read the status of {}: {error}", dir.display())))?;
-        let progress = Progress::new(wish(&dir), &status);
         let supervisor = supervisor(&dir);
+        let progress = match supervise::status(&dir) {
+            Ok(status) => Progress::new(wish(&dir), &status),
+            Err(error) if error.kind() == ErrorKind::NotFound && supervisor.is_some() => Progress::at_begin(wish(&dir)),
+            Err(error) => {
+                let text = format!("unable to read the status of {}: {error}", dir.display());
+                return Err(Failure::system(text));
+            }
+        };
         Ok(Watched { dir, listener, progress, supervisor })
     }
 

@@ -85,6 +85,11 @@ impl Progress {
         Progress { wish, up, ready, was_down: !up && ready, lost: None }
     }
 
+    /// Of a supervisor that has just begun, and written no status yet: nothing runs.
+    pub(crate) fn at_begin(wish: Wish) -> Progress {
+        Progress { wish, up: false, ready: true, was_down: true, lost: None }
+    }
+
     /// An event came.
     pub(crate) fn step(&mut self, event: u8) {
         let (up, ready) = match event {
@@ -176,6 +181,16 @@ mod tests {
         let mut progress = Progress::new(Wish::UpAgain, &status(false, true));
         assert!(!progress.is_reached());
         progress.step(b'u');
+        assert!(progress.is_reached());
+    }
+
+    #[test]
+    fn a_supervisor_without_a_status_runs_nothing_yet() {
+        assert!(Progress::at_begin(Wish::Finished).is_reached() && Progress::at_begin(Wish::Down).is_reached());
+        let mut progress = Progress::at_begin(Wish::Ready);
+        b"su".iter().for_each(|&event| progress.step(event));
+        assert!(!progress.is_reached());
+        progress.step(b'U');
         assert!(progress.is_reached());
     }
 

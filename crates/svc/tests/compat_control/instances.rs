@@ -1,0 +1,65 @@
+//! s6-instance-maker and its like, on a nested scanner of Debian.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use svc_testkit::{ServiceDir, is_alive};
+
+use crate::scan::{Scan, has_s6, ok, ours};
+
+#[test]
+fn instances_are_made_steered_and_removed() {
+    if !has_s6() {
+        return;
+    }
+    let mut scan = Scan::new();
+    let template = scan.root.join("template");
+    ServiceDir::make(template.clone()).run("exec sleep 1000").file("notes", "kept");
+    let service = scan.path("many");
+    fs::create_dir_all(scan.dir()).expect("made");
+    ok("s6-instance-maker", &["-c", "7", &template.to_string_lossy(), &service]);
+    let run = scan.dir().join("many/run");
+    let script = fs::read_to_string(&run).expect("a run file");
+    assert_eq!(script, "#!/bin/sh -e\nexec 2>&1\nexec s6-svscan -d3 -C7 -- instance\n");
+    assert_eq!(fs::metadata(&run).expect("it is there").permissions().mode() & 0o777, 0o755);
+    // Debian's scanner is of the time before -C.
+    fs::write(&run, script.replace("-C7", "-c7")).expect("written");
+    assert_eq!(ours("s6-instance-create", &[&service, "one"]).code, 1, "the service does not run");
+    scan.start(&["many"]);
+    ok("s6-svwait", &["-U", "-t", "20000", &service]);
+    ok("s6-instance-create", &["-t", "20000", &service, "one"]);
+    ok("s6-instance-create", &["-d", "-t", "20000", &service, "two"]);
+    assert_eq!(ok("s6-instance-list", &[&service]), "one\ntwo\n");
+    assert_eq!(fs::read_to_string(scan.dir().join("many/instances/one/notes")).ok().as_deref(), Some("kept"));
+    assert_eq!(ours("s6-instance-create", &[&service, "one"]).code, 100);
+    assert_eq!(ours("s6-instance-create", &[&service, "a b"]).code, 100);
+    ok("s6-instance-control", &["-wu", "-u", "-T", "20000", &service, "one"]);
+    let pid: i32 = ok("s6-instance-status", &["-p", &service, "one"]).trim().parse().expect("a pid");
+    assert_eq!(ok("s6-instance-status", &["-o", "up,normallyup", &service, "two"]), "false true\n");
+    ok("s6-instance-delete", &["-t", "20000", &service, "one"]);
+    assert!(!is_alive(pid));
+    assert_eq!(ok("s6-instance-list", &[&service]), "two\n");
+    assert!(!scan.dir().join("many/instances/one").exists());
+    ok("s6-instance-delete", &["-t", "20000", &service, "two"]);
+}
+
+#[test]
+fn sources_for_s6_rc_name_each_other() {
+    let scan = Scan::new();
+    let template = scan.root.join("template");
+    ServiceDir::make(template.clone()).run("exec sleep 1000");
+    let dir = scan.root.join("sources");
+    let place = dir.to_string_lossy().into_owned();
+    let words = ["-r", "web/web-log/web-pipe", "-L", "/var/log/web", "-P", "it's", &template.to_string_lossy(), &place];
+    ok("s6-instance-maker", &words);
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(read("web/type") + &read("web/producer-for"), "longrun\nweb-log\n");
+    assert_eq!(
+        read("web-log/type") + &read("web-log/consumer-for") + &read("web-log/pipeline-name"),
+        "longrun\nweb\nweb-pipe\n"
+    );
+    let log = "#!/bin/sh -e\nexec s6-log -bd3 -- t n10 s1000000 'pit'\\''s' '/var/log/web'\n";
+    assert_eq!(read("web-log/run"), log);
+    assert_eq!(ours("s6-instance-maker", &["-r", "web", "-L", "/x", &place, &place]).code, 100);
+    assert_eq!(ours("s6-instance-maker", &["-L", "x", &place, &place]).code, 100);
+}
