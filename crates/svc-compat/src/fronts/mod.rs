@@ -1,12 +1,27 @@
 //! Thin fronts with the manners of runit and daemontools.
 
+mod chpst;
 mod daemontools;
 mod line;
+mod loaders;
 mod runsvdir;
 mod sv;
 mod sv_verbs;
 
 use crate::command::Command;
 
-pub(crate) const COMMANDS: &[Command] =
-    &[sv::COMMAND, runsvdir::COMMAND, daemontools::SVC, daemontools::SVSTAT, daemontools::SVOK];
+pub(crate) const COMMANDS: &[Command] = &[
+    sv::COMMAND,
+    runsvdir::COMMAND,
+    daemontools::SVC,
+    daemontools::SVSTAT,
+    daemontools::SVOK,
+    loaders::SETUIDGID,
+    loaders::ENVUIDGID,
+    loaders::ENVDIR,
+    loaders::SOFTLIMIT,
+    loaders::SETLOCK,
+    loaders::FGHACK,
+    loaders::PGRPHACK,
+    chpst::CHPST,
+];
