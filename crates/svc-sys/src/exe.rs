@@ -63,8 +63,10 @@ pub fn execute_path(path: &CStr, arguments: &[CString]) -> Errno {
 /// Replaces this process by the program that `words` name, with our environment. A name without a slash is looked for in PATH,
 /// and where there is no PATH in /usr/bin and /bin. Returns only if that fails.
 pub fn replace(words: &[OsString]) -> Errno {
-    let Some(program) = words.first() else { return Errno::INVALID };
-    find_and_replace(program, std::env::var_os("PATH").as_deref(), words)
+    match Prepared::new(words) {
+        Ok(prepared) => prepared.execute(),
+        Err(errno) => errno,
+    }
 }
 
 /// The same for a program that is told another name than its own (`words` begin with that), looked for in a PATH that is not
@@ -80,6 +82,7 @@ pub fn find_and_replace(program: &OsStr, path: Option<&OsStr>, words: &[OsString
 pub struct Prepared {
     /// Where the program may be.
     candidates: Vec<CString>,
+    /// What `pointers` point into, but for the null at their end.
     arguments: Vec<CString>,
     pointers: Vec<*const libc::c_char>,
 }
@@ -95,7 +98,7 @@ impl Prepared {
         Prepared::in_path(program, std::env::var_os("PATH").as_deref(), words)
     }
 
-    /// The same where another PATH says where to look.
+    /// The same with a PATH that is not the one of our environment.
     pub fn in_path(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Result<Prepared, Errno> {
         let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVALID);
         let arguments: Vec<CString> = words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, Errno>>()?;

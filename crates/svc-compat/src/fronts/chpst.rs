@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use svc_sys::{Errno, fd, process};
+use svc_sys::{fd, process};
 
-use super::daemontools::{lock, prepare, refused, set_ids, taken};
+use super::loaders::{execute, lock, prepare, set_ids, taken};
 use crate::command::{Call, Command, Failure, Opt, Outcome};
 use crate::process::account;
 use crate::process::envdir::{self, Manners};
@@ -95,13 +95,14 @@ fn run(call: &Call) -> Outcome {
         None => program.to_vec(),
     };
     // Before the limits, which may leave no memory for it.
-    let prepared = prepare(&words, &program[0])?;
+    let prepared = prepare(&program[0], &words)?;
     for (letter, amount) in limits {
         limits::resources(letter).iter().try_for_each(|&resource| limits::set(resource, Which::Soft, amount))?;
     }
-    let errno: Errno = prepared.execute();
+    prepared.execute();
+    let outcome = execute(program);
     drop(held);
-    Err(refused(&program[0], errno))
+    outcome
 }
 
 fn enter(dir: &OsStr) -> Result<(), Failure> {

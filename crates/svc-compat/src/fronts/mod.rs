@@ -3,25 +3,25 @@
 mod chpst;
 mod daemontools;
 mod line;
+mod loaders;
 mod runsvdir;
 mod sv;
 mod sv_verbs;
-mod svstat;
 
 use crate::command::Command;
 
 pub(crate) const COMMANDS: &[Command] = &[
-    daemontools::SETUIDGID,
-    daemontools::ENVUIDGID,
-    daemontools::ENVDIR,
-    daemontools::SOFTLIMIT,
-    daemontools::SETLOCK,
-    daemontools::FGHACK,
-    daemontools::PGRPHACK,
-    chpst::CHPST,
-    runsvdir::COMMAND,
     sv::COMMAND,
-    svstat::SVC,
-    svstat::SVSTAT,
-    svstat::SVOK,
+    runsvdir::COMMAND,
+    daemontools::SVC,
+    daemontools::SVSTAT,
+    daemontools::SVOK,
+    loaders::SETUIDGID,
+    loaders::ENVUIDGID,
+    loaders::ENVDIR,
+    loaders::SOFTLIMIT,
+    loaders::SETLOCK,
+    loaders::FGHACK,
+    loaders::PGRPHACK,
+    chpst::CHPST,
 ];

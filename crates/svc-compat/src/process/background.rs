@@ -54,7 +54,7 @@ fn run(call: &Call) -> Outcome {
     // When PROG has ended, its children are ours.
     process::become_subreaper().map_err(|errno| Failure::system(format!("unable to become a reaper: {errno}")))?;
 
-    let parent = spawn(None, program, Some(&mask)).map_err(|errno| chain::failure(&program[0], errno))?;
+    let parent = spawn(program, Some(&mask)).map_err(|errno| chain::failure(&program[0], errno))?;
     match follow(&signals, parent, deadline) {
         Exit::Code(0) => {}
         end => {

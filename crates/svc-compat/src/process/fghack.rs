@@ -28,7 +28,7 @@ pub(crate) fn watch(program: &[OsString]) -> Result<End, Failure> {
         let copy = nix::unistd::dup(&writing).map_err(|errno| failed(Errno(errno as i32)))?;
         copies.push(copy);
     }
-    let pid = spawn(None, program, None);
+    let pid = spawn(program, None);
     let pid = pid.map_err(|errno| Failure::system(format!("unable to run {}: {errno}", program[0].display())))?;
     drop((writing, copies));
     let wrote = loop {

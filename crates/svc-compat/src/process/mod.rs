@@ -3,10 +3,10 @@
 pub(crate) mod account;
 mod background;
 mod bridges;
-mod connections;
 pub(crate) mod envdir;
 pub(crate) mod fghack;
 pub(crate) mod identity;
+mod ioconnect;
 pub(crate) mod limits;
 pub(crate) mod lock;
 mod notify;
@@ -32,6 +32,5 @@ pub(crate) const COMMANDS: &[Command] = &[
     notify::NOTIFYONCHECK,
     bridges::FROM_SOCKET,
     bridges::FROM_FD,
-    connections::CONNLIMIT,
-    connections::IOCONNECT,
+    ioconnect::IOCONNECT,
 ];

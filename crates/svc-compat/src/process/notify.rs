@@ -8,10 +8,10 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use svc_core::{Millis, Pid};
 use svc_sys::process::{self, Fork, Reap};
-use svc_sys::{clock, exit, fd, poll, signals};
+use svc_sys::{Errno, clock, exit, fd, poll, signals};
 
 use super::readiness;
-use super::spawn::spawn;
+use super::spawn::{spawn, spawn_own};
 use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
 use crate::servicedir::{fifodir::Listener, supervise};
@@ -40,19 +40,13 @@ pub(super) const NOTIFYONCHECK: Command = Command {
 struct Plan {
     /// Where readiness is reported.
     report: RawFd,
-    check: Check,
+    check: Vec<OsString>,
     first: u32,
     between: u32,
     global: u32,
     local: u32,
     /// None: no end of them.
     tries: Option<u32>,
-}
-
-/// What is asked. `called`: the program, where it is told another name.
-struct Check {
-    called: Option<&'static str>,
-    words: Vec<OsString>,
 }
 
 fn run(call: &Call) -> Outcome {
@@ -64,7 +58,7 @@ fn run(call: &Call) -> Outcome {
         Ok(false) => return Err(Failure::with_code(exit::USAGE, "no supervisor runs on the directory that this began in")),
         Err(error) => return Err(Failure::system(format!("unable to look for the supervisor: {error}"))),
     }
-    let failed = |errno: svc_sys::Errno| Failure::system(format!("unable to make a pipe: {errno}"));
+    let failed = |errno: Errno| Failure::system(format!("unable to make a pipe: {errno}"));
     let (reading, writing) = fd::pipe().map_err(failed)?;
     match readiness::fork(call.has('d'))? {
         Fork::Parent(_) => {
@@ -96,11 +90,8 @@ fn run(call: &Call) -> Outcome {
 
 fn plan(call: &Call) -> Result<Plan, Failure> {
     let check = match call.value('c') {
-        // Ourselves under execline's name: no link of this name needs to be there.
-        Some(line) => {
-            Check { called: Some("/proc/self/exe"), words: ["execlineb".into(), "-Pc".into(), line.into()].into() }
-        }
-        None => Check { called: None, words: ["./data/check".into()].into() },
+        Some(line) => vec!["execlineb".into(), "-Pc".into(), line.into()],
+        None => vec!["./data/check".into()],
     };
     Ok(Plan {
         report: readiness::descriptor(call, '3')?,
@@ -151,10 +142,10 @@ impl Plan {
                 return code;
             }
             wait = self.between;
-            let pid = match spawn(self.check.called, &self.check.words, Some(&mask)) {
+            let pid = match self.begin(&mask) {
                 Ok(pid) => pid,
                 Err(errno) => {
-                    warn(&format!("unable to run {}: {errno}", self.check.words[0].display()));
+                    warn(&format!("unable to run {}: {errno}", self.check[0].display()));
                     continue;
                 }
             };
@@ -171,6 +162,13 @@ impl Plan {
             }
         }
         exit::FAILED
+    }
+}
+
+impl Plan {
+    /// Runs the check. What is written in execline is for our own: no other needs to be there.
+    fn begin(&self, mask: &SigSet) -> Result<Pid, Errno> {
+        if self.check.len() > 1 { spawn_own(&self.check, Some(mask)) } else { spawn(&self.check, Some(mask)) }
     }
 }
 

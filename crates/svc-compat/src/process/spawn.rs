@@ -4,21 +4,30 @@ use std::ffi::OsString;
 
 use nix::sys::signal::SigSet;
 use svc_core::Pid;
-use svc_sys::exe::Prepared;
 use svc_sys::process::{self, Fork};
 use svc_sys::{Errno, fd};
 
+use crate::chain;
+
 /// Runs a program. Says whether it could be executed: a pipe that closes on exec tells.
 ///
-/// `called`: what to execute, if it is told another name than that. `mask`: which signals it begins with blocked.
-pub(crate) fn spawn(called: Option<&str>, words: &[OsString], mask: Option<&SigSet>) -> Result<Pid, Errno> {
-    let program = called.map(OsString::from).or_else(|| words.first().cloned()).unwrap_or_default();
-    let prepared = Prepared::under_name(&program, words)?;
+/// `mask`: which signals it begins with blocked.
+pub(crate) fn spawn(words: &[OsString], mask: Option<&SigSet>) -> Result<Pid, Errno> {
+    let program = words.first().ok_or(Errno::INVALID)?;
+    spawn_by(mask, || chain::replace(program, std::env::var_os("PATH").as_deref(), words))
+}
+
+/// The same with a command of our own, whatever else has its name in PATH.
+pub(crate) fn spawn_own(words: &[OsString], mask: Option<&SigSet>) -> Result<Pid, Errno> {
+    spawn_by(mask, || svc_sys::exe::replace_by_own(words))
+}
+
+fn spawn_by(mask: Option<&SigSet>, execute: impl FnOnce() -> Errno) -> Result<Pid, Errno> {
     let (reading, writing) = fd::pipe()?;
     match process::fork()? {
         Fork::Child => {
             let _ = mask.map(SigSet::thread_set_mask);
-            let errno = prepared.execute();
+            let errno = execute();
             let _ = nix::unistd::write(&writing, &errno.0.to_ne_bytes());
             process::exit_now(svc_sys::exit::NOT_FOUND)
         }

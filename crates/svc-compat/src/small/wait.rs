@@ -115,7 +115,7 @@ fn maximumtime(call: &Call) -> Outcome {
     let children = SigSet::from(Signal::SIGCHLD);
     let mask = children.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(failed)?;
     let ends = SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(failed)?;
-    let pid = spawn(None, program, Some(&mask))
+    let pid = spawn(program, Some(&mask))
         .map_err(|errno| Failure::system(format!("unable to run {}: {errno}", program[0].display())))?;
     let deadline = Some(limit).filter(|&limit| limit > 0).map(|limit| clock::now() + Millis(u64::from(limit)));
     loop {

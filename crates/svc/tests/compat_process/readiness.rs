@@ -27,7 +27,7 @@ impl Service {
         fs::create_dir(dir.0.join("data")).expect("ours");
         let links = dir.0.join("data/bin");
         fs::create_dir(&links).expect("ours");
-        for name in ["s6-notifyoncheck", "s6-notify-fd-from-socket", "execlineb", "s6-true"] {
+        for name in ["s6-notifyoncheck", "s6-notify-fd-from-socket"] {
             std::os::unix::fs::symlink(program(), links.join(name)).expect("ours");
         }
         dir.file("notification-fd", "3\n");
@@ -108,6 +108,23 @@ fn a_service_is_ready_when_its_check_succeeds() {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         assert_eq!(children.split_whitespace().count(), if options.is_empty() { 1 } else { 0 }, "'{options}': {children}");
     }
+}
+
+#[test]
+fn a_check_may_be_a_line_of_execline() {
+    let line = "redirfd -w 1 /dev/null if { s6-test -e data/now } sh -c \"echo asked\"";
+    let run = &format!("exec s6-notifyoncheck -n 0 -w 20 -c '{line}' sleep 1000");
+    let Some(mut service) = Service::new("execline", run) else { return };
+    // No link of these names is needed.
+    fs::remove_dir_all(service.dir.0.join("data/bin")).expect("ours");
+    fs::create_dir(service.dir.0.join("data/bin")).expect("ours");
+    std::os::unix::fs::symlink(program(), service.dir.0.join("data/bin/s6-notifyoncheck")).expect("ours");
+    service.start();
+    let up = until("it is up", || Some(service.status("up,ready").out).filter(|out| out.starts_with("true")));
+    assert_eq!(up, "true false\n");
+    service.dir.file("data/now", "");
+    service.await_ready();
+    assert!(!service.log().contains("asked") && !service.log().contains("warning"), "{}", service.log());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! s6-connlimit and s6-ioconnect: small change of servers in the manner of UCSPI.
+//! s6-ioconnect: small change of clients and servers in the manner of UCSPI.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
@@ -8,34 +8,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 use svc_sys::{Errno, clock, exit, fd, poll, signals};
 
 use super::readiness;
-use crate::chain;
-use crate::command::{Call, Command, Failure, Opt, Outcome, number};
-
-pub(super) const CONNLIMIT: Command = Command {
-    name: "s6-connlimit",
-    about: "execute a program unless a client has too many connections",
-    operands: "PROG...",
-    options: &[Opt::NONE],
-    notes: "Compares ${PROTO}CONNNUM with ${PROTO}CONNMAX, where that is set.",
-    codes: &[(1, "too many connections")],
-    run: connlimit,
-};
-
-fn connlimit(call: &Call) -> Outcome {
-    let variable = |name: &str| std::env::var_os(name).ok_or_else(|| Failure::usage(format!("{name} is not set")));
-    let proto = variable("PROTO")?;
-    let proto = proto.to_str().filter(|proto| !proto.is_empty()).ok_or_else(|| Failure::usage("PROTO is empty"))?;
-    let (count, most) = (format!("{proto}CONNNUM"), format!("{proto}CONNMAX"));
-    let there: u32 = number(&variable(&count)?, &count)?;
-    if let Some(limit) = std::env::var_os(&most) {
-        let limit: u32 = number(&limit, &most)?;
-        if there > limit {
-            let message = format!("number of connections from this client limited to {limit}");
-            return Err(Failure::with_code(exit::FAILED, message));
-        }
-    }
-    chain::execute_if_any(&call.operands)
-}
+use crate::command::{Call, Command, Failure, Opt, Outcome};
 
 pub(super) const IOCONNECT: Command = Command {
     name: "s6-ioconnect",
