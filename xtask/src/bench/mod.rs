@@ -1,5 +1,6 @@
 //! The benchmark: every competitor in turn, several times, with the same services and the same clock.
 
+mod applets;
 mod competitor;
 mod logger;
 mod machine;
@@ -91,6 +92,8 @@ fn measure(options: &Options) -> Result<String> {
     let mut rows = rounds::run(options, &mut steady, &programs)?;
     let lines = if options.quick { 50_000_000 } else { 1_000_000_000 };
     rows.extend(logger::run(options.runs, lines, &competitors, &programs)?);
+    let chains = if options.quick { 100 } else { 1000 };
+    rows.extend(applets::run(options.runs, chains, &competitors, &programs)?);
     let machine = machine::describe(&competitors, &programs, options, &before);
     let text = report::render(&machine, &rows, &competitors);
     if options.write {
