@@ -116,9 +116,8 @@ impl Engine {
             {
                 break ended;
             }
-            let reads = self.may_read();
-            self.wait(now, reads);
-            if reads && self.input.ready {
+            self.wait(now);
+            if self.input.ready && self.may_read() {
                 self.read();
             }
         };
@@ -175,7 +174,8 @@ impl Engine {
     }
 
     /// Waits for whatever comes first, and takes signals.
-    fn wait(&mut self, now: Millis, reads: bool) {
+    fn wait(&mut self, now: Millis) {
+        let reads = self.may_read();
         let mut deadline = self.sinks.dirs.iter().filter_map(Logdir::deadline).min();
         let mut sooner = |other: Option<Millis>| deadline = deadline.into_iter().chain(other).min();
         if reads {
@@ -307,8 +307,9 @@ impl Engine {
             && let Some(end) = whole_lines(bytes, limit).filter(|end| *end > 0)
         {
             let dir = &mut self.sinks.dirs[0];
-            let moved = if untouched { dir.splice(stdin, &bytes[..end], now) } else { 0 };
-            if moved < end && !(untouched && self.plan.blocking) {
+            let moved = if untouched && dir.takes_splice { dir.splice(stdin, &bytes[..end], now) } else { 0 };
+            let stays = untouched && dir.takes_splice && self.plan.blocking;
+            if moved < end && !stays {
                 dir.out().extend_from_slice(&bytes[moved..end]);
                 self.owed = end - moved;
             }
