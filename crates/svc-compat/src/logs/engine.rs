@@ -3,6 +3,7 @@
 //! Lines are taken out of the pipe when they have been written. Where a disk is full or slow, a logger that must not hold up
 //! its service keeps on taking them, up to a bound; one that may (`-b`) takes none until all is written.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -380,8 +381,22 @@ impl Engine {
     }
 }
 
+/// Puts /dev/null where standard input, output or error are closed: nothing that we open is to be taken for them.
+fn fill_standard_descriptors() -> io::Result<()> {
+    loop {
+        let file = File::options().read(true).write(true).open("/dev/null")?;
+        if file.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        fd::release(file.into());
+    }
+}
+
 /// The signals that loggers read. SIGPIPE waits with them, unread: a write says what is wrong.
+///
+/// To be called before anything is opened.
 pub(super) fn take_signals() -> io::Result<SignalFd> {
+    fill_standard_descriptors()?;
     let mut set = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGALRM, Signal::SIGCHLD] {
         set.add(signal);
