@@ -3,6 +3,7 @@
 //! Lines are taken out of the pipe when they have been written. Where a disk is full or slow, a logger that must not hold up
 //! its service keeps on taking them, up to a bound; one that may (`-b`) takes none until all is written.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -116,9 +117,8 @@ impl Engine {
             {
                 break ended;
             }
-            let reads = self.may_read();
-            self.wait(now, reads);
-            if reads && self.input.ready {
+            self.wait(now);
+            if self.input.ready && self.may_read() {
                 self.read();
             }
         };
@@ -175,7 +175,8 @@ impl Engine {
     }
 
     /// Waits for whatever comes first, and takes signals.
-    fn wait(&mut self, now: Millis, reads: bool) {
+    fn wait(&mut self, now: Millis) {
+        let reads = self.may_read();
         let mut deadline = self.sinks.dirs.iter().filter_map(Logdir::deadline).min();
         let mut sooner = |other: Option<Millis>| deadline = deadline.into_iter().chain(other).min();
         if reads {
@@ -307,8 +308,9 @@ impl Engine {
             && let Some(end) = whole_lines(bytes, limit).filter(|end| *end > 0)
         {
             let dir = &mut self.sinks.dirs[0];
-            let moved = if untouched { dir.splice(stdin, &bytes[..end], now) } else { 0 };
-            if moved < end && !(untouched && self.plan.blocking) {
+            let moved = if untouched && dir.takes_splice { dir.splice(stdin, &bytes[..end], now) } else { 0 };
+            let stays = untouched && dir.takes_splice && self.plan.blocking;
+            if moved < end && !stays {
                 dir.out().extend_from_slice(&bytes[moved..end]);
                 self.owed = end - moved;
             }
@@ -379,8 +381,22 @@ impl Engine {
     }
 }
 
+/// Puts /dev/null where standard input, output or error are closed: nothing that we open is to be taken for them.
+fn fill_standard_descriptors() -> io::Result<()> {
+    loop {
+        let file = File::options().read(true).write(true).open("/dev/null")?;
+        if file.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        fd::release(file.into());
+    }
+}
+
 /// The signals that loggers read. SIGPIPE waits with them, unread: a write says what is wrong.
+///
+/// To be called before anything is opened.
 pub(super) fn take_signals() -> io::Result<SignalFd> {
+    fill_standard_descriptors()?;
     let mut set = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGALRM, Signal::SIGCHLD] {
         set.add(signal);

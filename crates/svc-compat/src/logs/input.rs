@@ -105,6 +105,11 @@ impl Input {
                     Ok(Found::Nothing)
                 }
                 Err(Errno::INTERRUPTED) => Ok(Found::Nothing),
+                Err(Errno::INVALID | Errno::NOT_IMPLEMENTED) => {
+                    // A kernel that is none of Linux's: lines are read as everybody reads them.
+                    self.glass = None;
+                    Ok(Found::Nothing)
+                }
                 Err(errno) => Err(errno.into()),
             },
             None => {
@@ -241,7 +246,13 @@ impl Glass {
                 Ok(0) => return,
                 Ok(taken) => left -= taken,
                 Err(Errno::INTERRUPTED) => {}
-                Err(_) => return,
+                Err(_) => {
+                    let mut scratch = vec![0; left];
+                    match fd::read(stdin, &mut scratch) {
+                        Ok(taken) if taken > 0 => left -= taken,
+                        Ok(_) | Err(_) => return,
+                    }
+                }
             }
         }
     }

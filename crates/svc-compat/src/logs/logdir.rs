@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use svc_core::{Millis, Pid};
-use svc_sys::{bytes, splice};
+use svc_sys::{Errno, bytes, splice};
 
 use super::archives::{Archives, Most};
 use super::processor::Processor;
@@ -79,6 +79,8 @@ pub(super) struct Logdir {
     pub(super) rotate_at: Option<Millis>,
     /// Asked for in the middle of a line or of another rotation.
     pub(super) wanted: bool,
+    /// Whether this file system takes bytes from pipes.
+    pub(super) takes_splice: bool,
     /// No processor is started any more.
     pub(super) ending: bool,
 }
@@ -104,6 +106,7 @@ impl Logdir {
             step_again: None,
             rotate_at,
             wanted: false,
+            takes_splice: true,
             ending: false,
         };
         logdir.process_left_over(now);
@@ -190,7 +193,11 @@ impl Logdir {
                     from += count;
                     self.wrote(count, now);
                 }
-                Err(svc_sys::Errno::INTERRUPTED) => {}
+                Err(Errno::INTERRUPTED) => {}
+                Err(Errno::INVALID | Errno::NOT_IMPLEMENTED) => {
+                    self.takes_splice = false;
+                    break;
+                }
                 Err(errno) => self.fail("write to", errno.into(), now),
             }
         }

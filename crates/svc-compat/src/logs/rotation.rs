@@ -13,6 +13,9 @@ use super::logdir::{CURRENT, Family, Logdir};
 use super::processor::{Files, NEW_STATE, STATE};
 use super::recovery;
 
+/// What a processor does, for a sentence.
+const PROCESS: &str = "process a finished file of";
+
 /// What is done next. Where a processor is at work, lines go to the new `current` meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -180,10 +183,13 @@ impl Logdir {
     /// What the processor said by its end. One that failed is started again, later; at the end of all, by who comes next.
     pub(super) fn processor_ended(&mut self, end: Exit, now: Millis) {
         match end {
-            Exit::Code(0) => self.step = Step::SyncProcessed,
+            Exit::Code(0) => {
+                self.works(PROCESS);
+                self.step = Step::SyncProcessed;
+            }
             Exit::Code(_) | Exit::Signal(_) => {
                 self.step = Step::Start;
-                self.complain("process a finished file of", &format_args!("the processor {end}"));
+                self.complain(PROCESS, &format_args!("the processor {end}"));
                 self.step_again = (!self.ending).then(|| now + self.settings.retry);
             }
         }

@@ -13,6 +13,9 @@ fn rounds() -> impl Iterator<Item = Duration> {
     (0..60).map(|round| Duration::from_micros(3000 + 370 * round))
 }
 
+/// So many lines come in any case, however slow the machine is.
+const LEAST: usize = 10_000;
+
 fn logger(place: &Place, fifo: &Path, script: &[&str]) -> Child {
     let mut command = ours("s6-log", script);
     command.current_dir(place.path()).stdin(Stdio::from(File::open(fifo).expect("a pipe")));
@@ -26,7 +29,7 @@ fn play(place: &Place, script: &[&str]) -> usize {
     let (tell, told) = std::sync::mpsc::channel::<()>();
     let writer = std::thread::spawn(move || {
         let mut number = 0_usize;
-        while told.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+        while number < LEAST || told.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
             let block: String =
                 (number..number + 500).map(|number| format!("{number} {}\n", "z".repeat(number % 90))).collect();
             keeper.write_all(block.as_bytes()).expect("somebody will read");
@@ -54,7 +57,6 @@ fn play(place: &Place, script: &[&str]) -> usize {
 fn without_stamps_each_line_is_there_once() {
     let place = Place::new("crash-plain");
     let count = play(&place, &["n1000000", "s4096", "l100", "./one"]);
-    assert!(count > 10_000, "only {count} lines");
     let logs = logs(&place.join("one"));
     assert!(logs.iter().any(|log| log.name.ends_with(".u")), "no logger was killed at work");
     assert!(logs.iter().all(|log| log.bytes.len() <= 4096));
@@ -70,7 +72,6 @@ fn without_stamps_each_line_is_there_once() {
 fn with_stamps_no_line_is_missing() {
     let place = Place::new("crash-stamps");
     let count = play(&place, &["t", "n1000000", "s32768", "l100", "./one"]);
-    assert!(count > 5000, "only {count} lines");
     let (mut seen, mut expected, mut again) = (0, 0, 0);
     for log in logs(&place.join("one")) {
         let text = String::from_utf8(log.bytes).expect("ASCII");

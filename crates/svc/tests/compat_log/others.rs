@@ -97,3 +97,12 @@ fn socklog_prints_what_is_sent() {
         assert_eq!(child.wait().expect("our child").code(), Some(0));
     }
 }
+
+#[test]
+fn closed_descriptors_are_empty_ones() {
+    let place = Place::new("closed");
+    let program = svc_testkit::program();
+    let script = format!("{0} s6-log ./one <&- && echo line | {0} s6-log 1 ./one >&- && cat one/current", program.display());
+    let made = feed(super::theirs("sh", &["-c", &script]).current_dir(place.path()), b"");
+    assert_eq!((made.code, made.out.as_str(), made.err.as_str()), (Some(0), "line\n", ""));
+}
