@@ -11,6 +11,7 @@ extern crate alloc;
 pub mod definition;
 pub mod files;
 pub mod init;
+pub mod letters;
 pub mod name;
 pub mod roster;
 pub mod service;

@@ -93,11 +93,17 @@ pub enum Command {
     Start,
     Stop,
     Once,
+    /// Do not start it again; what runs goes on until it ends by itself.
+    AtMostOnce,
     /// Stop if it is up, and start again as soon as nothing is left of it.
     Restart,
     /// Send the reload signal.
     Reload,
+    /// Send the down signal, and change no wish: a service that is wanted up comes back.
+    DownSignal,
     Kill(Signal),
+    /// The signal goes to its process group.
+    KillGroup(Signal),
     Pause,
     Continue,
     /// Do not start it again, and leave when it has ended by itself (a logger whose input has ended).
@@ -177,6 +183,8 @@ pub enum Stage {
     Namespace,
     /// The lock file could not be opened.
     Lock,
+    /// Somebody else supervises the directory: an s6, or another svc.
+    Supervised,
     /// The program could not be executed.
     Exec,
 }
@@ -473,10 +481,15 @@ impl Service {
         self.wish(command);
         match command {
             Command::Start | Command::Once | Command::Restart => self.spawn_run(now, out),
-            Command::Stop => out.push(Action::Publish(Note::Changed)),
+            Command::Stop | Command::AtMostOnce => out.push(Action::Publish(Note::Changed)),
             Command::Drain | Command::Terminate | Command::Force | Command::Abandon | Command::Interrupt => self.quit(out),
             // Nobody is there to get it; svc-scan says so to the one who asked.
-            Command::Reload | Command::Kill(_) | Command::Pause | Command::Continue => {}
+            Command::Reload
+            | Command::DownSignal
+            | Command::Kill(_)
+            | Command::KillGroup(_)
+            | Command::Pause
+            | Command::Continue => {}
         }
     }
 
@@ -490,7 +503,9 @@ impl Service {
                 self.state = State::Up { pid, ready, paused: false, stop };
                 out.push(Action::Publish(Note::Changed));
             }
-            Command::Start | Command::Once | Command::Drain => out.push(Action::Publish(Note::Changed)),
+            Command::Start | Command::Once | Command::AtMostOnce | Command::Drain => {
+                out.push(Action::Publish(Note::Changed));
+            }
             Command::Stop | Command::Terminate | Command::Restart => {
                 stop_signals(settings, out);
                 let stop = Stop::Asked { kill_at: after(now, settings.timeout_kill) };
@@ -498,22 +513,11 @@ impl Service {
                 out.push(Action::Publish(Note::Stopping));
             }
             Command::Reload => out.push(Action::Signal { target: Target::Main, signal: settings.reload_signal }),
-            Command::Kill(signal) => {
-                out.push(Action::Signal { target: Target::Main, signal });
-                let paused = (paused || signal == Signal::STOP) && signal != Signal::CONT;
-                self.state = State::Up { pid, ready, paused, stop };
-                out.push(Action::Publish(Note::Changed));
-            }
-            Command::Pause => {
-                out.push(Action::Signal { target: Target::Main, signal: Signal::STOP });
-                self.state = State::Up { pid, ready, paused: true, stop };
-                out.push(Action::Publish(Note::Changed));
-            }
-            Command::Continue => {
-                out.push(Action::Signal { target: Target::Main, signal: Signal::CONT });
-                self.state = State::Up { pid, ready, paused: false, stop };
-                out.push(Action::Publish(Note::Changed));
-            }
+            Command::DownSignal => self.send(running, Target::Main, settings.down_signal, out),
+            Command::Kill(signal) => self.send(running, Target::Main, signal, out),
+            Command::KillGroup(signal) => self.send(running, Target::Group, signal, out),
+            Command::Pause => self.send(running, Target::Main, Signal::STOP, out),
+            Command::Continue => self.send(running, Target::Main, Signal::CONT, out),
             Command::Force => {
                 kill(Target::Group, out);
                 out.push(Action::Sweep(Signal::KILL));
@@ -529,6 +533,15 @@ impl Service {
         }
     }
 
+    /// Sends a signal that changes nothing, unless it is one that stops or continues.
+    fn send(&mut self, running: Running, target: Target, signal: Signal, out: &mut Actions) {
+        let Running { pid, ready, paused, stop } = running;
+        out.push(Action::Signal { target, signal });
+        let paused = (paused || signal == Signal::STOP) && signal != Signal::CONT;
+        self.state = State::Up { pid, ready, paused, stop };
+        out.push(Action::Publish(Note::Changed));
+    }
+
     /// The part of a command that is a wish.
     fn wish(&mut self, command: Command) {
         match command {
@@ -542,7 +555,7 @@ impl Service {
                 self.want = Want::Once;
                 self.failed = false;
             }
-            Command::Stop => self.want = Want::Down,
+            Command::Stop | Command::AtMostOnce => self.want = Want::Down,
             Command::Drain | Command::Terminate | Command::Force => {
                 self.want = Want::Down;
                 self.leaving = true;
@@ -552,7 +565,9 @@ impl Service {
             | Command::Restart
             | Command::Once
             | Command::Reload
+            | Command::DownSignal
             | Command::Kill(_)
+            | Command::KillGroup(_)
             | Command::Pause
             | Command::Continue
             | Command::Abandon
@@ -608,6 +623,7 @@ impl Service {
 }
 
 /// The fields of [`State::Up`], to hand them on together.
+#[derive(Clone, Copy)]
 struct Running {
     pid: Pid,
     ready: Option<Millis>,

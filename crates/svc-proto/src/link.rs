@@ -110,6 +110,9 @@ impl ToSupervisor {
                 Command::Force => (10, 0),
                 Command::Abandon => (11, 0),
                 Command::Interrupt => (12, 0),
+                Command::AtMostOnce => (13, 0),
+                Command::DownSignal => (14, 0),
+                Command::KillGroup(signal) => (15, signal.number()),
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
@@ -136,6 +139,9 @@ impl ToSupervisor {
             10 => Command::Force,
             11 => Command::Abandon,
             12 => Command::Interrupt,
+            13 => Command::AtMostOnce,
+            14 => Command::DownSignal,
+            15 => Command::KillGroup(Signal::new(signal).ok_or(Malformed)?),
             64 => return Ok(ToSupervisor::Query),
             65 => return Ok(ToSupervisor::Look),
             _ => return Err(Malformed),
@@ -308,6 +314,9 @@ mod tests {
             Command::Force,
             Command::Abandon,
             Command::Interrupt,
+            Command::AtMostOnce,
+            Command::DownSignal,
+            Command::KillGroup(Signal::KILL),
         ];
         for message in commands.map(ToSupervisor::Command).into_iter().chain([ToSupervisor::Query, ToSupervisor::Look]) {
             check(message, &message.encode(), ToSupervisor::decode);

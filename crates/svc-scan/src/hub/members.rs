@@ -418,12 +418,18 @@ fn is_wish(command: Command) -> bool {
         Command::Start
         | Command::Stop
         | Command::Once
+        | Command::AtMostOnce
         | Command::Restart
         | Command::Drain
         | Command::Terminate
         | Command::Force => true,
-        Command::Reload | Command::Kill(_) | Command::Pause | Command::Continue | Command::Abandon | Command::Interrupt => {
-            false
-        }
+        Command::Reload
+        | Command::DownSignal
+        | Command::Kill(_)
+        | Command::KillGroup(_)
+        | Command::Pause
+        | Command::Continue
+        | Command::Abandon
+        | Command::Interrupt => false,
     }
 }
