@@ -130,7 +130,9 @@ impl Tree {
             rescue::memory(config.recover, config.ring_bytes)?;
         rescue::arm(ledger, exe, &config.arguments);
         let machine = if recovered { rescue::machine(ledger, config.stop_timeout) } else { Init::new(config.stop_timeout) };
-        let table = Table::new(ledger, fd::release(inbox_write), descriptors, config.supervisor_title, config.supervise);
+        let files = place::files_of_s6(run_dir.as_deref());
+        let (title, supervise) = (config.supervisor_title, config.supervise);
+        let table = Table::new(ledger, fd::release(inbox_write), descriptors, title, files, supervise);
         let daemons = Daemons::new(ledger, &config, run_dir, tail, bell);
         svc_sys::title::set(&[b"svc-init"], b"svc-init");
         let buffer = svc_sys::alloc::private_buffer(MAX_PACKET).ok_or(Errno::NO_MEMORY);

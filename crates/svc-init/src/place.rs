@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use svc_proto::api::place;
-use svc_sys::{Errno, fd, user};
+use svc_sys::{Errno, fd, say, user};
 
 use crate::Refusal;
 
@@ -55,6 +55,30 @@ fn usable(dir: &Path) -> std::io::Result<()> {
     let probe = dir.join(format!(".probe-{}", std::process::id()));
     File::create(&probe)?;
     fs::remove_file(&probe)
+}
+
+/// Makes room for the files of s6's tools. `None`, and one warning: they can only be made in the service directories.
+pub(crate) fn files_of_s6(run_dir: Option<&Path>) -> Option<&'static Path> {
+    let make = |dir: &Path| {
+        for name in [place::FILES, place::STAND_INS] {
+            match DirBuilder::new().mode(0o755).create(dir.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    };
+    let why = match run_dir.map(make) {
+        Some(Ok(())) => return run_dir.map(|dir| &*Box::leak(dir.to_owned().into_boxed_path())),
+        Some(Err(error)) => error.to_string(),
+        None => "no directory can be written to".into(),
+    };
+    say!(
+        "svc-init: no place for the files of s6's tools: {why}: services run all the same, but s6-svc and s6-svstat find only \
+         those whose own directory can be written to; set {} to a directory that can be",
+        place::ENV
+    );
+    None
 }
 
 /// The locks of all directories that we use.

@@ -299,6 +299,13 @@ pub mod place {
     pub const ENV: &str = "SVC_RUN_DIR";
     pub const DEFAULT: &str = "/run/svc";
     pub const SOCKET: &str = "control.sock";
+    /// In the run directory: a directory for each service directory, named after its device and inode, with the files of s6's
+    /// tools (`supervise/` and `event/`).
+    pub const FILES: &str = "servicedirs";
+    /// In the run directory: links by name to those whose service directory could not get any.
+    pub const STAND_INS: &str = "services";
+    /// In the run directory: those of scanners that found it taken.
+    pub const TREES: &str = "trees";
 
     /// The name in the abstract namespace (behind its NUL byte) where no directory at all can be written. That namespace is the
     /// network's, which containers with `--network host` share; the mount namespace, whose number this ends in, they do not.

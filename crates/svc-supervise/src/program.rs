@@ -38,6 +38,11 @@ impl Programs {
         }
     }
 
+    /// Whether the working directory is the service's.
+    pub(crate) fn has_entered(&self) -> bool {
+        self.entered.is_ok()
+    }
+
     pub(crate) fn has_finish(&self) -> bool {
         self.entered.is_ok() && Path::new("finish").symlink_metadata().is_ok()
     }
