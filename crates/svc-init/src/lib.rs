@@ -27,6 +27,7 @@ use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, message, poll, procfs, say};
 
 use daemons::Daemons;
+pub use place::run_dir_beside;
 use table::Table;
 
 /// Room for the table of children and for messages that a daemon has not taken yet.
@@ -54,6 +55,10 @@ pub struct Config {
     pub supervisor_title: &'static str,
     /// The descriptor of the ledger, when a predecessor re-executed itself.
     pub recover: Option<i32>,
+    /// Look at all directories again so often, if not only when something happens there.
+    pub rescan: Option<Millis>,
+    /// A descriptor that gets a newline once the control FIFOs are served.
+    pub notify: Option<i32>,
     /// The arguments of this process, to be given to itself.
     pub arguments: Vec<CString>,
     pub supervise: fn(ToSupervise) -> u8,
@@ -367,6 +372,11 @@ impl Tree {
                 self.count_others();
                 self.step(Event::Shutdown { code, force });
             }
+            ToInit::Stop { quick } => {
+                self.count_others();
+                self.step(Event::Stop { quick });
+            }
+            ToInit::Abort => self.step(Event::Signal(Signal::ABRT)),
         }
     }
 }

@@ -293,6 +293,13 @@ pub struct ErrorBody {
     pub error: String,
 }
 
+/// What s6's tools look for in a scan directory.
+pub mod s6_svscan {
+    pub const FOLDER: &str = ".s6-svscan";
+    pub const LOCK: &str = "lock";
+    pub const CONTROL: &str = "control";
+}
+
 /// Where a client looks for the control socket, and where svc-scan puts it.
 pub mod place {
     /// Overrides everything below.

@@ -53,6 +53,12 @@ pub enum ToInit {
         code: u8,
         force: bool,
     },
+    /// What SIGTERM means, or SIGQUIT: s6-svscanctl has said so.
+    Stop {
+        quick: bool,
+    },
+    /// What SIGABRT means.
+    Abort,
 }
 
 /// From svc-init to svc-scan.
@@ -206,6 +212,8 @@ impl ToInit {
             ToInit::Retire { slot } => Writer::tagged(1).u32(*slot).finish(),
             ToInit::KeepListener => Writer::tagged(2).finish(),
             ToInit::Shutdown { code, force } => Writer::tagged(3).u8(*code).flag(*force).finish(),
+            ToInit::Stop { quick } => Writer::tagged(4).flag(*quick).finish(),
+            ToInit::Abort => Writer::tagged(5).finish(),
         }
     }
 
@@ -222,6 +230,8 @@ impl ToInit {
             1 => ToInit::Retire { slot: reader.u32()? },
             2 => ToInit::KeepListener,
             3 => ToInit::Shutdown { code: reader.u8()?, force: reader.flag()? },
+            4 => ToInit::Stop { quick: reader.flag()? },
+            5 => ToInit::Abort,
             _ => return Err(Malformed),
         };
         reader.end()?;
@@ -337,6 +347,8 @@ mod tests {
             ToInit::Retire { slot: 9 },
             ToInit::KeepListener,
             ToInit::Shutdown { code: 7, force: true },
+            ToInit::Stop { quick: true },
+            ToInit::Abort,
         ] {
             check(message.clone(), &message.encode(), ToInit::decode);
         }

@@ -187,6 +187,7 @@ impl Hub {
             return;
         }
         let Changes { removed, renamed, found, touched } = self.directories.look(clock::now());
+        self.controls.open();
         for identity in removed {
             if let Some(slot) = self.slot_of(identity) {
                 self.happened(Happened::Removed { id: slot });
@@ -376,6 +377,16 @@ impl Hub {
             }
         }
         self.answer_waiters();
+        self.replace_logger(member);
+    }
+
+    /// A logger that was told to leave, and whose service stays, comes again: s6-svc -x asks for a new supervisor.
+    fn replace_logger(&mut self, logger: Member) {
+        let producer = logger.name.producer().and_then(|name| self.names.get(&name).copied());
+        if let Some(producer) = producer.filter(|&producer| self.roster.is_to_stay(producer)) {
+            let Member { name, identity, scan_dir, dir, definition, .. } = logger;
+            self.add(name, identity, scan_dir, dir, definition, Some(producer), None);
+        }
     }
 }
 
