@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use svc_proto::api::{self, place};
-use svc_sys::at::{self, At, Open};
+use svc_sys::at::{self, At, Holder, Open};
 use svc_sys::{Errno, fd, say, user};
 
 use crate::{Refusal, c_path};
@@ -144,13 +144,20 @@ fn lock_of_s6(dir: &Path) -> Result<Option<OwnedFd>, Refusal> {
     let Ok(lock) = at::open(At::Here, &c_path(&folder.join(api::s6_svscan::LOCK)), Open::Lock(0o600)) else {
         return Ok(None);
     };
-    match at::lock_record(lock.as_fd()) {
-        Ok(false) => Err(Refusal {
+    // A file system without locks: then s6's tools find no scanner, and that is all.
+    if at::lock_record(lock.as_fd()).unwrap_or(true) {
+        return Ok(Some(lock));
+    }
+    match at::record_holder(lock.as_fd()) {
+        Ok(Holder::Process(pid)) => Err(Refusal {
             code: svc_sys::exit::USAGE,
-            message: format!("an s6-svscan or another svc runs on {}: stop it first (s6-svscanctl -t {0})", dir.display()),
+            message: format!(
+                "an s6-svscan or another svc (pid {pid}) runs on {}: stop it first (s6-svscanctl -t {0})",
+                dir.display()
+            ),
         }),
-        // A file system without locks: then s6's tools find no scanner, and that is all.
-        Ok(true) | Err(_) => Ok(Some(lock)),
+        // A volume that another container has too: that one has the letters of s6-svscanctl.
+        Ok(Holder::Elsewhere | Holder::Nobody) | Err(_) => Ok(None),
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use svc_proto::api::s6_svscan::{CONTROL, FOLDER, LOCK};
-use svc_sys::at::{self, At, Open};
+use svc_sys::at::{self, At, Holder, Open};
 use svc_sys::poll::{Epoll, Trigger};
 use svc_sys::{Errno, fd, say};
 use tokio::io::Interest;
@@ -92,6 +92,13 @@ fn serve(scan_dir: &Path) -> Result<Served, Errno> {
         Ok(()) | Err(Errno::EXISTS) => {}
         Err(errno) => return Err(errno),
     }
+    // svc-init has it, as a rule.
+    let lock = at::open(at, &c_path(Path::new(LOCK)), Open::Lock(0o600))?;
+    let lock = Some(lock).filter(|lock| at::lock_record(lock.as_fd()) == Ok(true));
+    if lock.is_none() && is_held_elsewhere(at) {
+        // On a volume that another container has too: the letters are for that one.
+        return Err(Errno::IN_USE);
+    }
     let fifo = at::open(at, &name, Open::FifoBoth)?;
     if !at::data_of(fifo.as_fd())?.is_fifo {
         say!(
@@ -100,10 +107,12 @@ fn serve(scan_dir: &Path) -> Result<Served, Errno> {
         );
         return Err(Errno::EXISTS);
     }
-    // svc-init has it, as a rule.
-    let lock = at::open(at, &c_path(Path::new(LOCK)), Open::Lock(0o600)).ok();
-    let lock = lock.filter(|lock| at::lock_record(lock.as_fd()) == Ok(true));
     Ok(Served { fifo, _lock: lock })
+}
+
+fn is_held_elsewhere(folder: At) -> bool {
+    let lock = at::open(folder, &c_path(Path::new(LOCK)), Open::Read);
+    lock.is_ok_and(|lock| at::record_holder(lock.as_fd()) == Ok(Holder::Elsewhere))
 }
 
 /// Paths of ours contain no NUL: they come from arguments.

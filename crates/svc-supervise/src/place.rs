@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use svc_proto::api::place::{FILES, STAND_INS};
-use svc_sys::at::{self, At, Open};
+use svc_sys::at::{self, At, Holder, Open};
 use svc_sys::{Errno, say, user};
 
 const SUPERVISE: &CStr = c"supervise";
@@ -68,21 +68,18 @@ impl Place {
             None => None,
         };
         let (mut supervise, mut found) = settle(SUPERVISE, own.as_ref())?;
-        let lock = match (at::open(At::Dir(supervise.as_fd()), c"lock", Open::Lock(0o644)), &own) {
-            // Left in an image that is read-only now.
-            (Err(_), Some(own)) if found == Found::There => {
-                (supervise, found) = (own.open(SUPERVISE)?, Found::Apart);
-                at::open(At::Dir(supervise.as_fd()), c"lock", Open::Lock(0o644))?
+        let lock = match (lock(&supervise), &own) {
+            (Err(Obstacle::System(_)), Some(own)) if found == Found::There => {
+                // Left in an image that is read-only now, or on a volume that another container has too.
+                (supervise, found) = (own.open(SUPERVISE, false)?, Found::Apart);
+                lock(&supervise)?
             }
             (lock, _) => lock?,
         };
-        if !at::lock_record(lock.as_fd())? {
-            return Err(Obstacle::Supervised);
-        }
         let event = match &own {
             Some(own) if found == Found::Apart => {
                 own.stand_in();
-                own.open(EVENT)?
+                own.open(EVENT, false)?
             }
             own => settle(EVENT, own.as_ref())?.0,
         };
@@ -127,16 +124,17 @@ impl<'a> Own<'a> {
         Ok(Own { service, folder: c_string(&path), id, run_dir, made: Cell::new(false) })
     }
 
-    /// Opens a directory in it, and makes what is missing.
-    fn open(&self, name: &CStr) -> Result<OwnedFd, Errno> {
+    /// Opens a directory in it, and makes what is missing. `new`: as a rule everything is.
+    fn open(&self, name: &CStr, new: bool) -> Result<OwnedFd, Errno> {
         let path = below(&self.folder, name);
-        if !self.made.get() {
+        if !new {
             match at::open(At::Here, &path, Open::Directory) {
                 Err(Errno::NOT_FOUND) => {}
                 opened => return opened,
             }
+        }
+        if !self.made.replace(true) {
             there_already(at::make_directory(At::Here, &self.folder, 0o755))?;
-            self.made.set(true);
         }
         make(&path, name)
     }
@@ -163,6 +161,18 @@ impl<'a> Own<'a> {
     }
 }
 
+/// Takes the lock that says that somebody supervises the service.
+fn lock(supervise: &OwnedFd) -> Result<OwnedFd, Obstacle> {
+    let lock = at::open(At::Dir(supervise.as_fd()), c"lock", Open::Lock(0o644))?;
+    if at::lock_record(lock.as_fd())? {
+        return Ok(lock);
+    }
+    match at::record_holder(lock.as_fd())? {
+        Holder::Process(_) => Err(Obstacle::Supervised),
+        Holder::Elsewhere | Holder::Nobody => Err(Obstacle::System(Errno::AGAIN)),
+    }
+}
+
 /// Opens a directory of this name in the service directory, or the one in the run directory with a link to it.
 fn settle(name: &CStr, own: Option<&Own>) -> Result<(OwnedFd, Found), Obstacle> {
     let Some(own) = own else {
@@ -173,7 +183,7 @@ fn settle(name: &CStr, own: Option<&Own>) -> Result<(OwnedFd, Found), Obstacle> 
     };
     let content = below(&own.folder, name);
     let found = match at::make_link(At::Here, name, &content) {
-        Ok(()) => Found::Linked,
+        Ok(()) => return Ok((own.open(name, true)?, Found::Linked)),
         Err(Errno::EXISTS) => match existing(name, own, &content)? {
             Existing::Opened(opened) => return Ok((opened, Found::There)),
             Existing::Link => Found::Linked,
@@ -181,7 +191,7 @@ fn settle(name: &CStr, own: Option<&Own>) -> Result<(OwnedFd, Found), Obstacle> 
         },
         Err(_) => Found::Apart,
     };
-    Ok((own.open(name)?, found))
+    Ok((own.open(name, false)?, found))
 }
 
 /// What stands where a link is to be.
@@ -243,7 +253,7 @@ fn id_in<'l>(link: &'l [u8], name: &CStr) -> Option<&'l [u8]> {
 /// Whether somebody holds the lock behind a link.
 fn is_supervised(name: &CStr) -> bool {
     let lock = at::open(At::Here, &below(name, c"lock"), Open::Read);
-    lock.is_ok_and(|lock| at::is_record_locked(lock.as_fd()).unwrap_or(false))
+    lock.is_ok_and(|lock| matches!(at::record_holder(lock.as_fd()), Ok(Holder::Process(_))))
 }
 
 fn leads_to(name: &CStr, content: &CStr) -> bool {

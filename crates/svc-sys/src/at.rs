@@ -169,12 +169,26 @@ pub fn lock_record(fd: BorrowedFd) -> Result<bool, Errno> {
     }
 }
 
-/// Whether another process holds a record lock of the file.
-pub fn is_record_locked(fd: BorrowedFd) -> Result<bool, Errno> {
+/// Who holds a record lock of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody, or this process.
+    Nobody,
+    /// The process of this number.
+    Process(i32),
+    /// A process that cannot be seen from here: in another container, with which the file is shared.
+    Elsewhere,
+}
+
+pub fn record_holder(fd: BorrowedFd) -> Result<Holder, Errno> {
     let mut lock = whole_file(libc::F_WRLCK);
     // SAFETY: `lock` is a valid flock.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETLK, &mut lock) })?;
-    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+    Ok(match lock.l_pid {
+        _ if lock.l_type == libc::F_UNLCK as libc::c_short => Holder::Nobody,
+        pid @ 1.. => Holder::Process(pid),
+        _ => Holder::Elsewhere,
+    })
 }
 
 /// Room for a part of a directory's list.
@@ -262,7 +276,7 @@ mod tests {
         assert!(data(at, c"link").expect("looked").is_fifo);
         let lock = open(at, c"lock", Open::Lock(0o644)).expect("made");
         assert_eq!(lock_record(lock.as_fd()), Ok(true));
-        assert_eq!(is_record_locked(lock.as_fd()), Ok(false), "our own is none");
+        assert_eq!(record_holder(lock.as_fd()), Ok(Holder::Nobody), "our own is none");
         make_directory(at, c"below", 0o700).expect("made");
         let below = open(at, c"below", Open::Directory).expect("opened");
         assert!(data_of(below.as_fd()).expect("looked").links > 0);

@@ -1,15 +1,13 @@
 //! The bytes and the modes (s6-contract 2.1 to 2.3).
 
-use std::fs::{self, File};
-use std::os::fd::AsFd;
+use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use svc_proto::s6::{Death, Stamp, Status};
-use svc_sys::at;
 use svc_testkit::{EventKind, Tree, kill, until};
 
-use crate::support::{await_status, status};
+use crate::support::{await_status, is_locked, status};
 
 fn mode(path: &Path) -> u32 {
     path.metadata().unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o7777
@@ -181,7 +179,7 @@ fn the_lock_says_whether_somebody_supervises() {
     let mut tree = Tree::new();
     tree.service("web").run("exec sleep 1000");
     let path = tree.services().join("web/supervise/lock");
-    let is_locked = || at::is_record_locked(File::open(&path).expect("a lock").as_fd()).expect("asked");
+    let is_locked = || is_locked(&path);
     tree.start();
     tree.await_up("web");
     assert!(is_locked());

@@ -106,7 +106,7 @@ fn waiting_tools_miss_no_transition() {
                 state ^= state << 13;
                 state ^= state >> 17;
                 state ^= state << 5;
-                s6_ok(&["s6-svc", if state % 3 == 0 { "-d" } else { "-u" }, &web]);
+                s6_ok(&["s6-svc", if state.is_multiple_of(3) { "-d" } else { "-u" }, &web]);
                 commands += 1;
             }
             commands

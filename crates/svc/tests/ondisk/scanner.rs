@@ -1,15 +1,14 @@
 //! `.s6-svscan/`, and the names under which scripts start a scanner (s6-contract 3).
 
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use svc_sys::at;
 use svc_testkit::{EventKind, Said, ServiceDir, Tree, program, until};
 
-use crate::support::{await_status, dir, has_s6, open_for_writing, s6, s6_ok};
+use crate::support::{await_status, dir, has_s6, is_locked, open_for_writing, s6, s6_ok};
 
 fn write_letters(tree: &Tree, letters: &str) {
     let mut control = open_for_writing(&tree.services().join(".s6-svscan/control")).expect("somebody listens");
@@ -25,10 +24,7 @@ fn the_files_of_a_scan_directory() {
     assert!(control.file_type().is_fifo());
     assert_eq!(control.permissions().mode() & 0o7777, 0o600);
     assert_eq!(folder.metadata().expect("there").permissions().mode() & 0o7777, 0o700);
-    let is_locked = || {
-        let lock = std::fs::File::open(folder.join("lock")).expect("a lock");
-        at::is_record_locked(lock.as_fd()).expect("asked")
-    };
+    let is_locked = || is_locked(&folder.join("lock"));
     assert!(is_locked());
     svc_testkit::kill(tree.process("svc-scan"), "KILL");
     tree.await_control();
@@ -53,7 +49,7 @@ fn a_scan_directory_has_one_scanner() {
     tree.stop();
     let mut theirs = Command::new("s6-svscan").arg(&services).spawn().expect("s6-svscan starts");
     let lock = tree.services().join(".s6-svscan/lock");
-    until("its lock", || at::is_record_locked(std::fs::File::open(&lock).ok()?.as_fd()).ok()?.then_some(()));
+    until("its lock", || is_locked(&lock).then_some(()));
     let ours = Said::by(Command::new(program()).args(["svc-scan", &services]).env("SVC_RUN_DIR", tree.path("other")));
     assert_eq!(ours.code, 100, "{}", ours.err);
     assert!(ours.err.contains("s6-svscanctl -t"), "the cure: {}", ours.err);
@@ -142,7 +138,7 @@ fn a_scan_directory_that_comes_later_is_served_too() {
     std::fs::create_dir(tree.services()).expect("made");
     let folder = tree.services().join(".s6-svscan");
     until("the control", || open_for_writing(&folder.join("control")).ok());
-    until("the lock", || at::is_record_locked(std::fs::File::open(folder.join("lock")).ok()?.as_fd()).ok()?.then_some(()));
+    until("the lock", || is_locked(&folder.join("lock")).then_some(()));
 }
 
 #[test]
@@ -173,6 +169,31 @@ fn s6_svscanctl_s6_svlink_and_s6_svunlink() {
     s6_ok(&["s6-svscanctl", "-t", &services]);
     assert_eq!(tree.wait(), 0);
     assert_eq!(s6(&["s6-svscanctl", "-a", &services]).code, 100, "nobody listens");
+}
+
+#[test]
+fn containers_may_share_a_scan_directory() {
+    if !svc_testkit::is_root() {
+        return;
+    }
+    let mut tree = Tree::new();
+    tree.service("web").run("echo $$ >> runs; exec sleep 1000");
+    // As s6 left it: here both containers would put their files.
+    std::fs::create_dir(tree.services().join("web/supervise")).expect("made");
+    tree.start();
+    tree.await_lines("web/runs", 1);
+    let mut other = Command::new("unshare");
+    other.args(["--pid", "--fork", "--kill-child", "--mount-proc", "--net"]).arg(program()).arg("svc-scan");
+    other.arg(tree.services()).env("SVC_RUN_DIR", tree.path("other")).stdin(Stdio::null());
+    let log = std::fs::File::create(tree.path("other.log")).expect("made");
+    let _other = Scanner(other.stderr(log).spawn().expect("starts"));
+    tree.await_lines("web/runs", 2);
+    // Letters go to the one that was first.
+    let web = tree.services().join("web");
+    crate::support::write_letters(&web, "d");
+    await_status(&web, "down", |status| status.ready && !status.is_up());
+    write_letters(&tree, "t");
+    assert_eq!(tree.wait(), 0);
 }
 
 /// A scanner under the name of s6's, killed at the end.

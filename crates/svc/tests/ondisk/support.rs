@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,12 @@ pub fn write_letters(dir: &Path, letters: &str) {
 
 pub fn open_for_writing(fifo: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).custom_flags(NONBLOCK).open(fifo)
+}
+
+/// Whether another process holds the lock of a file.
+pub fn is_locked(path: &Path) -> bool {
+    let lock = File::open(path);
+    lock.is_ok_and(|lock| at::record_holder(lock.as_fd()).is_ok_and(|holder| holder != at::Holder::Nobody))
 }
 
 /// Somebody who listens to the events of a service: made from the description of the protocol, not with s6's library.

@@ -37,11 +37,15 @@ impl Twins {
     }
 
     fn letters(&self, letters: &str) {
-        self.both().iter().for_each(|dir| write_letters(dir, letters));
+        for dir in self.both() {
+            write_letters(dir, letters);
+        }
     }
 
     fn await_both(&self, what: &str, wanted: impl Fn(&svc_proto::s6::Status) -> bool + Copy) {
-        self.both().iter().for_each(|dir| drop(await_status(dir, what, wanted)));
+        for dir in self.both() {
+            await_status(dir, what, wanted);
+        }
     }
 
     /// What both say with these options is the same, apart from numbers of processes and times.
