@@ -3,7 +3,7 @@
 use svc_proto::s6::Status;
 use svc_testkit::{State, Tree, is_alive, until};
 
-use crate::support::{Listener, await_status, status, write_letters};
+use crate::support::{Listener, await_status, await_supervisor, status, write_letters};
 
 /// A service that writes down every signal that it gets, and stays.
 const WITNESS: &str = "for s in ALRM ABRT QUIT HUP TERM INT USR1 USR2 WINCH; do trap \"echo $s >> seen\" $s; done
@@ -202,6 +202,7 @@ fn letters_reach_the_heir_of_a_killed_supervisor() {
     let dir = tree.services().join("web");
     tree.kill_supervisor("web");
     let mut listener = Listener::new(&dir);
+    await_supervisor(&dir);
     write_letters(&dir, "d");
     listener.expect("dD");
 }

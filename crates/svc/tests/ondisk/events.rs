@@ -3,7 +3,7 @@
 use svc_proto::s6::Status;
 use svc_testkit::{Tree, kill, until};
 
-use crate::support::{Listener, await_status, status, write_letters};
+use crate::support::{Listener, await_status, await_supervisor, status, write_letters};
 
 #[test]
 fn start_ready_death_restart_and_stop() {
@@ -90,6 +90,7 @@ fn a_killed_supervisor_says_nothing_and_its_heir_what_was_missed() {
     let mut listener = Listener::new(&dir);
     tree.kill_supervisor("web");
     listener.expect_no_more();
+    await_supervisor(&dir);
     write_letters(&dir, "d");
     listener.expect("dD");
     assert!(!svc_testkit::is_alive(pid));

@@ -64,6 +64,12 @@ pub fn write_letters(dir: &Path, letters: &str) {
     control.write_all(letters.as_bytes()).expect("written");
 }
 
+/// Waits until a supervisor has its files: the lock, and then the FIFO.
+#[track_caller]
+pub fn await_supervisor(dir: &Path) {
+    until("a supervisor", || open_for_writing(&dir.join("supervise/control")).ok());
+}
+
 pub fn open_for_writing(fifo: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).custom_flags(NONBLOCK).open(fifo)
 }
