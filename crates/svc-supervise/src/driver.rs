@@ -112,7 +112,7 @@ impl Driver {
         }
         self.files = OnDisk::open(self.run_dir, &self.definition.name);
         if heir {
-            self.files.inherit(&self.machine, self.most_deaths());
+            self.files.inherit(&self.machine);
         } else {
             self.files.begin(&self.machine);
         }
@@ -546,7 +546,7 @@ impl Driver {
     #[inline(never)]
     fn report(&mut self, note: Option<Note>) {
         if let Some(note) = note {
-            self.files.publish(note, &self.machine, usize::from(self.settings.max_death_tally));
+            self.files.publish(note, &self.machine, self.most_deaths());
         }
         let report = Report { note, words: self.machine.to_words() };
         let Some(link) = &self.link else {

@@ -31,10 +31,20 @@ pub(crate) struct Files {
     control: Option<OwnedFd>,
     /// What the status says.
     told: Status,
-    /// When `run` ended, if that has not been told yet.
-    ended: Option<Stamp>,
+    /// That there is a supervisor has not been told yet.
+    unsaid: bool,
+    /// An end of `run` that has not been told yet.
+    ended: Option<End>,
     /// That something cannot be written was said.
     complained: bool,
+}
+
+#[derive(Clone, Copy)]
+struct End {
+    past: Past,
+    at: Stamp,
+    /// It stands in the tally.
+    counted: bool,
 }
 
 impl OnDisk {
@@ -65,38 +75,51 @@ impl OnDisk {
             ready: true,
         };
         let control = control.ok();
-        OnDisk::Files(Box::new(Files { name: name.into(), place, control, told, ended: None, complained: false }))
+        OnDisk::Files(Box::new(Files {
+            name: name.into(),
+            place,
+            control,
+            told,
+            unsaid: false,
+            ended: None,
+            complained: false,
+        }))
     }
 
-    /// A service that nobody has started: there is a supervisor.
+    /// A service that nobody has started: there is a supervisor. Where it starts at once, that is told with the start.
     pub(crate) fn begin(&mut self, machine: &Service) {
         let OnDisk::Files(files) = self else { return };
         let supervise = At::Dir(files.place.supervise.as_fd());
         let emptied = at::open(supervise, c"death_tally", Open::Replace(MODE)).map(drop);
         files.check(emptied);
         files.told = files.status(machine);
-        files.write_status();
-        files.notify(b"s");
+        files.unsaid = true;
+        if machine.want() == Want::Down {
+            files.write_status();
+            files.tell(&[]);
+        } else {
+            // An heir must not take the status of another time for what was told.
+            let _ = at::remove(At::Dir(files.place.supervise.as_fd()), c"status");
+        }
     }
 
     /// A supervisor was killed, and this one goes on where the files have got to.
-    pub(crate) fn inherit(&mut self, machine: &Service, most_deaths: usize) {
+    pub(crate) fn inherit(&mut self, machine: &Service) {
         let OnDisk::Files(files) = self else { return };
         match files.read_status() {
             Some(told) => files.told = told,
             None => {
                 files.told = files.status(machine);
+                files.unsaid = true;
                 files.write_status();
+                files.tell(&[]);
             }
         }
         // The end that the predecessor wrote into the ledger last may be missing in the tally.
         let runs_on = machine.pid().is_some_and(|pid| pid.raw() as u64 == files.told.pid);
         if let Some(past) = machine.last().filter(|_| files.told.is_up() && !runs_on) {
-            let stamp = wall_of(past.ended);
-            files.ended = Some(stamp);
-            if files.last_death().is_none_or(|last| last < files.told.changed) {
-                files.add_death(past, stamp, most_deaths);
-            }
+            let counted = files.last_death().is_some_and(|last| last >= files.told.changed);
+            files.ended = Some(End { past, at: wall_of(past.ended), counted });
         }
     }
 
@@ -106,17 +129,16 @@ impl OnDisk {
         match note {
             // Nothing that can be seen yet.
             Note::Starting => return,
-            // What follows comes within this turn, and is told together with it: of a `finish` that said 125, that it is done;
-            // of a `run` that ended, that there is a finish, or none.
-            Note::Failed => return,
+            // What follows comes within this turn, and is told together with it: that there is a finish, or none.
             Note::Exited => {
-                let stamp = Stamp::from_unix_nanos(clock::wall_nanos());
-                files.ended = Some(stamp);
-                if let Some(past) = machine.last() {
-                    files.add_death(past, stamp, most_deaths);
-                }
+                let now = Stamp::from_unix_nanos(clock::wall_nanos());
+                files.ended = machine.last().map(|past| End { past, at: now, counted: false });
                 return;
             }
+            // That it is done is told together with this.
+            Note::Failed => return,
+            // It is started again at once: one status is enough for both, and the letters come in their order.
+            Note::Down if starts_at_once(machine) => return,
             Note::Up
             | Note::Ready
             | Note::Stopping
@@ -128,22 +150,21 @@ impl OnDisk {
             | Note::Killed => {}
         }
         let new = files.status(machine);
-        if new == files.told {
+        if new == files.told && !files.unsaid {
             return;
         }
+        files.add_death(most_deaths);
         let letters = s6::letters(&files.told, &new, machine.failed());
         files.told = new;
         files.ended = None;
         files.write_status();
-        if !letters.as_bytes().is_empty() {
-            files.notify(letters.as_bytes());
-        }
+        files.tell(letters.as_bytes());
     }
 
     /// The supervisor leaves in order. Files of a directory that is gone go too.
     pub(crate) fn leave(&mut self) {
         let OnDisk::Files(files) = self else { return };
-        files.notify(b"x");
+        files.tell(b"x");
         if at::data(At::Here, c".").is_ok_and(|data| data.links == 0) {
             files.place.remove();
         }
@@ -198,7 +219,7 @@ impl Files {
         };
         let goes_on = new.is_up() == told.is_up() && (!new.is_up() || new.pid == told.pid);
         if !goes_on {
-            new.changed = if new.is_up() { wall_of(machine.since()) } else { self.ended.unwrap_or_else(now) };
+            new.changed = if new.is_up() { wall_of(machine.since()) } else { self.ended.map_or_else(now, |end| end.at) };
         }
         if new.ready && !(goes_on && told.ready) {
             new.ready_changed = now();
@@ -219,13 +240,26 @@ impl Files {
     }
 
     /// Puts a file in the place of another, whole or not at all.
+    ///
+    /// The two change their names, and the old one is removed: to a rename over it ext4 answers with a write to the disk.
     fn replace(&self, name: &CStr, new: &CStr, bytes: &[u8]) -> Result<(), Errno> {
         let supervise = At::Dir(self.place.supervise.as_fd());
-        let file = at::open(supervise, new, Open::Replace(MODE))?;
+        let file = match at::open(supervise, new, Open::New(MODE)) {
+            // Somebody was killed here. Who reads the old file may have it open under this name.
+            Err(Errno::EXISTS) => {
+                at::remove(supervise, new)?;
+                at::open(supervise, new, Open::New(MODE))?
+            }
+            opened => opened?,
+        };
         if fd::write(file.as_fd(), bytes)? != bytes.len() {
             return Err(Errno::NO_SPACE);
         }
-        at::rename(supervise, new, name)
+        match at::exchange(supervise, new, name) {
+            Ok(()) => at::remove(supervise, new),
+            // There was none, or the file system does not know of this.
+            Err(_) => at::rename(supervise, new, name),
+        }
     }
 
     /// When the last death of the tally was.
@@ -249,10 +283,9 @@ impl Files {
         Ok(bytes)
     }
 
-    fn add_death(&mut self, past: Past, at: Stamp, most: usize) {
-        if most == 0 {
-            return;
-        }
+    /// Puts the end that is to be told into the tally.
+    fn add_death(&mut self, most: usize) {
+        let Some(End { past, at, counted: false }) = self.ended.filter(|_| most > 0) else { return };
         let signal = match past.exit {
             Exit::Code(_) => 0,
             Exit::Signal(signal) => signal.number(),
@@ -281,6 +314,17 @@ impl Files {
         self.replace(c"death_tally", c"death_tally.new", &bytes)
     }
 
+    /// Tells everybody who listens. The first letter of all is that there is a supervisor.
+    fn tell(&mut self, letters: &[u8]) {
+        let mut all = [b's'; 8];
+        let first = usize::from(std::mem::take(&mut self.unsaid));
+        let length = first + letters.len();
+        if let Some(rest) = all.get_mut(first..length).filter(|_| length > 0) {
+            rest.copy_from_slice(letters);
+            self.notify(&all[..length]);
+        }
+    }
+
     /// Writes letters into the FIFO of everybody who listens. Nobody is waited for, and who is gone is forgotten.
     fn notify(&self, letters: &[u8]) {
         let event = At::Dir(self.place.event.as_fd());
@@ -304,6 +348,14 @@ impl Files {
         {
             say!("svc-supervise: {}: cannot write into supervise/: {errno}: s6's tools see what was before", self.name);
         }
+    }
+}
+
+/// Whether the next start comes within this turn.
+fn starts_at_once(machine: &Service) -> bool {
+    match machine.state() {
+        State::Down { .. } => machine.deadline().is_some_and(|at| at <= clock::now()),
+        State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => false,
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Open {
     Read,
     /// To write it from the begin; made if need be, with this mode.
     Replace(u32),
+    /// A new file; EXISTS if there is one.
+    New(u32),
     /// To write at its end; made if need be.
     Append(u32),
     /// A file to hold a record lock of.
@@ -45,6 +47,7 @@ pub fn open(at: At, name: &CStr, what: Open) -> Result<OwnedFd, Errno> {
         Open::Directory => (libc::O_RDONLY | libc::O_DIRECTORY, 0),
         Open::Read => (libc::O_RDONLY | libc::O_NONBLOCK, 0),
         Open::Replace(mode) => (libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NONBLOCK, mode),
+        Open::New(mode) => (libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL, mode),
         Open::Append(mode) => (libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND | libc::O_NONBLOCK, mode),
         Open::Lock(mode) => (libc::O_WRONLY | libc::O_CREAT | libc::O_NONBLOCK, mode),
         Open::FifoBoth => (libc::O_RDWR | libc::O_NONBLOCK, 0),
@@ -86,6 +89,15 @@ pub fn read_link<'b>(at: At, name: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u
 pub fn rename(at: At, old: &CStr, new: &CStr) -> Result<(), Errno> {
     // SAFETY: C strings.
     check(unsafe { libc::renameat(at.number(), old.as_ptr(), at.number(), new.as_ptr()) }).map(drop)
+}
+
+/// Lets two files of one directory change their names, in one step.
+pub fn exchange(at: At, one: &CStr, other: &CStr) -> Result<(), Errno> {
+    let dir = at.number();
+    // SAFETY: C strings. By number, because not every libc has the function.
+    let result =
+        unsafe { libc::syscall(libc::SYS_renameat2, dir, one.as_ptr(), dir, other.as_ptr(), libc::RENAME_EXCHANGE) };
+    check(result as libc::c_int).map(drop)
 }
 
 pub fn remove(at: At, name: &CStr) -> Result<(), Errno> {
@@ -282,6 +294,12 @@ mod tests {
         assert!(data_of(below.as_fd()).expect("looked").links > 0);
         remove_directory(at, c"below").expect("removed");
         assert_eq!(data_of(below.as_fd()).expect("looked").links, 0);
+        assert_eq!(open(at, c"lock", Open::New(0o600)).map(drop), Err(Errno::EXISTS));
+        let inode = |name| data(at, name).expect("looked").inode;
+        let before = (inode(c"lock"), inode(c"fifo"));
+        exchange(at, c"lock", c"fifo").expect("exchanged");
+        assert_eq!((inode(c"fifo"), inode(c"lock")), before);
+        assert_eq!(exchange(at, c"lock", c"nothing"), Err(Errno::NOT_FOUND));
         rename(at, c"lock", c"other").expect("renamed");
         remove(at, c"other").expect("removed");
         let _ = std::fs::remove_dir_all(path.to_str().expect("text"));
