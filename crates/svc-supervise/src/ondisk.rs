@@ -49,6 +49,7 @@ struct End {
 
 impl OnDisk {
     /// Finds or makes the files for the service in the working directory.
+    #[inline(never)]
     pub(crate) fn open(run_dir: Option<&Path>, name: &str) -> OnDisk {
         let place = match Place::find(run_dir, name) {
             Ok(place) => place,
@@ -124,6 +125,7 @@ impl OnDisk {
     }
 
     /// The state is written down, and then who listens is told.
+    #[inline(never)]
     pub(crate) fn publish(&mut self, note: Note, machine: &Service, most_deaths: usize) {
         let OnDisk::Files(files) = self else { return };
         match note {
@@ -234,6 +236,7 @@ impl Files {
         Status::from_bytes(&bytes[..length])
     }
 
+    #[inline(never)]
     fn write_status(&mut self) {
         let written = self.replace(c"status", c"status.new", &self.told.to_bytes());
         self.check(written);
@@ -295,6 +298,7 @@ impl Files {
     }
 
     /// A tally that is not full grows by one write; a full one is written anew, without its oldest.
+    #[inline(never)]
     fn append_death(&self, death: Death, most: usize) -> Result<(), Errno> {
         let file = at::open(At::Dir(self.place.supervise.as_fd()), c"death_tally", Open::Append(MODE))?;
         let size = at::data_of(file.as_fd())?.size as usize;
@@ -326,6 +330,7 @@ impl Files {
     }
 
     /// Writes letters into the FIFO of everybody who listens. Nobody is waited for, and who is gone is forgotten.
+    #[inline(never)]
     fn notify(&self, letters: &[u8]) {
         let event = At::Dir(self.place.event.as_fd());
         let listed = at::list(self.place.event.as_fd(), |name| {
@@ -342,6 +347,7 @@ impl Files {
     }
 
     /// Says once that something cannot be written.
+    #[inline(never)]
     fn check(&mut self, written: Result<(), Errno>) {
         if let Err(errno) = written
             && !std::mem::replace(&mut self.complained, true)

@@ -140,6 +140,7 @@ impl<'a> Own<'a> {
     }
 
     /// Makes a link by name, for a service directory that takes none. A logger's stands in the folder of its service.
+    #[inline(never)]
     fn stand_in(&self) {
         let made = match self.service.strip_suffix("/log") {
             None => {
@@ -156,6 +157,7 @@ impl<'a> Own<'a> {
         }
     }
 
+    #[inline(never)]
     fn complain(&self, what: &str) {
         say!("svc-supervise: {}: {what}", self.service);
     }
@@ -203,6 +205,7 @@ enum Existing {
     Useless,
 }
 
+#[inline(never)]
 fn existing(name: &CStr, own: &Own, content: &CStr) -> Result<Existing, Obstacle> {
     let mut buffer = [0; 512];
     let link = match at::read_link(At::Here, name, &mut buffer) {

@@ -205,14 +205,14 @@ pub fn record_holder(fd: BorrowedFd) -> Result<Holder, Errno> {
 
 /// Room for a part of a directory's list.
 #[repr(align(8))]
-struct Names([u8; 1024]);
+struct Names([u8; 512]);
 
 /// Calls `each` with every name in a directory but `.` and `..`, from its begin.
 pub fn list(dir: BorrowedFd, mut each: impl FnMut(&CStr)) -> Result<(), Errno> {
     /// Where the length of an entry stands, and where its name begins.
     const LENGTH: usize = 16;
     const NAME: usize = 19;
-    let mut buffer = Names([0; 1024]);
+    let mut buffer = Names([0; 512]);
     // SAFETY: takes no pointers.
     unsafe { libc::lseek(dir.as_raw_fd(), 0, libc::SEEK_SET) };
     loop {
