@@ -99,12 +99,11 @@ pub fn restore_pipe() {
     }
 }
 
-/// Gives SIGINT and SIGQUIT their default back, which a shell takes from what it starts in the background: no shell below can
+/// Gives the signals their default back that a shell or nohup takes from what it starts in the background: no shell below can
 /// trap them otherwise.
-pub fn restore_interrupts() {
-    // SAFETY: SIG_DFL is a valid disposition.
-    unsafe {
-        libc::signal(libc::SIGINT, libc::SIG_DFL);
-        libc::signal(libc::SIGQUIT, libc::SIG_DFL);
+pub fn restore_defaults() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        // SAFETY: SIG_DFL is a valid disposition.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }

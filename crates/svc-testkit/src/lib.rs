@@ -18,7 +18,7 @@ mod service_dir;
 mod tree;
 
 pub use control::{Events, get, post};
-pub use machine::{NOBODY, Said, is_root, needs, program};
+pub use machine::{NOBODY, Said, amount, is_root, needs, program};
 pub use processes::{
     Process, descendants, descriptors, figure, has_program, is_alive, kill, processes, switches, wait_gone,
 };

@@ -55,6 +55,12 @@ pub fn needs(what: &str, there: bool) -> bool {
     there
 }
 
+/// How often, or how long: `full` is what a promise says, for SVC_TEST_FULL=1, and takes an hour in all; `normal` is for every
+/// day.
+pub fn amount(normal: u64, full: u64) -> u64 {
+    if std::env::var("SVC_TEST_FULL").as_deref() == Ok("1") { full } else { normal }
+}
+
 /// A user who is neither root nor anybody else here.
 pub const NOBODY: u32 = 65534;
 

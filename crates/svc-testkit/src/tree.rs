@@ -38,8 +38,8 @@ impl Default for Tree {
 
 impl Tree {
     pub fn new() -> Tree {
-        // Tests that were started in the background of a shell are still about services that trap SIGINT.
-        svc_sys::signals::restore_interrupts();
+        // Tests that were started in the background of a shell are still about services that trap SIGINT and SIGHUP.
+        svc_sys::signals::restore_defaults();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("svc-test-{}-{number}", std::process::id()));
         fs::create_dir_all(root.join("services")).expect("a folder for the test");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use svc_testkit::{EventKind, State, Tree, is_alive, kill, until, wait_gone};
+use svc_testkit::{EventKind, State, Tree, has_program, is_alive, is_root, kill, needs, until, wait_gone};
 
 use crate::support::{DEAF, SLACK, kinds_to, status_field, tree_with};
 
@@ -173,4 +173,68 @@ fn a_second_stop_signals_again() {
     }
     tree.ctl_ok(&["kill", "INT", "web"]);
     tree.await_status("web", "down", |status| status.state == State::Down);
+}
+
+/// A file system that is frozen while this lives: whoever writes to it sleeps uninterruptibly.
+struct Frozen(std::path::PathBuf);
+
+impl Frozen {
+    /// None where no file system can be mounted.
+    fn new(tree: &Tree) -> Option<Frozen> {
+        let (image, dir) = (tree.path("image"), tree.path("frozen"));
+        std::fs::create_dir(&dir).expect("ours");
+        std::fs::File::create(&image).and_then(|file| file.set_len(8 << 20)).expect("ours");
+        let done = |program: &str, words: &[&std::ffi::OsStr]| {
+            std::process::Command::new(program).args(words).status().is_ok_and(|status| status.success())
+        };
+        let (option, path) = (std::ffi::OsStr::new, dir.as_os_str());
+        (done("mkfs.ext4", &[option("-q"), image.as_os_str()])
+            && done("mount", &[option("-o"), option("loop"), image.as_os_str(), path])
+            && done("fsfreeze", &[option("-f"), path]))
+        .then_some(Frozen(dir))
+    }
+
+    fn thaw(&self) {
+        let done = std::process::Command::new("fsfreeze").arg("-u").arg(&self.0).status();
+        assert!(done.is_ok_and(|status| status.success()));
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("fsfreeze").arg("-u").arg(&self.0).stderr(std::process::Stdio::null()).status();
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+// 25
+#[test]
+fn who_sleeps_uninterruptibly_is_killed_as_soon_as_the_kernel_lets_go() {
+    if !is_root() || !needs("fsfreeze", has_program("fsfreeze")) {
+        return;
+    }
+    let mut tree = Tree::new();
+    let frozen = Frozen::new(&tree);
+    if !needs("a file system that can be mounted and frozen", frozen.is_some()) {
+        return;
+    }
+    let frozen = frozen.expect("asked just now");
+    tree.service("web").run("exec dd if=/dev/zero of=../../frozen/x bs=1 count=1 2>/dev/null").file("timeout-kill", "300");
+    tree.service("other").run("exec sleep 1000");
+    tree.start();
+    let pid = tree.await_up("web");
+    until("its sleep", || status_field(pid, "State").starts_with('D').then_some(()));
+    tree.ctl_ok(&["stop", "--no-wait", "web"]);
+    until("the first SIGKILL", || tree.log().contains("web: did not stop in time: killed").then_some(()));
+    // Nothing ends it now; nobody else has to wait, and nothing else of it is started.
+    tree.ctl_ok(&["restart", "other"]);
+    assert_eq!(tree.status("web").map(|status| (status.state, status.pid)), Some((State::Stopping, Some(pid))));
+    let begin = Instant::now();
+    until("the second SIGKILL", || (tree.log().matches("web: did not stop in time: killed").count() > 1).then_some(()));
+    assert!(begin.elapsed() < Duration::from_secs(5) + SLACK, "{:?}", begin.elapsed());
+    frozen.thaw();
+    tree.await_status("web", "down", |status| status.state == State::Down);
+    // The first signal that ends it is the one that the kernel notes.
+    assert_eq!(killed_by(&tree, "web").as_deref(), Some("TERM"));
+    assert_eq!(tree.stop(), 0);
 }

@@ -1,7 +1,7 @@
 //! The tally of deaths is exact and bounded (promise 24).
 
 use svc_testkit::api::Detail;
-use svc_testkit::{EventKind, State, Tree, kill};
+use svc_testkit::{EventKind, State, Tree, amount, kill};
 
 use crate::support::{Rng, skip_to};
 
@@ -12,7 +12,7 @@ fn why(tree: &Tree, name: &str) -> Detail {
 // 24
 #[test]
 fn the_tally_agrees_with_what_happened() {
-    const ROUNDS: usize = 300;
+    let rounds = amount(300, 5000) as usize;
     let mut tree = Tree::new();
     tree.draft("web")
         .file("down", "")
@@ -26,7 +26,7 @@ fn the_tally_agrees_with_what_happened() {
     }
     let mut rng = Rng::new();
     let mut ends: Vec<(Option<u8>, Option<String>)> = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let (code, signal) = match rng.below(4) {
             0 => (None, Some(["KILL", "TERM", "USR1", "HUP"][rng.below(4) as usize])),
             _ => (Some(rng.below(256) as u8), None),
@@ -41,13 +41,13 @@ fn the_tally_agrees_with_what_happened() {
         ends.push((code, signal.map(str::to_owned)));
     }
     let detail = why(&tree, "web");
-    assert_eq!(detail.death_count, ROUNDS as u64);
+    assert_eq!(detail.death_count, rounds as u64);
     // One that was killed at once may not have got as far as writing.
-    assert!(tree.lines("web/runs").len() <= ROUNDS);
-    assert_eq!(detail.status.restarts, ROUNDS as u64 - 1);
+    assert!(tree.lines("web/runs").len() <= rounds);
+    assert_eq!(detail.status.restarts, rounds as u64 - 1);
     assert_eq!(detail.deaths.len(), 100, "as many as are remembered where nothing is said");
     let told: Vec<_> = detail.deaths.iter().map(|death| (death.code, death.signal.clone())).collect();
-    assert_eq!(told, ends[ROUNDS - 100..]);
+    assert_eq!(told, ends[rounds - 100..]);
     assert!(detail.deaths.is_sorted_by_key(|death| death.at_ms), "oldest first");
 
     for (name, most) in [("few", 7), ("none", 0)] {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use svc_testkit::api::{Control, Outcome, Outcomes, Until, Verb, Verdict, Wait};
-use svc_testkit::{EventKind, State, Tree, needs};
+use svc_testkit::{EventKind, State, Tree, amount, needs};
 
 use crate::support::{Rng, SLACK, skip_to, tree_with};
 
@@ -86,7 +86,7 @@ fn waits_beside_a_storm_of_orders_neither_hang_nor_lie() {
                 println!("{name}: {turns} waits");
             });
         }
-        for _ in 0..300 {
+        for _ in 0..amount(300, 100_000) {
             let name = format!("s-{}", rng.below(4));
             let verb = [Verb::Start, Verb::Stop, Verb::Restart][rng.below(3) as usize];
             let outcome = &control(&tree, verb, &[name])[0];

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use svc_testkit::{State, Tree, api, descendants, has_program, is_alive, kill, needs, processes, until};
+use svc_testkit::{State, Tree, amount, api, descendants, has_program, is_alive, kill, needs, processes, until};
 
 use crate::common::{Chance, answer_time, status};
 
@@ -98,7 +98,7 @@ fn promise_1_no_descriptors_left() {
     let (open, before) = (svc_testkit::descriptors(init), descriptor_limit(init));
     for most in [3, open / 2, open + 1, open + 5] {
         limit(init, &format!("--nofile={most}:"));
-        churn(&tree, &mut chance, Duration::from_secs(2));
+        churn(&tree, &mut chance, Duration::from_secs(amount(2, 40)));
     }
     limit(init, &format!("--nofile={before}:"));
     assert_back(&tree, &pids);
@@ -113,9 +113,72 @@ fn promise_1_no_processes_left() {
     let init = tree.svc_init();
     for most in [1, 10] {
         limit(init, &format!("--nproc={most}:"));
-        churn(&tree, &mut chance, Duration::from_secs(2));
+        churn(&tree, &mut chance, Duration::from_secs(amount(2, 60)));
     }
     limit(init, "--nproc=4000:");
+    assert_back(&tree, &pids);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// The limit on memory of svc-init holds for whoever it forks: svc-scan and svc-log die of it, and come back.
+#[test]
+fn promise_1_no_memory_left() {
+    let mut chance = Chance::new();
+    let mut tree = Tree::new();
+    let pids = populate(&mut tree);
+    let init = tree.svc_init();
+    let used = svc_testkit::figure(init, "VmSize").expect("it lives") * 1024;
+    for room in [0, 64 * 1024, 16 * 1024 * 1024] {
+        limit(init, &format!("--as={}:", used + room));
+        churn(&tree, &mut chance, Duration::from_secs(amount(2, 60)));
+    }
+    limit(init, "--as=unlimited:");
+    // Whoever was forked meanwhile has the limit still, and no longer needs it.
+    for daemon in tree.daemons() {
+        kill(daemon.pid, "KILL");
+    }
+    assert_back(&tree, &pids);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// Every other call of one kind fails in svc-init, as where the kernel is short of something or a filter forbids it.
+#[test]
+fn promise_1_system_calls_that_fail() {
+    if !needs("strace", has_program("strace")) {
+        return;
+    }
+    let mut chance = Chance::new();
+    let mut tree = Tree::new();
+    let pids = populate(&mut tree);
+    let init = tree.svc_init().to_string();
+    let faults = [
+        "fork,clone,clone3:error=EAGAIN",
+        "fork,clone,clone3:error=ENOMEM",
+        "socketpair,pipe2,pipe:error=ENFILE",
+        "openat,open:error=EMFILE",
+        "sendmsg,sendto:error=ENOBUFS",
+        "mmap,brk,mremap:error=ENOMEM",
+        "fcntl,dup,dup2,dup3:error=EMFILE",
+        "read,readv,recvmsg:error=EINTR",
+        "poll,ppoll,epoll_wait,epoll_pwait:error=EINTR",
+    ];
+    let trace = tree.path("trace");
+    let mut injected = 0;
+    for fault in faults {
+        let calls = fault.split(':').next().expect("a list");
+        let mut tracer = Command::new("strace")
+            .args(["-qq", "-o", trace.to_str().expect("text"), "-p", &init, "-e", &format!("trace={calls}")])
+            .args(["-e", &format!("inject={fault}:when=1+2")])
+            .spawn()
+            .expect("strace runs");
+        churn(&tree, &mut chance, Duration::from_secs(amount(2, 45)));
+        kill(tracer.id() as i32, "TERM");
+        tracer.wait().expect("it ends");
+        let seen = std::fs::read_to_string(&trace).expect("written").matches("(INJECTED)").count();
+        println!("{fault}: {seen} times");
+        injected += seen;
+    }
+    assert!(injected > 50, "{injected} calls failed");
     assert_back(&tree, &pids);
     assert_eq!(tree.stop(), 0);
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-use svc_testkit::{Tree, has_program, is_alive, kill, needs, until};
+use svc_testkit::{Tree, amount, has_program, is_alive, kill, needs, until};
 
 use crate::chaos::{appending, numbering};
 use crate::common::{Chance, alone, assert_gapless, collect, lines, status};
@@ -188,7 +188,7 @@ fn promise_9_the_pipe_of_a_pair_survives_everybody() {
     tree.await_up("web");
     tree.await_up("web/log");
     let mut lives = 1;
-    for _ in 0..60 {
+    for _ in 0..amount(60, 1000) {
         let victim = match chance.below(4) {
             0 => tree.status("web").and_then(|status| status.pid).inspect(|_| lives += 1),
             1 => tree.status("web/log").and_then(|status| status.pid),

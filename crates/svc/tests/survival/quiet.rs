@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use svc_testkit::{Tree, api, descriptors, figure, switches, until};
+use svc_testkit::{Tree, amount, api, descriptors, figure, switches, until};
 
 use crate::common::status;
 
@@ -14,10 +14,10 @@ fn size(pid: i32) -> (u64, usize) {
     (figure(pid, "VmRSS").expect("it lives"), descriptors(pid))
 }
 
-fn orders(tree: &Tree, count: usize) {
+fn orders(tree: &Tree, count: u64) {
     let verbs = [api::Verb::Pause, api::Verb::Continue, api::Verb::Reload, api::Verb::Start];
     for round in 0..count {
-        tree.order(verbs[round % verbs.len()], &["web"]);
+        tree.order(verbs[(round % 4) as usize], &["web"]);
         if round % 20 == 0 {
             tree.list().expect("an answer");
             tree.detail("web").expect("an answer");
@@ -25,7 +25,7 @@ fn orders(tree: &Tree, count: usize) {
     }
 }
 
-fn restarts(tree: &Tree, count: usize) {
+fn restarts(tree: &Tree, count: u64) {
     for _ in 0..count {
         let control = api::Control {
             verb: api::Verb::Restart,
@@ -39,7 +39,7 @@ fn restarts(tree: &Tree, count: usize) {
     }
 }
 
-fn rescans(tree: &Tree, count: usize) {
+fn rescans(tree: &Tree, count: u64) {
     for round in 0..count {
         tree.post::<api::Done>("/v1/rescan", &());
         if round % 10 == 0 {
@@ -63,9 +63,9 @@ fn promise_5_nothing_grows() {
     rescans(&tree, 100);
     let pids = [tree.init_pid(), tree.process("svc-supervise web"), tree.process("svc-scan"), tree.process("svc-log")];
     let before = pids.map(size);
-    orders(&tree, 3000);
-    restarts(&tree, 400);
-    rescans(&tree, 300);
+    orders(&tree, amount(3000, 1_000_000));
+    restarts(&tree, amount(400, 100_000));
+    rescans(&tree, amount(300, 100_000));
     // A connection is closed a moment after its answer was read.
     until("descriptors to be given back", || {
         pids.iter().zip(&before).all(|(&pid, before)| descriptors(pid) <= before.1).then_some(())
@@ -110,7 +110,7 @@ fn promise_6_idle_means_no_wake_up() {
         (std::mem::replace(&mut before, now.clone()) == now).then_some(())
     });
     // This is the one place where time itself is what is tested.
-    thread::sleep(Duration::from_secs(3));
+    thread::sleep(Duration::from_secs(amount(3, 600)));
     assert_eq!(count(), before, "somebody of {all:?} woke up");
     assert_eq!(tree.stop(), 0);
 }
