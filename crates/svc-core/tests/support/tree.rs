@@ -127,6 +127,7 @@ enum Request {
     Launch(u32),
     Retire(u32),
     Shutdown { code: u8, force: bool },
+    Stop { quick: bool },
 }
 
 impl Stray {
