@@ -40,6 +40,10 @@ pub enum Event {
         code: u8,
         force: bool,
     },
+    /// s6-svscanctl asks for it: as a signal does, but a second one is no impatience.
+    Stop {
+        quick: bool,
+    },
 }
 
 /// A child that is one of the two daemons.
@@ -224,6 +228,7 @@ impl Init {
                 self.progress(now, act);
             }
             Event::Signal(signal) => self.signal(now, signal, act),
+            Event::Stop { quick } => self.shutdown(now, false, quick, act),
             Event::Shutdown { code, force } => {
                 // What a client asked for stands, though the main program ends by it.
                 self.code.get_or_insert(code);

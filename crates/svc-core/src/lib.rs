@@ -12,6 +12,7 @@ pub mod definition;
 pub mod files;
 pub mod graph;
 pub mod init;
+pub mod letters;
 pub mod name;
 pub mod roster;
 pub mod service;

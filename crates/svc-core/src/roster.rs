@@ -109,6 +109,11 @@ impl Roster {
         self.plan.is_some()
     }
 
+    /// Whether it is (still) to be there.
+    pub fn is_to_stay(&self, id: u32) -> bool {
+        self.plan.is_none() && self.members.get(&id).is_some_and(|member| member.leaving.is_none())
+    }
+
     pub fn deadline(&self) -> Option<Millis> {
         let relaunch = self.members.values().filter_map(|member| match member.life {
             Life::Dead { again_at } => Some(again_at),

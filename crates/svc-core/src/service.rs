@@ -96,6 +96,8 @@ pub enum Command {
     Start,
     Stop,
     Once,
+    /// Do not start it again; what runs goes on until it ends by itself.
+    AtMostOnce,
     /// Stop if it is up, and start again as soon as nothing is left of it.
     Restart,
     /// Take down what a `run` has done that has ended well: a oneshot's `down`, which is its `finish`.
@@ -104,7 +106,11 @@ pub enum Command {
     Wish(Wish),
     /// Send the reload signal.
     Reload,
+    /// Send the down signal, and change no wish: a service that is wanted up comes back.
+    DownSignal,
     Kill(Signal),
+    /// The signal goes to its process group.
+    KillGroup(Signal),
     Pause,
     Continue,
     /// Do not start it again, and leave when it has ended by itself (a logger whose input has ended).
@@ -184,6 +190,8 @@ pub enum Stage {
     Namespace,
     /// The lock file could not be opened.
     Lock,
+    /// Somebody else supervises the directory: an s6, or another svc.
+    Supervised,
     /// The program could not be executed.
     Exec,
 }
@@ -502,7 +510,7 @@ impl Service {
         self.wish(command);
         match command {
             Command::Start | Command::Once | Command::Restart => self.spawn_run(now, out),
-            Command::Stop => out.push(Action::Publish(Note::Changed)),
+            Command::Stop | Command::AtMostOnce => out.push(Action::Publish(Note::Changed)),
             Command::Undo if self.done => {
                 self.undoing = true;
                 self.started = Some(now);
@@ -514,7 +522,13 @@ impl Service {
             Command::Undo => out.push(Action::Publish(Note::Changed)),
             Command::Drain | Command::Terminate | Command::Force | Command::Abandon | Command::Interrupt => self.quit(out),
             // Nobody is there to get it; svc-scan says so to the one who asked.
-            Command::Wish(_) | Command::Reload | Command::Kill(_) | Command::Pause | Command::Continue => {}
+            Command::Wish(_)
+            | Command::Reload
+            | Command::DownSignal
+            | Command::Kill(_)
+            | Command::KillGroup(_)
+            | Command::Pause
+            | Command::Continue => {}
         }
     }
 
@@ -528,7 +542,9 @@ impl Service {
                 self.state = State::Up { pid, ready, paused: false, stop };
                 out.push(Action::Publish(Note::Changed));
             }
-            Command::Start | Command::Once | Command::Drain => out.push(Action::Publish(Note::Changed)),
+            Command::Start | Command::Once | Command::AtMostOnce | Command::Drain => {
+                out.push(Action::Publish(Note::Changed));
+            }
             // What is still being done is broken off.
             Command::Stop | Command::Undo | Command::Terminate | Command::Restart => {
                 stop_signals(settings, out);
@@ -538,22 +554,11 @@ impl Service {
             }
             Command::Wish(_) => {}
             Command::Reload => out.push(Action::Signal { target: Target::Main, signal: settings.reload_signal }),
-            Command::Kill(signal) => {
-                out.push(Action::Signal { target: Target::Main, signal });
-                let paused = (paused || signal == Signal::STOP) && signal != Signal::CONT;
-                self.state = State::Up { pid, ready, paused, stop };
-                out.push(Action::Publish(Note::Changed));
-            }
-            Command::Pause => {
-                out.push(Action::Signal { target: Target::Main, signal: Signal::STOP });
-                self.state = State::Up { pid, ready, paused: true, stop };
-                out.push(Action::Publish(Note::Changed));
-            }
-            Command::Continue => {
-                out.push(Action::Signal { target: Target::Main, signal: Signal::CONT });
-                self.state = State::Up { pid, ready, paused: false, stop };
-                out.push(Action::Publish(Note::Changed));
-            }
+            Command::DownSignal => self.send(running, Target::Main, settings.down_signal, out),
+            Command::Kill(signal) => self.send(running, Target::Main, signal, out),
+            Command::KillGroup(signal) => self.send(running, Target::Group, signal, out),
+            Command::Pause => self.send(running, Target::Main, Signal::STOP, out),
+            Command::Continue => self.send(running, Target::Main, Signal::CONT, out),
             Command::Force => {
                 kill(Target::Group, out);
                 out.push(Action::Sweep(Signal::KILL));
@@ -569,6 +574,15 @@ impl Service {
         }
     }
 
+    /// Sends a signal that changes nothing, unless it is one that stops or continues.
+    fn send(&mut self, running: Running, target: Target, signal: Signal, out: &mut Actions) {
+        let Running { pid, ready, paused, stop } = running;
+        out.push(Action::Signal { target, signal });
+        let paused = (paused || signal == Signal::STOP) && signal != Signal::CONT;
+        self.state = State::Up { pid, ready, paused, stop };
+        out.push(Action::Publish(Note::Changed));
+    }
+
     /// The part of a command that is a wish.
     fn wish(&mut self, command: Command) {
         match command {
@@ -582,7 +596,7 @@ impl Service {
                 self.want = Want::Once;
                 self.failed = false;
             }
-            Command::Stop | Command::Undo => self.want = Want::Down,
+            Command::Stop | Command::AtMostOnce | Command::Undo => self.want = Want::Down,
             Command::Wish(wish) => self.wished = wish,
             Command::Drain | Command::Terminate | Command::Force => {
                 self.want = Want::Down;
@@ -593,7 +607,9 @@ impl Service {
             | Command::Restart
             | Command::Once
             | Command::Reload
+            | Command::DownSignal
             | Command::Kill(_)
+            | Command::KillGroup(_)
             | Command::Pause
             | Command::Continue
             | Command::Abandon
@@ -660,6 +676,7 @@ impl Service {
 }
 
 /// The fields of [`State::Up`], to hand them on together.
+#[derive(Clone, Copy)]
 struct Running {
     pid: Pid,
     ready: Option<Millis>,

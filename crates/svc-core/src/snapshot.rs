@@ -184,7 +184,8 @@ fn time(word: u64) -> Option<Millis> {
     (word != NEVER).then_some(Millis(word))
 }
 
-const STAGES: [Stage; 6] = [Stage::Directory, Stage::Pipe, Stage::Fork, Stage::Namespace, Stage::Lock, Stage::Exec];
+const STAGES: [Stage; 7] =
+    [Stage::Directory, Stage::Pipe, Stage::Fork, Stage::Namespace, Stage::Lock, Stage::Exec, Stage::Supervised];
 
 impl Trouble {
     fn to_word(self) -> u64 {
@@ -207,6 +208,7 @@ impl Stage {
             Stage::Namespace => 3,
             Stage::Lock => 4,
             Stage::Exec => 5,
+            Stage::Supervised => 6,
         }
     }
 

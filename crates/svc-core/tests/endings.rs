@@ -165,6 +165,15 @@ fn a_terminate_while_lines_are_written_leaves_400_ms() {
     it.after(400).when(Event::Deadline).does(&[Action::Kill(Daemon::Log), exit(0)[0], exit(0)[1]]);
 }
 
+#[test]
+fn a_stop_by_the_control_fifo_is_no_impatience() {
+    let mut it = running(1);
+    it.when(Event::Stop { quick: false }).does(&[shutdown(7600, false, false)]);
+    it.when(Event::Stop { quick: true }).does(&[shutdown(7600, false, true)]);
+    it.when(Event::Signal(Signal::TERM)).does(&[shutdown(7600, false, true)]);
+    it.when(Event::Signal(Signal::TERM)).does(&[shutdown(400, true, true)]);
+}
+
 // --- the end
 
 #[test]

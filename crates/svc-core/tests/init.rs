@@ -103,6 +103,10 @@ impl Story {
             4 => self.signal(Signal::INT),
             5 => self.signal(Signal::QUIT),
             6 => self.signal(Signal::HUP),
+            8 => {
+                let quick = self.tree.rng.chance(30);
+                self.tree.ask_for_stop(quick);
+            }
             7 if self.tree.rng.chance(20) => self.signal(Signal::ABRT),
             _ => self.tree.ask_for_shutdown(code, force),
         }

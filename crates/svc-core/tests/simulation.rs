@@ -65,7 +65,7 @@ fn it_comes_to_every_state_with_every_event() {
     }
     let mut missing = Vec::new();
     for state in ["Down", "Up", "Up stopping", "Finish", "Sweep", "Gone"] {
-        let commands = "Start Stop Once Restart Reload Kill Pause Continue Drain Terminate Force Abandon Interrupt";
+        let commands = "Start Stop Once AtMostOnce Restart Reload DownSignal Kill KillGroup Pause Continue Drain Terminate Force Abandon Interrupt";
         for event in commands.split(' ').chain(["Deadline", "Ready", "Swept", "Exited"]) {
             if !seen.contains(&(state.into(), event.into())) {
                 missing.push((state, event));
@@ -179,11 +179,14 @@ impl Life {
             Command::Start,
             Command::Stop,
             Command::Once,
+            Command::AtMostOnce,
             Command::Restart,
             Command::Undo,
             Command::Wish(Wish::Explicit),
             Command::Reload,
+            Command::DownSignal,
             Command::Kill(signal),
+            Command::KillGroup(signal),
             Command::Pause,
             Command::Continue,
         ];

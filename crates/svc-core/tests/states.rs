@@ -137,11 +137,15 @@ fn events() -> Vec<Event> {
         Command::Start,
         Command::Stop,
         Command::Once,
+        Command::AtMostOnce,
         Command::Restart,
         Command::Reload,
+        Command::DownSignal,
         Command::Kill(Signal::USR1),
         Command::Kill(Signal::STOP),
         Command::Kill(Signal::CONT),
+        Command::KillGroup(Signal::STOP),
+        Command::KillGroup(Signal::KILL),
         Command::Pause,
         Command::Continue,
         Command::Drain,
@@ -195,6 +199,9 @@ fn event_words(event: Event) -> String {
         Event::Swept { left } => format!("Swept ({left} left)"),
         Event::Command(command) => match command {
             Command::Kill(signal) => format!("kill {}", signal.name().unwrap_or("?")),
+            Command::KillGroup(signal) => format!("kill {} to its group", signal.name().unwrap_or("?")),
+            Command::AtMostOnce => "at most once".into(),
+            Command::DownSignal => "down signal".into(),
             Command::Start
             | Command::Stop
             | Command::Once

@@ -32,9 +32,41 @@ fn a_stop_when_down_only_says_so() {
 
 #[test]
 fn signals_when_down_have_nobody_to_go_to() {
-    for command in [Command::Kill(Signal::USR1), Command::Reload, Command::Pause, Command::Continue] {
+    let signals = [
+        Command::Kill(Signal::USR1),
+        Command::KillGroup(Signal::KILL),
+        Command::Reload,
+        Command::DownSignal,
+        Command::Pause,
+        Command::Continue,
+    ];
+    for command in signals {
         down().asked(command).does_nothing().is_down();
     }
+}
+
+#[test]
+fn at_most_once_changes_the_wish_and_nothing_else() {
+    let mut it = down();
+    it.asked(Command::AtMostOnce).does(&[say(Note::Changed)]).waits_for_nothing();
+    let mut it = wanted();
+    it.asked(Command::AtMostOnce).does(&[say(Note::Changed)]).waits_for_nothing();
+    let mut it = up();
+    it.asked(Command::AtMostOnce).does(&[say(Note::Changed)]).is_up(false);
+    it.when(Event::Exited(Exit::Code(0))).when_spawned().when(Event::Exited(Exit::Code(0)));
+    it.when(Event::Swept { left: 0 }).does(&[say(Note::Down)]).waits_for_nothing();
+    let mut it = finishing();
+    it.asked(Command::AtMostOnce).does(&[say(Note::Changed)]);
+    it.when(Event::Exited(Exit::Code(0))).when(Event::Swept { left: 0 }).waits_for_nothing();
+}
+
+#[test]
+fn the_down_signal_alone_is_no_stop() {
+    let mut it = up();
+    it.settings.down_signal = Signal::QUIT;
+    it.settings.timeout_kill = Millis(100);
+    it.asked(Command::DownSignal).does(&[to_main(Signal::QUIT), say(Note::Changed)]).is_up(false).waits_for_nothing();
+    assert_eq!(it.service.want(), Want::Up);
 }
 
 #[test]
@@ -68,6 +100,16 @@ fn the_down_signal_and_the_reload_signal_can_be_chosen() {
     it.settings.reload_signal = Signal::USR2;
     it.asked(Command::Reload).does(&[to_main(Signal::USR2)]);
     it.asked(Command::Stop).does(&[to_main(Signal::QUIT), to_main(Signal::CONT), say(Note::Stopping)]);
+}
+
+#[test]
+fn a_signal_to_the_group_pauses_too() {
+    let mut it = up();
+    it.asked(Command::KillGroup(Signal::STOP)).does(&[to_group(Signal::STOP), say(Note::Changed)]);
+    assert!(matches!(it.service.state(), State::Up { paused: true, .. }));
+    it.asked(Command::KillGroup(Signal::CONT)).does(&[to_group(Signal::CONT), say(Note::Changed)]);
+    assert!(matches!(it.service.state(), State::Up { paused: false, .. }));
+    it.asked(Command::KillGroup(Signal::KILL)).does(&[to_group(Signal::KILL), say(Note::Changed)]).is_up(false);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::{Config, c_path};
 const SCAN_LINK: RawFd = 3;
 const SCAN_TAIL: RawFd = 4;
 const SCAN_BELL: RawFd = 5;
+const SCAN_NOTIFY: RawFd = 6;
 
 /// How long a daemon may take to leave, and then to be gone once it is killed.
 const REAP_TIME: Millis = Millis(100);
@@ -30,6 +31,7 @@ pub(crate) struct Daemons {
     tail: RawFd,
     bell: RawFd,
     run_dir: Option<PathBuf>,
+    notify: Option<OwnedFd>,
     keep_log: fn(ToKeep) -> u8,
 }
 
@@ -42,8 +44,12 @@ impl Daemons {
             tail,
             bell,
             run_dir,
+            notify: config.notify.and_then(fd::adopt),
             keep_log: config.keep_log,
         };
+        if let Some(notify) = &daemons.notify {
+            fd::set_close_on_exec(notify.as_raw_fd(), true);
+        }
         // After a re-execution both may live, and their sockets were kept for us.
         for (own, outbox) in [(Own::ScanLink, &mut daemons.scan), (Own::LogLink, &mut daemons.log)] {
             if let Some(link) = ledger.own(own).checked_sub(1).and_then(|number| fd::adopt(number as RawFd)) {
@@ -82,13 +88,17 @@ impl Daemons {
     pub(crate) fn start_scan(&mut self, config: &Config) -> Result<(), Errno> {
         let (ours, theirs) = fd::packet_pair()?;
         let exe = fd::borrow(self.ledger.own(Own::Exe).saturating_sub(1) as RawFd).ok_or(Errno::INVALID)?;
-        let arguments = scan_arguments(config, self.run_dir.as_deref());
+        // Once: a svc-scan that comes after one that was killed has nobody to tell.
+        let notify = self.notify.take();
+        let arguments = scan_arguments(config, self.run_dir.as_deref(), notify.is_some());
         let arguments: Vec<&CStr> = arguments.iter().map(CString::as_c_str).collect();
         match process::fork()? {
             Fork::Child => {
                 process::new_session();
                 svc_sys::say::use_standard_error();
-                let placed = place_all([(theirs.as_raw_fd(), SCAN_LINK), (self.tail, SCAN_TAIL), (self.bell, SCAN_BELL)]);
+                let places = [(theirs.as_raw_fd(), SCAN_LINK), (self.tail, SCAN_TAIL), (self.bell, SCAN_BELL)];
+                let notify = notify.as_ref().map(|notify| (notify.as_raw_fd(), SCAN_NOTIFY));
+                let placed = place_all(places.into_iter().chain(notify));
                 svc_sys::signals::reset();
                 let errno = match placed {
                     Ok(()) => svc_sys::exe::execute(exe, &arguments),
@@ -195,7 +205,7 @@ fn link_of(daemon: Daemon) -> Own {
     }
 }
 
-fn scan_arguments(config: &Config, run_dir: Option<&Path>) -> Vec<CString> {
+fn scan_arguments(config: &Config, run_dir: Option<&Path>, notify: bool) -> Vec<CString> {
     let mut arguments = vec![c"svc-scan".to_owned(), c"--worker".to_owned()];
     arguments.push(CString::new(format!("--tail-bytes={}", config.ring_bytes)).unwrap_or_default());
     if let Some(run_dir) = run_dir {
@@ -203,6 +213,12 @@ fn scan_arguments(config: &Config, run_dir: Option<&Path>) -> Vec<CString> {
         arguments.push(c_path(run_dir));
     }
     arguments.extend(config.scan_dirs.iter().map(|dir| c_path(dir)));
+    if let Some(rescan) = config.rescan {
+        arguments.push(CString::new(format!("--rescan={}", rescan.0)).unwrap_or_default());
+    }
+    if notify {
+        arguments.push(CString::new(format!("--notify={SCAN_NOTIFY}")).unwrap_or_default());
+    }
     if !config.command.is_empty() {
         arguments.push(c"--".to_owned());
         arguments.extend(config.command.iter().map(|word| c_path(Path::new(word))));
@@ -211,10 +227,10 @@ fn scan_arguments(config: &Config, run_dir: Option<&Path>) -> Vec<CString> {
 }
 
 /// Puts descriptors where the program expects them, in a child that is about to exec.
-fn place_all(places: [(RawFd, RawFd); 3]) -> Result<(), Errno> {
+fn place_all(places: impl Iterator<Item = (RawFd, RawFd)>) -> Result<(), Errno> {
     let mut sources = Vec::new();
     for (source, target) in places {
-        sources.push((fd::duplicate(source, SCAN_BELL + 1)?, target));
+        sources.push((fd::duplicate(source, SCAN_NOTIFY + 1)?, target));
     }
     for (source, target) in &sources {
         fd::place(source.as_raw_fd(), *target)?;

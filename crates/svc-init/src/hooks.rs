@@ -4,11 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use svc_core::Signal;
+use svc_proto::api::s6_svscan::FOLDER;
 use svc_sys::{fd, process, say, spawn};
 
 use crate::c_path;
-
-const FOLDER: &str = ".s6-svscan";
 
 /// Runs the signal's hook if there is one that runs; otherwise the signal means what it means.
 pub(crate) fn stands_in(scan_dirs: &[PathBuf], signal: Signal) -> bool {

@@ -27,6 +27,7 @@ use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, message, poll, procfs, say};
 
 use daemons::Daemons;
+pub use place::run_dir_beside;
 use table::Table;
 
 /// Room for the table of children and for messages that a daemon has not taken yet.
@@ -54,6 +55,10 @@ pub struct Config {
     pub supervisor_title: &'static str,
     /// The descriptor of the ledger, when a predecessor re-executed itself.
     pub recover: Option<i32>,
+    /// Look at all directories again so often, if not only when something happens there.
+    pub rescan: Option<Millis>,
+    /// A descriptor that gets a newline once the control FIFOs are served.
+    pub notify: Option<i32>,
     /// The arguments of this process, to be given to itself.
     pub arguments: Vec<CString>,
     pub supervise: fn(ToSupervise) -> u8,
@@ -130,7 +135,9 @@ impl Tree {
             rescue::memory(config.recover, config.ring_bytes)?;
         rescue::arm(ledger, exe, &config.arguments);
         let machine = if recovered { rescue::machine(ledger, config.stop_timeout) } else { Init::new(config.stop_timeout) };
-        let table = Table::new(ledger, fd::release(inbox_write), descriptors, config.supervisor_title, config.supervise);
+        let files = place::files_of_s6(run_dir.as_deref());
+        let (title, supervise) = (config.supervisor_title, config.supervise);
+        let table = Table::new(ledger, fd::release(inbox_write), descriptors, title, files, supervise);
         let daemons = Daemons::new(ledger, &config, run_dir, tail, bell);
         svc_sys::title::set(&[b"svc-init"], b"svc-init");
         let buffer = svc_sys::alloc::private_buffer(MAX_PACKET).ok_or(Errno::NO_MEMORY);
@@ -365,6 +372,11 @@ impl Tree {
                 self.count_others();
                 self.step(Event::Shutdown { code, force });
             }
+            ToInit::Stop { quick } => {
+                self.count_others();
+                self.step(Event::Stop { quick });
+            }
+            ToInit::Abort => self.step(Event::Signal(Signal::ABRT)),
         }
     }
 }

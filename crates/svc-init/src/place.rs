@@ -1,14 +1,15 @@
 //! Where things are: the run directory, and the locks that keep a second svc away.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use svc_proto::api::place;
-use svc_sys::{Errno, fd, user};
+use svc_proto::api::{self, place};
+use svc_sys::at::{self, At, Holder, Open};
+use svc_sys::{Errno, fd, say, user};
 
-use crate::Refusal;
+use crate::{Refusal, c_path};
 
 /// The first directory that can be written to: SVC_RUN_DIR and nothing else where it is set, /run/svc, $XDG_RUNTIME_DIR/svc,
 /// /tmp/svc-UID. `None`: nothing can be written at all, and the control socket gets an abstract name.
@@ -55,6 +56,30 @@ fn usable(dir: &Path) -> std::io::Result<()> {
     let probe = dir.join(format!(".probe-{}", std::process::id()));
     File::create(&probe)?;
     fs::remove_file(&probe)
+}
+
+/// Makes room for the files of s6's tools. `None`, and one warning: they can only be made in the service directories.
+pub(crate) fn files_of_s6(run_dir: Option<&Path>) -> Option<&'static Path> {
+    let make = |dir: &Path| {
+        for name in [place::FILES, place::STAND_INS] {
+            match DirBuilder::new().mode(0o755).create(dir.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    };
+    let why = match run_dir.map(make) {
+        Some(Ok(())) => return run_dir.map(|dir| &*Box::leak(dir.to_owned().into_boxed_path())),
+        Some(Err(error)) => error.to_string(),
+        None => "no directory can be written to".into(),
+    };
+    say!(
+        "svc-init: no place for the files of s6's tools: {why}: services run all the same, but s6-svc and s6-svstat find only \
+         those whose own directory can be written to; set {} to a directory that can be",
+        place::ENV
+    );
+    None
 }
 
 /// The locks of all directories that we use.
@@ -104,6 +129,46 @@ pub(crate) fn guard_scan_dirs(scan_dirs: &[PathBuf]) -> Result<Vec<OwnedFd>, Ref
             // No Unix sockets here (a very strict sandbox): then nobody else has them either.
             Err(_) => {}
         }
+        guards.extend(lock_of_s6(dir)?);
     }
     Ok(guards)
+}
+
+/// The lock that s6-svscan holds: its tools look at it, and no s6-svscan starts beside us. None where nothing can be written.
+fn lock_of_s6(dir: &Path) -> Result<Option<OwnedFd>, Refusal> {
+    let folder = dir.join(api::s6_svscan::FOLDER);
+    match DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Ok(None),
+        Ok(()) | Err(_) => {}
+    }
+    let Ok(lock) = at::open(At::Here, &c_path(&folder.join(api::s6_svscan::LOCK)), Open::Lock(0o600)) else {
+        return Ok(None);
+    };
+    // A file system without locks: then s6's tools find no scanner, and that is all.
+    if at::lock_record(lock.as_fd()).unwrap_or(true) {
+        return Ok(Some(lock));
+    }
+    match at::record_holder(lock.as_fd()) {
+        Ok(Holder::Process(pid)) => Err(Refusal {
+            code: svc_sys::exit::USAGE,
+            message: format!(
+                "an s6-svscan or another svc (pid {pid}) runs on {}: stop it first (s6-svscanctl -t {0})",
+                dir.display()
+            ),
+        }),
+        // A volume that another container has too: that one has the letters of s6-svscanctl.
+        Ok(Holder::Elsewhere | Holder::Nobody) | Err(_) => Ok(None),
+    }
+}
+
+/// A run directory for a scanner on this directory, if the one that it would have is another svc's: one below that.
+pub fn run_dir_beside(scan_dir: &Path) -> Option<PathBuf> {
+    let run_dir = run_dir(false).ok()??;
+    if guard_run_dir(Some(&run_dir)).is_ok() {
+        return None;
+    }
+    let data = fs::metadata(scan_dir).ok()?;
+    let own = run_dir.join(place::TREES).join(format!("{:x}-{:x}", data.dev(), data.ino()));
+    DirBuilder::new().recursive(true).mode(0o755).create(&own).ok()?;
+    Some(own)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 
 use svc_core::service::State;
 use svc_core::{Exit, Output, Pid, Service};
@@ -22,6 +23,7 @@ pub(crate) struct Table {
     /// The limit on descriptors as we found it, for services to have.
     descriptors: Option<Limit>,
     title: &'static str,
+    run_dir: Option<&'static Path>,
     supervise: fn(ToSupervise) -> u8,
     supervisors: BTreeMap<Pid, u32>,
     /// Processes that came to us when their supervisor died, and its slot.
@@ -36,11 +38,12 @@ impl Table {
         inbox: RawFd,
         descriptors: Option<Limit>,
         title: &'static str,
+        run_dir: Option<&'static Path>,
         supervise: fn(ToSupervise) -> u8,
     ) -> Table {
         let nothing = std::fs::File::open("/dev/null").ok().map(OwnedFd::from);
         let (supervisors, orphans) = (BTreeMap::new(), BTreeMap::new());
-        Table { ledger, inbox, descriptors, title, supervise, supervisors, orphans, nothing }
+        Table { ledger, inbox, descriptors, title, run_dir, supervise, supervisors, orphans, nothing }
     }
 
     /// Finds the living again, after this process has re-executed itself.
@@ -103,6 +106,7 @@ impl Table {
             exe: self.ledger.own(Own::Exe).saturating_sub(1) as RawFd,
             descriptors: self.descriptors.map(|limit| (limit.soft, limit.hard)),
             title: self.title,
+            run_dir: self.run_dir,
         };
         match process::fork()? {
             Fork::Child => {

@@ -26,6 +26,8 @@ pub struct ToSupervise {
     pub descriptors: Option<(u64, u64)>,
     /// What `ps` shows, with the name of the service behind it.
     pub title: &'static str,
+    /// Where the files of s6's tools may be made; none: nowhere but in the service directory.
+    pub run_dir: Option<&'static std::path::Path>,
 }
 
 /// For svc-log.

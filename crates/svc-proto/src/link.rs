@@ -58,6 +58,12 @@ pub enum ToInit {
         code: u8,
         force: bool,
     },
+    /// What SIGTERM means, or SIGQUIT: s6-svscanctl has said so.
+    Stop {
+        quick: bool,
+    },
+    /// What SIGABRT means.
+    Abort,
 }
 
 /// From svc-init to svc-scan.
@@ -117,6 +123,9 @@ impl ToSupervisor {
                 Command::Interrupt => (12, 0),
                 Command::Undo => (13, 0),
                 Command::Wish(wish) => (14, wish_number(*wish)),
+                Command::AtMostOnce => (15, 0),
+                Command::DownSignal => (16, 0),
+                Command::KillGroup(signal) => (17, signal.number()),
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
@@ -145,6 +154,9 @@ impl ToSupervisor {
             12 => Command::Interrupt,
             13 => Command::Undo,
             14 => Command::Wish(wish_from(signal)?),
+            15 => Command::AtMostOnce,
+            16 => Command::DownSignal,
+            17 => Command::KillGroup(Signal::new(signal).ok_or(Malformed)?),
             64 => return Ok(ToSupervisor::Query),
             65 => return Ok(ToSupervisor::Look),
             _ => return Err(Malformed),
@@ -212,6 +224,8 @@ impl ToInit {
             ToInit::Retire { slot } => Writer::tagged(1).u32(*slot).finish(),
             ToInit::KeepListener => Writer::tagged(2).finish(),
             ToInit::Shutdown { code, force } => Writer::tagged(3).u8(*code).flag(*force).finish(),
+            ToInit::Stop { quick } => Writer::tagged(4).flag(*quick).finish(),
+            ToInit::Abort => Writer::tagged(5).finish(),
         }
     }
 
@@ -229,6 +243,8 @@ impl ToInit {
             1 => ToInit::Retire { slot: reader.u32()? },
             2 => ToInit::KeepListener,
             3 => ToInit::Shutdown { code: reader.u8()?, force: reader.flag()? },
+            4 => ToInit::Stop { quick: reader.flag()? },
+            5 => ToInit::Abort,
             _ => return Err(Malformed),
         };
         reader.end()?;
@@ -323,6 +339,9 @@ mod tests {
             Command::Interrupt,
             Command::Undo,
             Command::Wish(svc_core::graph::Wish::Explicit),
+            Command::AtMostOnce,
+            Command::DownSignal,
+            Command::KillGroup(Signal::KILL),
         ];
         for message in commands.map(ToSupervisor::Command).into_iter().chain([ToSupervisor::Query, ToSupervisor::Look]) {
             check(message, &message.encode(), ToSupervisor::decode);
@@ -344,6 +363,8 @@ mod tests {
             ToInit::Retire { slot: 9 },
             ToInit::KeepListener,
             ToInit::Shutdown { code: 7, force: true },
+            ToInit::Stop { quick: true },
+            ToInit::Abort,
         ] {
             check(message.clone(), &message.encode(), ToInit::decode);
         }

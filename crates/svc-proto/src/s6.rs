@@ -127,6 +127,51 @@ impl Status {
     }
 }
 
+/// The letters of what has changed from one status to the next, in their order: d (run ended), O (finish said 125), D (finish
+/// is done), u (run was started), U (it is ready).
+///
+/// They come from the difference alone, so that whoever takes over from a killed supervisor says what that one could not.
+pub fn letters(told: &Status, new: &Status, failed: bool) -> Letters {
+    let (was_up, is_up) = (told.is_up(), new.is_up());
+    let goes_on = was_up && is_up && told.pid == new.pid;
+    let was_done = !was_up && told.ready;
+    let is_done = is_up || new.ready;
+    let done = !goes_on && !was_done && is_done;
+    let mut letters = Letters { bytes: [0; 5], length: 0 };
+    letters.push(b'd', was_up && !goes_on);
+    letters.push(b'O', done && failed);
+    letters.push(b'D', done);
+    letters.push(b'u', is_up && !goes_on);
+    letters.push(b'U', is_up && new.ready && !(goes_on && told.ready));
+    letters
+}
+
+/// Some letters, at most one of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Letters {
+    bytes: [u8; 5],
+    length: usize,
+}
+
+impl Letters {
+    fn push(&mut self, letter: u8, holds: bool) {
+        if holds {
+            self.bytes[self.length] = letter;
+            self.length += 1;
+        }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// Whether a file in `event/` is the FIFO of somebody who listens: `ftrig1:@`, a stamp, `:`, six characters.
+pub fn is_listener(name: &[u8]) -> bool {
+    const FRONT: &[u8] = b"ftrig1:@";
+    name.len() == FRONT.len() + 24 + 1 + 6 && name.starts_with(FRONT)
+}
+
 /// An entry of `supervise/death_tally`: one end of `run`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Death {
@@ -175,6 +220,54 @@ mod tests {
         assert!(status.is_up() && status.wanted_up && !status.ready && !status.paused && !status.finishing);
         assert_eq!(status.to_bytes().as_slice(), bytes);
         assert_eq!(Status::from_bytes(&bytes[1..]), None);
+    }
+
+    #[test]
+    fn letters_tell_the_difference() {
+        let at = Stamp::from_unix_nanos(0);
+        let down = Status {
+            changed: at,
+            ready_changed: at,
+            pid: 0,
+            wait_status: 0,
+            paused: false,
+            finishing: false,
+            wanted_up: true,
+            ready: true,
+        };
+        let up = Status { pid: 7, ready: false, ..down };
+        let ready = Status { ready: true, ..up };
+        let finishing = Status { pid: 8, finishing: true, ready: false, ..down };
+        let ended = Status { ready: false, ..down };
+        let other = Status { pid: 9, ..up };
+        let cases: [(Status, Status, bool, &[u8]); 14] = [
+            (down, down, false, b""),
+            (down, up, false, b"u"),
+            (up, ready, false, b"U"),
+            (ready, ready, false, b""),
+            (ready, finishing, false, b"d"),
+            (finishing, down, false, b"D"),
+            (finishing, down, true, b"OD"),
+            (up, down, false, b"dD"),
+            (up, down, true, b"dOD"),
+            (up, ended, false, b"d"),
+            (ended, down, false, b"D"),
+            // What a supervisor that was killed had no time to tell.
+            (ready, other, false, b"dDu"),
+            (finishing, ready, false, b"DuU"),
+            (down, ready, false, b"uU"),
+        ];
+        for (told, new, failed, expected) in cases {
+            assert_eq!(letters(&told, &new, failed).as_bytes(), expected, "{told:?} {new:?}");
+        }
+    }
+
+    #[test]
+    fn listeners_are_known_by_their_names() {
+        assert!(is_listener(b"ftrig1:@400000006b000f0f20349acc:AbCdEf"));
+        for name in [&b"ftrig1:@400000006b000f0f20349acc:AbCdE"[..], b"ftrig2:@400000006b000f0f20349acc:AbCdEf", b"x"] {
+            assert!(!is_listener(name));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod candidates;
 mod clients;
+mod controls;
 mod directories;
 mod http;
 mod hub;
@@ -31,6 +32,10 @@ pub struct Config {
     pub scan_dirs: Vec<PathBuf>,
     pub command: Vec<OsString>,
     pub run_dir: Option<PathBuf>,
+    /// Look at all directories again so often, for file systems that do not tell when something happens.
+    pub rescan: Option<svc_core::Millis>,
+    /// Gets a newline once the control FIFOs are served.
+    pub notify: Option<i32>,
     /// Bytes of each service's last lines.
     pub ring_bytes: usize,
     pub version: &'static str,

@@ -101,6 +101,6 @@ fn inherited(number: RawFd) -> Result<OwnedFd, Errno> {
 
 /// Puts a descriptor into the reactor.
 #[expect(deprecated, reason = "its successor is unsafe for types that may lie about their descriptor; ours own theirs")]
-fn watch<T: AsRawFd>(descriptor: T, interest: Interest) -> Result<AsyncFd<T>, Errno> {
+pub(crate) fn watch<T: AsRawFd>(descriptor: T, interest: Interest) -> Result<AsyncFd<T>, Errno> {
     Ok(AsyncFd::with_interest(descriptor, interest)?)
 }

@@ -136,6 +136,11 @@ pub(crate) fn explain(trouble: Trouble, dir: &std::path::Path, program: &std::pa
             "{}: cannot make a PID namespace: {reason}: remove flag-newpidns, or run the container with CAP_SYS_ADMIN",
             dir.display()
         ),
+        Stage::Supervised => format!(
+            "{}: another supervisor runs it (supervise/lock is held): stop that one first, such as with s6-svscanctl -t or \
+             svc-ctl shutdown",
+            dir.display()
+        ),
         Stage::Lock => format!("{}: cannot open the directory to lock it (lock-fd): {reason}", dir.display()),
     }
 }

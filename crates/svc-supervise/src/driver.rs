@@ -3,7 +3,10 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use svc_core::definition::{Definition, Settings};
-use svc_core::service::{Action, Actions, Command, Event, NOTHING_TO_DO, Note, Role, Service, State, Target, Trouble};
+use svc_core::letters::{self, DownFile};
+use svc_core::service::{
+    Action, Actions, Command, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble,
+};
 use svc_core::{Exit, Millis, Output, Pid, Signal};
 use svc_proto::handover::ToSupervise;
 use svc_proto::ledger::Row;
@@ -12,6 +15,7 @@ use svc_sys::process::{self, PidFd, Reap};
 use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, message, poll, say};
 
+use crate::ondisk::OnDisk;
 use crate::program::Programs;
 use crate::remains::Remains;
 use crate::settings::SmallFiles;
@@ -22,6 +26,8 @@ const RETRY_SHORTAGE: Millis = Millis::from_secs(1);
 const RETRY_EXEC: Millis = Millis::from_secs(10);
 /// So many ended children a turn: where they end faster than they can be taken, commands and deadlines have their turn too.
 const REAP_TURN: usize = 256;
+/// Where the FIFO of letters stands among what is waited for.
+const CONTROL: usize = 3;
 
 pub(crate) struct Driver {
     machine: Service,
@@ -49,6 +55,9 @@ pub(crate) struct Driver {
     /// svc-scan has been told that nothing of the service is left.
     told_gone: bool,
     small_files: SmallFiles,
+    /// What s6's tools find.
+    files: OnDisk,
+    run_dir: Option<&'static std::path::Path>,
     /// The settings were read just now, by svc-scan.
     fresh: bool,
     init_pid: i32,
@@ -91,9 +100,12 @@ impl Driver {
             small_files: SmallFiles::default(),
             fresh: true,
             init_pid: handover.init_pid,
+            files: OnDisk::None,
+            run_dir: handover.run_dir,
             programs: Programs::new(&handover, &definition),
             definition,
         });
+        driver.open_files(heir);
         if heir {
             driver.readiness = handover.notification.and_then(fd::adopt);
             driver.inherit();
@@ -101,6 +113,23 @@ impl Driver {
             fd::close(stale);
         }
         Ok(driver)
+    }
+
+    /// Makes the files of s6's tools, or finds them. A main program has no service directory, and no files.
+    fn open_files(&mut self, heir: bool) {
+        if self.definition.program != svc_core::Program::Directory || !self.programs.has_entered() {
+            return;
+        }
+        self.files = OnDisk::open(self.run_dir, &self.definition.name);
+        if heir {
+            self.files.inherit(&self.machine);
+        } else {
+            self.files.begin(&self.machine);
+        }
+    }
+
+    fn most_deaths(&self) -> usize {
+        usize::from(self.settings.max_death_tally)
     }
 
     /// Goes on where a predecessor was killed.
@@ -145,17 +174,21 @@ impl Driver {
             self.report(Some(Note::Changed));
         }
         while self.machine.state() != State::Gone {
-            if self.remains.is_watched() || self.link.is_none() {
-                self.wait_with_remains();
+            let asked = if self.remains.is_watched() || self.link.is_none() {
+                self.wait_with_remains()
             } else {
                 let mut interests = self.interests();
                 poll::wait(&mut interests, clock::now(), self.machine.deadline());
-            }
+                poll::is_ready(&interests[CONTROL])
+            };
             // Ready before dead: who says that it is ready and dies was ready. Told before dead: a logger that ends because
             // it was to end is not started again.
             self.read_readiness();
             self.read_link();
             self.read_signals();
+            if asked {
+                self.read_control();
+            }
             if self.unsent {
                 self.report(None);
             }
@@ -167,21 +200,25 @@ impl Driver {
             }
             self.feed(Event::Deadline);
         }
+        if self.machine.leaving() {
+            self.files.leave();
+        }
         // Somebody who leaves a service alone must not look like somebody who has none any more.
         if self.machine.leaving() { svc_sys::exit::DONE } else { svc_sys::exit::FAILED }
     }
 
-    fn interests(&self) -> [poll::Interest; 3] {
+    fn interests(&self) -> [poll::Interest; 4] {
         let mut link = poll::readable(self.link.as_ref().map_or(-1, AsRawFd::as_raw_fd));
         if self.unsent {
             link.events |= poll::writable(-1).events;
         }
         let readiness = self.readiness.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        [poll::readable(self.signals.as_raw_fd()), link, poll::readable(readiness)]
+        let control = self.files.control();
+        [poll::readable(self.signals.as_raw_fd()), link, poll::readable(readiness), poll::readable(control)]
     }
 
-    /// Processes that are not our children end without a SIGCHLD for us; their handles are waited for.
-    fn wait_with_remains(&mut self) {
+    /// Processes that are not our children end without a SIGCHLD for us; their handles are waited for. Whether letters came.
+    fn wait_with_remains(&mut self) -> bool {
         let mut interests = self.interests().to_vec();
         interests.extend(self.remains.handles().map(poll::readable));
         // Without svc-init nobody tells how an adopted process ended; that it ended its handle does.
@@ -189,13 +226,14 @@ impl Driver {
         interests
             .extend(adopted.and_then(|adopted| adopted.handle.as_ref()).map(|handle| poll::readable(handle.as_raw_fd())));
         poll::wait(&mut interests, clock::now(), self.machine.deadline());
-        if interests[3..].iter().any(poll::is_ready) {
+        if interests[CONTROL + 1..].iter().any(poll::is_ready) {
             if self.link.is_none() {
                 self.look_alone();
             }
             self.remains.forget_ended();
             self.count_remains();
         }
+        poll::is_ready(&interests[CONTROL])
     }
 
     /// What [`Driver::look`] does when svc-init is gone, and with it every exit that it would have relayed.
@@ -257,9 +295,17 @@ impl Driver {
 
     fn spawn(&mut self, role: Role) {
         if role == Role::Finish && !self.programs.has_finish(&self.definition, self.machine.undoing()) {
-            let trouble = Trouble { stage: svc_core::service::Stage::Exec, errno: NOTHING_TO_DO };
+            let trouble = Trouble { stage: Stage::Exec, errno: NOTHING_TO_DO };
             self.feed(Event::SpawnFailed { retry: Millis::ZERO, trouble });
             return;
+        }
+        if role == Role::Run && self.files.is_taken() {
+            self.open_files(false);
+            if self.files.is_taken() {
+                let trouble = Trouble { stage: Stage::Supervised, errno: Errno::AGAIN.0 };
+                self.feed(Event::SpawnFailed { retry: RETRY_EXEC, trouble });
+                return;
+            }
         }
         if !std::mem::take(&mut self.fresh) {
             self.reread();
@@ -423,6 +469,8 @@ impl Driver {
         self.read_readiness();
         if let State::Up { .. } = self.machine.state() {
             self.last_group = Some(pid);
+            // How many deaths are remembered is read when there is one.
+            self.reread();
             if self.definition.output == Output::Inherit {
                 // From here on `^C` is for svc-init again.
                 process::pass_terminal(pid.raw(), self.init_pid);
@@ -481,6 +529,32 @@ impl Driver {
         }
     }
 
+    /// Takes the letters that s6-svc wrote.
+    fn read_control(&mut self) {
+        let mut buffer = [0; 64];
+        for &letter in self.files.read_control(&mut buffer) {
+            // Others mean nothing, and are no error.
+            if let Some(asked) = letters::asked(letter, self.machine.state()) {
+                self.keep_down(asked.down_file);
+                self.command(asked.command);
+            }
+        }
+    }
+
+    /// Makes or removes the file that says what holds after a reboot.
+    fn keep_down(&self, file: DownFile) {
+        let result = match file {
+            DownFile::Keep => Ok(()),
+            DownFile::Make => std::fs::OpenOptions::new().write(true).create(true).truncate(true).open("down").map(drop),
+            DownFile::Remove => std::fs::remove_file("down"),
+        };
+        if let Err(error) = result
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            say!("svc-supervise: {}: cannot change the file 'down': {error}", self.definition.name);
+        }
+    }
+
     fn command(&mut self, command: Command) {
         self.reread();
         self.feed(Event::Command(command));
@@ -488,6 +562,9 @@ impl Driver {
 
     #[inline(never)]
     fn report(&mut self, note: Option<Note>) {
+        if let Some(note) = note {
+            self.files.publish(note, &self.machine, self.most_deaths());
+        }
         self.reported = self.heard;
         let report = Report { note, heard: self.heard, words: self.machine.to_words() };
         let Some(link) = &self.link else {

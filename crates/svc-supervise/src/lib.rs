@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod driver;
+mod ondisk;
+mod place;
 mod program;
 mod remains;
 mod settings;

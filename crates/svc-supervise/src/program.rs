@@ -40,6 +40,11 @@ impl Programs {
         }
     }
 
+    /// Whether the working directory is the service's.
+    pub(crate) fn has_entered(&self) -> bool {
+        self.entered.is_ok()
+    }
+
     /// Whether there is something to be run when `run` has ended: that of a oneshot is run when it is taken down.
     pub(crate) fn has_finish(&self, definition: &Definition, undoing: bool) -> bool {
         match &definition.program {

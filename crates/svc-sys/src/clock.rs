@@ -22,3 +22,9 @@ pub fn now() -> Millis {
 pub fn wall_ms() -> u64 {
     millis(read(libc::CLOCK_REALTIME))
 }
+
+/// Nanoseconds since 1970.
+pub fn wall_nanos() -> u64 {
+    let now = read(libc::CLOCK_REALTIME);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}

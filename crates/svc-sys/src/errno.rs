@@ -19,6 +19,9 @@ impl Errno {
     pub const IN_USE: Errno = Errno(libc::EADDRINUSE);
     pub const CANCELED: Errno = Errno(libc::ECANCELED);
     pub const INVALID: Errno = Errno(libc::EINVAL);
+    pub const EXISTS: Errno = Errno(libc::EEXIST);
+    pub const NO_SPACE: Errno = Errno(libc::ENOSPC);
+    /// The writing end of a FIFO was asked for, and nobody reads it.
     pub const NOT_IMPLEMENTED: Errno = Errno(libc::ENOSYS);
 
     /// What the last system call of this thread left.

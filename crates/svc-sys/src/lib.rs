@@ -4,6 +4,7 @@
 //! pid is written down). Nothing here decides anything, and nothing here logs.
 
 pub mod alloc;
+pub mod at;
 pub mod bytes;
 pub mod calendar;
 pub mod clock;

@@ -91,7 +91,7 @@ fn let_go(ours: &OwnedFd) -> Option<i32> {
 /// The child, from fork to exec: system calls and nothing else.
 fn run_child(spawn: &Spawn<'_>, arguments: &[*const libc::c_char], gate: RawFd) -> ! {
     let (gate, errno) = match prepare_child(spawn, gate) {
-        Ok(gate) => {
+        Ok((gate, program)) => {
             // Last of all, when it has most likely been let go already.
             let mut go = [0_u8];
             // SAFETY: `go` is writable for its length.
@@ -100,7 +100,7 @@ fn run_child(spawn: &Spawn<'_>, arguments: &[*const libc::c_char], gate: RawFd) 
                 process::exit_now(crate::exit::SYSTEM);
             }
             crate::signals::reset();
-            let errno = match spawn.program {
+            let errno = match program {
                 Program::Path(path) => execute(path, arguments),
                 Program::Open(exe) => crate::exe::execute_pointers(exe, arguments),
             };
@@ -123,8 +123,8 @@ fn execute(path: &CStr, arguments: &[*const libc::c_char]) -> Errno {
     Errno::last()
 }
 
-/// Session, descriptors and limits. Returns where the gate is now.
-fn prepare_child(spawn: &Spawn<'_>, gate: RawFd) -> Result<RawFd, Errno> {
+/// Session, descriptors and limits. Returns where the gate and the program are now.
+fn prepare_child<'a>(spawn: &Spawn<'a>, gate: RawFd) -> Result<(RawFd, Program<'a>), Errno> {
     process::restore_huge_pages();
     match spawn.terminal {
         Some(holder) => process::take_terminal(holder),
@@ -145,6 +145,10 @@ fn prepare_child(spawn: &Spawn<'_>, gate: RawFd) -> Result<RawFd, Errno> {
         check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, above) })
     };
     let gate = out_of_the_way(gate)?;
+    let program = match spawn.program {
+        Program::Path(path) => Program::Path(path),
+        Program::Open(exe) => Program::Open(fd::borrow(out_of_the_way(exe.as_raw_fd())?).ok_or(Errno::INVALID)?),
+    };
     for (source, target) in moves.iter_mut().flatten() {
         if source != target {
             *source = out_of_the_way(*source)?;
@@ -162,7 +166,7 @@ fn prepare_child(spawn: &Spawn<'_>, gate: RawFd) -> Result<RawFd, Errno> {
         // SAFETY: `limit` is a valid rlimit.
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
     }
-    Ok(gate)
+    Ok((gate, program))
 }
 
 /// For the time of one fork, children are made in a new PID namespace.

@@ -7,6 +7,7 @@ mod install;
 mod manual;
 mod scan;
 mod script;
+mod svscan;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -68,13 +69,13 @@ impl Program {
     /// By the first argument: ours also without the `svc-`.
     fn find(name: &str) -> Option<Program> {
         let ours = APPLETS.iter().find(|applet| applet.name == name || applet.name.strip_prefix("svc-") == Some(name));
-        ours.map(Program::Ours).or_else(|| svc_compat::find(name).map(Program::Theirs))
+        ours.map(Program::Ours).or_else(|| command(name).map(Program::Theirs))
     }
 
     /// By the name of a link.
     fn linked(name: &str) -> Option<Program> {
         let ours = APPLETS.iter().find(|applet| applet.linked && applet.name == name);
-        ours.map(Program::Ours).or_else(|| svc_compat::find(name).map(Program::Theirs))
+        ours.map(Program::Ours).or_else(|| command(name).map(Program::Theirs))
     }
 
     fn main(self, arguments: Vec<OsString>) -> u8 {
@@ -85,10 +86,20 @@ impl Program {
     }
 }
 
+/// The commands that scripts call: those of svc-compat, and those that start svc itself.
+fn commands() -> impl Iterator<Item = &'static svc_compat::Command> {
+    svc_compat::commands().chain(svscan::COMMANDS)
+}
+
+fn command(name: &str) -> Option<&'static svc_compat::Command> {
+    commands().find(|command| command.name == name)
+}
+
 /// The names of which `svc install` makes links.
 fn names() -> impl Iterator<Item = &'static str> {
     let ours = APPLETS.iter().filter(|applet| applet.linked).map(|applet| applet.name);
-    ours.chain(svc_compat::names_of_links())
+    let starters = svscan::COMMANDS.iter().map(|command| command.name);
+    ours.chain(starters).chain(svc_compat::names_of_links())
 }
 
 fn main() -> ExitCode {

@@ -13,7 +13,7 @@ Prints the man page of the command NAME in roff (`svc manual s6-svc | man -l -`)
 pub fn main(arguments: Vec<OsString>) -> u8 {
     match arguments.get(1..) {
         Some([]) | None => {
-            for command in svc_compat::commands() {
+            for command in crate::commands() {
                 println!("{:24} {}", command.name, command.about);
             }
             exit::DONE
@@ -22,7 +22,7 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
             print!("{USAGE}");
             exit::DONE
         }
-        Some([word]) => match word.to_str().and_then(svc_compat::find) {
+        Some([word]) => match word.to_str().and_then(crate::command) {
             Some(command) => {
                 print!("{}", svc_compat::page(command));
                 exit::DONE

@@ -47,6 +47,8 @@ struct Typed {
     tail_bytes: Option<usize>,
     /// For svc-init alone: it re-executed itself, and this is its ledger.
     recover: Option<i32>,
+    rescan: Option<Millis>,
+    notify: Option<i32>,
     told: bool,
 }
 
@@ -59,14 +61,21 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
             command: typed.command,
             run_dir: typed.run_dir,
             ring_bytes: typed.tail_bytes.unwrap_or(tail::DEFAULT_BYTES),
+            rescan: typed.rescan,
+            notify: typed.notify,
             version: crate::VERSION,
         }),
-        Ok(typed) => match start(typed, arguments) {
+        Ok(typed) => match start(typed) {
             Ok(code) => code,
             Err(message) => refuse(&message),
         },
         Err(error) => refuse(&format!("{error} (see svc-scan --help)")),
     }
+}
+
+/// What `s6-svscan` starts: one scan directory, and supervisors with the name that scripts look for.
+pub fn start_at(dir: PathBuf, rescan: Option<Millis>, notify: Option<i32>) -> Result<u8, String> {
+    start(Typed { dirs: vec![dir], title: Some("s6-supervise".into()), rescan, notify, ..Typed::default() })
 }
 
 /// `svc-supervise DIR`: a tree with one service.
@@ -105,6 +114,8 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
             Long("worker") => typed.worker = true,
             Long("run-dir") => typed.run_dir = Some(parser.value()?.into()),
             Long("tail-bytes") => typed.tail_bytes = Some(parser.value()?.parse()?),
+            Long("rescan") => typed.rescan = Some(Millis(parser.value()?.parse()?)),
+            Long("notify") => typed.notify = Some(parser.value()?.parse()?),
             Long("recover") => typed.recover = Some(parser.value()?.parse()?),
             Value(dir) => typed.dirs.push(dir.into()),
             Short(_) | Long(_) => return Err(argument.unexpected()),
@@ -117,7 +128,7 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
     Ok(typed)
 }
 
-fn start(typed: Typed, arguments: Vec<OsString>) -> Result<u8, String> {
+fn start(typed: Typed) -> Result<u8, String> {
     let scan_dirs = typed.dirs.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
     let scan_dirs =
         scan_dirs.map_err(|error| format!("cannot find the current directory: {error}: name directories with /"))?;
@@ -138,7 +149,9 @@ fn start(typed: Typed, arguments: Vec<OsString>) -> Result<u8, String> {
     };
     let title = typed.title.map_or("svc-supervise", |title| &*title.leak());
     let config = svc_init::Config {
-        arguments: own_arguments(&scan_dirs, &typed.command, title),
+        arguments: own_arguments(&scan_dirs, &typed.command, title, typed.rescan),
+        rescan: typed.rescan,
+        notify: typed.notify,
         scan_dirs,
         command: typed.command,
         stop_timeout,
@@ -148,13 +161,13 @@ fn start(typed: Typed, arguments: Vec<OsString>) -> Result<u8, String> {
         supervise: svc_supervise::run,
         keep_log: svc_log::run,
     };
-    drop(arguments);
     Ok(svc_init::run(config))
 }
 
 /// What svc-init executes itself with: the same, with absolute paths.
-fn own_arguments(scan_dirs: &[PathBuf], command: &[OsString], title: &str) -> Vec<CString> {
+fn own_arguments(scan_dirs: &[PathBuf], command: &[OsString], title: &str, rescan: Option<Millis>) -> Vec<CString> {
     let mut words: Vec<OsString> = vec!["--title".into(), title.into()];
+    words.extend(rescan.map(|rescan| format!("--rescan={}", rescan.0).into()));
     words.extend(scan_dirs.iter().map(|dir| dir.clone().into_os_string()));
     if !command.is_empty() {
         words.push("--".into());

@@ -336,9 +336,12 @@ fn check_wish(step: &Step) -> Turn {
     let expected = match (before.state(), event) {
         (_, Event::Command(Command::Start | Command::Restart)) if !before.leaving() => Want::Up,
         (_, Event::Command(Command::Once)) if !before.leaving() => Want::Once,
-        (_, Event::Command(Command::Stop | Command::Undo | Command::Drain | Command::Terminate | Command::Force)) => {
-            Want::Down
-        }
+        (
+            _,
+            Event::Command(
+                Command::Stop | Command::AtMostOnce | Command::Undo | Command::Drain | Command::Terminate | Command::Force,
+            ),
+        ) => Want::Down,
         (State::Up { .. }, Event::Exited(_)) | (State::Starting { role: Role::Run }, Event::SpawnFailed { .. }) => used_up,
         (State::Finish { .. }, Event::Exited(Exit::Code(125))) if !before.undoing() => Want::Down,
         _ => stays,

@@ -127,6 +127,7 @@ enum Request {
     Launch(u32),
     Retire(u32),
     Shutdown { code: u8, force: bool },
+    Stop { quick: bool },
 }
 
 impl Stray {
@@ -247,6 +248,7 @@ impl Tree {
     fn note_request(&mut self, event: Event) {
         let (code, force) = match event {
             Event::Shutdown { code, force } => (Some(code), force),
+            Event::Stop { .. } => (None, false),
             // Only the second signal is impatience; an end that svc-scan asked for was nobody's signal.
             Event::Signal(Signal::TERM | Signal::INT) => (None, self.signalled),
             Event::Signal(Signal::QUIT) => (None, false),
@@ -389,6 +391,10 @@ impl Tree {
                 self.count();
                 self.step(Event::Shutdown { code, force });
             }
+            Request::Stop { quick } => {
+                self.count();
+                self.step(Event::Stop { quick });
+            }
         }
     }
 
@@ -404,6 +410,12 @@ impl Tree {
     pub fn ask_for_shutdown(&mut self, code: u8, force: bool) {
         if self.scan.as_ref().is_some_and(|scan| scan.manner != Manner::Hangs) {
             self.requests.push_back(Request::Shutdown { code, force });
+        }
+    }
+
+    pub fn ask_for_stop(&mut self, quick: bool) {
+        if self.scan.as_ref().is_some_and(|scan| scan.manner != Manner::Hangs) {
+            self.requests.push_back(Request::Stop { quick });
         }
     }
 

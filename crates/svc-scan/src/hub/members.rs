@@ -195,6 +195,7 @@ impl Hub {
             return;
         }
         let Changes { removed, renamed, found, touched } = self.directories.look(clock::now());
+        self.controls.open();
         for identity in removed {
             if let Some(name) = self.units.with_identity(identity) {
                 self.remove_unit(&name);
@@ -400,6 +401,16 @@ impl Hub {
             }
         }
         self.answer_waiters();
+        self.replace_logger(member);
+    }
+
+    /// A logger that was told to leave, and whose service stays, comes again: s6-svc -x asks for a new supervisor.
+    fn replace_logger(&mut self, logger: Member) {
+        let producer = logger.name.producer().and_then(|name| self.names.get(&name).copied());
+        if let Some(producer) = producer.filter(|&producer| self.roster.is_to_stay(producer)) {
+            let Member { name, identity, scan_dir, dir, definition, .. } = logger;
+            self.add(name, identity, scan_dir, dir, definition, Some(producer), None);
+        }
     }
 }
 
@@ -446,8 +457,11 @@ fn is_steering(command: Command) -> bool {
     match command {
         Command::Start | Command::Stop | Command::Once | Command::Undo | Command::Wish(_) => true,
         Command::Restart
+        | Command::AtMostOnce
         | Command::Reload
+        | Command::DownSignal
         | Command::Kill(_)
+        | Command::KillGroup(_)
         | Command::Pause
         | Command::Continue
         | Command::Drain
@@ -464,6 +478,7 @@ fn is_wish(command: Command) -> bool {
         Command::Start
         | Command::Stop
         | Command::Once
+        | Command::AtMostOnce
         | Command::Restart
         | Command::Undo
         | Command::Drain
@@ -471,7 +486,9 @@ fn is_wish(command: Command) -> bool {
         | Command::Force => true,
         Command::Wish(_)
         | Command::Reload
+        | Command::DownSignal
         | Command::Kill(_)
+        | Command::KillGroup(_)
         | Command::Pause
         | Command::Continue
         | Command::Abandon

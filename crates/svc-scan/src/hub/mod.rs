@@ -7,6 +7,7 @@ mod orders;
 mod reports;
 
 use crate::clients::Subscriber;
+use crate::controls::Controls;
 use crate::directories::Directories;
 use crate::links::{self, InitLink, Supervisors};
 use crate::logs::Logs;
@@ -22,7 +23,7 @@ use svc_core::graph::{Engine, RequestId};
 use svc_core::init::Order;
 use svc_core::roster::{Happened, Roster};
 use svc_core::service::Past;
-use svc_core::{Command, Definition, Pid, Program, Service, ServiceName};
+use svc_core::{Command, Definition, Millis, Pid, Program, Service, ServiceName, letters};
 use svc_def::Identity;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
@@ -79,6 +80,9 @@ struct Hub {
     names: BTreeMap<ServiceName, u32>,
     roster: Roster,
     directories: Directories,
+    controls: Controls,
+    /// When all directories are looked at again though nothing has happened there.
+    rescan_at: Option<Millis>,
     logs: Logs,
     waiters: Vec<Waiter>,
     events: Vec<Subscriber>,
@@ -107,6 +111,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         names: BTreeMap::new(),
         roster: Roster::default(),
         directories: Directories::new(config.scan_dirs.clone()),
+        controls: Controls::new(&config.scan_dirs)?,
+        rescan_at: config.rescan.map(|span| clock::now() + span),
         logs,
         waiters: Vec::new(),
         events: Vec::new(),
@@ -125,6 +131,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
     tokio::task::spawn_local(http::serve(listener, asks));
     hub.look_at_directories();
     hub.say_if_there_is_nothing();
+    hub.notify();
     loop {
         let deadline = hub.deadline();
         tokio::select! {
@@ -144,6 +151,10 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
             ready = hub.supervisors.ready.readable() => {
                 ready?.clear_ready();
                 hub.read_supervisors();
+            }
+            ready = hub.controls.ready.readable() => {
+                ready?.clear_ready();
+                hub.read_controls();
             }
             Some(ask) = asked.recv() => hub.serve(ask),
             Some(event) = hub.directories.next() => {
@@ -254,16 +265,44 @@ impl Hub {
         }
     }
 
+    /// Whoever started svc may write into the control FIFOs now.
+    fn notify(&mut self) {
+        if let Some(notify) = self.config.notify.take().and_then(fd::adopt) {
+            let _ = fd::write(notify.as_fd(), b"\n");
+        }
+    }
+
+    /// Takes what s6-svscanctl wrote.
+    fn read_controls(&mut self) {
+        for (dir, letter) in self.controls.read() {
+            let shown = || format!("{}: s6-svscanctl: '{}'", svc_def::shown(&dir), letter.escape_ascii());
+            match letters::scan(letter) {
+                letters::Scan::Look => self.rescan(),
+                letters::Scan::Done => {}
+                letters::Scan::Stop { quick } => self.init.send(ToInit::Stop { quick }.encode(), None),
+                letters::Scan::Abort => self.init.send(ToInit::Abort.encode(), None),
+                letters::Scan::Old(instead) => say!("svc-scan: {} is gone since s6 2.10: use {instead}", shown()),
+                letters::Scan::Unknown => say!("svc-scan: {} means nothing", shown()),
+            }
+        }
+    }
+
     fn deadline(&self) -> Option<svc_core::Millis> {
         let waits = self.waiters.iter().filter_map(|waiter| waiter.deadline);
         let directories = self.directories.deadline().filter(|_| !self.is_ending());
-        waits.chain(self.roster.deadline()).chain(self.manager_deadline()).chain(directories).min()
+        let others = [self.manager_deadline(), directories, self.rescan_at];
+        waits.chain(self.roster.deadline()).chain(others.into_iter().flatten()).min()
     }
 
     fn time(&mut self) {
         self.happened(Happened::Deadline);
         self.manager_time();
-        self.look_at_directories();
+        if self.rescan_at.is_some_and(|at| at <= clock::now()) {
+            self.rescan();
+            self.rescan_at = self.config.rescan.map(|span| clock::now() + span);
+        } else {
+            self.look_at_directories();
+        }
         let now = clock::now();
         for index in 0..self.waiters.len() {
             if self.waiters[index].deadline.is_some_and(|deadline| now >= deadline) {

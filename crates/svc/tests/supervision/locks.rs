@@ -95,3 +95,21 @@ fn readiness_and_lock_go_together() {
     tree.ctl_ok(&["restart", "--timeout", "20", "web"]);
     tree.await_status("web", "ready", |status| status.ready == Some(true) && status.restarts == 1);
 }
+
+/// Whatever number svc itself has something open under, the service may have it.
+#[test]
+fn every_number_can_be_that_of_the_lock() {
+    let mut tree = Tree::new();
+    for number in 3..40 {
+        let service = tree.service(&format!("lock{number}"));
+        service.file("lock-fd", &number.to_string()).file("notification-fd", &(number + 1).to_string());
+        service.run("exec sleep 1000");
+    }
+    tree.start();
+    for number in 3..40 {
+        let name = format!("lock{number}");
+        let pid = tree.await_up(&name);
+        let lock = || std::fs::read_link(format!("/proc/{pid}/fd/{number}")).ok();
+        until(&name, || (lock()? == tree.services().join(&name)).then_some(()));
+    }
+}

@@ -1,0 +1,121 @@
+//! `.s6-svscan/control` of each scan directory: what s6-svscanctl writes into.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use svc_proto::api::s6_svscan::{CONTROL, FOLDER, LOCK};
+use svc_sys::at::{self, At, Holder, Open};
+use svc_sys::poll::{Epoll, Trigger};
+use svc_sys::{Errno, fd, say};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::links::watch;
+
+pub(crate) struct Controls {
+    pub(crate) ready: AsyncFd<Epoll>,
+    dirs: Vec<Control>,
+}
+
+struct Control {
+    scan_dir: PathBuf,
+    state: State,
+}
+
+enum State {
+    /// The scan directory is not there yet.
+    Missing,
+    Open(Served),
+    /// Nothing can be written there.
+    Refused,
+}
+
+/// The FIFO, and the lock where svc-init came too early to have it.
+struct Served {
+    fifo: OwnedFd,
+    _lock: Option<OwnedFd>,
+}
+
+impl Controls {
+    pub(crate) fn new(scan_dirs: &[PathBuf]) -> Result<Controls, Errno> {
+        let dirs = scan_dirs.iter().map(|dir| Control { scan_dir: dir.clone(), state: State::Missing }).collect();
+        let mut controls = Controls { ready: watch(Epoll::new()?, Interest::READABLE)?, dirs };
+        controls.open();
+        Ok(controls)
+    }
+
+    /// Opens those whose scan directory is there by now.
+    pub(crate) fn open(&mut self) {
+        for control in self.dirs.iter_mut().filter(|control| matches!(control.state, State::Missing)) {
+            if !control.scan_dir.is_dir() {
+                continue;
+            }
+            let opened = serve(&control.scan_dir).and_then(|served| {
+                self.ready.get_ref().add(served.fifo.as_fd(), 0, Trigger::Level)?;
+                Ok(served)
+            });
+            control.state = match opened {
+                Ok(served) => State::Open(served),
+                // A read-only directory is no error; svc-ctl steers what is in it.
+                Err(_) => State::Refused,
+            };
+        }
+    }
+
+    /// Letters that came, with the directory they were meant for.
+    pub(crate) fn read(&self) -> Vec<(PathBuf, u8)> {
+        let mut letters = Vec::new();
+        for control in &self.dirs {
+            let State::Open(served) = &control.state else { continue };
+            let mut buffer = [0; 64];
+            while let Ok(length @ 1..) = fd::read(served.fifo.as_fd(), &mut buffer) {
+                letters.extend(buffer[..length].iter().map(|&letter| (control.scan_dir.clone(), letter)));
+            }
+        }
+        letters
+    }
+}
+
+fn serve(scan_dir: &Path) -> Result<Served, Errno> {
+    let folder = scan_dir.join(FOLDER);
+    match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let folder = at::open(At::Here, &c_path(&folder), Open::Directory)?;
+    let at = At::Dir(folder.as_fd());
+    let name = c_path(Path::new(CONTROL));
+    match at::make_fifo(at, &name, 0o600) {
+        Ok(()) | Err(Errno::EXISTS) => {}
+        Err(errno) => return Err(errno),
+    }
+    // svc-init has it, as a rule.
+    let lock = at::open(at, &c_path(Path::new(LOCK)), Open::Lock(0o600))?;
+    let lock = Some(lock).filter(|lock| at::lock_record(lock.as_fd()) == Ok(true));
+    if lock.is_none() && is_held_elsewhere(at) {
+        // On a volume that another container has too: the letters are for that one.
+        return Err(Errno::IN_USE);
+    }
+    let fifo = at::open(at, &name, Open::FifoBoth)?;
+    if !at::data_of(fifo.as_fd())?.is_fifo {
+        say!(
+            "svc-scan: {}/{FOLDER}/{CONTROL} is no FIFO: remove it, or s6-svscanctl does not reach svc",
+            scan_dir.display()
+        );
+        return Err(Errno::EXISTS);
+    }
+    Ok(Served { fifo, _lock: lock })
+}
+
+fn is_held_elsewhere(folder: At) -> bool {
+    let lock = at::open(folder, &c_path(Path::new(LOCK)), Open::Read);
+    lock.is_ok_and(|lock| at::record_holder(lock.as_fd()) == Ok(Holder::Elsewhere))
+}
+
+/// Paths of ours contain no NUL: they come from arguments.
+fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}

@@ -1,0 +1,386 @@
+//! What s6's tools find on disk: the status, the tally of deaths, the events, and a FIFO to write commands into.
+//!
+//! Nothing here is needed to supervise: a service whose files cannot be made or written runs all the same. The state proper is
+//! in the ledger, and these files are written from it; what a killed supervisor had no time to tell, its heir tells.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use svc_core::service::{Note, Past, Role, State, Want};
+use svc_core::{Exit, Millis, Service};
+use svc_proto::s6::{self, Death, Stamp, Status};
+use svc_sys::at::{self, At, Open};
+use svc_sys::{Errno, clock, fd, say};
+
+use crate::place::{Obstacle, Place};
+
+const MODE: u32 = 0o644;
+
+/// The files of one service, if there are any.
+pub(crate) enum OnDisk {
+    Files(Box<Files>),
+    /// Somebody else supervises the directory.
+    Taken,
+    None,
+}
+
+pub(crate) struct Files {
+    name: Box<str>,
+    place: Place,
+    control: Option<OwnedFd>,
+    /// What the status says.
+    told: Status,
+    /// That there is a supervisor has not been told yet.
+    unsaid: bool,
+    /// An end of `run` that has not been told yet.
+    ended: Option<End>,
+    /// That something cannot be written was said.
+    complained: bool,
+}
+
+#[derive(Clone, Copy)]
+struct End {
+    past: Past,
+    at: Stamp,
+    /// It stands in the tally.
+    counted: bool,
+}
+
+impl OnDisk {
+    /// Finds or makes the files for the service in the working directory.
+    #[inline(never)]
+    pub(crate) fn open(run_dir: Option<&Path>, name: &str) -> OnDisk {
+        let place = match Place::find(run_dir, name) {
+            Ok(place) => place,
+            Err(Obstacle::Supervised) => return OnDisk::Taken,
+            // Said by svc-init, once for all.
+            Err(Obstacle::System(_)) if run_dir.is_none() => return OnDisk::None,
+            Err(Obstacle::System(errno)) => {
+                say!("svc-supervise: {name}: no supervise/ for s6's tools: {errno}: the service runs all the same");
+                return OnDisk::None;
+            }
+        };
+        let control = control(&place).map_err(|errno| {
+            say!("svc-supervise: {name}: supervise/control: {errno}: s6-svc cannot steer the service");
+        });
+        let now = Stamp::from_unix_nanos(clock::wall_nanos());
+        let told = Status {
+            changed: now,
+            ready_changed: now,
+            pid: 0,
+            wait_status: 0,
+            paused: false,
+            finishing: false,
+            wanted_up: false,
+            ready: true,
+        };
+        let control = control.ok();
+        OnDisk::Files(Box::new(Files {
+            name: name.into(),
+            place,
+            control,
+            told,
+            unsaid: false,
+            ended: None,
+            complained: false,
+        }))
+    }
+
+    /// A service that nobody has started: there is a supervisor. Where it starts at once, that is told with the start.
+    pub(crate) fn begin(&mut self, machine: &Service) {
+        let OnDisk::Files(files) = self else { return };
+        let supervise = At::Dir(files.place.supervise.as_fd());
+        let emptied = at::open(supervise, c"death_tally", Open::Replace(MODE)).map(drop);
+        files.check(emptied);
+        files.told = files.status(machine);
+        files.unsaid = true;
+        if machine.want() == Want::Down {
+            files.write_status();
+            files.tell(&[]);
+        } else {
+            // An heir must not take the status of another time for what was told.
+            let _ = at::remove(At::Dir(files.place.supervise.as_fd()), c"status");
+        }
+    }
+
+    /// A supervisor was killed, and this one goes on where the files have got to.
+    pub(crate) fn inherit(&mut self, machine: &Service) {
+        let OnDisk::Files(files) = self else { return };
+        match files.read_status() {
+            Some(told) => files.told = told,
+            None => {
+                files.told = files.status(machine);
+                files.unsaid = true;
+                files.write_status();
+                files.tell(&[]);
+            }
+        }
+        // The end that the predecessor wrote into the ledger last may be missing in the tally.
+        let runs_on = machine.pid().is_some_and(|pid| pid.raw() as u64 == files.told.pid);
+        if let Some(past) = machine.last().filter(|_| files.told.is_up() && !runs_on) {
+            let counted = files.last_death().is_some_and(|last| last >= files.told.changed);
+            files.ended = Some(End { past, at: wall_of(past.ended), counted });
+        }
+    }
+
+    /// The state is written down, and then who listens is told.
+    #[inline(never)]
+    pub(crate) fn publish(&mut self, note: Note, machine: &Service, most_deaths: usize) {
+        let OnDisk::Files(files) = self else { return };
+        match note {
+            // Nothing that can be seen yet.
+            Note::Starting => return,
+            // What follows comes within this turn, and is told together with it: that there is a finish, or none.
+            Note::Exited => {
+                let now = Stamp::from_unix_nanos(clock::wall_nanos());
+                files.ended = machine.last().map(|past| End { past, at: now, counted: false });
+                return;
+            }
+            // That it is done is told together with this.
+            Note::Failed => return,
+            // It is started again at once: one status is enough for both, and the letters come in their order.
+            Note::Down if starts_at_once(machine) => return,
+            Note::Up
+            | Note::Ready
+            | Note::Stopping
+            | Note::Finishing
+            | Note::Draining
+            | Note::Down
+            | Note::Trouble
+            | Note::Changed
+            | Note::Killed => {}
+        }
+        let new = files.status(machine);
+        if new == files.told && !files.unsaid {
+            return;
+        }
+        files.add_death(most_deaths);
+        let letters = s6::letters(&files.told, &new, machine.failed());
+        files.told = new;
+        files.ended = None;
+        files.write_status();
+        files.tell(letters.as_bytes());
+    }
+
+    /// The supervisor leaves in order. Files of a directory that is gone go too.
+    pub(crate) fn leave(&mut self) {
+        let OnDisk::Files(files) = self else { return };
+        files.tell(b"x");
+        if at::data(At::Here, c".").is_ok_and(|data| data.links == 0) {
+            files.place.remove();
+        }
+    }
+
+    pub(crate) fn is_taken(&self) -> bool {
+        matches!(self, OnDisk::Taken)
+    }
+
+    /// The FIFO of commands, to be waited for.
+    pub(crate) fn control(&self) -> i32 {
+        match self {
+            OnDisk::Files(files) => files.control.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            OnDisk::Taken | OnDisk::None => -1,
+        }
+    }
+
+    /// Letters that came; none when there are no more.
+    pub(crate) fn read_control<'b>(&self, buffer: &'b mut [u8]) -> &'b [u8] {
+        let OnDisk::Files(files) = self else { return &[] };
+        let read = files.control.as_ref().map(|control| fd::read(control.as_fd(), buffer));
+        match read {
+            Some(Ok(length)) => &buffer[..length],
+            Some(Err(_)) | None => &[],
+        }
+    }
+}
+
+impl Files {
+    /// What the status is to say.
+    fn status(&self, machine: &Service) -> Status {
+        let told = &self.told;
+        let now = || Stamp::from_unix_nanos(clock::wall_nanos());
+        let (finishing, paused, ready) = match machine.state() {
+            State::Up { ready, paused, .. } => (false, paused, ready.is_some()),
+            State::Finish { .. } => (true, false, false),
+            State::Starting { role: Role::Finish } | State::Sweep { .. } => (false, false, false),
+            // The bit of a pause says of a service that is down that it was never up.
+            State::Down { .. } | State::Starting { role: Role::Run } | State::Gone => {
+                (false, machine.last().is_none(), true)
+            }
+        };
+        let mut new = Status {
+            changed: told.changed,
+            ready_changed: told.ready_changed,
+            pid: machine.pid().map_or(0, |pid| pid.raw() as u64),
+            wait_status: machine.last().map_or(0, |past| past.exit.wait_status() as u16),
+            paused,
+            finishing,
+            wanted_up: machine.want() == Want::Up,
+            ready,
+        };
+        let goes_on = new.is_up() == told.is_up() && (!new.is_up() || new.pid == told.pid);
+        if !goes_on {
+            new.changed = if new.is_up() { wall_of(machine.since()) } else { self.ended.map_or_else(now, |end| end.at) };
+        }
+        if new.ready && !(goes_on && told.ready) {
+            new.ready_changed = now();
+        }
+        new
+    }
+
+    fn read_status(&self) -> Option<Status> {
+        let file = at::open(At::Dir(self.place.supervise.as_fd()), c"status", Open::Read).ok()?;
+        let mut bytes = [0; Status::BYTES + 1];
+        let length = fd::read(file.as_fd(), &mut bytes).ok()?;
+        Status::from_bytes(&bytes[..length])
+    }
+
+    #[inline(never)]
+    fn write_status(&mut self) {
+        let written = self.replace(c"status", c"status.new", &self.told.to_bytes());
+        self.check(written);
+    }
+
+    /// Puts a file in the place of another, whole or not at all.
+    ///
+    /// The two change their names, and the old one is removed: to a rename over it ext4 answers with a write to the disk.
+    fn replace(&self, name: &CStr, new: &CStr, bytes: &[u8]) -> Result<(), Errno> {
+        let supervise = At::Dir(self.place.supervise.as_fd());
+        let file = match at::open(supervise, new, Open::New(MODE)) {
+            // Somebody was killed here. Who reads the old file may have it open under this name.
+            Err(Errno::EXISTS) => {
+                at::remove(supervise, new)?;
+                at::open(supervise, new, Open::New(MODE))?
+            }
+            opened => opened?,
+        };
+        if fd::write(file.as_fd(), bytes)? != bytes.len() {
+            return Err(Errno::NO_SPACE);
+        }
+        match at::exchange(supervise, new, name) {
+            Ok(()) => at::remove(supervise, new),
+            // There was none, or the file system does not know of this.
+            Err(_) => at::rename(supervise, new, name),
+        }
+    }
+
+    /// When the last death of the tally was.
+    fn last_death(&self) -> Option<Stamp> {
+        let deaths = self.read_tally().ok()?;
+        let last = deaths.last_chunk::<{ Death::BYTES }>()?;
+        last.first_chunk::<12>().copied().map(Stamp::from_bytes)
+    }
+
+    fn read_tally(&self) -> Result<Vec<u8>, Errno> {
+        let file = at::open(At::Dir(self.place.supervise.as_fd()), c"death_tally", Open::Read)?;
+        let mut bytes = vec![0; at::data_of(file.as_fd())?.size as usize];
+        let mut length = 0;
+        while length < bytes.len() {
+            match fd::read(file.as_fd(), &mut bytes[length..])? {
+                0 => break,
+                more => length += more,
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    /// Puts the end that is to be told into the tally.
+    fn add_death(&mut self, most: usize) {
+        let Some(End { past, at, counted: false }) = self.ended.filter(|_| most > 0) else { return };
+        let signal = match past.exit {
+            Exit::Code(_) => 0,
+            Exit::Signal(signal) => signal.number(),
+        };
+        let added = self.append_death(Death { at, code: past.exit.shell_code(), signal }, most);
+        self.check(added);
+    }
+
+    /// A tally that is not full grows by one write; a full one is written anew, without its oldest.
+    #[inline(never)]
+    fn append_death(&self, death: Death, most: usize) -> Result<(), Errno> {
+        let file = at::open(At::Dir(self.place.supervise.as_fd()), c"death_tally", Open::Append(MODE))?;
+        let size = at::data_of(file.as_fd())?.size as usize;
+        let whole = size.is_multiple_of(Death::BYTES);
+        if !whole {
+            // Written by nobody who knows how.
+            at::truncate(file.as_fd(), 0)?;
+        }
+        if !whole || size / Death::BYTES < most {
+            let written = fd::write(file.as_fd(), &death.to_bytes())?;
+            return if written == Death::BYTES { Ok(()) } else { Err(Errno::NO_SPACE) };
+        }
+        let mut bytes = self.read_tally()?;
+        let surplus = bytes.len() / Death::BYTES - (most - 1).min(bytes.len() / Death::BYTES);
+        bytes.drain(..surplus * Death::BYTES);
+        bytes.extend_from_slice(&death.to_bytes());
+        self.replace(c"death_tally", c"death_tally.new", &bytes)
+    }
+
+    /// Tells everybody who listens. The first letter of all is that there is a supervisor.
+    fn tell(&mut self, letters: &[u8]) {
+        let mut all = [b's'; 8];
+        let first = usize::from(std::mem::take(&mut self.unsaid));
+        let length = first + letters.len();
+        if let Some(rest) = all.get_mut(first..length).filter(|_| length > 0) {
+            rest.copy_from_slice(letters);
+            self.notify(&all[..length]);
+        }
+    }
+
+    /// Writes letters into the FIFO of everybody who listens. Nobody is waited for, and who is gone is forgotten.
+    #[inline(never)]
+    fn notify(&self, letters: &[u8]) {
+        let event = At::Dir(self.place.event.as_fd());
+        let listed = at::list(self.place.event.as_fd(), |name| {
+            if !s6::is_listener(name.to_bytes()) {
+                return;
+            }
+            let written = at::open(event, name, Open::FifoWrite).and_then(|fifo| fd::write(fifo.as_fd(), letters));
+            if let Err(Errno::NO_READER | Errno::BROKEN_PIPE) = written {
+                let _ = at::remove(event, name);
+            }
+        });
+        // Removed under our feet: then nobody listens.
+        let _ = listed;
+    }
+
+    /// Says once that something cannot be written.
+    #[inline(never)]
+    fn check(&mut self, written: Result<(), Errno>) {
+        if let Err(errno) = written
+            && !std::mem::replace(&mut self.complained, true)
+        {
+            say!("svc-supervise: {}: cannot write into supervise/: {errno}: s6's tools see what was before", self.name);
+        }
+    }
+}
+
+/// Whether the next start comes within this turn.
+fn starts_at_once(machine: &Service) -> bool {
+    match machine.state() {
+        State::Down { .. } => machine.deadline().is_some_and(|at| at <= clock::now()),
+        State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => false,
+    }
+}
+
+/// Makes the FIFO of commands, and opens both its ends.
+fn control(place: &Place) -> Result<OwnedFd, Errno> {
+    let supervise = At::Dir(place.supervise.as_fd());
+    match at::make_fifo(supervise, c"control", 0o600) {
+        Ok(()) => at::open(supervise, c"control", Open::FifoBoth),
+        Err(Errno::EXISTS) => {
+            let control = at::open(supervise, c"control", Open::FifoBoth)?;
+            if at::data_of(control.as_fd())?.is_fifo { Ok(control) } else { Err(Errno::EXISTS) }
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The time of day at a moment of the monotonic clock; exact for what happens just now.
+fn wall_of(at: Millis) -> Stamp {
+    let ago = clock::now() - at;
+    let ago = if ago < Millis(2) { 0 } else { ago.0 * 1_000_000 };
+    Stamp::from_unix_nanos(clock::wall_nanos().saturating_sub(ago))
+}

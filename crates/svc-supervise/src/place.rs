@@ -1,0 +1,314 @@
+//! Where the files are that s6's tools look for: in the run directory, with symbolic links to them in the service directory.
+//!
+//! `RUN/servicedirs/ID/{supervise,event}`, where ID is the service directory's device and inode: it keeps its files under
+//! whatever name. A directory that has a `supervise/` or `event/` of its own (s6 ran there, or s6-svlink waits there) keeps that.
+//! Where no link can be made, `RUN/services/NAME` is one, so that the tools find a service of a read-only image too.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use svc_proto::api::place::{FILES, STAND_INS};
+use svc_sys::at::{self, At, Holder, Open};
+use svc_sys::{Errno, say, user};
+
+const SUPERVISE: &CStr = c"supervise";
+const EVENT: &CStr = c"event";
+/// Private to a group, and everybody in it may listen, but not take away what others listen on.
+const EVENT_MODE: u32 = 0o3730;
+
+/// The two directories of one service, and the lock that says that somebody supervises it.
+pub(crate) struct Place {
+    pub(crate) supervise: OwnedFd,
+    pub(crate) event: OwnedFd,
+    /// Held as long as this is open; nothing else may open that file here.
+    _lock: OwnedFd,
+    /// The directory in the run directory.
+    folder: Option<CString>,
+}
+
+/// Why there is none.
+pub(crate) enum Obstacle {
+    /// Another process holds the lock.
+    Supervised,
+    System(Errno),
+}
+
+impl From<Errno> for Obstacle {
+    fn from(errno: Errno) -> Obstacle {
+        Obstacle::System(errno)
+    }
+}
+
+/// Where a directory was found or made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// In the service directory, or where a link leads that somebody else made there.
+    There,
+    /// In the run directory, with a link to it.
+    Linked,
+    /// In the run directory, and the service directory takes no link.
+    Apart,
+}
+
+impl Place {
+    /// Finds or makes them for the service whose directory is the working directory.
+    pub(crate) fn find(run_dir: Option<&Path>, name: &str) -> Result<Place, Obstacle> {
+        let before = user::set_umask(0);
+        let place = Place::make(run_dir, name);
+        user::set_umask(before);
+        place
+    }
+
+    fn make(run_dir: Option<&Path>, name: &str) -> Result<Place, Obstacle> {
+        let own = match run_dir {
+            Some(run_dir) => Some(Own::of(run_dir, c".", name)?),
+            None => None,
+        };
+        let (mut supervise, mut found) = settle(SUPERVISE, own.as_ref())?;
+        let lock = match (lock(&supervise), &own) {
+            (Err(Obstacle::System(_)), Some(own)) if found == Found::There => {
+                // Left in an image that is read-only now, or on a volume that another container has too.
+                (supervise, found) = (own.open(SUPERVISE, false)?, Found::Apart);
+                lock(&supervise)?
+            }
+            (lock, _) => lock?,
+        };
+        let event = match &own {
+            Some(own) if found == Found::Apart => {
+                own.stand_in();
+                own.open(EVENT, false)?
+            }
+            own => settle(EVENT, own.as_ref())?.0,
+        };
+        Ok(Place { supervise, event, _lock: lock, folder: own.map(|own| own.folder) })
+    }
+
+    /// The service directory was removed: nobody will ask for these files any more.
+    pub(crate) fn remove(&self) {
+        let Some(folder) = &self.folder else { return };
+        let supervise = At::Dir(self.supervise.as_fd());
+        for name in [c"control", c"status", c"status.new", c"death_tally", c"death_tally.new", c"lock"] {
+            let _ = at::remove(supervise, name);
+        }
+        let event = At::Dir(self.event.as_fd());
+        let _ = at::list(self.event.as_fd(), |name| {
+            let _ = at::remove(event, name);
+        });
+        for name in [SUPERVISE, EVENT] {
+            let _ = at::remove_directory(At::Here, &below(folder, name));
+        }
+        let _ = at::remove(At::Here, &below(folder, c"log"));
+        let _ = at::remove_directory(At::Here, folder);
+    }
+}
+
+/// A service's directory in the run directory.
+struct Own<'a> {
+    service: &'a str,
+    folder: CString,
+    id: String,
+    run_dir: &'a Path,
+    /// The folder is known to be there.
+    made: Cell<bool>,
+}
+
+impl<'a> Own<'a> {
+    /// That of the service directory `dir`.
+    fn of(run_dir: &'a Path, dir: &CStr, service: &'a str) -> Result<Own<'a>, Errno> {
+        let data = at::data(At::Here, dir)?;
+        let id = format!("{:x}-{:x}", data.device, data.inode);
+        let path = run_dir.join(FILES).join(&id);
+        Ok(Own { service, folder: c_string(&path), id, run_dir, made: Cell::new(false) })
+    }
+
+    /// Opens a directory in it, and makes what is missing. `new`: as a rule everything is.
+    fn open(&self, name: &CStr, new: bool) -> Result<OwnedFd, Errno> {
+        let path = below(&self.folder, name);
+        if !new {
+            match at::open(At::Here, &path, Open::Directory) {
+                Err(Errno::NOT_FOUND) => {}
+                opened => return opened,
+            }
+        }
+        if !self.made.replace(true) {
+            there_already(at::make_directory(At::Here, &self.folder, 0o755))?;
+        }
+        make(&path, name)
+    }
+
+    /// Makes a link by name, for a service directory that takes none. A logger's stands in the folder of its service.
+    #[inline(never)]
+    fn stand_in(&self) {
+        let made = match self.service.strip_suffix("/log") {
+            None => {
+                let link = c_string(&self.run_dir.join(STAND_INS).join(self.service));
+                replace_link(&link, &c_text(&format!("../{FILES}/{}", self.id)))
+            }
+            Some(_) => Own::of(self.run_dir, c"..", self.service).and_then(|producer| {
+                there_already(at::make_directory(At::Here, &producer.folder, 0o755))?;
+                replace_link(&below(&producer.folder, c"log"), &c_text(&format!("../{}", self.id)))
+            }),
+        };
+        if let Err(errno) = made {
+            self.complain(&format!("cannot make a link for s6's tools in {}: {errno}", self.run_dir.display()));
+        }
+    }
+
+    #[inline(never)]
+    fn complain(&self, what: &str) {
+        say!("svc-supervise: {}: {what}", self.service);
+    }
+}
+
+/// Takes the lock that says that somebody supervises the service.
+fn lock(supervise: &OwnedFd) -> Result<OwnedFd, Obstacle> {
+    let lock = at::open(At::Dir(supervise.as_fd()), c"lock", Open::Lock(0o644))?;
+    if at::lock_record(lock.as_fd())? {
+        return Ok(lock);
+    }
+    match at::record_holder(lock.as_fd())? {
+        Holder::Process(_) => Err(Obstacle::Supervised),
+        Holder::Elsewhere | Holder::Nobody => Err(Obstacle::System(Errno::AGAIN)),
+    }
+}
+
+/// Opens a directory of this name in the service directory, or the one in the run directory with a link to it.
+fn settle(name: &CStr, own: Option<&Own>) -> Result<(OwnedFd, Found), Obstacle> {
+    let Some(own) = own else {
+        return match at::open(At::Here, name, Open::Directory) {
+            Err(Errno::NOT_FOUND) => Ok((make(name, name)?, Found::There)),
+            opened => Ok((opened?, Found::There)),
+        };
+    };
+    let content = below(&own.folder, name);
+    let found = match at::make_link(At::Here, name, &content) {
+        Ok(()) => return Ok((own.open(name, true)?, Found::Linked)),
+        Err(Errno::EXISTS) => match existing(name, own, &content)? {
+            Existing::Opened(opened) => return Ok((opened, Found::There)),
+            Existing::Link => Found::Linked,
+            Existing::Useless => Found::Apart,
+        },
+        Err(_) => Found::Apart,
+    };
+    Ok((own.open(name, false)?, found))
+}
+
+/// What stands where a link is to be.
+enum Existing {
+    /// A directory of its own.
+    Opened(OwnedFd),
+    /// The link, by now.
+    Link,
+    Useless,
+}
+
+#[inline(never)]
+fn existing(name: &CStr, own: &Own, content: &CStr) -> Result<Existing, Obstacle> {
+    let mut buffer = [0; 512];
+    let link = match at::read_link(At::Here, name, &mut buffer) {
+        Ok(link) => link,
+        // No link: a directory that somebody made, who may have opened it already.
+        Err(Errno::INVALID) => {
+            return Ok(match at::open(At::Here, name, Open::Directory) {
+                Ok(opened) => Existing::Opened(opened),
+                Err(errno) => {
+                    let name = name.to_string_lossy();
+                    own.complain(&format!("{name}: {errno}: remove it, or s6's tools do not find the service here"));
+                    Existing::Useless
+                }
+            });
+        }
+        Err(_) => return Ok(Existing::Useless),
+    };
+    if link == content.to_bytes() {
+        return Ok(Existing::Link);
+    }
+    match id_in(link, name) {
+        // From another svc, of another time as a rule; or from a directory of which this one is a copy.
+        Some(id) => {
+            if id == own.id.as_bytes() && is_supervised(name) {
+                return Err(Obstacle::Supervised);
+            }
+            Ok(if replace_link(name, content).is_ok() { Existing::Link } else { Existing::Useless })
+        }
+        // Somebody wants the files to be there: the directory is made if need be, as s6 does.
+        None => {
+            let target = CString::new(link).unwrap_or_default();
+            match at::open(At::Here, name, Open::Directory) {
+                Err(Errno::NOT_FOUND) => Ok(Existing::Opened(make(&target, name)?)),
+                opened => Ok(Existing::Opened(opened?)),
+            }
+        }
+    }
+}
+
+/// The ID in a link of ours, wherever its run directory is.
+fn id_in<'l>(link: &'l [u8], name: &CStr) -> Option<&'l [u8]> {
+    let mut parts = link.rsplit(|&byte| byte == b'/');
+    let (last, id, files) = (parts.next()?, parts.next()?, parts.next()?);
+    let hex = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
+    (last == name.to_bytes() && files == FILES.as_bytes() && id.iter().all(hex)).then_some(id)
+}
+
+/// Whether somebody holds the lock behind a link.
+fn is_supervised(name: &CStr) -> bool {
+    let lock = at::open(At::Here, &below(name, c"lock"), Open::Read);
+    lock.is_ok_and(|lock| matches!(at::record_holder(lock.as_fd()), Ok(Holder::Process(_))))
+}
+
+fn leads_to(name: &CStr, content: &CStr) -> bool {
+    at::read_link(At::Here, name, &mut [0; 512]) == Ok(content.to_bytes())
+}
+
+fn replace_link(name: &CStr, content: &CStr) -> Result<(), Errno> {
+    match at::make_link(At::Here, name, content) {
+        Err(Errno::EXISTS) if leads_to(name, content) => Ok(()),
+        Err(Errno::EXISTS) => {
+            at::remove(At::Here, name)?;
+            at::make_link(At::Here, name, content)
+        }
+        made => made,
+    }
+}
+
+/// Makes one of the two directories and opens it.
+fn make(path: &CStr, name: &CStr) -> Result<OwnedFd, Errno> {
+    let made = at::make_directory(At::Here, path, 0o700);
+    let dir = at::open(At::Here, path, Open::Directory)?;
+    if name == EVENT && made.is_ok() {
+        let group = user::effective_gid();
+        if at::data_of(dir.as_fd())?.group != group {
+            at::set_group(dir.as_fd(), group)?;
+        }
+        at::set_mode(dir.as_fd(), EVENT_MODE)?;
+    }
+    Ok(dir)
+}
+
+fn there_already(made: Result<(), Errno>) -> Result<(), Errno> {
+    match made {
+        Err(Errno::EXISTS) => Ok(()),
+        made => made,
+    }
+}
+
+fn below(dir: &CStr, name: &CStr) -> CString {
+    let mut path = Vec::with_capacity(dir.count_bytes() + name.count_bytes() + 2);
+    path.extend_from_slice(dir.to_bytes());
+    path.push(b'/');
+    path.extend_from_slice(name.to_bytes());
+    // No NUL: both are C strings.
+    CString::new(path).unwrap_or_default()
+}
+
+fn c_string(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+/// Names of services and of our own directories contain no NUL.
+fn c_text(text: &str) -> CString {
+    CString::new(text).unwrap_or_default()
+}

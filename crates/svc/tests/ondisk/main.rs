@@ -1,0 +1,12 @@
+//! What s6's own tools find on disk (s6-contract.md, sections 2 and 3): bytes, modes, events and letters, and Debian's tools on
+//! services that svc supervises. A promise's number stands above its test.
+#![forbid(unsafe_code)]
+
+mod control;
+mod events;
+mod files;
+mod places;
+mod races;
+mod scanner;
+mod support;
+mod tools;

@@ -1,0 +1,250 @@
+//! Where the files are: links, directories that were there before, copies, other names, and nowhere at all.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use svc_proto::s6::Status;
+use svc_testkit::{State, Tree, is_root, needs, until};
+
+use crate::support::{Listener, await_status, has_s6, s6, s6_ok, status, write_letters};
+
+/// The directory of a service's files in the run directory.
+fn own(tree: &Tree, name: &str) -> PathBuf {
+    let data = tree.services().join(name).metadata().expect("a service directory");
+    tree.run_dir().join("servicedirs").join(format!("{:x}-{:x}", data.dev(), data.ino()))
+}
+
+fn link(path: &Path) -> PathBuf {
+    path.read_link().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn they_are_in_the_run_directory_and_links_lead_there() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.service("web/log").run("exec cat");
+    tree.start();
+    for name in ["web", "web/log"] {
+        tree.await_up(name);
+        for part in ["supervise", "event"] {
+            assert_eq!(link(&tree.services().join(name).join(part)), own(&tree, name).join(part));
+        }
+    }
+}
+
+#[test]
+fn a_renamed_directory_keeps_its_files_and_one_of_its_old_name_has_others() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let pid = tree.await_up("web");
+    fs::rename(tree.services().join("web"), tree.services().join("shop")).expect("renamed");
+    until("the new name", || tree.status("shop"));
+    tree.draft("web").run("exec sleep 1000");
+    tree.place("web");
+    let other = tree.await_up("web");
+    let pid_in = |name: &str| status(&tree.services().join(name)).pid as i32;
+    assert_eq!((pid_in("shop"), pid_in("web")), (pid, other));
+    assert_ne!(own(&tree, "shop"), own(&tree, "web"));
+    // An heir has the same files.
+    let supervisor = tree.status("shop").and_then(|status| status.supervisor_pid).expect("there is one");
+    svc_testkit::kill(supervisor, "KILL");
+    tree.await_status("shop", "an heir", |status| status.supervisor_pid.is_some_and(|pid| pid != supervisor));
+    assert_eq!(pid_in("shop"), pid);
+}
+
+#[test]
+fn a_copy_with_the_links_of_another_gets_its_own() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let pid = tree.await_up("web");
+    let copy = tree.draft("copy");
+    copy.run("exec sleep 1000");
+    for part in ["supervise", "event"] {
+        symlink(own(&tree, "web").join(part), copy.path().join(part)).expect("as cp -a copies it");
+    }
+    tree.place("copy");
+    let other = tree.await_up("copy");
+    assert_eq!(link(&tree.services().join("copy/supervise")), own(&tree, "copy").join("supervise"));
+    assert_eq!(link(&tree.services().join("copy/event")), own(&tree, "copy").join("event"));
+    assert_eq!(status(&tree.services().join("copy")).pid as i32, other);
+    assert_eq!(status(&tree.services().join("web")).pid as i32, pid);
+}
+
+#[test]
+fn directories_of_an_earlier_s6_are_used_as_they_are() {
+    let mut tree = Tree::new();
+    let web = tree.service("web");
+    web.run("exec sleep 1000");
+    for (part, mode) in [("supervise", 0o711), ("event", 0o1733)] {
+        fs::create_dir(web.path().join(part)).expect("made");
+        fs::set_permissions(web.path().join(part), fs::Permissions::from_mode(mode)).expect("ours");
+    }
+    fs::write(web.path().join("supervise/status"), "stale").expect("written");
+    fs::write(web.path().join("supervise/death_tally"), [0; 28]).expect("written");
+    tree.start();
+    let pid = tree.await_up("web");
+    let dir = tree.services().join("web");
+    assert_eq!(await_status(&dir, "up", Status::is_up).pid as i32, pid);
+    for (part, mode) in [("supervise", 0o711), ("event", 0o1733)] {
+        let data = dir.join(part).symlink_metadata().expect("there");
+        assert!(data.is_dir(), "{part}");
+        assert_eq!(data.permissions().mode() & 0o7777, mode, "{part}");
+    }
+    assert_eq!(fs::read(dir.join("supervise/death_tally")).expect("there"), b"");
+    let mut listener = Listener::new(&dir);
+    write_letters(&dir, "d");
+    listener.expect("dD");
+}
+
+#[test]
+fn a_link_that_somebody_else_made_is_followed_and_its_target_made() {
+    let mut tree = Tree::new();
+    let web = tree.service("web");
+    web.run("exec sleep 1000");
+    let target = tree.path("elsewhere");
+    symlink(&target, web.path().join("supervise")).expect("made");
+    tree.start();
+    tree.await_up("web");
+    assert_eq!(target.metadata().expect("made").permissions().mode() & 0o7777, 0o700);
+    assert_eq!(fs::read(target.join("status")).expect("there").len(), 35);
+    assert!(status(&tree.services().join("web")).is_up());
+}
+
+#[test]
+fn the_files_of_a_directory_that_is_removed_go_with_it() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.service("web/log").run("exec cat");
+    tree.start();
+    tree.await_up("web");
+    tree.await_up("web/log");
+    let files = [own(&tree, "web"), own(&tree, "web/log")];
+    assert!(files.iter().all(|files| files.is_dir()));
+    let listener = Listener::new(&tree.services().join("web"));
+    fs::remove_dir_all(tree.services().join("web")).expect("removed");
+    until("the service to be gone", || tree.status("web").is_none().then_some(()));
+    until("its files to be gone", || files.iter().all(|files| !files.exists()).then_some(()));
+    drop(listener);
+}
+
+#[test]
+fn the_files_of_a_directory_that_only_moved_out_stay() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    tree.await_up("web");
+    let dir = tree.services().join(".web");
+    fs::rename(tree.services().join("web"), &dir).expect("renamed");
+    until("the service to be gone", || tree.status("web").is_none().then_some(()));
+    let down = status(&dir);
+    assert!(!down.is_up() && down.ready);
+}
+
+/// Another user's directory: nothing can be made there.
+#[test]
+fn a_directory_that_cannot_be_written_is_found_by_name_in_the_run_directory() {
+    if !is_root() || !needs("setpriv", svc_testkit::has_program("setpriv")) {
+        return;
+    }
+    let mut tree = Tree::new();
+    tree.run_as(12_345);
+    for name in ["web", "web/log"] {
+        tree.service(name).run(if name == "web" { "exec sleep 1000" } else { "exec cat" });
+    }
+    for name in ["web", "web/log"] {
+        fs::set_permissions(tree.service(name).path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    }
+    tree.start();
+    let pid = tree.await_up("web");
+    let logger = tree.await_up("web/log");
+    assert!(!tree.services().join("web/supervise").exists());
+    let stand_in = tree.run_dir().join("services/web");
+    assert_eq!(await_status(&stand_in, "up", Status::is_up).pid as i32, pid);
+    assert_eq!(await_status(&stand_in.join("log"), "up", Status::is_up).pid as i32, logger);
+    tree.kill_supervisor("web");
+    assert_eq!(status(&stand_in).pid as i32, pid);
+    let log = tree.log();
+    assert!(!log.contains("supervise/"), "a read-only directory is no error: {log}");
+    if has_s6() {
+        assert_eq!(s6_ok(&["s6-svstat", "-o", "pid", stand_in.to_str().expect("text")]), pid.to_string());
+    }
+}
+
+#[test]
+fn stale_directories_in_a_read_only_place_are_passed_over() {
+    if !is_root() || !needs("setpriv", svc_testkit::has_program("setpriv")) {
+        return;
+    }
+    let mut tree = Tree::new();
+    tree.run_as(12_345);
+    let web = tree.service("web");
+    web.run("exec sleep 1000");
+    for part in ["supervise", "event"] {
+        fs::create_dir(web.path().join(part)).expect("made");
+        fs::set_permissions(web.path().join(part), fs::Permissions::from_mode(0o755)).expect("ours");
+    }
+    tree.start();
+    let pid = tree.await_up("web");
+    let stand_in = tree.run_dir().join("services/web");
+    assert_eq!(await_status(&stand_in, "up", Status::is_up).pid as i32, pid);
+    drop(Listener::new(&stand_in));
+}
+
+/// Nothing can be written at all: one warning, and everything runs.
+#[test]
+fn without_any_place_services_run_all_the_same() {
+    if !is_root() || !needs("unshare", svc_testkit::has_program("unshare")) {
+        return;
+    }
+    let mut tree = Tree::new();
+    for name in ["web", "shop"] {
+        tree.service(name).run("exec sleep 1000");
+    }
+    // Every directory that svc would take is read-only.
+    let script = "mount --bind / / && mount -o remount,bind,ro / && mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp \
+                  && mount -t tmpfs -o ro none /run && unset SVC_RUN_DIR XDG_RUNTIME_DIR && exec \"$@\"";
+    tree.wrapper(&["unshare", "--mount", "--net", "sh", "-c", script, "sh"]);
+    tree.launch();
+    let init = tree.svc_init();
+    let runs = |name: &str| {
+        let title = format!("svc-supervise {name}");
+        let supervisor = svc_testkit::descendants(init).into_iter().find(|process| process.title() == title)?;
+        svc_testkit::descendants(supervisor.pid).first().map(|process| process.pid)
+    };
+    for name in ["web", "shop"] {
+        until(&format!("{name} to run; log:\n{}", tree.log()), || runs(name));
+    }
+    let log = tree.log();
+    assert_eq!(log.matches("no place for the files of s6's tools").count(), 1, "{log}");
+    assert_eq!(log.matches("supervise/").count(), 0, "{log}");
+    assert_eq!(tree.stop(), 0);
+}
+
+// 21
+#[test]
+fn a_directory_that_an_s6_supervises_is_not_started_twice() {
+    if !has_s6() {
+        return;
+    }
+    let mut tree = Tree::new();
+    tree.service("web").run("echo $$ >> runs; exec sleep 1000");
+    let dir = tree.services().join("web");
+    let mut supervise = Command::new("s6-supervise").arg(&dir).spawn().expect("s6-supervise starts");
+    tree.await_lines("web/runs", 1);
+    tree.start();
+    let waits = tree.await_status("web", "a problem", |status| status.problem.is_some());
+    assert!(waits.problem.as_ref().is_some_and(|problem| problem.contains("another supervisor runs it")), "{waits:?}");
+    assert_eq!(waits.state, State::Waiting);
+    assert_eq!(tree.lines("web/runs").len(), 1);
+    // It goes, and the service is ours.
+    let path = dir.to_str().expect("text").to_owned();
+    s6_ok(&["s6-svc", "-dx", &path]);
+    assert!(supervise.wait().expect("ours").success());
+    tree.ctl_ok(&["start", "web"]);
+    assert_eq!(tree.await_lines("web/runs", 2).len(), 2);
+    assert_eq!(s6(&["s6-supervise", &path]).code, 100, "and now s6 stays away");
+}
