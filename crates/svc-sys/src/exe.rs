@@ -106,7 +106,7 @@ impl Prepared {
         let mut candidates = Vec::new();
         if program.contains(&b'/') {
             candidates.push(c_string(program)?);
-        } else if !program.is_empty() {
+        } else {
             for dir in path.unwrap_or(OsStr::new("/usr/bin:/bin")).as_bytes().split(|&byte| byte == b':') {
                 let dir = if dir.is_empty() { b"." } else { dir };
                 candidates.push(c_string(&[dir, b"/", program].concat())?);
