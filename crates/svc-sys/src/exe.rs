@@ -141,3 +141,18 @@ impl Prepared {
 pub fn replace_by_own(words: &[OsString]) -> Errno {
     find_and_replace(OsStr::new("/proc/self/exe"), None, words)
 }
+
+/// Gives back the pages of this program that were only needed to start it: what runs on is read in again as it is needed. They
+/// are the file's own, so nothing is lost.
+pub fn forget_start() {
+    unsafe extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    const PAGE: usize = 4096;
+    let (begin, end) = ((&raw const __executable_start) as usize, (&raw const etext) as usize);
+    let length = (end - begin) / PAGE * PAGE;
+    // SAFETY: from the beginning of the program to the end of its code nothing is ever written to, so each page is the same when
+    // it is read from the file again. The rest of the last page is left alone.
+    unsafe { libc::madvise(begin as *mut libc::c_void, length, libc::MADV_DONTNEED) };
+}

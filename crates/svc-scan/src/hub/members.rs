@@ -30,7 +30,7 @@ impl Hub {
                 return;
             };
             self.names.insert(member.name.clone(), slot);
-            self.members.insert(slot, member);
+            self.members.insert(slot, Box::new(member));
         }
         let Some(member) = self.members.get_mut(&slot) else { return };
         member.supervisor = supervisor;
@@ -184,7 +184,8 @@ impl Hub {
         self.names.insert(name.clone(), slot);
         let added_ms = clock::wall_ms();
         let named = name.to_string();
-        self.members.insert(slot, Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) });
+        let member = Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) };
+        self.members.insert(slot, Box::new(member));
         self.publish(&named, api::EventKind::Added, None, None, None);
         self.happened(Happened::Added { id: slot, producer });
         Some(slot)
@@ -401,7 +402,7 @@ impl Hub {
             }
         }
         self.answer_waiters();
-        self.replace_logger(member);
+        self.replace_logger(*member);
     }
 
     /// A logger that was told to leave, and whose service stays, comes again: s6-svc -x asks for a new supervisor.
