@@ -85,10 +85,14 @@ impl Program {
     }
 }
 
-/// The names of which `svc install` makes links.
+/// All names that links may have.
 fn names() -> impl Iterator<Item = &'static str> {
-    let ours = APPLETS.iter().filter(|applet| applet.linked).map(|applet| applet.name);
-    ours.chain(svc_compat::names_of_links())
+    own_names().chain(svc_compat::commands().map(|command| command.name))
+}
+
+/// Those of them that nobody else has.
+fn own_names() -> impl Iterator<Item = &'static str> {
+    APPLETS.iter().filter(|applet| applet.linked).map(|applet| applet.name)
 }
 
 fn main() -> ExitCode {

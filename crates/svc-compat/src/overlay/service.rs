@@ -10,8 +10,7 @@ pub(super) const SERVICE: Command = Command {
     about: "steer a service by its name",
     operands: "NAME start|stop|restart|reload|force-reload|status",
     options: &[Opt::flag('s', "the status of all services").long("status-all")],
-    notes: "Does what `svc ctl` does with these words. `svc install` makes no link of this name, which would stand before the \
-            system's own.",
+    notes: "Does what svc-ctl does with these words.",
     codes: &[],
     run: service,
 };
