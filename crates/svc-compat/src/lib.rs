@@ -14,7 +14,6 @@ mod fronts;
 mod logs;
 mod manual;
 mod overlay;
-mod own;
 mod process;
 mod rc;
 mod servicedir;

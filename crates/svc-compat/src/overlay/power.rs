@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 
+use crate::chain;
 use crate::command::{Call, Command, Opt, Outcome};
-use crate::own;
 
 /// Where a script leaves the exit code that the container is to have.
 const EXIT_CODE: &str = "/run/s6-linux-init-container-results/exitcode";
@@ -58,7 +58,7 @@ fn end(call: &Call) -> Outcome {
     if call.has('f') {
         words.push("--force".into());
     }
-    own::execute("svc-ctl", words)
+    chain::execute_own("svc-ctl", words)
 }
 
 /// The code that a script wrote down; one that cannot be understood is not a reason not to end.

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
-use crate::own;
 
 pub(super) const SERVICE: Command = Command {
     name: "service",
@@ -17,7 +17,7 @@ pub(super) const SERVICE: Command = Command {
 
 fn service(call: &Call) -> Outcome {
     if call.has('s') {
-        return own::execute("svc-ctl", [OsString::from("status")]);
+        return chain::execute_own("svc-ctl", [OsString::from("status")]);
     }
     let name = call.operand(0, "the name of the service")?;
     let action = call.operand(1, "what to do")?;
@@ -26,5 +26,5 @@ fn service(call: &Call) -> Outcome {
         Some("force-reload") => "restart",
         Some(_) | None => return Err(Failure::usage(format!("'{}': no such action", action.display()))),
     };
-    own::execute("svc-ctl", [OsString::from(verb), name.to_owned()])
+    chain::execute_own("svc-ctl", [OsString::from(verb), name.to_owned()])
 }
