@@ -27,4 +27,4 @@ pub use explain::explain_exec;
 pub use problem::{Problem, shown};
 pub use rc::{Kind, Source, Start};
 pub use reading::{Outcome, Reading, missing_run, read};
-pub use servicefile::{manual, schema};
+pub use servicefile::{Shown, manual, schema, show};

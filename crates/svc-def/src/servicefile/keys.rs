@@ -42,6 +42,8 @@ pub(super) enum Shape {
     Whose(fn(&mut Draft, Vec<String>)),
     /// One text or a list.
     Texts(fn(&mut Draft, Vec<String>)),
+    /// Names of variables.
+    Variables(fn(&mut Draft, Vec<String>)),
     /// A list, or one text that is split.
     Command(fn(&mut Draft, Vec<String>)),
     Names(fn(&mut Draft, Vec<ServiceName>)),
@@ -267,7 +269,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key!(
         "unset",
-        Shape::Texts(|draft, names| draft.unset = names),
+        Shape::Variables(|draft, names| draft.unset = names),
         "none",
         RUNNING,
         "Variables that it does not get; env and home win over this.",

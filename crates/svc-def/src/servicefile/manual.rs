@@ -33,6 +33,7 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Who(_) => "a text or a number",
         Shape::Whose(_) => "a list of names and numbers",
         Shape::Texts(_) => "a text, or a list of texts",
+        Shape::Variables(_) => "a list of names",
         Shape::Command(_) => "a list of words, or one text",
         Shape::Names(_) => "a list of services",
         Shape::Relations(svc_core::graph::Relation::Needs(_)) => {

@@ -7,6 +7,7 @@ mod draft;
 mod keys;
 mod manual;
 mod schema;
+mod show;
 mod text;
 mod tree;
 mod values;
@@ -24,6 +25,7 @@ use tree::{Entry, Item, Place, Tree};
 
 pub use manual::manual;
 pub use schema::schema;
+pub use show::{Shown, show};
 
 /// The name of the file, and of the directory with what is merged over it.
 pub(crate) const FILE: &str = "service.toml";
@@ -55,6 +57,9 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
     let tree = tree::read(dir, problems);
     let variable = |name: &str| std::env::var(name).ok();
     let draft = draft(&tree, &variable, problems);
+    // In the order of the lines; the parser may say a thing twice.
+    problems[before..].sort_by(|a, b| (&a.path, a.place).cmp(&(&b.path, b.place)));
+    problems.dedup();
     if problems[before..].iter().any(|problem| problem.fatal) {
         return None;
     }

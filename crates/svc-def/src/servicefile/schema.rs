@@ -55,6 +55,7 @@ fn shape(shape: &Shape) -> String {
         Shape::Texts(_) | Shape::Command(_) => {
             r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()
         }
+        Shape::Variables(_) => r#"{"type":"array","items":{"type":"string","pattern":"^[^=]+$"}}"#.into(),
         Shape::Names(_) => format!(r#"{{"type":"array","items":{service}}}"#),
         Shape::Relations(relation) => {
             let mut properties =

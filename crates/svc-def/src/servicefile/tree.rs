@@ -79,7 +79,9 @@ pub(super) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Tree {
             problems.push(tree.fatal(place, format!("is not TOML: {}", error.message().replace('\n', ", "))));
         }
         let mut strange = Vec::new();
-        let entries = text.entries(table.get_ref(), &mut strange);
+        let mut entries = text.entries(table.get_ref(), &mut strange);
+        // What the parser makes of a line that has no key.
+        entries.retain(|entry| errors.is_empty() || !entry.key.is_empty());
         problems.extend(strange.into_iter().map(|(place, message)| tree.fatal(place, message)));
         merge(&mut tree.root, entries);
     }

@@ -86,11 +86,14 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             };
             set(draft, texts);
         }
+        Shape::Variables(set) => {
+            set(draft, reader.list(node, |node| reader.variable_name(node.place, &reader.text(node)?))?)
+        }
         Shape::Command(set) => set(draft, reader.command(node)?),
         Shape::Names(set) => set(draft, reader.list(node, |node| reader.service(node))?),
         Shape::Relations(relation) => {
-            let found = reader.list(node, |node| reader.relation(node, *relation))?;
-            draft.relations.extend(found);
+            let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
+            draft.relations.extend(gather(items.iter().map(|item| reader.relation(item, *relation)))?);
         }
         Shape::Environment(set) => set(draft, reader.environment(node)?),
         Shape::Limits(set) => set(draft, reader.limits(node)?),
@@ -99,8 +102,8 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
 }
 
 struct Reader<'a> {
-    name: &'static str,
-    example: &'static str,
+    name: &'a str,
+    example: &'a str,
     variable: Variable<'a>,
 }
 
@@ -187,14 +190,7 @@ impl Reader<'_> {
     /// Every element by itself, and all that is wrong with any of them.
     fn list<T>(&self, node: &Node, read: impl Fn(&Node) -> Result<T, Fault>) -> Result<Vec<T>, Vec<Fault>> {
         let Item::List(items) = &node.item else { return Err(vec![self.fault(node, "a list")]) };
-        let (mut found, mut faults) = (Vec::new(), Vec::new());
-        for item in items {
-            match read(item) {
-                Ok(value) => found.push(value),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        if faults.is_empty() { Ok(found) } else { Err(faults) }
+        gather(items.iter().map(|item| read(item).map_err(|fault| vec![fault])))
     }
 
     fn command(&self, node: &Node) -> Result<Vec<String>, Vec<Fault>> {
@@ -221,35 +217,46 @@ impl Reader<'_> {
     }
 
     /// `"db"`, or `{ on = "db", until = "ready", bond = "stay" }`.
-    fn relation(&self, node: &Node, relation: Relation) -> Result<Dependency, Fault> {
+    fn relation(&self, node: &Node, relation: Relation) -> Result<Dependency, Vec<Fault>> {
         let Item::Table(entries) = &node.item else {
-            let on = self.service(node)?.to_string();
+            let on = self.service(node).map_err(|fault| vec![fault])?.to_string();
             return Ok(Dependency { on, relation, until: Condition::Ready });
         };
-        let (mut on, mut until, mut relation) = (None, Condition::Ready, relation);
+        let is_hard = matches!(relation, Relation::Needs(_));
+        let (mut on, mut until, mut relation, mut faults) = (None, Condition::Ready, relation, Vec::new());
         for entry in entries {
-            match (entry.key.as_str(), relation) {
-                ("on", _) => on = Some(self.service(&entry.node)?),
-                ("until", _) => until = self.choice(&entry.node, &CONDITIONS)?,
-                ("bond", Relation::Needs(_)) => relation = Relation::Needs(self.choice(&entry.node, &BONDS)?),
-                (other, _) => {
-                    let known: &[&str] =
-                        if matches!(relation, Relation::Needs(_)) { &["on", "until", "bond"] } else { &["on", "until"] };
-                    return Err((entry.place, unknown(&format!("{} has a key", self.name), other, known)));
+            let inner = Reader { name: &format!("{}: {}", self.name, entry.key), ..*self };
+            let read = match entry.key.as_str() {
+                "on" => inner.service(&entry.node).map(|name| on = Some(name)),
+                "until" => inner.choice(&entry.node, &CONDITIONS).map(|condition| until = condition),
+                "bond" if is_hard => inner.choice(&entry.node, &BONDS).map(|bond| relation = Relation::Needs(bond)),
+                other => {
+                    let known: &[&str] = if is_hard { &["on", "until", "bond"] } else { &["on", "until"] };
+                    Err((entry.place, unknown(&format!("{} has", self.name), other, known)))
                 }
-            }
+            };
+            faults.extend(read.err());
         }
-        let on = on.ok_or_else(|| (node.place, format!("{} has an entry without on: write {}", self.name, self.example)))?;
-        Ok(Dependency { on: on.to_string(), relation, until })
+        if !entries.iter().any(|entry| entry.key == "on") {
+            faults.push((node.place, format!("{} has an entry without on: write {}", self.name, self.example)));
+        }
+        match on.filter(|_| faults.is_empty()) {
+            Some(on) => Ok(Dependency { on: on.to_string(), relation, until }),
+            None => Err(faults),
+        }
+    }
+
+    fn variable_name(&self, place: Place, name: &str) -> Result<String, Fault> {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err((place, format!("{} has {}, which is no name of a variable", self.name, quoted(name.as_bytes()))));
+        }
+        Ok(name.to_owned())
     }
 
     fn environment(&self, node: &Node) -> Result<Vec<(String, String)>, Vec<Fault>> {
         let Item::Table(entries) = &node.item else { return Err(vec![self.fault(node, "a table")]) };
         let one = |entry: &Entry| {
-            if entry.key.is_empty() || entry.key.contains(['=', '\0']) {
-                let message = format!("env has {}, which is no name of a variable", quoted(entry.key.as_bytes()));
-                return Err((entry.place, message));
-            }
+            self.variable_name(entry.place, &entry.key)?;
             let value = match &entry.node.item {
                 Item::Integer(number) => number.to_string(),
                 Item::Float(number) => number.clone(),
@@ -262,7 +269,7 @@ impl Reader<'_> {
             };
             Ok((entry.key.clone(), value))
         };
-        gather(entries.iter().map(one))
+        gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
     }
 
     fn limits(&self, node: &Node) -> Result<Vec<Limit>, Vec<Fault>> {
@@ -270,23 +277,28 @@ impl Reader<'_> {
         let one = |entry: &Entry| {
             let Some(&(name, counts)) = LIMITS.iter().find(|(name, _)| *name == entry.key) else {
                 let known: Vec<&str> = LIMITS.iter().map(|(name, _)| *name).collect();
-                return Err((entry.place, unknown("limits has", &entry.key, &known)));
+                return Err(vec![(entry.place, unknown("limits has", &entry.key, &known))]);
             };
             let Item::Table(parts) = &entry.node.item else {
-                let amount = self.amount(name, counts, &entry.node)?;
+                let amount = self.amount(name, counts, &entry.node).map_err(|fault| vec![fault])?;
                 return Ok(Limit { name, soft: amount.clone(), hard: amount });
             };
-            let (mut soft, mut hard) = (None, None);
+            let (mut soft, mut hard, mut faults) = (None, None, Vec::new());
             for part in parts {
+                let amount = self.amount(name, counts, &part.node);
                 match part.key.as_str() {
-                    "soft" => soft = Some(self.amount(name, counts, &part.node)?),
-                    "hard" => hard = Some(self.amount(name, counts, &part.node)?),
-                    other => return Err((part.place, unknown(&format!("limits.{name} has"), other, &["soft", "hard"]))),
+                    "soft" => amount.map(|amount| soft = Some(amount)).unwrap_or_else(|fault| faults.push(fault)),
+                    "hard" => amount.map(|amount| hard = Some(amount)).unwrap_or_else(|fault| faults.push(fault)),
+                    other => faults.push((part.place, unknown(&format!("limits.{name} has"), other, &["soft", "hard"]))),
                 }
             }
             match (soft, hard) {
-                (Some(soft), Some(hard)) => Ok(Limit { name, soft, hard }),
-                _ => Err((entry.node.place, format!("limits.{name} needs both, soft and hard, or is one value for both"))),
+                (Some(soft), Some(hard)) if faults.is_empty() => Ok(Limit { name, soft, hard }),
+                _ if faults.is_empty() => Err(vec![(
+                    entry.node.place,
+                    format!("limits.{name} needs both, soft and hard, or is one value for both"),
+                )]),
+                _ => Err(faults),
             }
         };
         gather(entries.iter().map(one))
@@ -318,12 +330,12 @@ impl Reader<'_> {
 }
 
 /// All values, or all faults.
-fn gather<T>(results: impl Iterator<Item = Result<T, Fault>>) -> Result<Vec<T>, Vec<Fault>> {
+fn gather<T>(results: impl Iterator<Item = Result<T, Vec<Fault>>>) -> Result<Vec<T>, Vec<Fault>> {
     let (mut values, mut faults) = (Vec::new(), Vec::new());
     for result in results {
         match result {
             Ok(value) => values.push(value),
-            Err(fault) => faults.push(fault),
+            Err(more) => faults.extend(more),
         }
     }
     if faults.is_empty() { Ok(values) } else { Err(faults) }
