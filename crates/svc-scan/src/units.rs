@@ -209,7 +209,7 @@ impl Units {
             };
             node.dependencies.extend(source.relations.iter().filter(known).cloned());
             nodes.push(node);
-            if let Some(pipeline) = source.pipeline_name.as_ref().filter(|pipeline| self.all.get(*pipeline).is_none()) {
+            if let Some(pipeline) = source.pipeline_name.as_ref().filter(|pipeline| !self.all.contains_key(*pipeline)) {
                 let members = self.pipeline(name);
                 let members = members.iter().filter(there);
                 let mut node = Node::new(pipeline.as_str(), Kind::Bundle);
