@@ -55,3 +55,4 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 pub use manual::page;
+pub use process::settle;
