@@ -10,7 +10,7 @@ use super::{assert_said, with_web};
 fn start_stop_and_restart_wait_and_say_what_happened() {
     let (tree, pid) = with_web();
     assert_said(&tree.say(&["start", "web"]), 0, &[&format!("web: up (pid {pid})")]);
-    assert_said(&tree.say(&["stop", "web"]), 0, &["web: down (killed by SIGTERM)\n"]);
+    assert_said(&tree.say(&["stop", "web"]), 0, &["web: down (killed by SIGTERM)"]);
     assert_eq!(tree.status("web").map(|status| status.state), Some(State::Down));
     assert_said(&tree.say(&["stop", "web"]), 0, &["web: down"]);
     assert_said(&tree.say(&["start", "web"]), 0, &["web: up (pid "]);
