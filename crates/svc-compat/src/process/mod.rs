@@ -13,7 +13,7 @@ mod notify;
 mod readiness;
 mod session;
 pub(crate) mod spawn;
-mod user;
+pub(crate) mod user;
 
 use crate::command::Command;
 
