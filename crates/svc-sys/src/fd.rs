@@ -245,7 +245,7 @@ pub fn limit_of_descriptors() -> Result<Limit, Errno> {
 static FOUND: OnceLock<Limit> = OnceLock::new();
 
 /// The limit as it was before [`raise_limit_of_descriptors`].
-pub fn found_limit_of_descriptors() -> Option<Limit> {
+pub(crate) fn found_limit_of_descriptors() -> Option<Limit> {
     FOUND.get().copied()
 }
 

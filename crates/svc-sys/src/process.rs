@@ -166,7 +166,7 @@ pub fn new_session_beside_terminal() {
 
 /// Makes standard input our controlling terminal, if it is one, and us the ones who get its `^C`: in our session, if it has the
 /// terminal and `holder`'s group may read from it now, in a new session otherwise.
-pub fn take_terminal(holder: i32) {
+pub(crate) fn take_terminal(holder: i32) {
     if has_terminal() {
         // SAFETY: takes no pointers.
         unsafe { libc::setpgid(0, 0) };

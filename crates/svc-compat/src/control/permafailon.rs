@@ -6,14 +6,14 @@ use svc_core::Signal;
 use svc_proto::s6::{Death, Stamp};
 
 use crate::chain;
-use crate::command::{Call, Command, Failure, Outcome, number};
+use crate::command::{Call, Command, Failure, Opt, Outcome, number};
 use crate::servicedir::{stamp_now, supervise};
 
 pub(super) const COMMAND: Command = Command {
     name: "s6-permafailon",
     about: "in a finish: fail for good if the service died too often, otherwise execute a program",
     operands: "SECONDS COUNT EVENTS PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "\
 It looks at the deaths that the supervisor of the current directory remembers (its number: the file max-death-tally). If in \
 the last SECONDS at least COUNT of them were among EVENTS, it exits with 125, and the service is not started again.

@@ -4,10 +4,11 @@ use std::fs::{self, Metadata, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use nix::unistd::{Gid, Group, Uid, User, chown};
+use nix::unistd::{Gid, Uid, User, chown};
 use svc_sys::exit;
 
 use crate::command::{Call, Command, Failure, Opt, Outcome, number};
+use crate::process::account;
 
 pub(super) const COMMAND: Command = Command {
     name: "s6-svperms",
@@ -98,16 +99,13 @@ fn group(text: &str) -> Result<Gid, Failure> {
     if let Some(digits) = text.strip_prefix(':') {
         return number(digits.as_ref(), "the number of a group").map(Gid::from_raw);
     }
-    match Group::from_name(text) {
-        Ok(Some(group)) => Ok(group.gid),
-        Ok(None) => Err(Failure::usage(format!("there is no group {text}"))),
-        Err(errno) => Err(Failure::system(format!("unable to look for the group {text}: {errno}"))),
-    }
+    let known = account::group(text.as_ref())?;
+    known.map(Gid::from_raw).ok_or_else(|| Failure::usage(format!("there is no group {text}")))
 }
 
 fn name(gid: u32) -> String {
-    let known = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
-    known.map_or_else(|| gid.to_string(), |group| group.name)
+    let known = account::group_name(gid).ok().flatten();
+    known.map_or_else(|| gid.to_string(), |name| String::from_utf8_lossy(&name).into_owned())
 }
 
 /// The first group of the owner of a file: whom it belongs to when no group has rights.

@@ -1,11 +1,13 @@
 //! Commands for the working directory, the mask for new files, and home directories.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use svc_sys::{exit, user};
 
 use super::program::{Changes, become_program};
 use crate::command::{Call, Command, Failure, Opt, Outcome};
+use crate::process::account;
 
 pub const CD: Command = Command { name: "cd", ..EXECLINE_CD };
 
@@ -63,13 +65,8 @@ fn umask(call: &Call) -> Outcome {
 
 fn homeof(call: &Call) -> Outcome {
     let name = call.operand(0, "USER")?;
-    let found = name.to_str().map_or(Ok(None), nix::unistd::User::from_name);
-    match found {
-        Ok(Some(user)) => {
-            println!("{}", user.dir.display());
-            Ok(exit::DONE)
-        }
-        Ok(None) => Err(Failure::system(format!("there is no user {}", name.display()))),
-        Err(errno) => Err(Failure::system(format!("unable to look up the user {}: {errno}", name.display()))),
-    }
+    let known = account::account(name)?;
+    let account = known.ok_or_else(|| Failure::system(format!("there is no user {}", name.display())))?;
+    println!("{}", OsStr::from_bytes(&account.home).display());
+    Ok(exit::DONE)
 }

@@ -8,11 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AtFlags;
-use nix::unistd::{Gid, Group, Uid, User, fchownat};
+use nix::unistd::{Gid, Uid, fchownat};
 use svc_sys::exit;
 
 use super::{contenv, glob};
 use crate::command::{Call, Command, Failure, Outcome};
+use crate::process::account;
 
 pub(super) const FIX_ATTRS: Command = Command {
     name: "fix-attrs",
@@ -167,8 +168,10 @@ fn owner(text: &str) -> Result<(Uid, Gid), String> {
         None => (text, None),
     };
     let known = match account.split_once(':') {
-        Some((user, group)) => uid(user).zip(gid(group)),
-        None => User::from_name(account).ok().flatten().map(|user| (user.uid, user.gid)),
+        Some((user, group)) => uid(user)?.zip(gid(group)?),
+        None => account::account(OsStr::new(account))
+            .map_err(said)?
+            .map(|account| (Uid::from_raw(account.uid), Gid::from_raw(account.gid))),
     };
     let numbers = |text: &str| {
         let (uid, gid) = text.split_once(':')?;
@@ -181,10 +184,23 @@ fn owner(text: &str) -> Result<(Uid, Gid), String> {
     }
 }
 
-fn uid(text: &str) -> Option<Uid> {
-    text.parse().ok().map(Uid::from_raw).or_else(|| User::from_name(text).ok().flatten().map(|user| user.uid))
+fn uid(text: &str) -> Result<Option<Uid>, String> {
+    Ok(match text.parse() {
+        Ok(number) => Some(Uid::from_raw(number)),
+        Err(_) => account::account(OsStr::new(text)).map_err(said)?.map(|account| Uid::from_raw(account.uid)),
+    })
 }
 
-fn gid(text: &str) -> Option<Gid> {
-    text.parse().ok().map(Gid::from_raw).or_else(|| Group::from_name(text).ok().flatten().map(|group| group.gid))
+fn gid(text: &str) -> Result<Option<Gid>, String> {
+    Ok(match text.parse() {
+        Ok(number) => Some(Gid::from_raw(number)),
+        Err(_) => account::group(OsStr::new(text)).map_err(said)?.map(Gid::from_raw),
+    })
+}
+
+/// A failure as a line that is reported while the next ones are read.
+fn said(failure: Failure) -> String {
+    match failure {
+        Failure::Usage(message) | Failure::Fatal { message, .. } => message,
+    }
 }

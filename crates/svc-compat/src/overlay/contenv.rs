@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use svc_sys::exit;
 
 use crate::chain;
-use crate::command::{Call, Command, Failure, Outcome};
+use crate::command::{Call, Command, Failure, Opt, Outcome};
 
 /// Where the environment of the container lives: a file for each variable, which scripts may write to at any time.
 const DIRECTORY: &str = "/run/s6/container_environment";
@@ -23,7 +23,7 @@ pub(super) const WITH_CONTENV: Command = Command {
     name: "with-contenv",
     about: "execute a program with the environment of the container",
     operands: "PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "The environment becomes what /run/s6/container_environment holds at this moment: a file for each variable, its \
             content as it is but for one newline at its end; an empty file takes the variable away. Of the environment of \
             before only PATH stays, and the directory may set that too.\n\n\

@@ -1,6 +1,6 @@
 //! `logutil-service` and `logutil-newfifo`: a logger for a service, in a line of its run script.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -9,12 +9,14 @@ use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, User, initgroups, setgid, setgroups, setuid};
 use svc_sys::exit;
 
 use super::contenv;
 use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
+use crate::process::account::{self, Account};
+use crate::process::identity::Identity;
+use crate::process::user;
 
 /// What to do with the lines, if the container's environment does not say.
 const SCRIPT: &str = "n20 s1000000 T";
@@ -82,20 +84,12 @@ fn read_from(fifo: &Path) -> Result<(), Failure> {
 
 fn become_logger() -> Result<(), Failure> {
     let (name, number) = LOGGER;
-    let failed = |errno: nix::Error| Failure::system(format!("unable to become {name}: {errno}"));
-    match User::from_name(name).ok().flatten() {
-        Some(user) => {
-            let name = CString::new(user.name).map_err(|_| failed(nix::Error::EINVAL))?;
-            initgroups(&name, user.gid).map_err(failed)?;
-            setgid(user.gid).map_err(failed)?;
-            setuid(user.uid).map_err(failed)
-        }
-        None => {
-            setgroups(&[]).map_err(failed)?;
-            setgid(Gid::from_raw(number)).map_err(failed)?;
-            setuid(Uid::from_raw(number)).map_err(failed)
-        }
-    }
+    let name = OsStr::new(name);
+    let logger = match account::account(name)? {
+        Some(account) => user::of(name, &account)?,
+        None => Identity { uid: Some(number), gid: Some(number), groups: Some(Vec::new()) },
+    };
+    logger.assume()
 }
 
 fn logutil_newfifo(call: &Call) -> Outcome {
@@ -104,7 +98,7 @@ fn logutil_newfifo(call: &Call) -> Outcome {
     let mode = mode.to_str().and_then(|text| u32::from_str_radix(text, 8).ok()).filter(|mode| *mode <= 0o7777);
     let mode = mode.ok_or_else(|| Failure::usage("the value of -m must be octal, such as 0600"))?;
     let owner = match call.value('o') {
-        Some(name) => Some(user(name)?),
+        Some(name) => Some(known(name)?),
         None => None,
     };
     let failed = |what: &str, error: String| Failure::system(format!("unable to {what} {}: {error}", path.display()));
@@ -118,13 +112,14 @@ fn logutil_newfifo(call: &Call) -> Outcome {
     // What was asked for, whatever the mask for new files is.
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
     fs::set_permissions(path, permissions).map_err(|error| failed("change", error.to_string()))?;
-    if let Some(user) = owner {
-        nix::unistd::chown(path, Some(user.uid), Some(user.gid)).map_err(|errno| failed("give away", errno.to_string()))?;
+    if let Some(account) = owner {
+        std::os::unix::fs::chown(path, Some(account.uid), Some(account.gid))
+            .map_err(|error| failed("give away", error.to_string()))?;
     }
     Ok(exit::DONE)
 }
 
-fn user(name: &OsStr) -> Result<User, Failure> {
-    let known = name.to_str().and_then(|name| User::from_name(name).ok().flatten());
+fn known(name: &OsStr) -> Result<Account, Failure> {
+    let known = account::account(name)?;
     known.ok_or_else(|| Failure::with_code(exit::FAILED, format!("there is no user '{}'", name.display())))
 }

@@ -8,13 +8,13 @@ use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgid, getuid, setgi
 use svc_sys::exit;
 
 use crate::chain;
-use crate::command::{Call, Command, Failure, Outcome};
+use crate::command::{Call, Command, Failure, Opt, Outcome};
 
 pub(super) const SUEXEC: Command = Command {
     name: "s6-overlay-suexec",
     about: "run a program as root where that is possible, then become the user of the container and execute another",
     operands: "{ ROOT-PROG... } PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "The braces are those of execline; in an argument list each word of the block begins with a blank, and an empty word ends \
             it. UID, GID, USER and GROUP tell who the user of the container is, EUID, EGID, EUSER and EGROUP who we act as; GIDLIST \
             is removed.\n\n\

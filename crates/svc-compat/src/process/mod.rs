@@ -14,7 +14,7 @@ mod readiness;
 mod session;
 pub mod settle;
 pub(crate) mod spawn;
-mod user;
+pub(crate) mod user;
 
 use crate::command::Command;
 

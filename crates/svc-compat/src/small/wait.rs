@@ -2,13 +2,12 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use svc_core::{Exit, Millis};
-use svc_proto::s6::Stamp;
 use svc_sys::process::{self, Reap};
 use svc_sys::{clock, exit, poll, signals};
 
@@ -17,6 +16,7 @@ use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome, number};
 use crate::process::account;
 use crate::process::spawn::spawn;
+use crate::servicedir::stamp_now;
 
 pub(super) const PAUSE: Command = Command {
     name: "s6-pause",
@@ -180,9 +180,7 @@ pub(super) const CLOCK: Command = Command {
         if !call.operands.is_empty() {
             return Err(Failure::usage("this cannot set the clock: a container has none of its own"));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let stamp = Stamp::from_unix_nanos(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
-        put(&[b"@", &stamp.hex()[..], b"\n"].concat())?;
+        put(&[b"@", &stamp_now().hex()[..], b"\n"].concat())?;
         Ok(exit::DONE)
     },
 };

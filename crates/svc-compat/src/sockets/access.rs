@@ -35,7 +35,7 @@ pub(super) const CONNLIMIT: Command = Command {
     name: "s6-connlimit",
     about: "execute a program unless the client has too many connections",
     operands: "PROG...",
-    options: &[],
+    options: &[Opt::NONE],
     notes: "With PROTO=IPC, the connection is the IPCCONNNUMth of this client, and IPCCONNMAX are too many less one.",
     codes: &[(exit::FAILED, "The client has too many connections.")],
     run: connlimit,
