@@ -66,6 +66,8 @@ pub enum Output {
     Logger,
     /// Straight to what svc was started with: the terminal of a main program.
     Inherit,
+    /// Where that of the supervisor goes: it was started for this one service, as s6-supervise is.
+    Starter,
 }
 
 /// What the small files of a service directory set. `Default` is what holds where there is no file.

@@ -55,6 +55,7 @@ impl Signal {
     pub const ALRM: Signal = Signal(14);
     pub const TERM: Signal = Signal(15);
     pub const CHLD: Signal = Signal(17);
+    pub const IO: Signal = Signal(29);
     pub const CONT: Signal = Signal(18);
     pub const STOP: Signal = Signal(19);
     pub const WINCH: Signal = Signal(28);

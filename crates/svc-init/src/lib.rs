@@ -5,6 +5,7 @@
 //! wait for anybody: every socket is written to without blocking, and the one place where it sleeps is `poll`.
 #![forbid(unsafe_code)]
 
+mod alone;
 mod daemons;
 mod hooks;
 mod outbox;
@@ -26,6 +27,7 @@ use svc_sys::process::{self, Reap, Reaped};
 use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, message, poll, procfs, say};
 
+pub use alone::supervise_alone;
 use daemons::Daemons;
 pub use place::run_dir_beside;
 use table::Table;

@@ -88,7 +88,7 @@ impl Table {
         }
         let stdin = match stdin_of {
             Some(producer) => self.ledger.row(producer).and_then(|row| row.kept(Kept::OutRead)),
-            None if output == Output::Inherit => None,
+            None if matches!(output, Output::Inherit | Output::Starter) => None,
             None => self.nothing.as_ref().map(AsRawFd::as_raw_fd),
         };
         let [out, err] = self.writing_ends(row, stdout_of)?;
@@ -143,7 +143,7 @@ impl Table {
                 self.keep(row, Kept::ErrRead, read);
                 hand_out_row(row, log);
             }
-            Output::Inherit => {}
+            Output::Inherit | Output::Starter => {}
         }
         Ok(())
     }
@@ -285,7 +285,7 @@ fn hand_out_row(row: Row, log: &mut Outbox) {
     let ends = match row.wiring().0 {
         Output::Keeper => vec![row.kept(Kept::OutRead), row.kept(Kept::ErrRead)],
         Output::Logger => vec![row.kept(Kept::ErrRead)],
-        Output::Inherit => return,
+        Output::Inherit | Output::Starter => return,
     };
     let name = Label::decode(&row.label()).map_or_else(|_| format!("slot {}", row.slot()), |label| label.name);
     let ends = ends.into_iter().flatten().collect();

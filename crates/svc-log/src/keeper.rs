@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use svc_core::Signal;
 use svc_proto::handover::ToKeep;
 use svc_proto::link::ToLog;
 use svc_proto::tail::{self, Ring};
 use svc_sys::poll::{Epoll, Trigger};
+use svc_sys::signals::Chosen;
 use svc_sys::{Errno, clock, fd, message, say, shared};
 
 use crate::output::{Glass, Output};
@@ -15,6 +17,8 @@ use crate::source::{Found, PIPE, Source};
 
 /// The token of the link; sources have twice their slot, and one more for standard error.
 const LINK: u64 = u64::MAX;
+/// The token of the signal that a pipe with half a line has got more.
+const MORE: u64 = u64::MAX - 1;
 
 pub(crate) struct Keeper {
     link: OwnedFd,
@@ -22,6 +26,8 @@ pub(crate) struct Keeper {
     sources: BTreeMap<u64, Source>,
     /// Those with a line that has no end yet.
     held: Vec<u64>,
+    /// SIGIO: something was written behind half a line.
+    more: Chosen,
     glass: Glass,
     buffer: Vec<u8>,
     stdout: Output,
@@ -40,12 +46,15 @@ impl Keeper {
         let (link, tail, bell) = (adopt(handover.link)?, adopt(handover.tail)?, adopt(handover.bell)?);
         let epoll = Epoll::new()?;
         epoll.add(link.as_fd(), LINK, Trigger::Level)?;
+        let more = Chosen::take(&[Signal::IO])?;
+        epoll.add(more.as_fd(), MORE, Trigger::Level)?;
         let page = shared::map(tail.as_fd(), 0, tail::PAGE)?;
         Ok(Keeper {
             link,
             epoll,
             sources: BTreeMap::new(),
             held: Vec::new(),
+            more,
             glass: Glass::new()?,
             buffer: vec![0; PIPE],
             stdout: Output::new(1),
@@ -68,6 +77,11 @@ impl Keeper {
                 if token == LINK {
                     if !self.read_link() {
                         return svc_sys::exit::DONE;
+                    }
+                } else if token == MORE {
+                    while self.more.next().is_some() {}
+                    for token in std::mem::take(&mut self.held) {
+                        news |= self.read_source(token);
                     }
                 } else {
                     news |= self.read_source(token);

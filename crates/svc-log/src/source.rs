@@ -1,14 +1,14 @@
 //! One output of one service.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use svc_core::Millis;
 use svc_proto::tail::Ring;
-use svc_sys::{Errno, clock};
+use svc_sys::{Errno, clock, fd};
 
 use crate::output::{Glass, Output};
 
-/// What a pipe holds; a line of this length does not get any longer by waiting.
+/// What a pipe holds, and is looked at at once.
 pub(crate) const PIPE: usize = 64 * 1024;
 /// A line without an end is passed on after this long: it may be a prompt. Until then another service's line does not come
 /// into the middle of it.
@@ -52,7 +52,7 @@ impl Source {
             Ok(0) => return Found::End,
             Ok(seen) => seen,
             Err(Errno::AGAIN) => {
-                self.hold_until = None;
+                self.release();
                 return Found::Nothing;
             }
             Err(_) => return Found::Nothing,
@@ -62,13 +62,20 @@ impl Source {
         let complete = bytes.iter().rposition(|&byte| byte == b'\n').map(|end| end + 1);
         let length = match complete {
             Some(length) => length,
-            None if seen >= buffer.len() || self.hold_until.is_some_and(|until| now >= until) || self.has_ended() => seen,
+            None if seen >= buffer.len() || self.hold_until.is_some_and(|until| now >= until) => seen,
+            None if self.has_ended() || self.is_full() => seen,
+            None if self.hold_until.is_some() => return Found::Nothing,
             None => {
-                self.hold_until.get_or_insert(now + HOLD);
-                return Found::Nothing;
+                self.hold_until = Some(now + HOLD);
+                return match fd::signal_writes(self.pipe.as_fd(), true) {
+                    // What came before there was a signal for it.
+                    Ok(()) => self.pass_on(glass, buffer, output, ring),
+                    // Without it a large write behind half a line may wait until the line has waited long enough.
+                    Err(_) => Found::Nothing,
+                };
             }
         };
-        self.hold_until = None;
+        self.release();
         if self.ring.is_none() {
             self.ring = ring(self.slot);
         }
@@ -82,11 +89,28 @@ impl Source {
         self.ring.is_some()
     }
 
+    /// No line waits for its end any more.
+    fn release(&mut self) {
+        if self.hold_until.take().is_some() {
+            // Where it was not possible to begin with there is nothing to end.
+            let _ = fd::signal_writes(self.pipe.as_fd(), false);
+        }
+    }
+
     /// Whether nobody can add to the line any more.
     fn has_ended(&self) -> bool {
-        let mut interest = [svc_sys::poll::readable(std::os::fd::AsRawFd::as_raw_fd(&self.pipe))];
+        let mut interest = [svc_sys::poll::readable(self.pipe.as_raw_fd())];
         svc_sys::poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
         svc_sys::poll::is_hung_up(&interest[0])
+    }
+
+    /// Whether the pipe takes nothing more: the line does not get any longer by waiting. That may be so at less than
+    /// [`PIPE`] bytes, where a page of it was begun and the next write did not fit in.
+    fn is_full(&self) -> bool {
+        let Ok(end) = fd::writing_end(self.pipe.as_raw_fd()) else { return false };
+        let mut interest = [svc_sys::poll::writable(end.as_raw_fd())];
+        svc_sys::poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
+        !svc_sys::poll::is_ready(&interest[0])
     }
 
     /// Puts the lines into the ring. Before they are passed on: killed in between, we show a line twice rather than never.

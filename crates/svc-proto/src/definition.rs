@@ -133,6 +133,7 @@ pub fn output_number(output: Output) -> u8 {
         Output::Keeper => 0,
         Output::Logger => 1,
         Output::Inherit => 2,
+        Output::Starter => 3,
     }
 }
 
@@ -141,6 +142,7 @@ pub fn output_from(number: u8) -> Result<Output, Malformed> {
         0 => Ok(Output::Keeper),
         1 => Ok(Output::Logger),
         2 => Ok(Output::Inherit),
+        3 => Ok(Output::Starter),
         _ => Err(Malformed),
     }
 }

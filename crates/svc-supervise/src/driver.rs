@@ -109,6 +109,9 @@ impl Driver {
             definition,
         });
         driver.open_files(heir);
+        if driver.is_alone() && !heir && !matches!(driver.files, OnDisk::Files(_)) {
+            return Err(if driver.files.is_taken() { Errno::IN_USE } else { Errno::NOT_ALLOWED });
+        }
         if heir {
             driver.readiness = handover.notification.and_then(fd::adopt);
             driver.inherit();
@@ -129,6 +132,11 @@ impl Driver {
         } else {
             self.files.begin(&self.machine);
         }
+    }
+
+    /// Started for this one service, as s6-supervise is: nobody above us starts it again elsewhere.
+    fn is_alone(&self) -> bool {
+        self.definition.output == Output::Starter
     }
 
     fn most_deaths(&self) -> usize {
@@ -203,11 +211,12 @@ impl Driver {
             }
             self.feed(Event::Deadline);
         }
-        if self.machine.leaving() {
+        let done = self.machine.leaving() || self.is_alone();
+        if done {
             self.files.leave();
         }
         // Somebody who leaves a service alone must not look like somebody who has none any more.
-        if self.machine.leaving() { svc_sys::exit::DONE } else { svc_sys::exit::FAILED }
+        if done { svc_sys::exit::DONE } else { svc_sys::exit::FAILED }
     }
 
     fn interests(&self) -> [poll::Interest; 4] {
@@ -583,6 +592,10 @@ impl Driver {
     fn command(&mut self, command: Command) {
         self.reread();
         self.feed(Event::Command(command));
+        if self.is_alone() && self.machine.leaving() {
+            // Whoever reads what the service writes finds the end, and so does finish.
+            fd::take_nothing();
+        }
     }
 
     #[inline(never)]

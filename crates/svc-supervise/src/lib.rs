@@ -14,7 +14,7 @@ mod words;
 
 use svc_proto::definition;
 use svc_proto::handover::ToSupervise;
-use svc_sys::{fd, process, say, title};
+use svc_sys::{Errno, fd, process, say, title};
 
 use driver::Driver;
 
@@ -54,11 +54,18 @@ fn prepare(mut handover: ToSupervise) -> Result<Box<Driver>, u8> {
     match definition.output {
         svc_core::Output::Inherit => process::new_session_beside_terminal(),
         // A group is enough, and a session costs the kernel a scheduling group.
-        svc_core::Output::Keeper | svc_core::Output::Logger => process::new_group(),
+        svc_core::Output::Keeper | svc_core::Output::Logger | svc_core::Output::Starter => process::new_group(),
     }
     title::set(&[handover.title.as_bytes(), definition.name.as_bytes()], handover.title.as_bytes());
-    Driver::new(handover, definition).map_err(|errno| {
-        say!("svc-supervise: cannot start: {errno}");
-        svc_sys::exit::SYSTEM
+    let name = definition.name.clone();
+    Driver::new(handover, definition).map_err(|errno| match errno {
+        Errno::IN_USE => {
+            say!("svc-supervise: {name}: has a supervisor already: end that one first (s6-svc -x {name})");
+            svc_sys::exit::USAGE
+        }
+        errno => {
+            say!("svc-supervise: {name}: cannot start, or not make supervise/ there: {errno}");
+            svc_sys::exit::SYSTEM
+        }
     })
 }

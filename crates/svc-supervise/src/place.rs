@@ -179,7 +179,7 @@ fn lock(supervise: &OwnedFd) -> Result<OwnedFd, Obstacle> {
 fn settle(name: &CStr, own: Option<&Own>) -> Result<(OwnedFd, Found), Obstacle> {
     let Some(own) = own else {
         return match at::open(At::Here, name, Open::Directory) {
-            Err(Errno::NOT_FOUND) => Ok((make(name, name)?, Found::There)),
+            Err(Errno::NOT_FOUND) => Ok((make_in_place(name)?, Found::There)),
             opened => Ok((opened?, Found::There)),
         };
     };
@@ -194,6 +194,21 @@ fn settle(name: &CStr, own: Option<&Own>) -> Result<(OwnedFd, Found), Obstacle> 
         Err(_) => Found::Apart,
     };
     Ok((own.open(name, false)?, found))
+}
+
+/// Makes the directory in the service directory. A link of ours that leads nowhere, as after a reboot, gives way; behind
+/// anybody else's the directory is made, as s6 does.
+#[inline(never)]
+fn make_in_place(name: &CStr) -> Result<OwnedFd, Errno> {
+    let mut buffer = [0; 512];
+    match at::read_link(At::Here, name, &mut buffer) {
+        Ok(link) if id_in(link, name).is_some() => {
+            at::remove(At::Here, name)?;
+            make(name, name)
+        }
+        Ok(link) => make(&CString::new(link).unwrap_or_default(), name),
+        Err(_) => make(name, name),
+    }
 }
 
 /// What stands where a link is to be.

@@ -96,6 +96,15 @@ pub fn restore_closed() {
     }
 }
 
+/// Puts /dev/null in the place of standard input and output: their pipes, if they are pipes, are given up.
+pub fn take_nothing() {
+    // Where there is no /dev/null they stay what they are.
+    let Ok(nothing) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") else { return };
+    for number in [0, 1] {
+        let _ = place(nothing.as_raw_fd(), number);
+    }
+}
+
 /// Makes reading and writing return at once. Only for descriptors whose open file is ours alone.
 pub fn set_nonblocking(fd: BorrowedFd) -> Result<(), Errno> {
     set_blocking(fd.as_raw_fd(), false)
@@ -106,6 +115,21 @@ pub fn set_blocking(fd: RawFd, block: bool) -> Result<(), Errno> {
     // SAFETY: takes no pointers.
     let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
     let flags = if block { flags & !libc::O_NONBLOCK } else { flags | libc::O_NONBLOCK };
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
+}
+
+/// Lets each write into a pipe send SIGIO to this process, or no more. A write that finds the pipe full before it is done wakes
+/// no edge-triggered reader up if there was something in the pipe already; this signal it does send.
+pub fn signal_writes(pipe: BorrowedFd, on: bool) -> Result<(), Errno> {
+    let fd = pipe.as_raw_fd();
+    if on {
+        // SAFETY: takes no pointers.
+        check(unsafe { libc::fcntl(fd, libc::F_SETOWN, libc::getpid()) })?;
+    }
+    // SAFETY: takes no pointers.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    let flags = if on { flags | libc::O_ASYNC } else { flags & !libc::O_ASYNC };
     // SAFETY: takes no pointers.
     check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
 }

@@ -1,6 +1,6 @@
 //! Signals as something to read.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use svc_core::Signal;
@@ -89,6 +89,12 @@ impl Drop for Chosen {
     fn drop(&mut self) {
         // SAFETY: `before` is what sigprocmask gave.
         unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.before, std::ptr::null_mut()) };
+    }
+}
+
+impl AsFd for Chosen {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.signals.0.as_fd()
     }
 }
 

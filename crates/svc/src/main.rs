@@ -7,6 +7,7 @@ mod install;
 mod manual;
 mod scan;
 mod script;
+mod supervise;
 mod svscan;
 
 use std::ffi::OsString;
@@ -31,7 +32,7 @@ struct Applet {
     linked: bool,
 }
 
-const APPLETS: [Applet; 9] = [
+const APPLETS: [Applet; 8] = [
     Applet { name: "svc-scan", about: "watch directories of services and run them", main: scan::main, linked: true },
     Applet { name: "svc-ctl", about: "steer and look at services", main: svc_ctl::main, linked: true },
     Applet {
@@ -40,7 +41,6 @@ const APPLETS: [Applet; 9] = [
         main: scan::main,
         linked: true,
     },
-    Applet { name: "svc-supervise", about: "supervise one service directory", main: scan::one, linked: true },
     Applet {
         name: "svc-log",
         about: "read standard input, and write it to standard output line by line",
@@ -88,7 +88,12 @@ impl Program {
 
 /// The commands that scripts call: those of svc-compat, and those that start svc itself.
 fn commands() -> impl Iterator<Item = &'static svc_compat::Command> {
-    svc_compat::commands().chain(svscan::COMMANDS)
+    svc_compat::commands().chain(starters())
+}
+
+/// Those of them that start svc.
+fn starters() -> impl Iterator<Item = &'static svc_compat::Command> {
+    svscan::COMMANDS.iter().chain(supervise::COMMANDS)
 }
 
 fn command(name: &str) -> Option<&'static svc_compat::Command> {

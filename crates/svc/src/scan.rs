@@ -78,18 +78,6 @@ pub fn start_at(dir: PathBuf, rescan: Option<Millis>, notify: Option<i32>) -> Re
     start(Typed { dirs: vec![dir], title: Some("s6-supervise".into()), rescan, notify, ..Typed::default() })
 }
 
-/// `svc-supervise DIR`: a tree with one service.
-pub fn one(arguments: Vec<OsString>) -> u8 {
-    const TEXT: &str = "svc-supervise is started by svc-init, once for each service: run svc-scan on the directory above \
-                        (svc-scan --help says how)";
-    if arguments.get(1).is_some_and(|word| word == "--help" || word == "-h") {
-        println!("{TEXT}");
-        return exit::DONE;
-    }
-    eprintln!("{TEXT}");
-    exit::USAGE
-}
-
 fn refuse(message: &str) -> u8 {
     eprintln!("svc-scan: {message}");
     exit::USAGE

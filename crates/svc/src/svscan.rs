@@ -67,6 +67,11 @@ fn svscan(call: &Call) -> Outcome {
     for letter in ['C', 'L', 'X'].into_iter().chain((call.command.name == "s6-svscan").then_some('c')) {
         call.number::<u32>(letter)?;
     }
+    for (letter, why) in without_effect(call.command.name) {
+        if call.has(*letter) {
+            call.warn(format!("-{letter} has no effect here: {why}"));
+        }
+    }
     let dir = PathBuf::from(call.operands.first().cloned().unwrap_or_else(|| ".".into()));
     let dir = std::path::absolute(&dir).map_err(|error| Failure::system(format!("{}: {error}", dir.display())))?;
     if !dir.is_dir() {
@@ -82,6 +87,14 @@ fn svscan(call: &Call) -> Outcome {
     }
     use_free_run_dir(&dir);
     scan::start_at(dir, rescan, notify).map_err(Failure::usage)
+}
+
+/// Options of s6's that have nothing to do here, and why: said at the start, so that nobody looks for what does not come.
+fn without_effect(command: &str) -> &'static [(char, &'static str)] {
+    const KEPT: &str = "what services write goes to standard output, and its end is kept in memory (svc-ctl logs)";
+    const SCAN: &[(char, &str)] = &[('X', "what svc says goes to standard error")];
+    const BOOT: &[(char, &str)] = &[('X', KEPT), ('c', KEPT), ('D', KEPT), ('m', KEPT), ('l', KEPT), ('o', KEPT)];
+    if command == "s6-svscanboot" { BOOT } else { SCAN }
 }
 
 /// A scanner that was started inside another svc has a run directory of its own.

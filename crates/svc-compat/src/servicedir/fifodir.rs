@@ -26,7 +26,13 @@ const PREFIX: &[u8] = b"ftrig1:@";
 const NAME_BYTES: usize = 39;
 
 /// Makes a fifodir: for the members of a group, or for everybody. One that is there, and ours, is left as it is, unless `force`.
+/// A link that leads nowhere gives way: svc leaves one behind when /run is emptied by a reboot.
 pub(crate) fn make(path: &Path, group: Option<Gid>, force: bool) -> io::Result<()> {
+    let dangles = fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink())
+        && fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    if dangles {
+        fs::remove_file(path)?;
+    }
     match fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

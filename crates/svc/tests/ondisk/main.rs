@@ -2,6 +2,7 @@
 //! services that svc supervises. A promise's number stands above its test.
 #![forbid(unsafe_code)]
 
+mod alone;
 mod control;
 mod events;
 mod files;

@@ -243,6 +243,35 @@ fn s6_svscan_is_a_name_of_svc() {
 }
 
 #[test]
+fn what_has_no_effect_is_said() {
+    let tree = Tree::new();
+    let mut command = named(&tree, "s6-svscanboot");
+    let log = std::fs::File::create(tree.path("log")).expect("made");
+    command.args(["-D", "logs", "-o", "t s1000000"]).arg(tree.services()).stderr(log);
+    let _scanner = Scanner(command.spawn().expect("starts"));
+    until("the control", || open_for_writing(&tree.services().join(".s6-svscan/control")).ok());
+    let said = std::fs::read_to_string(tree.path("log")).expect("text");
+    assert!(said.contains("-D has no effect") && said.contains("-o has no effect") && !said.contains("-X "), "{said}");
+}
+
+/// After a reboot: what svc had in /run is gone, and the links to it are not.
+#[test]
+fn s6_svlink_takes_a_directory_whose_links_lead_nowhere() {
+    let mut tree = Tree::new();
+    tree.start();
+    let services = dir(&tree, "");
+    until("it to listen", || open_for_writing(&tree.services().join(".s6-svscan/control")).ok());
+    let web = ServiceDir::make(tree.path("available/web"));
+    web.run("exec sleep 1000");
+    for name in ["supervise", "event"] {
+        symlink(tree.path(&format!("gone/servicedirs/1-2/{name}")), web.path().join(name)).expect("made");
+    }
+    let linked = Said::by(named(&tree, "s6-svlink").args(["-t", "10000", &services]).arg(web.path()));
+    assert_eq!(linked.code, 0, "{}", linked.err);
+    await_status(web.path(), "up", svc_proto::s6::Status::is_up);
+}
+
+#[test]
 fn s6_svscan_refuses_what_makes_no_sense() {
     let tree = Tree::new();
     let services = dir(&tree, "");

@@ -71,10 +71,13 @@ impl Drop for Twins {
 
 /// Pids, seconds and stamps say nothing about the situation; exit codes and signals do.
 fn without_numbers(text: &str) -> String {
+    let mut after_pid = false;
     let words = text.split(' ').map(|word| {
         let bare = word.trim_end_matches([')', ',', '\n']);
+        // Where numbers have begun anew a pid is as short as an exit code.
+        let is_pid = std::mem::replace(&mut after_pid, word == "(pid");
         let long = bare.len() > 3 && bare.bytes().all(|byte| byte.is_ascii_digit());
-        if long || bare.starts_with('@') { "N".to_owned() + &word[bare.len()..] } else { word.to_owned() }
+        if long || is_pid || bare.starts_with('@') { "N".to_owned() + &word[bare.len()..] } else { word.to_owned() }
     });
     let text = words.collect::<Vec<String>>().join(" ");
     // How many seconds it is depends on when it was asked.

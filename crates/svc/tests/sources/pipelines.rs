@@ -1,6 +1,6 @@
 //! Producers and consumers.
 
-use svc_testkit::{Tree, kill, until};
+use svc_testkit::{Tree, kill, program, until};
 
 use crate::Sources;
 
@@ -18,7 +18,7 @@ fn several_producers_write_to_one_consumer_and_no_line_is_lost() {
     producer(&tree, "two", "log");
     let out = tree.path("out").display().to_string();
     let log = tree.source("log", "longrun", &[]);
-    log.file("run", &format!("#!/bin/sh\nexec cat >>{out}\n"))
+    log.file("run", &format!("#!/bin/sh\nexec {} s6-log 1 >>{out}\n", program().display()))
         .file("consumer-for", "one\ntwo\n")
         .file("pipeline-name", "pipe\n");
     tree.place("log");
@@ -29,7 +29,8 @@ fn several_producers_write_to_one_consumer_and_no_line_is_lost() {
     }
     for round in 1..=5 {
         until("lines", || (lines() > round * 300).then_some(()));
-        // Whoever reads may be killed in any way that lets it write what it has read; whoever writes, in every way.
+        // Whoever reads may be ended in any way that lets it write what it has read (not so cat: SIGTERM kills it between
+        // the two); whoever writes, in every way.
         kill(tree.await_up("log"), "TERM");
         kill(tree.await_up(["one", "two"][round % 2]), "KILL");
         tree.kill_supervisor(["log", "one"][round % 2]);

@@ -97,6 +97,28 @@ fn standard_error_survives_it_as_well() {
     assert_eq!(numbers.last().copied(), Some(numbers.len() as u64), "no gap");
 }
 
+/// Half a line is in the pipe, and one write brings more than the pipe holds: nobody waits until the line has waited long enough.
+#[test]
+fn a_large_write_behind_half_a_line_does_not_wait() {
+    if !needs("perl", has_program("perl")) {
+        return;
+    }
+    let run = "use Time::HiRes qw(time sleep); $| = 1;\nfor (1 .. 5) {\n  syswrite(STDOUT, 'half a line');\n  sleep(0.1);\n  \
+               my ($begin, $block, $done) = (time, ('x' x 204800) . \"\\n\", 0);\n  \
+               while ($done < length $block) { $done += syswrite(STDOUT, $block, length($block) - $done, $done); }\n  \
+               open(my $took, '>>', 'took'); print $took int(1000 * (time - $begin)), \"\\n\"; close($took);\n}\nsleep(1000);\n";
+    let mut tree = Tree::new();
+    tree.service("web").executable("run", &format!("#!/usr/bin/perl\n{run}"));
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    tree.stdout(writer);
+    std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    tree.start();
+    tree.await_lines("web/took", 5);
+    // One that the machine had no time for is no stall; a stall lasts for most of a second each time.
+    let least = tree.lines("web/took").iter().map(|line| line.parse::<u64>().expect("a number")).min();
+    assert!(least < Some(500), "{:?} ms", tree.lines("web/took"));
+}
+
 #[test]
 fn nobody_reads_then_the_producer_waits_and_nothing_is_lost() {
     if !needs("perl", has_program("perl")) {
