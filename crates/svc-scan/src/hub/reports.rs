@@ -108,6 +108,7 @@ impl Hub {
         if let Some(note) = report.note {
             self.note(slot, note);
         }
+        self.recover_late(slot);
         self.fit_slot(slot);
         self.check_waiters(slot);
         self.end_with(slot, report.note);
