@@ -1,7 +1,7 @@
 //! Services that depend on others: the graph engine, fed with what is on disk, what supervisors say and what clients ask, and its
 //! actions carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use svc_core::graph::{Action, Engine, Event, Graph, Id, Kind, Node, Outcome, Progress, Reason, Request, RequestId, Wish};
@@ -148,19 +148,15 @@ impl Hub {
     /// What supervisors said of themselves is so; what they do not run is as it was wished. Those who have said nothing yet,
     /// because they were killed too, are heard when they do: until then they are on the way.
     fn recover(&mut self, nodes: &[Node]) {
-        let known = |name: &str| self.slot_named(name).is_some();
-        let mut old: Vec<Node> =
-            nodes.iter().filter(|node| !node.kind.has_process() || known(&node.name)).cloned().collect();
-        // What has come since is new, and tied to these afterwards.
-        let names: BTreeSet<String> = old.iter().map(|node| node.name.clone()).collect();
-        for node in &mut old {
-            node.dependencies.retain(|dependency| names.contains(&dependency.on));
-        }
-        let Ok(graph) = Graph::new(old) else { return };
+        let Ok(graph) = Graph::new(nodes.to_vec()) else { return };
         self.engine = Engine::new(clock::now(), graph);
         let planned = planned(self.engine.graph());
         let all = self.engine.graph().living();
-        let processes: Vec<Id> = all.iter().copied().filter(|&id| self.engine.graph().node(id).kind.has_process()).collect();
+        let (new, processes): (Vec<Id>, Vec<Id>) = all
+            .iter()
+            .copied()
+            .filter(|&id| self.engine.graph().node(id).kind.has_process())
+            .partition(|&id| self.slot_named(self.engine.graph().name(id)).is_none());
         // First those that may run though nobody says so, and those that are not tried once more unasked: nothing is wished yet,
         // so nobody starts because of them.
         for &id in &processes {
@@ -187,16 +183,20 @@ impl Hub {
         if self.early_end.is_some() {
             return;
         }
-        for &id in &processes {
+        // Nothing is done before all wishes are known, and those who have come since have slots.
+        let mut actions = Vec::new();
+        for &id in processes.iter().chain(&new) {
             let known = self.machine_of(id).map(Service::wished);
             let wish = known.unwrap_or_else(|| planned.get(&id).copied().unwrap_or(Wish::Down));
-            self.step_engine(Event::Recovered(id, wish));
+            self.engine.step(clock::now(), Event::Recovered(id, wish), &mut actions);
         }
-        self.recover_names(&all);
+        self.recover_names(&all, &mut actions);
+        self.give_slots();
+        self.perform(actions);
     }
 
     /// Names without a process are wished as long as nobody has stopped one of those behind them.
-    fn recover_names(&mut self, all: &[Id]) {
+    fn recover_names(&mut self, all: &[Id], actions: &mut Vec<Action>) {
         let wished = |hub: &Hub, id: Id| hub.engine.wish(id) != Wish::Down;
         loop {
             let next = all.iter().copied().find(|&id| {
@@ -207,7 +207,7 @@ impl Hub {
             });
             let Some(id) = next else { return };
             let wish = if self.engine.graph().node(id).up { Wish::Explicit } else { Wish::Dependency };
-            self.step_engine(Event::Recovered(id, wish));
+            self.engine.step(clock::now(), Event::Recovered(id, wish), actions);
         }
     }
 
@@ -217,7 +217,21 @@ impl Hub {
         member.recovering = false;
         let name = member.name.to_string();
         let Some(id) = self.engine.graph().id(&name) else { return };
-        if let Some(wish) = self.machine_of(id).map(Service::wished).filter(|_| !self.is_ending()) {
+        let Some(machine) = self.machine_of(id) else { return };
+        let is_down = matches!(machine.state(), State::Down { .. } | State::Gone) && machine.want() == Want::Down;
+        let (nothing, wish) = (is_down && !machine.done() && !has_failed(machine), machine.wished());
+        let counted = Counted { starts: machine.starts(), deaths: machine.deaths() };
+        if matches!(self.engine.progress(id), Progress::Stopping { .. })
+            && let Some(member) = self.members.get_mut(&slot)
+        {
+            // It was to stop before it was known what there was to stop.
+            member.counted = counted;
+        }
+        if nothing {
+            // It was never on the way: it waits for what it needs.
+            self.step_engine(Event::Stopped(id));
+        }
+        if !self.is_ending() {
             self.step_engine(Event::Recovered(id, wish));
         }
         self.fit(id);
@@ -392,8 +406,18 @@ impl Hub {
         let Some(member) = self.members.get(&slot).filter(|member| member.definition.managed.is_some()) else { return };
         if let Some(id) = self.node_of(member.name.as_str()) {
             self.fit(id);
+            self.remind(slot, id);
         }
         self.take_slots();
+    }
+
+    /// A supervisor that was launched, or killed, while the wish changed has not heard of that.
+    fn remind(&mut self, slot: u32, id: Id) {
+        let Some(member) = self.members.get(&slot).filter(|member| member.link.is_some()) else { return };
+        let (heard, wish) = (member.told == member.heard, self.engine.wish(id));
+        if heard && !member.recovering && member.machine.as_ref().is_some_and(|machine| machine.wished() != wish) {
+            self.tell(slot, Command::Wish(wish));
+        }
     }
 
     fn publish_node(&mut self, id: Id) {

@@ -112,10 +112,19 @@ fn the_order_holds_whoever_is_killed() {
         let up = || tree.trace().iter().filter(|line| line.starts_with('+')).count();
         // In one round of three the end comes during the start.
         if round % 3 != 2 {
-            until(&format!("all up ({} of {}); log:\n{}", up(), all.len(), tree.log()), || {
-                (up() >= all.len()).then_some(())
-            });
-            assert_eq!(violations(&tree.trace(), &all), [] as [String; 0], "log:\n{}", tree.log());
+            let begin = std::time::Instant::now();
+            while up() < all.len() && begin.elapsed() < svc_testkit::PATIENCE {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(
+                up() >= all.len(),
+                "{} of {} are up: {}\n{}",
+                up(),
+                all.len(),
+                String::from_utf8_lossy(&tree.ctl(&["status"]).stdout),
+                tree.log()
+            );
+            assert_eq!(violations(&tree.trace(), &all), [] as [String; 0], "{:?}; log:\n{}", tree.trace(), tree.log());
         }
         tree.signal("TERM");
         for _ in 0..dice.below(15) {
