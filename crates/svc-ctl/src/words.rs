@@ -83,6 +83,8 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         State::Stopping => format!("told to stop, and not gone yet{process}, up for {span}"),
         State::Finishing => format!("down for {span}, its finish script is running{process}"),
         State::Draining => format!("down for {span}, and what it left behind is being stopped"),
+        // A name without a process.
+        State::Failed if status.last_exit.is_none() => "failed".into(),
         State::Failed => {
             format!("failed for good {span} ago: its finish script said 125, so only svc-ctl start starts it again")
         }

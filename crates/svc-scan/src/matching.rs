@@ -86,7 +86,7 @@ pub(crate) fn oneshot(id: Id, progress: Progress, machine: &Service, counted: Co
 }
 
 /// Why it is not there.
-fn ended(machine: &Service) -> Reason {
+pub(crate) fn ended(machine: &Service) -> Reason {
     match (machine.trouble(), machine.last()) {
         (Some(trouble), _) => Reason::Trouble(trouble),
         (None, Some(past)) => Reason::Exit(past.exit),

@@ -3,7 +3,7 @@
 //! Each directory was checked by itself when it was read. What concerns several of them is checked here: names that nobody has,
 //! circles, halves of pipelines. What is wrong with one keeps out that one and what needs it, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
@@ -24,6 +24,22 @@ pub(crate) struct Unit {
     pub(crate) source: Source,
     /// What keeps it out of the graph, or parts of it.
     pub(crate) problem: Option<String>,
+    /// What it was before an edit that has not been in the graph yet.
+    before: Option<(Option<Definition>, Source)>,
+    /// An edit that cannot be used: it is as it was before.
+    edit: Option<String>,
+}
+
+impl Unit {
+    pub(crate) fn new(
+        identity: Identity,
+        scan_dir: u32,
+        dir: PathBuf,
+        definition: Option<Definition>,
+        source: Source,
+    ) -> Unit {
+        Unit { identity, scan_dir, dir, definition, source, problem: None, before: None, edit: None }
+    }
 }
 
 #[derive(Default)]
@@ -44,14 +60,6 @@ impl Units {
         self.all.remove(name)
     }
 
-    /// What a unit says now takes the place of what it said.
-    pub(crate) fn replace(&mut self, name: &ServiceName, definition: Option<Definition>, source: Source) {
-        if let Some(unit) = self.all.get_mut(name) {
-            (unit.definition, unit.source) = (definition, source);
-            self.stale = true;
-        }
-    }
-
     pub(crate) fn get(&self, name: &str) -> Option<&Unit> {
         self.all.get(&ServiceName::parse(name).ok()?)
     }
@@ -64,6 +72,27 @@ impl Units {
         self.all.iter()
     }
 
+    /// It was read again. What it was before holds on if the new one does not fit in.
+    pub(crate) fn read_again(&mut self, name: &ServiceName, definition: Option<Definition>, source: Source) {
+        let Some(unit) = self.all.get_mut(name) else { return };
+        let same = unit.source == source && unit.definition == definition;
+        self.stale |= !same || unit.edit.is_some();
+        unit.edit = None;
+        if !same {
+            let old = (unit.definition.clone(), unit.source.clone());
+            unit.before.get_or_insert(old);
+            (unit.definition, unit.source) = (definition, source);
+        }
+    }
+
+    /// It was read again, and makes no sense: it stays as it was.
+    pub(crate) fn keep(&mut self, name: &ServiceName, problem: &str) {
+        let Some(unit) = self.all.get_mut(name) else { return };
+        let edit = Some(unused(problem));
+        self.stale |= unit.edit != edit;
+        unit.edit = edit;
+    }
+
     pub(crate) fn is_stale(&self) -> bool {
         self.stale
     }
@@ -72,10 +101,23 @@ impl Units {
         self.all.is_empty()
     }
 
-    /// The nodes of all that fit together. What does not is told in its `problem`.
-    pub(crate) fn compose(&mut self) -> Vec<Node> {
+    /// The nodes of all that fit together. What does not is told in its `problem`. `replaced`: those that are to be gone first.
+    pub(crate) fn compose(&mut self, replaced: &BTreeSet<ServiceName>) -> Vec<Node> {
         self.stale = false;
+        loop {
+            let (nodes, out) = self.sort(replaced);
+            if !self.take_back(&out) {
+                self.note(&out);
+                return nodes;
+            }
+        }
+    }
+
+    /// What fits together, and what does not, with the reason.
+    fn sort(&self, replaced: &BTreeSet<ServiceName>) -> (Vec<Node>, BTreeMap<ServiceName, String>) {
         let mut out: BTreeMap<ServiceName, String> = self.halves();
+        let message = "has become another one (type, or pipeline): it is started again when the old one is gone";
+        out.extend(replaced.iter().map(|name| (name.clone(), message.to_owned())));
         loop {
             let left_out = out.len();
             for (name, unit) in &self.all {
@@ -88,31 +130,36 @@ impl Units {
                 }
             }
             let nodes = self.nodes(&out);
-            match Graph::new(nodes.clone()) {
-                Ok(_) => {
-                    self.note(&out);
-                    return nodes;
-                }
-                Err(problems) => {
-                    for problem in problems {
-                        let culprits = match &problem {
-                            Problem::Twice(name) => vec![name.clone()],
-                            Problem::Unknown { node, .. } | Problem::NoHealth { node, .. } => vec![node.clone()],
-                            Problem::Cycle(path) => path.clone(),
-                        };
-                        let culprits = culprits.iter().filter_map(|name| ServiceName::parse(name).ok());
-                        for name in culprits {
-                            out.entry(name).or_insert_with(|| problem.to_string());
-                        }
-                    }
+            let Err(problems) = Graph::new(nodes.clone()) else { return (nodes, out) };
+            for problem in problems {
+                let culprits = match &problem {
+                    Problem::Twice(name) => vec![name.clone()],
+                    Problem::Unknown { node, .. } | Problem::NoHealth { node, .. } => vec![node.clone()],
+                    Problem::Cycle(path) => path.clone(),
+                };
+                for name in culprits.iter().filter_map(|name| ServiceName::parse(name).ok()) {
+                    out.entry(name).or_insert_with(|| problem.to_string());
                 }
             }
             if out.len() == left_out {
                 // Every problem names at least one that was not left out; were it otherwise, nothing would be lost but order.
-                self.note(&out);
-                return Vec::new();
+                return (Vec::new(), out);
             }
         }
+    }
+
+    /// Edits that keep out what they are made in are left alone: what runs goes on as it was. Whether there were any.
+    fn take_back(&mut self, out: &BTreeMap<ServiceName, String>) -> bool {
+        let mut any = false;
+        for (name, problem) in out {
+            let Some(unit) = self.all.get_mut(name) else { continue };
+            if let Some(before) = unit.before.take() {
+                (unit.definition, unit.source) = before;
+                unit.edit = Some(unused(problem));
+                any = true;
+            }
+        }
+        any
     }
 
     fn note(&mut self, out: &BTreeMap<ServiceName, String>) {
@@ -142,7 +189,8 @@ impl Units {
             }
         }
         for (name, unit) in &mut self.all {
-            unit.problem = out.get(name).or_else(|| missing.get(name)).cloned();
+            unit.problem = out.get(name).or(unit.edit.as_ref()).or_else(|| missing.get(name)).cloned();
+            unit.before = None;
         }
     }
 
@@ -159,6 +207,10 @@ impl Units {
                     "is producer-for {consumer}, which is not consumer-for {name}: add the name to its consumer-for"
                 );
                 out.insert(name.clone(), message);
+                if other.before.is_some() {
+                    let message = format!("is no longer consumer-for {name}, which is producer-for {consumer}: change both");
+                    out.entry(consumer.clone()).or_insert(message);
+                }
             }
             let stranger = source.consumer_for.iter().find(|producer| {
                 self.all.get(*producer).is_none_or(|other| other.source.producer_for.as_ref() != Some(name))
@@ -168,6 +220,11 @@ impl Units {
                     "is consumer-for {stranger}, which is not producer-for {name}: write the name into its producer-for"
                 );
                 out.insert(name.clone(), message);
+                // If it was cut loose just now, that is what does not fit.
+                if self.all.get(stranger).is_some_and(|other| other.before.is_some()) {
+                    let message = format!("is no longer producer-for {name}, which is consumer-for {stranger}: change both");
+                    out.entry(stranger.clone()).or_insert(message);
+                }
             }
         }
         out
@@ -197,7 +254,7 @@ impl Units {
                 unit.definition.as_ref().is_some_and(|definition| definition.settings.notification_fd.is_some());
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
-            node.substance = fingerprint(unit);
+            node.substance = self.fingerprint(unit);
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
             let mut node =
                 needed.fold(node, |node, on| node.with(on.as_str(), Relation::Needs(Bond::Stay), Condition::Ready));
@@ -234,6 +291,25 @@ impl Units {
         }
         found
     }
+
+    /// What its supervisor was made with, and only a new one changes: the kind of program, and the pipes.
+    fn fingerprint(&self, unit: &Unit) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        if unit.is_one_file() {
+            // What else a service.toml says its supervisor is told while it runs.
+            let definition = unit.definition.as_ref();
+            let program = definition.map(|definition| (&definition.program, definition.settings.notification_fd));
+            format!("{program:?}").hash(&mut hasher);
+            unit.dir.hash(&mut hasher);
+            return hasher.finish();
+        }
+        let program = unit.definition.as_ref().map(|definition| (&definition.program, definition.output));
+        let consumer = unit.source.producer_for.as_ref();
+        let pipe = consumer.and_then(|consumer| self.all.get(consumer)?.source.consumer_for.first());
+        format!("{program:?} {consumer:?} {pipe:?} {:?}", unit.source.consumer_for.first()).hash(&mut hasher);
+        unit.dir.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 impl Unit {
@@ -247,18 +323,9 @@ fn is_hard(dependency: &Dependency) -> bool {
     matches!(dependency.relation, Relation::Needs(_))
 }
 
-/// Everything that takes a restart to change. What else a service.toml says its supervisor is told while it runs.
-fn fingerprint(unit: &Unit) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    unit.dir.hash(&mut hasher);
-    if unit.is_one_file() {
-        let definition = unit.definition.as_ref();
-        let program = definition.map(|definition| (&definition.program, definition.settings.notification_fd));
-        format!("{program:?}").hash(&mut hasher);
-        return hasher.finish();
-    }
-    format!("{:?} {:?}", unit.definition, unit.source.kind).hash(&mut hasher);
-    hasher.finish()
+/// What to say of an edit that is not used.
+fn unused(problem: &str) -> String {
+    format!("{problem}; until then it stays as it was before the edit")
 }
 
 #[cfg(test)]
@@ -288,7 +355,7 @@ mod tests {
             start: Start::ByBundles,
         };
         let identity = Identity { device: 0, inode: 0 };
-        Unit { identity, scan_dir: 0, dir: "/x".into(), definition: None, source, problem: None }
+        Unit::new(identity, 0, "/x".into(), None, source)
     }
 
     fn longrun(needs: &str) -> Unit {
@@ -304,7 +371,7 @@ mod tests {
         for (text, unit) in list {
             units.insert(name(text), unit);
         }
-        let nodes = units.compose();
+        let nodes = units.compose(&BTreeSet::new());
         (units, nodes)
     }
 
@@ -372,5 +439,42 @@ mod tests {
             problem(&units, "log"),
             "is consumer-for b, which is not producer-for log: write the name into its producer-for"
         );
+    }
+
+    #[test]
+    fn an_edit_that_does_not_fit_changes_nothing() {
+        let (mut units, nodes) = composed(vec![("a", longrun("b")), ("b", longrun("")), ("c", longrun("b"))]);
+        units.read_again(&name("b"), None, longrun("a").source);
+        assert_eq!(units.compose(&BTreeSet::new()), nodes);
+        assert_eq!(
+            problem(&units, "b"),
+            "a -> b -> a wait for each other: remove one of these dependencies; until then it stays as it was before the edit"
+        );
+        assert_eq!((problem(&units, "a"), problem(&units, "c")), ("", ""));
+        // The same once more is no news, and a good one is taken.
+        units.read_again(&name("b"), None, longrun("a").source);
+        assert_eq!(units.compose(&BTreeSet::new()), nodes);
+        units.read_again(&name("b"), None, longrun("").source);
+        assert!(units.is_stale());
+        assert_eq!(units.compose(&BTreeSet::new()), nodes);
+        assert_eq!(problem(&units, "b"), "");
+    }
+
+    #[test]
+    fn half_a_pipeline_cut_by_an_edit_stays_whole() {
+        let producer = || Source { producer_for: Some(name("log")), ..longrun("").source };
+        let consumer = || Source { consumer_for: names("a"), ..longrun("").source };
+        let with = |source| Unit { source, ..longrun("") };
+        let (mut units, nodes) = composed(vec![("a", with(producer())), ("log", with(consumer()))]);
+        units.read_again(&name("a"), None, longrun("").source);
+        assert_eq!(units.compose(&BTreeSet::new()), nodes);
+        assert!(problem(&units, "a").starts_with("is no longer producer-for log"), "{}", problem(&units, "a"));
+        units.read_again(&name("log"), None, longrun("").source);
+        assert_eq!(units.compose(&BTreeSet::new()), nodes, "the other half alone is no better");
+        for half in ["a", "log"] {
+            units.read_again(&name(half), None, longrun("").source);
+        }
+        assert_ne!(units.compose(&BTreeSet::new()), nodes);
+        assert_eq!((problem(&units, "a"), problem(&units, "log")), ("", ""));
     }
 }

@@ -352,6 +352,11 @@ impl Tree {
         processes::kill(self.init_pid(), signal);
     }
 
+    /// Whether it was started, and its end not taken in yet.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// SIGTERM, and the exit code (128 + signal if svc was killed).
     #[track_caller]
     pub fn stop(&mut self) -> i32 {

@@ -52,7 +52,7 @@ impl Engine {
     }
 
     /// Its number cannot be given to another one.
-    fn is_busy(&self, id: Id) -> bool {
+    pub(super) fn is_busy(&self, id: Id) -> bool {
         self.is_active(id) || self.runs[id.at()].progress == Progress::Awaiting
     }
 

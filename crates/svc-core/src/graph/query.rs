@@ -50,6 +50,11 @@ impl Engine {
         self.runs[id.at()].progress
     }
 
+    /// Those that are no longer in the set, and not gone yet.
+    pub fn outgoing(&self) -> impl Iterator<Item = Id> {
+        self.graph.ids().filter(|&id| self.graph.is_retired(id) && self.is_busy(id))
+    }
+
     pub fn wish(&self, id: Id) -> Wish {
         self.runs[id.at()].wish
     }

@@ -34,9 +34,9 @@ pub async fn run(session: &mut Session, quiet: bool, typed: &[String]) -> Result
     Ok(code.max(known))
 }
 
-/// A service that does not say when it is ready is as well as it is up.
+/// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.
 fn healthy(status: &Status) -> bool {
-    status.state == State::Up && status.ready != Some(false)
+    status.state == State::Done || status.state == State::Up && status.ready != Some(false)
 }
 
 fn complaint(status: &Status) -> String {

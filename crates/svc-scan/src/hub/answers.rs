@@ -64,7 +64,7 @@ impl Hub {
     }
 
     pub(super) fn status(&self, member: &Member, now: Now) -> api::Status {
-        status::of(
+        let status = status::of(
             Known {
                 name: member.name.as_str(),
                 dir: svc_def::shown(&member.dir),
@@ -80,7 +80,10 @@ impl Hub {
                 added_ms: member.added_ms,
             },
             now,
-        )
+        );
+        // What waits for others is wanted all the same: its supervisor does not know.
+        let wished = self.engine.graph().id(member.name.as_str()).map(|id| self.engine.wish(id) != Wish::Down);
+        api::Status { wanted_up: wished.unwrap_or(status.wanted_up), ..status }
     }
 
     /// The status of a name of the graph that no process stands behind.

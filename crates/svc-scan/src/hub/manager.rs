@@ -1,21 +1,23 @@
 //! Services that depend on others: the graph engine, fed with what is on disk, what supervisors say and what clients ask, and its
 //! actions carried out.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use svc_core::definition::Script;
-use svc_core::graph::{Action, Engine, Event, Graph, Id, Kind, Outcome, Progress, Reason, Request, RequestId, Wish};
+use svc_core::graph::{Action, Engine, Event, Graph, Id, Kind, Node, Outcome, Progress, Reason, Request, RequestId, Wish};
 use svc_core::roster::Happened;
-use svc_core::{Command, Millis, Program, Service, ServiceName};
+use svc_core::service::{State, Want};
+use svc_core::{Command, Exit, Millis, Program, Service, ServiceName};
 use svc_def::Source;
 use svc_proto::api;
 use svc_proto::link::ToSupervisor;
 use svc_sys::{Errno, clock, message, say};
 
-use super::Hub;
+use super::{Hub, Member};
 use crate::directories::Found;
-use crate::matching::{self, Counted, Match};
+use crate::matching::{self, Counted, Match, ended};
 use crate::pair::{self, Pair};
 use crate::units::Unit;
 
@@ -32,6 +34,29 @@ pub(super) struct Ending {
     began: Millis,
 }
 
+/// Who is wished without anybody asking: those that are to be up, and what they need.
+fn planned(graph: &Graph) -> BTreeMap<Id, Wish> {
+    let up = graph.living().into_iter().filter(|&id| graph.node(id).up);
+    let mut wishes: BTreeMap<Id, Wish> = up.map(|id| (id, Wish::Explicit)).collect();
+    let mut walk: Vec<Id> = wishes.keys().copied().collect();
+    while let Some(id) = walk.pop() {
+        for edge in graph.edges(id) {
+            if !wishes.contains_key(&edge.to) {
+                wishes.insert(edge.to, Wish::Dependency);
+                walk.push(edge.to);
+            }
+        }
+    }
+    wishes
+}
+
+/// Whether its last start came to nothing, and its supervisor does not try again.
+fn has_failed(machine: &Service) -> bool {
+    let is_down = matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Down && !machine.done();
+    let badly = machine.last().is_some_and(|past| past.exit != Exit::Code(0));
+    is_down && (machine.failed() || machine.trouble().is_some() || badly)
+}
+
 impl Hub {
     pub(super) fn add_unit(&mut self, found: Found) {
         let Found { name, identity, scan_dir, path, definition, source, warnings, .. } = found;
@@ -39,43 +64,66 @@ impl Hub {
         for warning in &warnings {
             say!("svc-scan: {name}: {warning}");
         }
-        let unit = Unit { identity, scan_dir, dir: path, definition, source, problem: None };
-        self.units.insert(name, unit);
+        self.replaced.remove(&name);
+        self.units.insert(name, Unit::new(identity, scan_dir, path, definition, source));
     }
 
     /// A directory of a unit is gone: what runs of it is stopped in order.
     pub(super) fn remove_unit(&mut self, name: &ServiceName) {
         self.units.remove(name);
+        // Its name may be another one's now.
+        self.directories.unblock();
     }
 
-    /// Services with a service.toml are what it says now. One that is wrong changes nothing.
+    /// A directory is no longer this unit, but something else: it is read anew when nothing of the unit is left.
+    pub(super) fn turn_unit(&mut self, name: &ServiceName) {
+        let Some(unit) = self.units.remove(name) else { return };
+        if !self.names.contains_key(name) {
+            self.directories.forget(unit.identity);
+        }
+    }
+
+    /// Reads all units again. What is wrong with one leaves it as it was.
     pub(super) fn reread_units(&mut self) {
-        let units = self.units.iter().filter(|(_, unit)| unit.is_one_file());
-        let units: Vec<(ServiceName, PathBuf)> = units.map(|(name, unit)| (name.clone(), unit.dir.clone())).collect();
-        for (name, dir) in units {
-            let Some(unit) = self.units.get(name.as_str()) else { continue };
+        let all: Vec<(ServiceName, PathBuf)> =
+            self.units.iter().map(|(name, unit)| (name.clone(), unit.dir.clone())).collect();
+        for (name, dir) in all {
             // Gone with its directory: that is told by the directories.
             if !dir.is_dir() {
                 continue;
             }
-            let kept = match pair::read(&name, &dir) {
-                Err(problem) => problem,
-                Ok(Pair { source: Some(source), definition, .. }) if is_same_kind(&unit.source, &source) => {
-                    if unit.source != source || unit.definition != definition {
-                        self.units.replace(&name, definition, source);
-                        if let Some(slot) = self.slot_named(name.as_str()) {
-                            self.refresh(slot);
-                            self.define(slot);
-                        }
-                    }
-                    continue;
+            let Some(unit) = self.units.get(name.as_str()) else { continue };
+            match pair::read(&name, &dir) {
+                Ok(Pair { source: Some(source), .. }) if unit.is_one_file() && !is_same_kind(&unit.source, &source) => {
+                    let shown = svc_def::shown(&dir);
+                    let problem = format!(
+                        "{shown}: it is of another kind now: take the directory out and put it back (mv it aside, and again here)"
+                    );
+                    self.units.keep(&name, &problem);
                 }
-                Ok(_) => format!(
-                    "{}: it is of another kind now: take the directory out and put it back (mv it aside, and again here)",
-                    svc_def::shown(&dir)
-                ),
-            };
-            say!("svc-scan: {name}: goes on as it was: {kept}");
+                Ok(Pair { source: Some(source), definition, .. }) => self.units.read_again(&name, definition, source),
+                Ok(Pair { source: None, .. }) => self.turn_unit(&name),
+                Err(problem) => self.units.keep(&name, &problem),
+            }
+        }
+    }
+
+    /// Services with a service.toml are what it says now.
+    fn redefine(&mut self) {
+        let changed: Vec<(u32, svc_core::Definition)> = self
+            .units
+            .iter()
+            .filter(|(_, unit)| unit.is_one_file())
+            .filter_map(|(name, unit)| {
+                let (slot, definition) = (self.names.get(name).copied()?, unit.definition.clone()?);
+                (self.members.get(&slot)?.definition != definition).then_some((slot, definition))
+            })
+            .collect();
+        for (slot, definition) in changed {
+            if let Some(member) = self.members.get_mut(&slot) {
+                member.definition = definition;
+            }
+            self.define(slot);
         }
     }
 
@@ -94,12 +142,12 @@ impl Hub {
     /// Ties together what is on disk now, once all of it has been read. `recovered`: an earlier svc-scan had done so, and what it
     /// had started is not started again.
     pub(super) fn compose(&mut self) {
-        if !self.units.is_stale() || self.directories.is_reading() || self.is_ending() {
+        if !self.units.is_stale() || self.is_ending() || self.is_reading() {
             return;
         }
         let before: Vec<(ServiceName, Option<String>)> =
             self.units.iter().map(|(name, unit)| (name.clone(), unit.problem.clone())).collect();
-        let nodes = self.units.compose();
+        let mut nodes = self.units.compose(&self.replaced);
         for (name, problem) in before {
             let now = self.units.get(name.as_str()).and_then(|unit| unit.problem.as_ref());
             if let Some(message) = now.filter(|now| Some(*now) != problem.as_ref()) {
@@ -109,30 +157,141 @@ impl Hub {
         if std::mem::take(&mut self.recovered) {
             self.recover(&nodes);
         }
+        if self.early_end.is_some() {
+            return;
+        }
+        let others = self.others(&nodes);
+        if !others.is_empty() {
+            for name in &others {
+                say!("svc-scan: {name}: its type or its pipe has changed: it stops, with what needs it, and starts again");
+            }
+            self.replaced.extend(others);
+            nodes = self.units.compose(&self.replaced);
+        }
+        self.redefine();
         let mut actions = Vec::new();
         let request = self.next_request();
+        self.composed = true;
         self.engine.step(clock::now(), Event::Request(request, Request::Apply(nodes)), &mut actions);
         self.give_slots();
         self.perform(actions);
+        self.slots_to_take = true;
         self.take_slots();
     }
 
-    /// What supervisors said of themselves is so; what they do not run is as it was wished.
-    fn recover(&mut self, nodes: &[svc_core::graph::Node]) {
-        let known = |name: &str| self.slot_named(name).and_then(|slot| self.members.get(&slot)?.machine.as_ref()).is_some();
-        let names = |node: &svc_core::graph::Node| !node.kind.has_process() || known(&node.name);
-        let old: Vec<_> = nodes.iter().filter(|node| names(node)).cloned().collect();
-        // Where the rest is missing they do not fit together, and are all taken as new.
-        let Ok(graph) = Graph::new(old) else { return };
-        self.engine = Engine::new(clock::now(), graph);
-        for id in self.engine.graph().living() {
-            self.fit(id);
-            let slot = self.slot_named(self.engine.graph().name(id));
-            let machine = slot.and_then(|slot| self.members.get(&slot)?.machine.as_ref());
-            if let Some(wish) = machine.map(Service::wished) {
-                self.step_engine(Event::Recovered(id, wish));
+    /// Those whose supervisors were made for what they no longer are.
+    fn others(&mut self, nodes: &[Node]) -> Vec<ServiceName> {
+        let mut others = Vec::new();
+        for node in nodes {
+            let slot = self.slot_named(&node.name);
+            let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) else { continue };
+            // It is told what it is to be, and needs no other supervisor for that.
+            if is_chain(&member.definition.program) {
+                continue;
+            }
+            // An earlier svc-scan made the others, of what was here then.
+            if *member.substance.get_or_insert(node.substance) != node.substance {
+                others.push(member.name.clone());
             }
         }
+        others
+    }
+
+    /// What supervisors said of themselves is so; what they do not run is as it was wished. Those who have said nothing yet,
+    /// because they were killed too, are heard when they do: until then they are on the way.
+    fn recover(&mut self, nodes: &[Node]) {
+        let Ok(graph) = Graph::new(nodes.to_vec()) else { return };
+        self.engine = Engine::new(clock::now(), graph);
+        let planned = planned(self.engine.graph());
+        let all = self.engine.graph().living();
+        let (new, processes): (Vec<Id>, Vec<Id>) = all
+            .iter()
+            .copied()
+            .filter(|&id| self.engine.graph().node(id).kind.has_process())
+            .partition(|&id| self.slot_named(self.engine.graph().name(id)).is_none());
+        // First those that may run though nobody says so, and those that are not tried once more unasked: nothing is wished yet,
+        // so nobody starts because of them.
+        for &id in &processes {
+            let failure = match self.machine_of(id) {
+                Some(machine) if !has_failed(machine) || machine.wished() == Wish::Down => continue,
+                Some(machine) => Some(ended(machine)),
+                None => None,
+            };
+            self.step_engine(Event::Started(id));
+            self.step_engine(Event::Died(id));
+            match failure {
+                Some(reason) => self.step_engine(Event::Failed(id, reason)),
+                None => {
+                    let slot = self.slot_named(self.engine.graph().name(id));
+                    if let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) {
+                        member.recovering = true;
+                    }
+                }
+            }
+        }
+        for &id in &processes {
+            self.fit(id);
+        }
+        if self.early_end.is_some() {
+            return;
+        }
+        // Nothing is done before all wishes are known, and those who have come since have slots.
+        let mut actions = Vec::new();
+        for &id in processes.iter().chain(&new) {
+            let known = self.machine_of(id).map(Service::wished);
+            let wish = known.unwrap_or_else(|| planned.get(&id).copied().unwrap_or(Wish::Down));
+            self.engine.step(clock::now(), Event::Recovered(id, wish), &mut actions);
+        }
+        self.recover_names(&all, &mut actions);
+        self.give_slots();
+        self.perform(actions);
+    }
+
+    /// Names without a process are wished as long as nobody has stopped one of those behind them.
+    fn recover_names(&mut self, all: &[Id], actions: &mut Vec<Action>) {
+        let wished = |hub: &Hub, id: Id| hub.engine.wish(id) != Wish::Down;
+        loop {
+            let next = all.iter().copied().find(|&id| {
+                let graph = self.engine.graph();
+                let wanted = graph.node(id).up || graph.dependents(id).any(|(from, _)| wished(self, from));
+                let is_name = !graph.node(id).kind.has_process() && !wished(self, id);
+                is_name && wanted && graph.edges(id).iter().all(|edge| wished(self, edge.to))
+            });
+            let Some(id) = next else { return };
+            let wish = if self.engine.graph().node(id).up { Wish::Explicit } else { Wish::Dependency };
+            self.engine.step(clock::now(), Event::Recovered(id, wish), actions);
+        }
+    }
+
+    /// One that a svc-scan before us had launched says what it knows, for the first time.
+    pub(super) fn recover_late(&mut self, slot: u32) {
+        let Some(member) = self.members.get_mut(&slot).filter(|member| member.recovering) else { return };
+        member.recovering = false;
+        let name = member.name.to_string();
+        let Some(id) = self.engine.graph().id(&name) else { return };
+        let Some(machine) = self.machine_of(id) else { return };
+        let is_down = matches!(machine.state(), State::Down { .. } | State::Gone) && machine.want() == Want::Down;
+        let (nothing, wish) = (is_down && !machine.done() && !has_failed(machine), machine.wished());
+        let counted = Counted { starts: machine.starts(), deaths: machine.deaths() };
+        if matches!(self.engine.progress(id), Progress::Stopping { .. })
+            && let Some(member) = self.members.get_mut(&slot)
+        {
+            // It was to stop before it was known what there was to stop.
+            member.counted = counted;
+        }
+        if nothing {
+            // It was never on the way: it waits for what it needs.
+            self.step_engine(Event::Stopped(id));
+        }
+        if !self.is_ending() {
+            self.step_engine(Event::Recovered(id, wish));
+        }
+        self.fit(id);
+    }
+
+    fn machine_of(&self, id: Id) -> Option<&Service> {
+        let slot = self.slot_named(self.engine.graph().name(id))?;
+        self.members.get(&slot)?.machine.as_ref()
     }
 
     /// Everything in the graph that runs has a supervisor.
@@ -151,7 +310,11 @@ impl Hub {
             if !unit.source.consumer_for.is_empty() && producer.is_none() {
                 continue;
             }
-            self.add(name, identity, scan_dir, dir, definition, producer, None);
+            let substance = self.engine.graph().node(id).substance;
+            let slot = self.add(name, identity, scan_dir, dir, definition, producer, None);
+            if let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) {
+                member.substance = Some(substance);
+            }
         }
         let late = |hub: &Hub| {
             let living = hub.engine.graph().living();
@@ -174,20 +337,32 @@ impl Hub {
         (first != name).then(|| self.names.get(first).copied()).flatten()
     }
 
-    /// Those who are gone from the graph and from the disk, and of whom nothing runs, lose theirs.
+    /// Those who are gone from the disk, or another one there, lose theirs when nothing of them runs.
     fn take_slots(&mut self) {
-        let gone: Vec<u32> = self
-            .members
-            .iter()
-            .filter(|(_, member)| {
-                let known = self.engine.graph().id(member.name.as_str()).is_some();
-                member.definition.managed.is_some() && !known && self.units.get(member.name.as_str()).is_none()
-            })
-            .map(|(&slot, _)| slot)
-            .collect();
-        for slot in gone {
-            self.happened(Happened::Removed { id: slot });
+        if !self.slots_to_take {
+            return;
         }
+        let is_over = |member: &Member| {
+            let unwanted = self.units.get(member.name.as_str()).is_none() || self.replaced.contains(&member.name);
+            member.definition.managed.is_some() && unwanted
+        };
+        let over: Vec<u32> = self.members.iter().filter(|(_, member)| is_over(member)).map(|(&slot, _)| slot).collect();
+        self.slots_to_take = false;
+        for slot in over {
+            let Some(member) = self.members.get(&slot) else { continue };
+            if self.node_of(member.name.as_str()).is_some() {
+                // Whoever needs it is on the way down still.
+                self.slots_to_take = true;
+            } else if self.roster.is_to_stay(slot) {
+                self.happened(Happened::Removed { id: slot });
+            }
+        }
+    }
+
+    /// The node of this name, which may be on its way out.
+    fn node_of(&self, name: &str) -> Option<Id> {
+        let graph = self.engine.graph();
+        graph.id(name).or_else(|| self.engine.outgoing().find(|&id| graph.name(id) == name))
     }
 
     pub(super) fn next_request(&mut self) -> RequestId {
@@ -202,6 +377,7 @@ impl Hub {
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
+        let news = actions.iter().any(|action| matches!(action, Action::Publish(_)));
         for action in actions {
             match action {
                 Action::Start(id) => self.steer(id, true),
@@ -217,6 +393,10 @@ impl Hub {
                 Action::Publish(id) => self.publish_node(id),
                 Action::Finished(request, outcome) => self.finished(request, &outcome),
             }
+        }
+        if news {
+            self.check_nodes();
+            self.start_command();
         }
     }
 
@@ -276,8 +456,19 @@ impl Hub {
     /// A supervisor has said something.
     pub(super) fn fit_slot(&mut self, slot: u32) {
         let Some(member) = self.members.get(&slot).filter(|member| member.definition.managed.is_some()) else { return };
-        if let Some(id) = self.engine.graph().id(member.name.as_str()) {
+        if let Some(id) = self.node_of(member.name.as_str()) {
             self.fit(id);
+            self.remind(slot, id);
+        }
+        self.take_slots();
+    }
+
+    /// A supervisor that was launched, or killed, while the wish changed has not heard of that.
+    fn remind(&mut self, slot: u32, id: Id) {
+        let Some(member) = self.members.get(&slot).filter(|member| member.link.is_some()) else { return };
+        let (heard, wish) = (member.told == member.heard, self.engine.wish(id));
+        if heard && !member.recovering && member.machine.as_ref().is_some_and(|machine| machine.wished() != wish) {
+            self.tell(slot, Command::Wish(wish));
         }
     }
 
@@ -315,6 +506,12 @@ impl Hub {
 
     /// The end was asked for: first those that others depend on, in order.
     pub(super) fn end(&mut self, left: Millis, force: bool, quick: bool) {
+        let is_known = self.composed || !self.recovered;
+        if !is_known && !force && !quick && self.members.values().any(|member| member.definition.managed.is_some()) {
+            self.early_end.get_or_insert((clock::now(), left));
+            return;
+        }
+        self.early_end = None;
         let nothing_up = self.engine.graph().living().into_iter().all(|id| self.engine.progress(id) == Progress::Down);
         if self.ending.is_some() && !force {
             return;
@@ -328,6 +525,17 @@ impl Hub {
         self.ending =
             Some(Ending { request, by: now + Millis(left.0 * ORDERLY_SHARE.0 / ORDERLY_SHARE.1), left, began: now });
         self.step_engine(Event::Request(request, Request::Shutdown));
+    }
+
+    /// The end that was asked for early comes when everything has been read.
+    pub(super) fn end_early(&mut self) {
+        if self.early_end.is_none() || self.is_reading() {
+            return;
+        }
+        if let Some((asked, left)) = self.early_end.take() {
+            self.composed = true;
+            self.end(left - (clock::now() - asked), false, false);
+        }
     }
 
     /// Everything that could be stopped in order has been, or the time for that is over.

@@ -20,6 +20,9 @@ use svc_proto::ledger::MAX_SLOTS;
 use svc_proto::link::{ToInit, ToSupervisor};
 use svc_sys::{Errno, clock, message, say};
 
+/// Directories that are being read keep others from starting for no longer than this.
+const MOST_READING: svc_core::Millis = svc_core::Millis::from_secs(1);
+
 impl Hub {
     /// A supervisor lives, or a slot waits for one.
     pub(super) fn meet(&mut self, slot: u32, supervisor: i32, label: &[u8], link: Option<OwnedFd>) {
@@ -104,21 +107,34 @@ impl Hub {
             }
         }
         self.started = true;
-        if !self.config.command.is_empty() && !self.members.values().any(|member| member.name.as_str() == COMMAND) {
-            self.add_command();
-        }
         self.happened(Happened::Deadline);
     }
 
     /// Looks at all directories, and at what has changed in those of running services.
     pub(super) fn rescan(&mut self) {
         self.directories.rescan();
-        self.reread_units();
+        if !self.is_ending() {
+            self.reread_units();
+        }
         self.look_at_directories();
         let slots: Vec<u32> = self.members.keys().copied().collect();
         for slot in slots {
+            self.turn_into_unit(slot);
             self.refresh(slot);
             self.check_logger(slot);
+        }
+    }
+
+    /// A service whose directory has got a `type` is replaced by what that says.
+    fn turn_into_unit(&mut self, slot: u32) {
+        let Some(member) = self.members.get(&slot) else { return };
+        let is_classic = member.definition.managed.is_none() && member.name.producer().is_none();
+        if !is_classic || member.name.as_str() == COMMAND || self.is_ending() || !self.roster.is_to_stay(slot) {
+            return;
+        }
+        if let Ok(pair::Pair { source: Some(_), .. }) = pair::read(&member.name, &member.dir) {
+            say!("svc-scan: {}: has become an s6-rc source: it stops, and starts again as that", member.name);
+            self.happened(Happened::Removed { id: slot });
         }
     }
 
@@ -130,6 +146,10 @@ impl Hub {
             return;
         }
         let reading = svc_def::read(&member.dir, &member.name, Some(&member.definition));
+        if self.started && reading.source.is_some() != member.definition.managed.is_some() {
+            // It has become another form, which takes another supervisor: a rescan gives it one.
+            return;
+        }
         match self.units.get(member.name.as_str()).filter(|unit| unit.is_one_file()).and_then(|unit| unit.definition.clone())
         {
             // What holds is what all that depends on it was told.
@@ -171,7 +191,29 @@ impl Hub {
         }
     }
 
-    pub(super) fn add_command(&mut self) {
+    /// The main program starts when everything that is to be up is, or has failed to be.
+    pub(super) fn start_command(&mut self) {
+        let there = self.members.values().any(|member| member.name.as_str() == COMMAND);
+        if self.config.command.is_empty() || there || self.is_ending() {
+            return;
+        }
+        let none = self.units.is_empty() && !self.is_reading();
+        if none || self.composed && self.has_settled() {
+            self.add_command();
+        }
+    }
+
+    /// More will be known of the directories in a moment. Somebody who writes into one all the time holds nobody up.
+    pub(super) fn is_reading(&mut self) -> bool {
+        let now = clock::now();
+        if !self.directories.is_reading() {
+            self.reading_since = None;
+            return false;
+        }
+        now - *self.reading_since.get_or_insert(now) < MOST_READING
+    }
+
+    fn add_command(&mut self) {
         let definition = command_definition(&self.config.command);
         let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&definition.dir));
         match ServiceName::parse(COMMAND) {
@@ -215,7 +257,15 @@ impl Hub {
                 self.happened(Happened::Removed { id: slot });
             }
         }
-        self.rename(renamed);
+        let mut services = Vec::new();
+        for renamed in renamed {
+            match self.units.with_identity(renamed.0) {
+                // Others name it: the old one goes, and with it what needs it, and the new one comes.
+                Some(name) => self.turn_unit(&name),
+                None => services.push(renamed),
+            }
+        }
+        self.rename(services);
         for found in found {
             self.start_service(found);
         }
@@ -223,6 +273,8 @@ impl Hub {
             self.maybe_repaired(slot);
         }
         self.compose();
+        self.end_early();
+        self.start_command();
     }
 
     /// Something happened in the directory of a service that could not be started: maybe it can be now.
@@ -251,6 +303,9 @@ impl Hub {
         if found.source.is_some() {
             return self.add_unit(found);
         }
+        if self.early_end.is_some() {
+            return;
+        }
         let warning = found.warnings.first().map(ToString::to_string);
         for warning in &found.warnings {
             say!("svc-scan: {}: {warning}", found.name);
@@ -276,6 +331,10 @@ impl Hub {
                 let there = svc_def::shown(&other.dir);
                 format!("{shown}: there is another service of this name, {there}: rename or remove one of them")
             });
+        }
+        if let Some(unit) = self.units.get(found.name.as_str()).filter(|unit| unit.identity != found.identity) {
+            let there = svc_def::shown(&unit.dir);
+            return Some(format!("{shown}: there is another service of this name, {there}: rename or remove one of them"));
         }
         let needed = 1 + found.logger.iter().count();
         (self.members.len() + needed > MAX_SLOTS as usize)
@@ -389,6 +448,7 @@ impl Hub {
     pub(super) fn retire(&mut self, slot: u32) {
         let Some(member) = self.members.remove(&slot) else { return };
         self.names.remove(&member.name);
+        self.replaced.remove(&member.name);
         if let Some(link) = &member.link {
             self.supervisors.remove(link);
         }
@@ -444,6 +504,8 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         told: 0,
         heard: u32::MAX,
         reads: None,
+        recovering: false,
+        substance: None,
         counted: Counted::default(),
         added_ms: 0,
     }

@@ -16,7 +16,7 @@ use crate::units::Units;
 use crate::waits::Waiter;
 use crate::{Config, http, listener};
 use manager::{Ending, Told};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use svc_core::graph::{Engine, RequestId};
@@ -59,6 +59,10 @@ struct Member {
     heard: u32,
     /// Whose output it reads, where its directory says so.
     reads: Option<ServiceName>,
+    /// A svc-scan before us had launched it, and nothing has been heard of it since.
+    recovering: bool,
+    /// What its supervisor was made with, where the graph steers it.
+    substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
     added_ms: u64,
@@ -92,11 +96,21 @@ struct Hub {
     /// An earlier svc-scan has worked here.
     recovered: bool,
     units: Units,
+    /// Units whose supervisors must go before they can be what their directories say now.
+    replaced: BTreeSet<ServiceName>,
+    /// There may be slots of units that are over.
+    slots_to_take: bool,
     engine: Engine,
     /// Requests to the engine so far, and what became of the last of them.
     requests: u64,
     outcomes: BTreeMap<RequestId, Told>,
     ending: Option<Ending>,
+    /// The end was asked for before it was known what depends on what: when, and how much time there was.
+    early_end: Option<(Millis, Millis)>,
+    /// The graph has been made once.
+    composed: bool,
+    /// Since when directories are being read without a pause.
+    reading_since: Option<Millis>,
 }
 
 /// Works until svc-init is gone.
@@ -121,10 +135,15 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         started: false,
         recovered: false,
         units: Units::default(),
+        replaced: BTreeSet::new(),
+        slots_to_take: false,
         engine: Engine::default(),
         requests: 0,
         outcomes: BTreeMap::new(),
         ending: None,
+        early_end: None,
+        composed: false,
+        reading_since: None,
         config,
     };
     let listener = hub.learn().await?;
@@ -192,7 +211,10 @@ async fn sleep_until(deadline: Option<svc_core::Millis>) {
 impl Hub {
     /// Somebody who starts svc with nothing to run wonders why nothing happens.
     fn say_if_there_is_nothing(&self) {
-        let nothing = self.members.is_empty() && self.units.is_empty() && self.directories.is_empty();
+        let nothing = self.members.is_empty()
+            && self.config.command.is_empty()
+            && self.units.is_empty()
+            && self.directories.is_empty();
         if nothing {
             let dirs: Vec<String> = self.config.scan_dirs.iter().map(|dir| svc_def::shown(dir)).collect();
             say!("svc-scan: {}: no service yet: a directory with a program 'run' in it becomes one", dirs.join(", "));

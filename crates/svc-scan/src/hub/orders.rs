@@ -4,7 +4,7 @@ use super::answers::unready_status;
 use super::{Hub, Member};
 use crate::status::Now;
 use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
-use svc_core::graph::{Dependents, Id, Kind, Request, Wish};
+use svc_core::graph::{Dependents, Id, Kind, Level, Progress, Request, Wish};
 use svc_core::service::{Role, State, Want};
 use svc_core::{Command, Service};
 use svc_proto::api;
@@ -205,7 +205,8 @@ impl Hub {
     /// What a client waits for, looked at once now.
     pub(super) fn item(&mut self, service: String, goal: Goal) -> Item {
         let mut item = Item { service, goal, outcome: None };
-        if self.slot_named(&item.service).is_none() && self.units.get(&item.service).is_none() {
+        let is_known = self.units.get(&item.service).is_some() || self.engine.graph().id(&item.service).is_some();
+        if self.slot_named(&item.service).is_none() && !is_known {
             let unready = self.directories.unready().find(|unready| unready.name == item.service);
             item.outcome = match unready {
                 // It may become one: a wait goes on, a command cannot be given.
@@ -253,7 +254,90 @@ impl Hub {
         self.answer_waiters();
     }
 
+    /// Looks at what clients wait for once more, where the graph knows it.
+    pub(super) fn check_nodes(&mut self) {
+        if self.waiters.is_empty() {
+            return;
+        }
+        let mut waiters = std::mem::take(&mut self.waiters);
+        for waiter in &mut waiters {
+            let began = waiter.began;
+            for item in waiter.items.iter_mut().filter(|item| matches!(item.goal, Goal::Until(_))) {
+                if self.engine.graph().id(&item.service).is_some() {
+                    self.check(item, began);
+                }
+            }
+        }
+        self.waiters = waiters;
+        self.answer_waiters();
+    }
+
+    /// Where a node stands that somebody waits for: a process by what its supervisor says, the others by what the graph says.
+    fn check_node(&self, item: &mut Item, until: api::Until, id: Id, began: svc_core::Millis) {
+        let up = matches!(until, api::Until::Up | api::Until::Ready);
+        let (result, message) = match self.stand(id) {
+            Stand::Up if up => (api::Verdict::Done, self.told_of(&item.service, began)),
+            Stand::Failed(why) if up => (api::Verdict::Failed, why),
+            Stand::Down | Stand::Failed(_) if !up => (api::Verdict::Done, "down".into()),
+            Stand::Up | Stand::Down | Stand::Failed(_) | Stand::Between => return,
+        };
+        let status = self.status_named(&item.service);
+        item.outcome = Some(api::Outcome { service: item.service.clone(), result, message, status });
+    }
+
+    /// Whether everything that is to be up is, or has failed, or was stopped by somebody.
+    pub(super) fn has_settled(&self) -> bool {
+        let graph = self.engine.graph();
+        graph.living().into_iter().filter(|&id| graph.node(id).up).all(|id| self.is_settled(id))
+    }
+
+    fn is_settled(&self, id: Id) -> bool {
+        let graph = self.engine.graph();
+        if graph.node(id).kind == Kind::Bundle {
+            return graph.edges(id).iter().all(|edge| self.is_settled(edge.to));
+        }
+        self.engine.wish(id) == Wish::Down || matches!(self.stand(id), Stand::Up | Stand::Failed(_))
+    }
+
+    /// A bundle stands where all in it do.
+    fn stand(&self, id: Id) -> Stand {
+        if self.engine.graph().node(id).kind == Kind::Bundle {
+            let members: Vec<Stand> = self.engine.graph().edges(id).iter().map(|edge| self.stand(edge.to)).collect();
+            let failed = members.iter().find(|stand| matches!(stand, Stand::Failed(_)));
+            return match failed {
+                Some(Stand::Failed(why)) => Stand::Failed(why.clone()),
+                _ if members.iter().all(|stand| *stand == Stand::Up) => Stand::Up,
+                _ if members.iter().all(|stand| *stand == Stand::Down) => Stand::Down,
+                _ => Stand::Between,
+            };
+        }
+        match self.engine.progress(id) {
+            Progress::Completed => Stand::Up,
+            Progress::Up(level) if self.is_level(id, level) => Stand::Up,
+            Progress::Down => Stand::Down,
+            Progress::Failed(reason) => {
+                let name = self.engine.graph().name(id);
+                Stand::Failed(self.node_problem(name).unwrap_or_else(|| self.engine.reason(reason)))
+            }
+            Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Up(_) | Progress::Stopping { .. } => {
+                Stand::Between
+            }
+        }
+    }
+
+    /// Whether a process that runs is up by that; a oneshot that runs is not.
+    fn is_level(&self, id: Id, level: Level) -> bool {
+        let node = self.engine.graph().node(id);
+        node.kind == Kind::Process && (level >= Level::Ready || !node.readiness)
+    }
+
     pub(super) fn check(&self, item: &mut Item, began: svc_core::Millis) {
+        if let (Goal::Until(until), Some(id), None) = (item.goal, self.engine.graph().id(&item.service), &item.outcome) {
+            let failed = matches!(self.engine.progress(id), Progress::Failed(_));
+            if failed || self.engine.graph().node(id).kind != Kind::Process {
+                return self.check_node(item, until, id, began);
+            }
+        }
         let Some(member) = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot)) else { return };
         let Some(machine) = member.machine.as_ref().filter(|_| item.outcome.is_none()) else { return };
         let says_ready = member.definition.settings.notification_fd.is_some();
@@ -331,6 +415,15 @@ impl Hub {
         self.waiters.retain(|waiter| !waiter.is_abandoned());
         self.logs.drop_gone();
     }
+}
+
+/// Where a node of the graph stands, for somebody who waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stand {
+    Up,
+    Down,
+    Failed(String),
+    Between,
 }
 
 fn machine_is_stopped(member: Option<&Member>) -> bool {

@@ -89,7 +89,9 @@ impl Hub {
             member.unsaid = None;
         }
         // One that an earlier svc-scan had told things begins with that.
-        if member.machine.is_none() && report.note.is_none() {
+        // Whatever else it says first, nobody can have heard more than was told.
+        let ahead = report.heard.wrapping_sub(member.told);
+        if ahead > 0 && ahead < u32::MAX / 2 {
             member.told = report.heard;
         }
         member.heard = report.heard;
@@ -109,6 +111,7 @@ impl Hub {
         if let Some(note) = report.note {
             self.note(slot, note);
         }
+        self.recover_late(slot);
         self.fit_slot(slot);
         self.check_waiters(slot);
         self.end_with(slot, report.note);

@@ -55,3 +55,56 @@ fn an_end_with_nothing_up_is_an_end() {
     assert_eq!(tree.stop(), 0);
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 }
+
+#[test]
+fn the_main_program_starts_when_what_is_wanted_is_up_or_has_failed() {
+    let mut tree = Tree::new();
+    tree.oneshot("net", &[], "sleep 0.3", "true");
+    tree.oneshot("bad", &[], "exit 1", "true");
+    tree.longrun("web", &["net"], "");
+    tree.longrun("edge", &["bad"], "");
+    let trace = tree.path("trace").display().to_string();
+    tree.command(&["sh", "-c", &format!("echo +CMD >>{trace}; exit 7")]);
+    tree.launch();
+    assert_eq!(tree.wait(), 7);
+    assert_eq!(tree.trace()[..3], ["+net", "+web", "+CMD"]);
+    tree.assert_order("-web", "-net");
+}
+
+#[test]
+fn the_main_program_starts_when_svc_scan_was_killed_before() {
+    let mut tree = Tree::new();
+    tree.oneshot("net", &[], "while [ ! -e go ]; do sleep 0.02; done", "true");
+    let trace = tree.path("trace").display().to_string();
+    tree.command(&["sh", "-c", &format!("echo +CMD >>{trace}; exit 7")]);
+    tree.start();
+    tree.await_up("net");
+    svc_testkit::kill(tree.process("svc-scan"), "KILL");
+    tree.await_control();
+    tree.await_up("net");
+    assert_eq!(tree.trace(), [] as [String; 0]);
+    tree.service("net").file("go", "");
+    assert_eq!(tree.wait(), 7);
+    assert_eq!(tree.trace(), ["+net", "+CMD", "-net"]);
+}
+
+/// Somebody who writes all the time into a directory that is no service yet.
+#[test]
+fn a_directory_that_is_never_complete_holds_nobody_up() {
+    let mut tree = Tree::new();
+    tree.longrun("web", &[], "");
+    let busy = tree.service("busy");
+    tree.start();
+    let begin = Instant::now();
+    until("web, though somebody writes", || {
+        busy.file("data", "more");
+        tree.status("web").is_some_and(|status| status.ready == Some(true)).then_some(())
+    });
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    tree.longrun("late", &["web"], "");
+    until("late, though somebody writes", || {
+        busy.file("data", "more");
+        tree.status("late").is_some_and(|status| status.ready == Some(true)).then_some(())
+    });
+    assert_eq!(tree.stop(), 0);
+}

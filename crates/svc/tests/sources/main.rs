@@ -3,10 +3,13 @@
 
 mod changes;
 mod commands;
+mod edits;
 mod ends;
 mod order;
 mod pipelines;
+mod storm;
 mod survival;
+mod waits;
 
 use svc_testkit::{ServiceDir, Tree};
 

@@ -63,3 +63,55 @@ fn a_killed_supervisor_of_a_oneshot_does_it_once() {
     assert_eq!(tree.stop(), 0);
     assert_eq!(tree.trace(), ["+net", "+web", "-web", "-net"]);
 }
+
+/// A milestone has no supervisor that would remember what was wished of it.
+#[test]
+fn a_milestone_on_the_way_survives_svc_scan() {
+    let mut tree = Tree::new();
+    tree.oneshot("net", &[], "while [ ! -e go ]; do sleep 0.02; done", "true");
+    tree.source("mile", "oneshot", &["net"]).file("up", "");
+    tree.place("mile");
+    tree.longrun("web", &["mile"], "");
+    tree.bundle("user", &["web"]);
+    tree.start();
+    tree.await_up("net");
+    kill(tree.process("svc-scan"), "KILL");
+    tree.await_control();
+    tree.await_up("net");
+    tree.service("net").file("go", "");
+    tree.ctl_ok(&["wait", "--ready", "--timeout", "20s", "web"]);
+    tree.ctl_ok(&["wait", "--ready", "--timeout", "20s", "user"]);
+    assert_eq!(tree.trace(), ["+net", "+web"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// With svc-scan one supervisor is gone too: what is done stays so.
+#[test]
+fn nothing_is_done_twice_when_svc_scan_and_a_supervisor_are_killed() {
+    let mut tree = Tree::new();
+    tree.oneshot("net", &[], "true", "true");
+    tree.oneshot("bad", &[], "echo tried >>$PWD/../../trace; exit 1", "true");
+    tree.oneshot("disk", &["net"], "true", "true");
+    tree.longrun("web", &["disk"], "");
+    tree.start();
+    await_all(&tree, &["web"]);
+    tree.ctl(&["wait", "--up", "bad"]);
+    let before = tree.trace();
+    for victim in ["net", "disk", "bad", "web"] {
+        let supervisor = tree.process(&format!("svc-supervise {victim}"));
+        let scan = tree.process("svc-scan");
+        kill(scan, "STOP");
+        kill(supervisor, "KILL");
+        kill(scan, "KILL");
+        tree.await_control();
+        for name in ["net", "disk", "web"] {
+            tree.ctl_ok(&["wait", "--ready", "--timeout", "20s", name]);
+        }
+        tree.await_status(victim, "a supervisor", |status| status.supervisor_pid.is_some_and(|pid| pid != supervisor));
+        assert_eq!(tree.trace(), before, "{victim}; log:\n{}", tree.log());
+        assert_eq!(tree.say(&["wait", "--up", "--timeout", "20s", "bad"]).code, 1, "{victim}");
+    }
+    assert_eq!(tree.stop(), 0);
+    tree.assert_order("-web", "-disk");
+    tree.assert_order("-disk", "-net");
+}
