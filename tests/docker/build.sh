@@ -68,7 +68,9 @@ without_compiler() {
             skip = 1
             print "FROM debian:bookworm-slim AS build"
             print "COPY svc.binary /out/usr/bin/svc"
-            print "RUN /out/usr/bin/svc install /out/usr/bin"
+            print "RUN mkdir /out/command; ln -s ../usr/bin/svc /out/command/svc; ln -s svc /out/usr/bin/with-contenv; \\"
+            print "    ln -s svc /out/usr/bin/execlineb; /out/usr/bin/svc install --own /out/usr/bin; \\"
+            print "    /out/usr/bin/svc install /out/command"
         }
         /^# --- svc/ { skip = 0 }
         !skip

@@ -7,10 +7,11 @@ use svc_sys::{Errno, exit};
 
 use crate::command::{Failure, Outcome};
 
-/// Executes a program in place of this one: looked up in PATH (of the environment as it is now) unless it has a slash, with
-/// signals and descriptors as they are. Returns only to say why not.
+/// Executes a program in place of this one, with signals and descriptors as they are. Unless it has a slash it is looked for in
+/// PATH as it was when this program began, as execline, s6, runit and daemontools do: a variable is for the program, and not for
+/// finding it. Returns only to say why not.
 pub fn execute(words: &[OsString]) -> Outcome {
-    execute_in(std::env::var_os("PATH").as_deref(), words)
+    execute_in(svc_sys::environment::first_path().as_deref(), words)
 }
 
 /// The same where there may be no program: then there is nothing to do, and that is success, as in execline.
@@ -18,7 +19,7 @@ pub fn execute_if_any(words: &[OsString]) -> Outcome {
     if words.is_empty() { Ok(exit::DONE) } else { execute(words) }
 }
 
-/// The same with a PATH that is not the one of the environment.
+/// The same with another PATH.
 pub fn execute_in(path: Option<&OsStr>, words: &[OsString]) -> Outcome {
     let Some(program) = words.first() else {
         return Err(Failure::usage("the program to execute is missing"));
@@ -42,6 +43,18 @@ pub fn replace(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Err
         Errno::NOT_FOUND => errno,
         other => other,
     }
+}
+
+/// Executes another command of this program in place of this one, whatever else has its name in PATH.
+pub fn execute_own(name: &str, words: impl IntoIterator<Item = OsString>) -> Outcome {
+    let words: Vec<OsString> = [OsString::from(name)].into_iter().chain(words).collect();
+    let errno = svc_sys::exe::replace_by_own(&words);
+    Err(Failure::with_code(exit::CANNOT_EXECUTE, format!("unable to exec {name}: {errno}")))
+}
+
+/// How a chain of programs names a command of this program, so that it is found whether it has a link or not.
+pub fn own_words(name: &str) -> [OsString; 2] {
+    ["/proc/self/exe".into(), name.into()]
 }
 
 /// Why `program` was not executed, with the exit code that says it.

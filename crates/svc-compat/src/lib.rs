@@ -14,7 +14,6 @@ mod fronts;
 mod logs;
 mod manual;
 mod overlay;
-mod own;
 mod process;
 mod rc;
 mod servicedir;
@@ -23,29 +22,31 @@ mod sockets;
 
 pub use command::Command;
 
+/// Commands that belong together.
+pub struct Family {
+    /// What they are about, as a heading.
+    pub title: &'static str,
+    pub commands: &'static [Command],
+}
+
 /// All of them, a table a family.
-pub const FAMILIES: &[&[Command]] = &[
-    control::COMMANDS,
-    process::COMMANDS,
-    rc::COMMANDS,
-    logs::COMMANDS,
-    execline::COMMANDS,
-    events::COMMANDS,
-    descriptors::COMMANDS,
-    sockets::COMMANDS,
-    small::COMMANDS,
-    overlay::COMMANDS,
-    fronts::COMMANDS,
+pub const FAMILIES: &[Family] = &[
+    Family { title: "Steering and asking", commands: control::COMMANDS },
+    Family { title: "What a process has", commands: process::COMMANDS },
+    Family { title: "Services with dependencies", commands: rc::COMMANDS },
+    Family { title: "Logs", commands: logs::COMMANDS },
+    Family { title: "execline", commands: execline::COMMANDS },
+    Family { title: "Events", commands: events::COMMANDS },
+    Family { title: "Descriptors held for others", commands: descriptors::COMMANDS },
+    Family { title: "Unix sockets, and commands as another user", commands: sockets::COMMANDS },
+    Family { title: "Small programs", commands: small::COMMANDS },
+    Family { title: "s6-overlay and its kin", commands: overlay::COMMANDS },
+    Family { title: "runit and daemontools", commands: fronts::COMMANDS },
 ];
 
 /// Every command.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    FAMILIES.iter().copied().flatten()
-}
-
-/// The names that are to be found wherever links of ours are put: all but those that the system has too.
-pub fn names_of_links() -> impl Iterator<Item = &'static str> {
-    commands().map(|command| command.name).filter(|name| !overlay::NAMES_OF_THE_SYSTEM.contains(name))
+    FAMILIES.iter().flat_map(|family| family.commands)
 }
 
 /// The command of this name.
@@ -54,3 +55,4 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 pub use manual::page;
+pub use process::settle;

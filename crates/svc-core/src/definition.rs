@@ -32,16 +32,20 @@ pub enum Program {
     Directory,
     /// This command line, looked up in PATH; no finish.
     Command(Vec<Vec<u8>>),
+    /// The words behind `svc exec`: what it is to change, then `--` and a command line. No finish.
+    Chain(Vec<Vec<u8>>),
     /// A oneshot: what brings it up, and what takes it down. None does nothing, and succeeds.
     Oneshot { up: Option<Script>, down: Option<Script> },
 }
 
-/// A script that is run by what it is written for, whether or not it is executable.
+/// One half of a oneshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
-    /// Absolute, in bytes because paths are.
-    pub path: Vec<u8>,
-    pub language: Language,
+pub enum Script {
+    /// A file that is run by what it is written for, whether or not it is executable. The path is absolute, in bytes because
+    /// paths are.
+    File { path: Vec<u8>, language: Language },
+    /// The words behind `svc exec`.
+    Chain(Vec<Vec<u8>>),
 }
 
 /// What a script is written for.

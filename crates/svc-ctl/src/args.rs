@@ -107,7 +107,17 @@ pub enum Command {
         #[arg(long, conflicts_with = "dot")]
         mermaid: bool,
     },
-    /// Look through the service directories again
+    /// Print what the service.toml of services says with its drop-ins, and where each value comes from
+    Show(SomeNames),
+    /// Say everything that is wrong with the services in directories, without svc
+    Check {
+        /// Directories of services; none: /etc/s6
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dirs: Vec<PathBuf>,
+    },
+    /// Print the JSON Schema of service.toml, for editors
+    Schema,
+    /// Look through the service directories again, and apply what has changed in a service.toml
     Rescan,
     /// Stop all services and end svc, and so the container
     Shutdown {

@@ -7,6 +7,7 @@
 
 mod args;
 pub mod ask;
+mod check;
 mod client;
 mod commands;
 mod completions;
@@ -63,6 +64,12 @@ fn run(cli: Cli) -> Result<Code, Failure> {
     match command {
         Command::Completions { shell } => completions::print(shell, &mut out),
         Command::Man => manual::print(&mut out),
+        Command::Check { dirs } => check::run(&dirs, &mut out),
+        Command::Schema => {
+            out.text(&svc_def::schema())?;
+            out.flush()?;
+            Ok(Code::Done)
+        }
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_io()

@@ -22,7 +22,8 @@ pub(crate) fn check_run(dir: &Path, problems: &mut Vec<Problem>) -> Run {
     match inspect(&path) {
         Inspection::Absent => Run::Absent,
         Inspection::Present(faults) => {
-            let problem = |fault: Fault| Problem { path: path.clone(), fatal: fault.certain, message: fault.message };
+            let problem =
+                |fault: Fault| Problem { path: path.clone(), place: None, fatal: fault.certain, message: fault.message };
             problems.extend(faults.into_iter().map(problem));
             Run::Present
         }

@@ -55,7 +55,7 @@ pub fn entry(scan_dir: &Path, file_name: &OsStr) -> Option<Entry> {
                 Ok(_) | Err(_) => trouble.message(),
             };
             let fatal = trouble.errno != errno::ENOENT;
-            Some(Entry::Problem(Problem { path, fatal, message }))
+            Some(Entry::Problem(Problem { path, place: None, fatal, message }))
         }
     }
 }

@@ -3,8 +3,8 @@
 //! Reads and explains; never runs anything, never waits (a FIFO in the place of a file does not hold it up), never writes,
 //! and never keeps a descriptor. Nothing here decides when a service starts: that is svc-scan's.
 //!
-//! It knows the classic form (`run` and the small files beside it) and the sources of s6-rc (`type` and what goes with it);
-//! `reading` tells them apart.
+//! It knows the classic form (`run` and the small files beside it), the sources of s6-rc (`type` and what goes with it), and
+//! service.toml; `reading` tells them apart.
 #![forbid(unsafe_code)]
 
 mod classic;
@@ -18,11 +18,13 @@ mod problem;
 mod program;
 mod rc;
 mod reading;
+mod servicefile;
 mod shebang;
 mod user;
 
 pub use entry::{Entry, Identity, entry, identity};
 pub use explain::explain_exec;
 pub use problem::{Problem, shown};
-pub use rc::{Kind, Source};
+pub use rc::{Kind, Source, Start};
 pub use reading::{Outcome, Reading, missing_run, read};
+pub use servicefile::{Shown, manual, schema, show};

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub path: PathBuf,
+    /// Line and column, where that helps; both begin with 1.
+    pub place: Option<(u32, u32)>,
     /// Nothing can be started as long as this is so.
     pub fatal: bool,
     pub message: String,
@@ -16,17 +18,21 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn fatal(path: impl Into<PathBuf>, message: String) -> Problem {
-        Problem { path: path.into(), fatal: true, message }
+        Problem { path: path.into(), place: None, fatal: true, message }
     }
 
     pub(crate) fn warning(path: impl Into<PathBuf>, message: String) -> Problem {
-        Problem { path: path.into(), fatal: false, message }
+        Problem { path: path.into(), place: None, fatal: false, message }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", shown(&self.path), printable(self.message.as_bytes()))
+        let message = printable(self.message.as_bytes());
+        match self.place {
+            Some((line, column)) => write!(f, "{}:{line}:{column}: {message}", shown(&self.path)),
+            None => write!(f, "{}: {message}", shown(&self.path)),
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use svc_core::{Definition, Output, Program, ServiceName};
 use crate::classic::{self, Run};
 use crate::look::{self, Look, look};
 use crate::problem::{Problem, shown};
-use crate::rc::{self, Source};
+use crate::rc::{self, Source, Start};
+use crate::servicefile;
 
 /// What a directory says.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct Reading {
     pub problems: Vec<Problem>,
     /// The `log/` subdirectory, if there is one and this is not a logger itself.
     pub logger: Option<PathBuf>,
-    /// What it says about others, if it has the s6-rc form.
+    /// What it says about others, if it has the s6-rc form or a service.toml.
     pub source: Option<Source>,
 }
 
@@ -41,6 +42,7 @@ pub enum Outcome {
 pub fn read(dir: &Path, name: &ServiceName, previous: Option<&Definition>) -> Reading {
     let mut problems = Vec::new();
     let (outcome, logger) = match entrance(dir) {
+        Ok(true) if servicefile::is_there(dir) => return one_file(dir, name, problems),
         Ok(true) if rc::is_source(dir) => return source(dir, name, previous, problems),
         Ok(true) => inside(dir, name, previous, &mut problems),
         Ok(false) => (Outcome::Incomplete, None),
@@ -90,19 +92,51 @@ fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut pro
     Reading { outcome: if broken { Outcome::Broken } else { outcome }, problems, logger: None, source: Some(source) }
 }
 
+/// Reads a directory with a service.toml. Its output goes to svc-log.
+fn one_file(dir: &Path, name: &ServiceName, mut problems: Vec<Problem>) -> Reading {
+    let Some(said) = servicefile::read(dir, &mut problems) else {
+        return Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
+    };
+    let source = Source {
+        kind: said.kind,
+        dependencies: Vec::new(),
+        timeout_up: said.timeout_up,
+        timeout_down: said.timeout_down,
+        essential: false,
+        producer_for: None,
+        consumer_for: Vec::new(),
+        pipeline_name: None,
+        relations: said.relations,
+        start: if said.start { Start::Always } else { Start::Asked },
+    };
+    let outcome = match said.program {
+        None => Outcome::Name,
+        Some(program) => Outcome::Ready(Box::new(Definition {
+            name: name.as_str().into(),
+            dir: dir.as_os_str().as_bytes().to_vec(),
+            program,
+            output: Output::Keeper,
+            down: false,
+            essential: false,
+            managed: Some(Wish::Down),
+            settings: said.settings,
+        })),
+    };
+    Reading { outcome, problems, logger: None, source: Some(source) }
+}
+
 /// What to say of a directory that has had no `run` for too long.
 pub fn missing_run(dir: &Path) -> Problem {
     if let Some(problem) = rc::missing_type(dir) {
         return problem;
     }
-    let other_form = Some("service.toml").filter(|name| dir.join(name).is_file());
-    let message = match other_form {
-        Some(name) => format!("does not exist, and {name} is not understood by this version: write a run script"),
-        None => "does not exist: write a script that begins with #!/bin/sh and make it executable (chmod +x), \
-                 or remove the directory"
-            .into(),
-    };
-    Problem::fatal(dir.join("run"), message)
+    if dir.join(servicefile::DROP_INS).is_dir() {
+        let message = format!("does not exist, and {} is merged over it: write it", servicefile::DROP_INS);
+        return Problem::fatal(dir.join(servicefile::FILE), message);
+    }
+    let message = "does not exist: write a script that begins with #!/bin/sh and make it executable (chmod +x), \
+                   or a service.toml, or remove the directory";
+    Problem::fatal(dir.join("run"), message.into())
 }
 
 /// Whether the directory is there and can be looked into. Asked first, so that one closed door is one problem.

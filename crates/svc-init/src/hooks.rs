@@ -1,6 +1,5 @@
 //! The programs in `.s6-svscan/` of the first scan directory: one for a signal, one for the end, one for disaster.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use svc_core::Signal;
@@ -58,11 +57,8 @@ fn execute(scan_dirs: &[PathBuf], hook: &Path) {
     say!("svc-init: cannot execute {}: {errno}", hook.display());
 }
 
+/// A program that is there, whether it can be executed or not: to find that out is not to have none.
 fn hook(scan_dirs: &[PathBuf], name: &str) -> Option<PathBuf> {
     let hook = scan_dirs.first()?.join(FOLDER).join(name);
-    is_executable(&hook).then_some(hook)
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    hook.exists().then_some(hook)
 }

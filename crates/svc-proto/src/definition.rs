@@ -7,20 +7,20 @@ use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 use crate::codec::{Malformed, Reader, Writer};
 
 /// Grows when a field is added; a supervisor refuses what it does not know.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 pub fn encode(definition: &Definition) -> Vec<u8> {
     let Definition { name, dir, program, output, down, essential, managed, settings } = definition;
     let writer = Writer::tagged(VERSION).bytes(name.as_bytes()).bytes(dir);
     let writer = match program {
         Program::Directory => writer.u8(0),
-        Program::Command(words) => {
-            words.iter().fold(writer.u8(1).u32(words.len() as u32), |writer, word| writer.bytes(word))
-        }
+        Program::Command(words) => list(writer.u8(1), words),
         Program::Oneshot { up, down } => [up, down].into_iter().fold(writer.u8(2), |writer, script| match script {
-            None => writer.flag(false),
-            Some(Script { path, language }) => writer.flag(true).bytes(path).flag(*language == Language::Execline),
+            None => writer.u8(0),
+            Some(Script::File { path, language }) => writer.u8(1).bytes(path).flag(*language == Language::Execline),
+            Some(Script::Chain(words)) => list(writer.u8(2), words),
         }),
+        Program::Chain(words) => list(writer.u8(3), words),
     };
     let writer = writer.u8(output_number(*output)).flag(*down).flag(*essential).u8(managed.map_or(0, wish_number));
     let Settings {
@@ -58,14 +58,9 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
     let dir = reader.bytes()?.to_owned();
     let program = match reader.u8()? {
         0 => Program::Directory,
-        1 => {
-            let mut words = Vec::new();
-            for _ in 0..reader.u32()? {
-                words.push(reader.bytes()?.to_owned());
-            }
-            Program::Command(words)
-        }
+        1 => Program::Command(words(&mut reader)?),
         2 => Program::Oneshot { up: script(&mut reader)?, down: script(&mut reader)? },
+        3 => Program::Chain(words(&mut reader)?),
         _ => return Err(Malformed),
     };
     let output = output_from(reader.u8()?)?;
@@ -109,12 +104,28 @@ pub fn wish_from(number: u8) -> Result<Wish, Malformed> {
 }
 
 fn script(reader: &mut Reader<'_>) -> Result<Option<Script>, Malformed> {
-    if !reader.flag()? {
-        return Ok(None);
+    Ok(match reader.u8()? {
+        0 => None,
+        1 => {
+            let path = reader.bytes()?.to_owned();
+            let language = if reader.flag()? { Language::Execline } else { Language::FirstLine };
+            Some(Script::File { path, language })
+        }
+        2 => Some(Script::Chain(words(reader)?)),
+        _ => return Err(Malformed),
+    })
+}
+
+fn list(writer: Writer, words: &[Vec<u8>]) -> Writer {
+    words.iter().fold(writer.u32(words.len() as u32), |writer, word| writer.bytes(word))
+}
+
+fn words(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
+    let mut words = Vec::new();
+    for _ in 0..reader.u32()? {
+        words.push(reader.bytes()?.to_owned());
     }
-    let path = reader.bytes()?.to_owned();
-    let language = if reader.flag()? { Language::Execline } else { Language::FirstLine };
-    Ok(Some(Script { path, language }))
+    Ok(words)
 }
 
 pub fn output_number(output: Output) -> u8 {
@@ -160,12 +171,15 @@ mod tests {
                 ..Settings::default()
             },
         };
-        let script = |language| Some(Script { path: b"/etc/up".to_vec(), language });
-        let oneshots = [
+        let script = |language| Some(Script::File { path: b"/etc/up".to_vec(), language });
+        let chain = vec![b"--env".to_vec(), b"A=b".to_vec(), b"--".to_vec(), b"true".to_vec()];
+        let others = [
             Program::Oneshot { up: script(Language::Execline), down: None },
             Program::Oneshot { up: None, down: script(Language::FirstLine) },
+            Program::Oneshot { up: Some(Script::Chain(chain.clone())), down: None },
+            Program::Chain(chain),
         ];
-        let others = oneshots.map(|program| Definition { program, managed: None, ..definition.clone() });
+        let others = others.map(|program| Definition { program, managed: None, ..definition.clone() });
         for definition in others.into_iter().chain([definition]) {
             let bytes = encode(&definition);
             assert_eq!(decode(&bytes), Ok(definition));

@@ -15,9 +15,11 @@ use crate::definition::{output_from, output_number, wish_from, wish_number};
 pub const MAX_PACKET: usize = 64 * 1024;
 
 /// To a supervisor, from svc-scan; the last one from svc-init.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToSupervisor {
     Command(Command),
+    /// Its definition has changed on disk: the settings hold at once, the program from its next start on.
+    Define(Vec<u8>),
     /// Say your status: svc-scan has just been started and knows nothing.
     Query,
     /// svc-init has reaped something that an earlier supervisor of this service had started: look into the ledger.
@@ -129,6 +131,7 @@ impl ToSupervisor {
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
+            ToSupervisor::Define(definition) => return Writer::tagged(66).bytes(definition).finish(),
         };
         Writer::tagged(number).u8(signal).finish()
     }
@@ -136,6 +139,11 @@ impl ToSupervisor {
     pub fn decode(packet: &[u8]) -> Result<ToSupervisor, Malformed> {
         let mut reader = Reader::new(packet);
         let tag = reader.u8()?;
+        if tag == 66 {
+            let definition = reader.bytes()?.to_owned();
+            reader.end()?;
+            return Ok(ToSupervisor::Define(definition));
+        }
         let signal = reader.u8()?;
         reader.end()?;
         let command = match tag {
@@ -343,8 +351,9 @@ mod tests {
             Command::DownSignal,
             Command::KillGroup(Signal::KILL),
         ];
-        for message in commands.map(ToSupervisor::Command).into_iter().chain([ToSupervisor::Query, ToSupervisor::Look]) {
-            check(message, &message.encode(), ToSupervisor::decode);
+        let others = [ToSupervisor::Query, ToSupervisor::Look, ToSupervisor::Define(vec![1, 2])];
+        for message in commands.map(ToSupervisor::Command).into_iter().chain(others) {
+            check(message.clone(), &message.encode(), ToSupervisor::decode);
         }
         for note in NOTES.map(Some).into_iter().chain([None]) {
             let report = Report { note, heard: 3, words: [7; WORDS] };

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
-use svc_core::graph::{Bond, Condition, Graph, Kind, Node, Problem, Relation};
+use svc_core::graph::{Bond, Condition, Dependency, Graph, Kind, Node, Problem, Relation};
 use svc_core::{Definition, ServiceName};
-use svc_def::{Identity, Source};
+use svc_def::{Identity, Source, Start};
 
 /// Bundles of which s6-overlay and others start what is in them; where there is none of these everything is started.
 const STARTED: [&str; 4] = ["default", "user", "user2", "top"];
 
-/// One directory of the s6-rc form.
+/// One directory of the s6-rc form, or with a service.toml.
 pub(crate) struct Unit {
     pub(crate) identity: Identity,
     pub(crate) scan_dir: u32,
@@ -44,6 +44,14 @@ impl Units {
         self.all.remove(name)
     }
 
+    /// What a unit says now takes the place of what it said.
+    pub(crate) fn replace(&mut self, name: &ServiceName, definition: Option<Definition>, source: Source) {
+        if let Some(unit) = self.all.get_mut(name) {
+            (unit.definition, unit.source) = (definition, source);
+            self.stale = true;
+        }
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Unit> {
         self.all.get(&ServiceName::parse(name).ok()?)
     }
@@ -71,8 +79,10 @@ impl Units {
         loop {
             let left_out = out.len();
             for (name, unit) in &self.all {
-                let needed = unit.source.dependencies.iter().chain(&unit.source.producer_for);
-                let missing = needed.into_iter().find(|needed| out.contains_key(*needed));
+                let needed = unit.source.dependencies.iter().chain(&unit.source.producer_for).map(ServiceName::as_str);
+                let hard = unit.source.relations.iter().filter(|other| is_hard(other)).map(|other| other.on.as_str());
+                let is_out = |name: &&str| ServiceName::parse(name).is_ok_and(|name| out.contains_key(&name));
+                let missing = needed.chain(hard).find(is_out).map(str::to_owned);
                 if let Some(missing) = missing.filter(|_| !out.contains_key(name)) {
                     out.insert(name.clone(), format!("needs {missing}, which cannot be used: see there"));
                 }
@@ -109,16 +119,26 @@ impl Units {
         let unknown = |name: &ServiceName| !self.all.contains_key(name);
         let mut missing: BTreeMap<ServiceName, String> = BTreeMap::new();
         for (name, unit) in &self.all {
+            let gone = |list: Vec<&str>| -> Vec<String> {
+                let is_gone =
+                    |name: &&str| ServiceName::parse(name).is_ok_and(|name| out.contains_key(&name) || unknown(&name));
+                list.into_iter().filter(is_gone).map(str::to_owned).collect()
+            };
+            let by_file = unit.is_one_file();
             if let svc_def::Kind::Bundle { contents } = &unit.source.kind {
-                let gone: Vec<&str> = contents
-                    .iter()
-                    .filter(|member| out.contains_key(*member) || unknown(member))
-                    .map(ServiceName::as_str)
-                    .collect();
+                let gone = gone(contents.iter().map(ServiceName::as_str).collect());
+                let list = if by_file { "members" } else { "contents.d" };
                 if !gone.is_empty() {
-                    let message = format!("goes on without {}: define it, or remove it from contents.d", gone.join(", "));
+                    let message = format!("goes on without {}: define it, or remove it from {list}", gone.join(", "));
                     missing.insert(name.clone(), message);
                 }
+            }
+            let soft = unit.source.relations.iter().filter(|other| !is_hard(other)).map(|other| other.on.as_str());
+            let gone = gone(soft.collect());
+            if !gone.is_empty() {
+                let message =
+                    format!("goes on without {0}: define {0}, or remove the name from service.toml", gone.join(", "));
+                missing.insert(name.clone(), message);
             }
         }
         for (name, unit) in &mut self.all {
@@ -155,7 +175,7 @@ impl Units {
 
     fn nodes(&self, out: &BTreeMap<ServiceName, String>) -> Vec<Node> {
         let there = |name: &&ServiceName| self.all.contains_key(*name) && !out.contains_key(*name);
-        let chosen = STARTED.iter().any(|name| self.get(name).is_some());
+        let chosen = STARTED.iter().any(|name| self.get(name).is_some_and(|unit| !unit.is_one_file()));
         let units = self.all.iter().filter(|(name, _)| there(name));
         let mut nodes: Vec<Node> = Vec::new();
         for (name, unit) in units {
@@ -167,14 +187,28 @@ impl Units {
                 svc_def::Kind::Bundle { contents } => (Kind::Bundle, contents.iter().filter(there).collect()),
             };
             let mut node = Node::new(name.as_str(), kind);
-            node.up = if chosen { STARTED.contains(&name.as_str()) } else { kind != Kind::Bundle };
+            node.up = match source.start {
+                Start::ByBundles if chosen => STARTED.contains(&name.as_str()),
+                Start::ByBundles => kind != Kind::Bundle,
+                Start::Always => true,
+                Start::Asked => false,
+            };
             node.readiness =
                 unit.definition.as_ref().is_some_and(|definition| definition.settings.notification_fd.is_some());
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
             node.substance = fingerprint(unit);
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
-            nodes.push(needed.fold(node, |node, on| node.with(on.as_str(), Relation::Needs(Bond::Stay), Condition::Ready)));
+            let mut node =
+                needed.fold(node, |node, on| node.with(on.as_str(), Relation::Needs(Bond::Stay), Condition::Ready));
+            // Whom it need not have, it does without; whom it must have is missed when the graph is made.
+            let known = |other: &&Dependency| {
+                is_hard(other)
+                    || ServiceName::parse(&other.on)
+                        .is_ok_and(|name| self.all.contains_key(&name) && !out.contains_key(&name))
+            };
+            node.dependencies.extend(source.relations.iter().filter(known).cloned());
+            nodes.push(node);
             if let Some(pipeline) = source.pipeline_name.as_ref().filter(|pipeline| !self.all.contains_key(*pipeline)) {
                 let members = self.pipeline(name);
                 let members = members.iter().filter(there);
@@ -202,10 +236,27 @@ impl Units {
     }
 }
 
-/// Everything that takes a restart to change.
+impl Unit {
+    /// Whether it is a service.toml, and not an s6-rc source.
+    pub(crate) fn is_one_file(&self) -> bool {
+        self.source.start != Start::ByBundles
+    }
+}
+
+fn is_hard(dependency: &Dependency) -> bool {
+    matches!(dependency.relation, Relation::Needs(_))
+}
+
+/// Everything that takes a restart to change. What else a service.toml says its supervisor is told while it runs.
 fn fingerprint(unit: &Unit) -> u64 {
     let mut hasher = DefaultHasher::new();
     unit.dir.hash(&mut hasher);
+    if unit.is_one_file() {
+        let definition = unit.definition.as_ref();
+        let program = definition.map(|definition| (&definition.program, definition.settings.notification_fd));
+        format!("{program:?}").hash(&mut hasher);
+        return hasher.finish();
+    }
     format!("{:?} {:?}", unit.definition, unit.source.kind).hash(&mut hasher);
     hasher.finish()
 }
@@ -233,6 +284,8 @@ mod tests {
             producer_for: None,
             consumer_for: Vec::new(),
             pipeline_name: None,
+            relations: Vec::new(),
+            start: Start::ByBundles,
         };
         let identity = Identity { device: 0, inode: 0 };
         Unit { identity, scan_dir: 0, dir: "/x".into(), definition: None, source, problem: None }

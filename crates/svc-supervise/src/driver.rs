@@ -7,7 +7,7 @@ use svc_core::letters::{self, DownFile};
 use svc_core::service::{
     Action, Actions, Command, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble,
 };
-use svc_core::{Exit, Millis, Output, Pid, Signal};
+use svc_core::{Exit, Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
 use svc_proto::ledger::Row;
 use svc_proto::link::{Report, ToSupervisor};
@@ -58,6 +58,8 @@ pub(crate) struct Driver {
     /// What s6's tools find.
     files: OnDisk,
     run_dir: Option<&'static std::path::Path>,
+    /// What is to be run from the next start on.
+    coming: Option<Program>,
     /// The settings were read just now, by svc-scan.
     fresh: bool,
     init_pid: i32,
@@ -98,6 +100,7 @@ impl Driver {
             reported: 0,
             told_gone: false,
             small_files: SmallFiles::default(),
+            coming: None,
             fresh: true,
             init_pid: handover.init_pid,
             files: OnDisk::None,
@@ -323,6 +326,9 @@ impl Driver {
         self.row.clear_spawned();
         let made = match role {
             Role::Run => {
+                if let Some(program) = self.coming.take() {
+                    self.definition.program = program;
+                }
                 self.readiness = None;
                 self.adopted = None;
                 self.programs.run(&self.definition, &self.settings, self.row, mark)
@@ -505,10 +511,17 @@ impl Driver {
     }
 
     fn read_link(&mut self) {
-        let mut packet = [0; 64];
+        /// Commands are this long at most. Only a definition is longer, and gets room of its own for a moment.
+        const COMMAND: usize = 64;
+        let mut room = [0; COMMAND];
         loop {
             let Some(link) = &self.link else { return };
-            match message::try_receive(link.as_fd(), &mut packet) {
+            let mut long = match message::next_length(link.as_fd()) {
+                Some(length) if length > COMMAND => vec![0; length],
+                Some(_) | None => Vec::new(),
+            };
+            let packet = if long.is_empty() { &mut room[..] } else { &mut long };
+            match message::try_receive(link.as_fd(), packet) {
                 Ok(Some((0, _))) | Err(_) => {
                     // svc-init is gone, and with it everybody who could steer us: stop what runs rather than leave it alone.
                     self.link = None;
@@ -526,6 +539,7 @@ impl Driver {
                             self.report(None);
                         }
                     }
+                    Ok(ToSupervisor::Define(definition)) => self.define(&definition),
                     Ok(ToSupervisor::Query) => self.report(None),
                     Ok(ToSupervisor::Look) => {
                         self.look();
@@ -562,6 +576,17 @@ impl Driver {
         {
             say!("svc-supervise: {}: cannot change the file 'down': {error}", self.definition.name);
         }
+    }
+
+    fn define(&mut self, bytes: &[u8]) {
+        let Ok(definition) = svc_proto::definition::decode(bytes) else {
+            say!("svc-supervise: {}: refused a definition that it does not understand", self.definition.name);
+            return;
+        };
+        self.settings = definition.settings.clone();
+        // What is running, and what takes it down, are as they were when it was started.
+        let program = std::mem::replace(&mut self.definition, definition).program;
+        self.coming = Some(std::mem::replace(&mut self.definition.program, program));
     }
 
     fn command(&mut self, command: Command) {

@@ -131,10 +131,12 @@ impl OnDisk {
         match note {
             // Nothing that can be seen yet.
             Note::Starting => return,
-            // What follows comes within this turn, and is told together with it: that there is a finish, or none.
+            // What follows comes within this turn, and is told together with it: that there is a finish, or none. But finish
+            // itself may read the tally (s6-permafailon does).
             Note::Exited => {
                 let now = Stamp::from_unix_nanos(clock::wall_nanos());
                 files.ended = machine.last().map(|past| End { past, at: now, counted: false });
+                files.add_death(most_deaths);
                 return;
             }
             // That it is done is told together with this.
@@ -289,6 +291,7 @@ impl Files {
     /// Puts the end that is to be told into the tally.
     fn add_death(&mut self, most: usize) {
         let Some(End { past, at, counted: false }) = self.ended.filter(|_| most > 0) else { return };
+        self.ended = Some(End { past, at, counted: true });
         let signal = match past.exit {
             Exit::Code(_) => 0,
             Exit::Signal(signal) => signal.number(),

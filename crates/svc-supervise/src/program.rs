@@ -49,7 +49,7 @@ impl Programs {
     pub(crate) fn has_finish(&self, definition: &Definition, undoing: bool) -> bool {
         match &definition.program {
             Program::Directory => self.entered.is_ok() && Path::new("finish").symlink_metadata().is_ok(),
-            Program::Command(_) => false,
+            Program::Command(_) | Program::Chain(_) => false,
             Program::Oneshot { down, .. } => undoing && down.is_some(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io::Write;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::errno::{Errno, check};
@@ -63,10 +63,8 @@ pub fn execute_path(path: &CStr, arguments: &[CString]) -> Errno {
 /// Replaces this process by the program that `words` name, with our environment. A name without a slash is looked for in PATH,
 /// and where there is no PATH in /usr/bin and /bin. Returns only if that fails.
 pub fn replace(words: &[OsString]) -> Errno {
-    match Prepared::new(words) {
-        Ok(prepared) => prepared.execute(),
-        Err(errno) => errno,
-    }
+    let program = words.first().map_or(OsStr::new(""), OsString::as_os_str);
+    find_and_replace(program, std::env::var_os("PATH").as_deref(), words)
 }
 
 /// The same for a program that is told another name than its own (`words` begin with that), looked for in a PATH that is not
@@ -88,25 +86,25 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Looks for the program that `words` name where PATH says now.
+    /// Looks for the program that `words` name in PATH as it was when we began.
     pub fn new(words: &[OsString]) -> Result<Prepared, Errno> {
         Prepared::under_name(words.first().map_or(OsStr::new(""), OsString::as_os_str), words)
     }
 
     /// The same for a program that is told another name than its own: the first of `words`.
     pub fn under_name(program: &OsStr, words: &[OsString]) -> Result<Prepared, Errno> {
-        Prepared::in_path(program, std::env::var_os("PATH").as_deref(), words)
+        Prepared::in_path(program, crate::environment::first_path().as_deref(), words)
     }
 
     /// The same with a PATH that is not the one of our environment.
-    pub fn in_path(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Result<Prepared, Errno> {
+    fn in_path(program: &OsStr, path: Option<&OsStr>, words: &[OsString]) -> Result<Prepared, Errno> {
         let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVALID);
         let arguments: Vec<CString> = words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, Errno>>()?;
         let program = program.as_bytes();
         let mut candidates = Vec::new();
         if program.contains(&b'/') {
             candidates.push(c_string(program)?);
-        } else if !program.is_empty() {
+        } else {
             for dir in path.unwrap_or(OsStr::new("/usr/bin:/bin")).as_bytes().split(|&byte| byte == b':') {
                 let dir = if dir.is_empty() { b"." } else { dir };
                 candidates.push(c_string(&[dir, b"/", program].concat())?);
@@ -139,5 +137,33 @@ impl Prepared {
 
 /// Replaces this process by another run of the program that it runs now. Returns only if that fails.
 pub fn replace_by_own(words: &[OsString]) -> Errno {
-    find_and_replace(OsStr::new("/proc/self/exe"), None, words)
+    let c_string = |word: &OsString| CString::new(word.as_bytes()).map_err(|_| Errno::INVALID);
+    let arguments: Vec<CString> = match words.iter().map(c_string).collect() {
+        Ok(arguments) => arguments,
+        Err(errno) => return errno,
+    };
+    match open() {
+        Ok(exe) => {
+            let arguments: Vec<&CStr> = arguments.iter().map(CString::as_c_str).collect();
+            execute(exe.as_fd(), &arguments)
+        }
+        // There may be no descriptor left for it.
+        Err(Errno::TOO_MANY_FILES) => execute_path(c"/proc/self/exe", &arguments),
+        Err(errno) => errno,
+    }
+}
+
+/// Gives back the pages of this program that were only needed to start it: what runs on is read in again as it is needed. They
+/// are the file's own, so nothing is lost.
+pub fn forget_start() {
+    unsafe extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    const PAGE: usize = 4096;
+    let (begin, end) = ((&raw const __executable_start) as usize, (&raw const etext) as usize);
+    let length = (end - begin) / PAGE * PAGE;
+    // SAFETY: from the beginning of the program to the end of its code nothing is ever written to, so each page is the same when
+    // it is read from the file again. The rest of the last page is left alone.
+    unsafe { libc::madvise(begin as *mut libc::c_void, length, libc::MADV_DONTNEED) };
 }

@@ -54,6 +54,13 @@ fn send_with(socket: BorrowedFd, bytes: &[u8], fds: &[RawFd], flags: libc::c_int
     }
 }
 
+/// How long the packet is that comes next; none if there is none yet.
+pub fn next_length(socket: BorrowedFd) -> Option<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK | libc::MSG_TRUNC;
+    // SAFETY: nothing is written through a pointer when the length is zero; MSG_TRUNC has the real length returned.
+    check_size(unsafe { libc::recv(socket.as_raw_fd(), std::ptr::null_mut(), 0, flags) }).ok()
+}
+
 /// Receives one packet into `buffer`, without waiting. `Ok(None)`: nothing there. A length of zero: the other side is gone.
 pub fn try_receive(socket: BorrowedFd, buffer: &mut [u8]) -> Result<Option<(usize, Vec<OwnedFd>)>, Errno> {
     let mut control = Control([0; SPACE]);

@@ -1,84 +1,12 @@
-//! Patterns of the C library: regular expressions, shell patterns, and file names that match one.
+//! Patterns of a shell, as the C library has them, and file names that match one.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::mem::MaybeUninit;
-use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::errno::Errno;
 
 fn c_string(text: &OsStr) -> Result<CString, Errno> {
     CString::new(text.as_bytes()).map_err(|_| Errno::INVALID)
-}
-
-/// How a regular expression is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dialect {
-    pub extended: bool,
-    pub ignore_case: bool,
-}
-
-/// Matches `text` against a POSIX regular expression: what the whole of it and each of its bracketed parts matched, or none if
-/// it does not match. A part that took no part in it is empty. The error is the C library's sentence on what is wrong.
-pub fn regular(expression: &OsStr, dialect: Dialect, text: &OsStr) -> Result<Option<Vec<Range<usize>>>, String> {
-    let no_nul = |_| "it has a NUL byte".to_owned();
-    let (expression, text) = (c_string(expression).map_err(no_nul)?, c_string(text).map_err(no_nul)?);
-    let compiled = Regex::compile(&expression, dialect)?;
-    // As many as there are opening brackets at most, and the whole.
-    let places = 1 + expression.as_bytes().iter().filter(|&&byte| byte == b'(').count();
-    let mut matches = vec![libc::regmatch_t { rm_so: -1, rm_eo: -1 }; places];
-    // SAFETY: `compiled` was compiled, `text` is a C string, `matches` has as many places as it is said to have.
-    let result = unsafe { libc::regexec(&compiled.0, text.as_ptr(), matches.len(), matches.as_mut_ptr(), 0) };
-    match result {
-        0 => {}
-        libc::REG_NOMATCH => return Ok(None),
-        code => return Err(message(code, &compiled.0)),
-    }
-    let offset = |number: libc::regoff_t| usize::try_from(number).unwrap_or(0);
-    let found = matches.iter().take(1 + compiled.parts()).map(|found| offset(found.rm_so)..offset(found.rm_eo));
-    Ok(Some(found.collect()))
-}
-
-struct Regex(libc::regex_t);
-
-impl Regex {
-    fn compile(expression: &CStr, dialect: Dialect) -> Result<Regex, String> {
-        let extended = if dialect.extended { libc::REG_EXTENDED } else { 0 };
-        let flags = extended | if dialect.ignore_case { libc::REG_ICASE } else { 0 };
-        let mut place = MaybeUninit::<libc::regex_t>::zeroed();
-        // SAFETY: `place` is a place for a regex_t, `expression` a C string.
-        let code = unsafe { libc::regcomp(place.as_mut_ptr(), expression.as_ptr(), flags) };
-        // SAFETY: all zero is a valid regex_t, and regcomp made it a meaningful one where it succeeded.
-        let regex = unsafe { place.assume_init() };
-        if code == 0 { Ok(Regex(regex)) } else { Err(message(code, &regex)) }
-    }
-
-    /// How many bracketed parts it has.
-    fn parts(&self) -> usize {
-        // The field has a name of its own in each C library, and is hidden by the crate libc in all of them.
-        #[cfg(target_env = "musl")]
-        const OFFSET: usize = 0;
-        #[cfg(not(target_env = "musl"))]
-        const OFFSET: usize = 6 * std::mem::size_of::<usize>();
-        let place = (&raw const self.0).cast::<u8>().wrapping_add(OFFSET).cast::<libc::size_t>();
-        // SAFETY: `re_nsub` is a size_t, first in musl's regex_t (regex.h) and behind six words in that of glibc (a pointer, two
-        // sizes, one unsigned long, two pointers).
-        unsafe { place.read() }
-    }
-}
-
-impl Drop for Regex {
-    fn drop(&mut self) {
-        // SAFETY: it was compiled, and nobody uses it any more.
-        unsafe { libc::regfree(&mut self.0) };
-    }
-}
-
-fn message(code: libc::c_int, regex: &libc::regex_t) -> String {
-    let mut text = [0_u8; 256];
-    // SAFETY: `text` is writable for its length; regerror ends it with a NUL byte.
-    unsafe { libc::regerror(code, regex, text.as_mut_ptr().cast(), text.len()) };
-    CStr::from_bytes_until_nul(&text).unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// How a shell pattern is meant.
@@ -167,33 +95,6 @@ pub fn files(pattern: &OsStr, how: Glob) -> Result<Vec<OsString>, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parts(expression: &str, extended: bool, text: &str) -> Option<Vec<String>> {
-        let dialect = Dialect { extended, ignore_case: false };
-        let found = regular(OsStr::new(expression), dialect, OsStr::new(text)).expect("a good expression");
-        found.map(|ranges| ranges.into_iter().map(|range| text[range].to_owned()).collect())
-    }
-
-    #[test]
-    fn parts_are_counted_as_the_library_counts_them() {
-        assert_eq!(
-            parts("^([fo]+)bar(baz)$", true, "foobarbaz"),
-            Some(["foobarbaz", "foo", "baz"].map(str::to_owned).into())
-        );
-        assert_eq!(parts("^a[(]$", true, "a("), Some(vec!["a(".to_owned()]));
-        assert_eq!(parts(r"^\(a\)(b)$", false, "a(b)"), Some(["a(b)", "a"].map(str::to_owned).into()));
-        assert_eq!(parts("^(a)|(b)$", true, "b"), Some(["b", "", "b"].map(str::to_owned).into()));
-        assert_eq!(parts("^x$", true, "y"), None);
-    }
-
-    #[test]
-    fn a_bad_expression_is_explained() {
-        let dialect = Dialect { extended: true, ignore_case: false };
-        let said = regular(OsStr::new("(a"), dialect, OsStr::new("a")).expect_err("a bracket is open");
-        assert!(!said.is_empty());
-        let dialect = Dialect { extended: true, ignore_case: true };
-        assert!(regular(OsStr::new("^A$"), dialect, OsStr::new("a")).is_ok_and(|found| found.is_some()));
-    }
 
     #[test]
     fn shell_patterns() {

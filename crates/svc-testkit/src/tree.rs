@@ -316,8 +316,9 @@ impl Tree {
     pub fn svc_init(&self) -> i32 {
         let child = self.init_pid();
         until("svc-init", || {
-            let all = processes::processes();
+            // What it forks has its name for a moment, but it had it first: so it is looked at last.
             let below = processes::descendants(child);
+            let all = processes::processes();
             let own = all.into_iter().filter(|process| process.pid == child);
             own.chain(below).find(|process| process.name == "svc-init").map(|process| process.pid)
         })

@@ -1,11 +1,12 @@
 //! `svc exec`: changes what a process has, and executes a program in its place.
 
-use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
+use svc_compat::settle::{self, Limit, User};
 use svc_core::definition::Language;
 use svc_sys::{Errno, exit, fd};
 
@@ -21,10 +22,19 @@ Options:
       --arg0 NAME      what PROGRAM is told that it is called
   -C, --directory DIR  change to DIR
   -e, --env NAME=VALUE set a variable (several times); NAME alone removes it
+      --env-file FILE  set the variables of FILE, NAME=VALUE a line (several times)
   -u, --umask MASK     set the mask for new files (octal)
+      --nice N         be nicer by N (-20 to 19), less nice if it is negative
+      --limit NAME=SOFT[:HARD]
+                       set a limit of setrlimit(2), such as nofile=1024:4096 or core=unlimited
+      --user USER      become USER: NAME, UID, NAME:GROUP or UID:GID
+      --groups LIST    the other groups of USER, names or numbers with commas between them
+      --home           set HOME, USER, LOGNAME and SHELL as USER has them
       --script         PROGRAM is a script, run by what its first line names whether or not it is executable
       --execline       PROGRAM is a script in execline
   -h, --help           this text
+
+Options are carried out in their order, but limits and user last.
 
 Exit codes: that of PROGRAM; 100 usage, 111 system, 126 PROGRAM cannot be executed, 127 there is none.
 ";
@@ -65,10 +75,35 @@ impl From<lexopt::Error> for Failure {
     }
 }
 
+/// What is done when everything else has been: it may take away the means for the rest.
+#[derive(Default)]
+struct Last {
+    limits: Vec<Limit>,
+    user: Option<OsString>,
+    groups: Option<OsString>,
+    home: bool,
+}
+
+impl Last {
+    fn carry_out(self) -> Result<(), String> {
+        let user = self.user.as_deref().map(User::find).transpose()?;
+        let groups = self.groups.as_deref().map(settle::groups).transpose()?;
+        if self.home {
+            let user = user.as_ref().ok_or("--home needs --user")?;
+            user.variables()?.into_iter().for_each(svc_sys::environment::change);
+        }
+        self.limits.into_iter().try_for_each(Limit::set)?;
+        if user.is_some() || groups.is_some() {
+            settle::become_user(user, groups)?;
+        }
+        Ok(())
+    }
+}
+
 /// Changes what can be changed; the program's words are left.
 fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     let mut parser = lexopt::Parser::from_args(arguments.into_iter().skip(1));
-    let (mut command, mut called, mut language) = (Vec::new(), None, None);
+    let (mut command, mut called, mut language, mut last) = (Vec::new(), None, None, Last::default());
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(None),
@@ -88,6 +123,16 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
                     mask.ok_or_else(|| Failure::Usage(format!("{text}: a mask is octal, such as 022")))?,
                 );
             }
+            Long("env-file") => variables(Path::new(&parser.value()?)).map_err(Failure::System)?,
+            Long("nice") => {
+                let increment: i32 = parser.value()?.parse()?;
+                let failed = |errno| Failure::System(format!("cannot be nicer by {increment}: {errno}{}", nice_cure(errno)));
+                svc_sys::process::renice(increment).map_err(failed)?;
+            }
+            Long("limit") => last.limits.push(Limit::parse(&parser.value()?.string()?).map_err(Failure::Usage)?),
+            Long("user") => last.user = Some(parser.value()?),
+            Long("groups") => last.groups = Some(parser.value()?),
+            Long("home") => last.home = true,
             Value(program) => {
                 command.push(program);
                 command.extend(parser.raw_args()?);
@@ -98,7 +143,29 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     if command.is_empty() {
         return Err(Failure::Usage("what to execute is missing".into()));
     }
+    last.carry_out().map_err(Failure::System)?;
     Ok(Some(Plan { command, called, language }))
+}
+
+fn nice_cure(errno: Errno) -> &'static str {
+    if errno == Errno::NOT_ALLOWED { ": only root with CAP_SYS_NICE may be less nice" } else { "" }
+}
+
+/// Sets the variables of a file: `NAME=VALUE` a line, taken as it is; empty lines and those that begin with # are nobody's.
+fn variables(file: &Path) -> Result<(), String> {
+    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.trim_ascii().is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        let name_ends = line.iter().position(|&byte| byte == b'=').filter(|&end| end > 0);
+        if name_ends.is_none() || line.contains(&0) {
+            return Err(format!("{}:{}: a line is NAME=VALUE", file.display(), number + 1));
+        }
+        svc_sys::environment::change(OsStr::from_bytes(line).to_owned());
+    }
+    Ok(())
 }
 
 /// Waits for the lock. It belongs to the open file, so everybody who inherits the descriptor holds it.

@@ -100,11 +100,18 @@ fn command(name: &str) -> Option<&'static svc_compat::Command> {
     commands().find(|command| command.name == name)
 }
 
-/// The names of which `svc install` makes links.
+/// All names that links may have.
 fn names() -> impl Iterator<Item = &'static str> {
-    let ours = APPLETS.iter().filter(|applet| applet.linked).map(|applet| applet.name);
-    let starters = starters().map(|command| command.name);
-    ours.chain(starters).chain(svc_compat::names_of_links())
+    linked_applets().chain(commands().map(|command| command.name))
+}
+
+/// Those of them that nobody else has.
+fn own_names() -> impl Iterator<Item = &'static str> {
+    linked_applets().chain(supervise::COMMANDS.iter().map(|command| command.name).filter(|name| name.starts_with("svc-")))
+}
+
+fn linked_applets() -> impl Iterator<Item = &'static str> {
+    APPLETS.iter().filter(|applet| applet.linked).map(|applet| applet.name)
 }
 
 fn main() -> ExitCode {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -123,5 +124,52 @@ fn the_man_page_of_svc_has_every_program() {
     let (_, list) = help.split_once("Programs:\n").expect("a list of programs");
     for name in list.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next()) {
         assert!(page.contains(&format!(".TP\n.B {name}\n")), "svc.1 has no entry for {name}");
+    }
+}
+
+/// What stands behind this line of docs/commands.md comes from the tables of the commands.
+const GENERATED: &str = "<!-- written by UPDATE_DOCS=1 cargo test -p svc --test documents -->\n";
+
+/// The commands as a page has them: a table a family.
+fn tables() -> String {
+    let mut text = String::new();
+    for family in svc_compat::FAMILIES {
+        let _ = write!(text, "\n## {}\n\n| command | does | call |\n|---|---|---|\n", family.title);
+        for command in family.commands {
+            let call = command.synopsis().replace('|', "\\|");
+            let _ = writeln!(text, "| `{}` | {} | `{call}` |", command.name, command.about.replace('|', "\\|"));
+        }
+    }
+    text
+}
+
+#[test]
+fn the_page_of_commands_is_that_of_the_tables() {
+    let path = root().join("docs/commands.md");
+    let page = read(&path);
+    let (by_hand, generated) = page.split_once(GENERATED).expect("the line behind which the tables stand");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{by_hand}{GENERATED}{}", tables())).expect("docs may be written");
+        return;
+    }
+    let command = "UPDATE_DOCS=1 cargo test -p svc --test documents";
+    for (is, should) in generated.lines().zip(tables().lines()) {
+        assert_eq!(is, should, "docs/commands.md differs from the tables: {command}");
+    }
+    assert_eq!(generated.len(), tables().len(), "docs/commands.md is longer or shorter than the tables: {command}");
+}
+
+#[test]
+fn what_the_page_of_commands_misses_is_not_there() {
+    let page = read(&root().join("docs/commands.md"));
+    let (_, rest) = page.split_once("## What is not there\n").expect("that heading");
+    let rows = rest.lines().take_while(|line| !line.starts_with("<!--")).filter(|line| line.starts_with("| `"));
+    let names: Vec<&str> =
+        rows.flat_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let output = Command::new(program()).args(["manual", name]).output().expect("svc runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("no such command"), "{name} is said to be missing: {said}");
     }
 }

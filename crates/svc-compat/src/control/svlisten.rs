@@ -4,8 +4,9 @@ use std::ffi::OsString;
 
 use super::svwait;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
+use crate::process::spawn;
 use crate::servicedir::watch::{Quorum, Watch};
-use crate::servicedir::{block, child, deadline};
+use crate::servicedir::{block, deadline};
 
 const NOTES: &str = "\
 The program is started once the services are listened to, so nothing that it makes them do is missed. How it ends does not \
@@ -60,6 +61,6 @@ fn run_many(call: &Call) -> Outcome {
 fn listen(call: &Call, dirs: &[OsString], program: &[OsString], quorum: Quorum) -> Outcome {
     let (wish, deadline) = (svwait::wish(call), deadline(call, 't')?);
     let mut watch = Watch::begin(dirs, |_| wish)?;
-    child::start(program)?;
+    spawn::start(program)?;
     watch.wait(quorum, deadline)
 }

@@ -1,7 +1,7 @@
 //! `s6-fdholder-daemon`: a holder with its socket, in one line.
 
+use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
-use crate::own;
 use crate::sockets::{binder_words, pass_on};
 
 pub(super) const DAEMON: Command = Command {
@@ -35,11 +35,11 @@ fn daemon(call: &Call) -> Outcome {
     let rules = call.given.iter().rev().find(|given| given.letter == 'i' || given.letter == 'x');
     let rules = rules.ok_or_else(|| Failure::usage("without rules (-i or -x) nobody could do anything"))?;
     let mut words = binder_words(call, path, &[])?;
-    words.extend(own::words("s6-fdholderd"));
+    words.extend(chain::own_words("s6-fdholderd"));
     if call.has('1') {
         words.push("-1".into());
     }
     pass_on(call, &['v', 'c', 'n', 't', 'T'], &mut words)?;
     words.extend([format!("-{}", rules.letter).into(), rules.value.clone()]);
-    own::execute("s6-ipcserver-socketbinder", words)
+    chain::execute_own("s6-ipcserver-socketbinder", words)
 }

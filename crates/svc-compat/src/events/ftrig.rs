@@ -10,8 +10,9 @@ use svc_sys::regex::Regex;
 use svc_sys::{clock, exit, poll};
 
 use crate::command::{Call, Command, Failure, Opt, Outcome};
+use crate::process::spawn;
 use crate::servicedir::fifodir::Listener;
-use crate::servicedir::{block, child, deadline};
+use crate::servicedir::{block, deadline};
 
 const TIMEOUT: Opt = Opt::with('t', "MS", "give up after so many milliseconds").long("timeout");
 
@@ -62,7 +63,7 @@ fn wait(call: &Call) -> Outcome {
 fn listen1(call: &Call) -> Outcome {
     let deadline = deadline(call, 't')?;
     let mut expected = Expected::new(call.operand(0, "the fifodir")?, call.operand(1, "the regular expression")?)?;
-    child::start(call.program(2)?)?;
+    spawn::start(call.program(2)?)?;
     while !expected.look()? {
         pause([&expected], deadline, exit::FAILED)?;
     }
@@ -79,7 +80,7 @@ fn listen(call: &Call) -> Outcome {
     let one_will_do = last.is_some_and(|given| given.letter == 'o');
     let mut open: Vec<Expected> =
         words.chunks_exact(2).map(|pair| Expected::new(&pair[0], &pair[1])).collect::<Result<_, _>>()?;
-    child::start(program)?;
+    spawn::start(program)?;
     loop {
         let before = open.len();
         let mut rest = Vec::new();

@@ -4,7 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
-use svc_sys::pattern::{self, Dialect, Shell};
+use svc_sys::pattern::{self, Shell};
+use svc_sys::regex::{self, Dialect};
 
 use super::block::Blocks;
 use super::program::{Changes, become_program, refused};
@@ -62,7 +63,7 @@ fn shell(call: &Call, pattern: &OsStr, value: &OsStr) -> bool {
 fn regular(call: &Call, pattern: &OsStr, value: &OsStr) -> Result<Option<Vec<Range<usize>>>, Failure> {
     let dialect = Dialect { extended: call.last(&['e', 'E']) != Some('e'), ignore_case: call.has('i') };
     let whole: OsString = [OsStr::new("^"), pattern, OsStr::new("$")].into_iter().collect();
-    pattern::regular(&whole, dialect, value)
+    regex::parts(whole.as_bytes(), dialect, value.as_bytes())
         .map_err(|message| refused(format!("unable to use the regular expression {}: {message}", pattern.display())))
 }
 

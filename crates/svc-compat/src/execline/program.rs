@@ -56,15 +56,13 @@ pub fn variable_name(word: &OsStr) -> Result<&OsStr, Failure> {
     Ok(word)
 }
 
-/// Executes a program in place of this one, with some variables changed. It is looked for in PATH as it was before that. Where
-/// there is none there is nothing to do.
+/// Executes a program in place of this one, with some variables changed. Where there is none there is nothing to do.
 pub fn become_program(words: &[OsString], changes: Changes) -> Outcome {
     if words.is_empty() {
         return Ok(exit::DONE);
     }
-    let path = std::env::var_os("PATH");
     changes.apply();
-    chain::execute_in(path.as_deref(), words)
+    chain::execute(words)
 }
 
 /// The same in a child that is returned once it executes it. `prepare` is called in the child before.
@@ -76,9 +74,8 @@ pub fn spawn(words: &[OsString], changes: Changes, prepare: impl FnOnce() -> Res
         // What runs in a block must be reachable by signals, whatever this command was started with.
         signals::unblock_all();
         let Some(program) = words.first() else { process::exit_now(exit::DONE) };
-        let path = std::env::var_os("PATH");
         changes.apply();
-        chain::replace(program, path.as_deref(), words)
+        chain::replace(program, environment::first_path().as_deref(), words)
     })
 }
 

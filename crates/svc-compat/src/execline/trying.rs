@@ -53,12 +53,11 @@ fn attempt(call: &Call, words: &[OsString]) -> Option<Failure> {
     }
     let mut all = words.to_vec();
     all[0] = told;
-    let path = std::env::var_os("PATH");
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     if call.has('c') {
         environment::clear();
     }
-    let errno = chain::replace(program, path.as_deref(), &all);
+    let errno = chain::replace(program, environment::first_path().as_deref(), &all);
     if call.has('c') {
         for (name, value) in variables {
             environment::change([&name, OsStr::new("="), &value].into_iter().collect());

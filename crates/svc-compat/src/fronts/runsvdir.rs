@@ -1,12 +1,7 @@
 //! runsvdir: the scanner under runit's name.
 
-use std::ffi::CString;
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
-
-use svc_sys::exit;
-
-use crate::command::{Call, Command, Failure, Opt, Outcome};
+use crate::chain;
+use crate::command::{Call, Command, Opt, Outcome};
 
 pub(super) const COMMAND: Command = Command {
     name: "runsvdir",
@@ -20,11 +15,6 @@ leaves them running. LOG, a place for the last messages in the list of processes
     run,
 };
 
-/// Executes this program under the name of the scanner.
 fn run(call: &Call) -> Outcome {
-    let dir = CString::new(call.operand(0, "the directory")?.as_bytes());
-    let dir = dir.map_err(|_| Failure::usage("a NUL byte stands in the directory"))?;
-    let failed = |errno| Failure::with_code(exit::CANNOT_EXECUTE, format!("unable to become svc-scan: {errno}"));
-    let exe = svc_sys::exe::open().map_err(failed)?;
-    Err(failed(svc_sys::exe::execute(exe.as_fd(), &[c"svc-scan", &dir])))
+    chain::execute_own("svc-scan", [call.operand(0, "the directory")?.to_owned()])
 }

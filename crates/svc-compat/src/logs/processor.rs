@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use svc_core::Pid;
@@ -47,8 +46,7 @@ impl Processor {
 
     /// The child. Returns only if it cannot.
     fn run(&self, directory: &Path, files: &Files) -> io::Error {
-        let prepared = || -> io::Result<OwnedFd> {
-            let own = aside(&exe::open()?)?;
+        let prepare = || -> io::Result<()> {
             std::env::set_current_dir(directory)?;
             let input = aside(&File::open(files.input)?)?;
             let output = aside(&File::create(files.output)?)?;
@@ -57,31 +55,18 @@ impl Processor {
             for (file, place) in [(input, 0), (output, 1), (state, 4), (new_state, 5)] {
                 fd::place(file.as_raw_fd(), place)?;
             }
-            Ok(own)
+            Ok(())
         };
-        let own = match prepared() {
-            Ok(own) => own,
-            Err(error) => return error,
-        };
+        if let Err(error) = prepare() {
+            return error;
+        }
         signals::reset();
         let words = |program: &str, options: &str, script: &OsString| {
             [program.into(), options.into(), script.clone()].map(|word: OsString| word)
         };
         match self {
             Processor::Shell(script) => exe::replace(&words("/bin/sh", "-c", script)).into(),
-            Processor::Execline(script) => {
-                let c_strings: Result<Vec<std::ffi::CString>, _> = words("execlineb", "-Pc", script)
-                    .into_iter()
-                    .map(|word| std::ffi::CString::new(word.into_vec()))
-                    .collect();
-                match c_strings {
-                    Ok(words) => {
-                        let words: Vec<&std::ffi::CStr> = words.iter().map(std::ffi::CString::as_c_str).collect();
-                        exe::execute(std::os::fd::AsFd::as_fd(&own), &words).into()
-                    }
-                    Err(error) => error.into(),
-                }
-            }
+            Processor::Execline(script) => exe::replace_by_own(&words("execlineb", "-Pc", script)).into(),
         }
     }
 }

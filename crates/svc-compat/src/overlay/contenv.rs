@@ -55,12 +55,14 @@ fn with_contenv(call: &Call) -> Outcome {
         variables.into_iter().for_each(svc_sys::environment::change);
     }
     let is_blank = |&byte: &u8| byte == b' ' || byte == b'\t';
-    match (chain::execute(words), words) {
+    // What with-contenv is in s6-overlay ends with `exec`, which begins with the new PATH.
+    let path = std::env::var_os("PATH");
+    match (chain::execute_in(path.as_deref(), words), words) {
         (Err(Failure::Fatal { code: exit::NOT_FOUND, .. }), [first, rest @ ..]) if first.as_bytes().iter().any(is_blank) => {
             let parts = first.as_bytes().split(is_blank).filter(|part| !part.is_empty());
             let parts: Vec<OsString> =
                 parts.map(|part| OsStr::from_bytes(part).to_owned()).chain(rest.iter().cloned()).collect();
-            chain::execute(&parts)
+            chain::execute_in(path.as_deref(), &parts)
         }
         (outcome, _) => outcome,
     }

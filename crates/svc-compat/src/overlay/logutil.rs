@@ -13,8 +13,8 @@ use nix::unistd::{Gid, Uid, User, initgroups, setgid, setgroups, setuid};
 use svc_sys::exit;
 
 use super::contenv;
+use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
-use crate::own;
 
 /// What to do with the lines, if the container's environment does not say.
 const SCRIPT: &str = "n20 s1000000 T";
@@ -63,7 +63,7 @@ fn logutil_service(call: &Call) -> Outcome {
     }
     let names: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).collect();
     names.into_iter().for_each(svc_sys::environment::change);
-    own::execute("s6-log", words)
+    chain::execute_own("s6-log", words)
 }
 
 /// Makes a FIFO standard input, without waiting for somebody who writes to it; reading then waits.

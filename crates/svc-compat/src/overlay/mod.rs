@@ -25,8 +25,3 @@ pub(crate) const COMMANDS: &[Command] = &[
     power::SHUTDOWN,
     service::SERVICE,
 ];
-
-/// Names that the system has too. A link of such a name belongs where scripts look for ours (/run/s6/basedir/bin), and not
-/// into a directory that is in everybody's PATH.
-pub(crate) const NAMES_OF_THE_SYSTEM: &[&str] =
-    &[power::HALT.name, power::POWEROFF.name, power::REBOOT.name, power::SHUTDOWN.name, service::SERVICE.name];

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 
+use crate::chain;
 use crate::command::{Call, Command, Opt, Outcome};
-use crate::own;
 
 /// Where a script leaves the exit code that the container is to have.
 const EXIT_CODE: &str = "/run/s6-linux-init-container-results/exitcode";
@@ -15,8 +15,7 @@ const OTHER_EXIT_CODE: &str = "SVC_CONTAINER_EXIT_CODE";
 
 const NOTES: &str = "Asks the svc that runs here, through its control socket, to stop all services and to end, and does not wait for it: \
                      a finish script may call it. The exit code of svc is the number in /run/s6-linux-init-container-results/exitcode, \
-                     or in the file that SVC_CONTAINER_EXIT_CODE names; 0 where there is none.\n\n\
-                     `svc install` makes no link of this name, which would stand before the system's own.";
+                     or in the file that SVC_CONTAINER_EXIT_CODE names; 0 where there is none.";
 
 const OPTIONS: &[Opt] = &[
     Opt::flag('f', "kill at once instead of stopping in order"),
@@ -59,7 +58,7 @@ fn end(call: &Call) -> Outcome {
     if call.has('f') {
         words.push("--force".into());
     }
-    own::execute("svc-ctl", words)
+    chain::execute_own("svc-ctl", words)
 }
 
 /// The code that a script wrote down; one that cannot be understood is not a reason not to end.

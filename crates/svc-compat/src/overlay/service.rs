@@ -2,23 +2,22 @@
 
 use std::ffi::OsString;
 
+use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
-use crate::own;
 
 pub(super) const SERVICE: Command = Command {
     name: "service",
     about: "steer a service by its name",
     operands: "NAME start|stop|restart|reload|force-reload|status",
     options: &[Opt::flag('s', "the status of all services").long("status-all")],
-    notes: "Does what `svc ctl` does with these words. `svc install` makes no link of this name, which would stand before the \
-            system's own.",
+    notes: "Does what svc-ctl does with these words.",
     codes: &[],
     run: service,
 };
 
 fn service(call: &Call) -> Outcome {
     if call.has('s') {
-        return own::execute("svc-ctl", [OsString::from("status")]);
+        return chain::execute_own("svc-ctl", [OsString::from("status")]);
     }
     let name = call.operand(0, "the name of the service")?;
     let action = call.operand(1, "what to do")?;
@@ -27,5 +26,5 @@ fn service(call: &Call) -> Outcome {
         Some("force-reload") => "restart",
         Some(_) | None => return Err(Failure::usage(format!("'{}': no such action", action.display()))),
     };
-    own::execute("svc-ctl", [OsString::from(verb), name.to_owned()])
+    chain::execute_own("svc-ctl", [OsString::from(verb), name.to_owned()])
 }

@@ -12,14 +12,16 @@ pub(crate) struct Account {
     pub uid: u32,
     pub gid: u32,
     pub home: Vec<u8>,
+    pub shell: Vec<u8>,
 }
 
 /// The account of this name.
 pub(crate) fn account(name: &OsStr) -> Result<Option<Account>, Failure> {
     Ok(read("/etc/passwd")?.split(|&byte| byte == b'\n').find_map(|line| {
         let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
-        let [found, _, uid, gid, _, home, ..] = fields[..] else { return None };
-        let account = Account { uid: number(uid)?, gid: number(gid)?, home: home.to_vec() };
+        let [found, _, uid, gid, _, home, ref rest @ ..] = fields[..] else { return None };
+        let shell = rest.first().map_or_else(Vec::new, |shell| shell.to_vec());
+        let account = Account { uid: number(uid)?, gid: number(gid)?, home: home.to_vec(), shell };
         (found == name.as_bytes()).then_some(account)
     }))
 }

@@ -12,6 +12,7 @@ pub(crate) mod lock;
 mod notify;
 mod readiness;
 mod session;
+pub mod settle;
 pub(crate) mod spawn;
 mod user;
 

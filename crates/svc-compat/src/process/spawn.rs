@@ -5,19 +5,26 @@ use std::ffi::OsString;
 use nix::sys::signal::SigSet;
 use svc_core::Pid;
 use svc_sys::process::{self, Fork};
-use svc_sys::{Errno, fd};
+use svc_sys::{Errno, environment, fd};
 
 use crate::chain;
+use crate::command::Failure;
 
 /// Runs a program. Says whether it could be executed: a pipe that closes on exec tells.
 ///
 /// `mask`: which signals it begins with blocked.
 pub(crate) fn spawn(words: &[OsString], mask: Option<&SigSet>) -> Result<Pid, Errno> {
     let program = words.first().ok_or(Errno::INVALID)?;
-    spawn_by(mask, || chain::replace(program, std::env::var_os("PATH").as_deref(), words))
+    spawn_by(mask, || chain::replace(program, environment::first_path().as_deref(), words))
 }
 
-/// The same with a command of our own, whatever else has its name in PATH.
+/// Starts a program beside this one: for commands that listen first, and then have something done.
+pub(crate) fn start(words: &[OsString]) -> Result<Pid, Failure> {
+    let program = words.first().ok_or_else(|| Failure::usage("the program to execute is missing"))?;
+    spawn(words, None).map_err(|errno| Failure::system(format!("unable to start {}: {errno}", program.display())))
+}
+
+/// [`spawn`] for a command of our own, whatever else has its name in PATH.
 pub(crate) fn spawn_own(words: &[OsString], mask: Option<&SigSet>) -> Result<Pid, Errno> {
     spawn_by(mask, || svc_sys::exe::replace_by_own(words))
 }

@@ -2,7 +2,6 @@
 //! wait for what it says there.
 
 pub(crate) mod block;
-pub(crate) mod child;
 pub(crate) mod fifodir;
 pub(crate) mod link;
 pub(crate) mod supervise;

@@ -8,8 +8,8 @@ use svc_sys::exit;
 
 use super::local;
 use super::rules::{Rules, Verdict};
+use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome, number};
-use crate::{chain, own};
 
 pub(super) const IPCSERVER_ACCESS: Command = Command {
     name: "s6-ipcserver-access",
@@ -105,7 +105,7 @@ fn ipcserver_access(call: &Call) -> Outcome {
         svc_sys::environment::change(assign(&variable(&proto, "LOCALPATH"), &path));
     }
     match exec {
-        Some(line) => own::execute("execlineb", ["-Pc".into(), OsString::from_vec(line)]),
+        Some(line) => chain::execute_own("execlineb", ["-Pc".into(), OsString::from_vec(line)]),
         None => chain::execute(program),
     }
 }

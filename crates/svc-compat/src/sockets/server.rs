@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::AsRawFd;
 
 use super::local::Listener;
+use crate::chain;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
-use crate::{chain, own};
 
 pub(super) const SOCKETBINDER: Command = Command {
     name: "s6-ipcserver-socketbinder",
@@ -83,7 +83,7 @@ fn ipcserver(call: &Call) -> Outcome {
     let path = call.operand(0, "the path of the socket")?;
     let program = call.program(1)?;
     let mut words = binder_words(call, path, &['a'])?;
-    words.extend(own::words("s6-ipcserverd"));
+    words.extend(chain::own_words("s6-ipcserverd"));
     let last_of = |letters: &str| call.given.iter().rev().map(|given| given.letter).find(|letter| letters.contains(*letter));
     match last_of("qQv") {
         Some('q') => words.push("-v0".into()),
@@ -99,7 +99,7 @@ fn ipcserver(call: &Call) -> Outcome {
     pass_on(call, &['c', 'C'], &mut words)?;
     words.push("--".into());
     words.extend_from_slice(program);
-    own::execute(SOCKETBINDER.name, words)
+    chain::execute_own(SOCKETBINDER.name, words)
 }
 
 /// The words that come before the server itself: those of the socket binder, and of the one who becomes somebody else.
@@ -118,7 +118,7 @@ pub(crate) fn binder_words(call: &Call, path: &OsStr, octals: &[char]) -> Result
     }
     words.extend(["--".into(), path.to_owned()]);
     if ['U', 'u', 'g', 'G'].iter().any(|&letter| call.has(letter)) {
-        words.extend(own::words("s6-applyuidgid"));
+        words.extend(chain::own_words("s6-applyuidgid"));
         if call.has('U') {
             words.push("-Uz".into());
         }

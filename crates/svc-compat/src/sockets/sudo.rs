@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 
 use super::server::pass_on;
+use crate::chain;
 use crate::command::{Call, Command, Opt, Outcome};
-use crate::own;
 
 /// What the server says first.
 pub(super) const SERVER: &[u8] = b"s6-sudo b v1.0\n";
@@ -44,12 +44,12 @@ fn sudo(call: &Call) -> Outcome {
         }
     }
     words.extend(["--".into(), path.to_owned()]);
-    words.extend(own::words("s6-sudoc"));
+    words.extend(chain::own_words("s6-sudoc"));
     if call.has('e') {
         words.push("-e".into());
     }
     pass_on(call, &['t', 'T'], &mut words)?;
     words.push("--".into());
     words.extend_from_slice(&call.operands[1..]);
-    own::execute("s6-ipcclient", words)
+    chain::execute_own("s6-ipcclient", words)
 }

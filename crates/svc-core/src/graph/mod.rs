@@ -37,7 +37,7 @@ mod request;
 mod state;
 mod stop;
 
-pub use build::{Edge, Graph, Problem, Strength};
+pub use build::{Edge, Graph, Problem, Strength, distance};
 pub use definition::{Bond, Condition, Dependency, Id, Kind, Node, Relation};
 pub use engine::{Action, Engine, Event};
 pub use plan::{Change, Step, Why, plan};

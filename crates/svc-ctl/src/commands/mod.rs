@@ -6,6 +6,7 @@ mod events;
 mod graph;
 mod health;
 mod logs;
+mod show;
 mod shutdown;
 mod status;
 mod wait;
@@ -59,10 +60,13 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Why(names) => why::run(session, &names.names).await,
         Command::Health { quiet, names } => health::run(session, quiet, &names.names).await,
         Command::Graph { dot, mermaid } => graph::run(session, dot, mermaid).await,
+        Command::Show(names) => show::run(session, &names.names).await,
         Command::Rescan => rescan(session).await,
         Command::Shutdown { code, force, waiting } => shutdown::run(session, code, force, &waiting).await,
         Command::CompleteNames { beginning } => complete(session, &beginning).await,
-        Command::Completions { .. } | Command::Man => unreachable!("svc_ctl::run prints these without a connection"),
+        Command::Completions { .. } | Command::Man | Command::Schema | Command::Check { .. } => {
+            unreachable!("svc_ctl::run does these without a connection")
+        }
     }
 }
 

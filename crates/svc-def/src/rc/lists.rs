@@ -74,7 +74,7 @@ fn checked(name: &[u8], path: &Path, problems: &mut Vec<Problem>) -> Option<Serv
 }
 
 /// What is in a plain file; a problem if it cannot be read.
-pub(super) fn content(path: &Path, problems: &mut Vec<Problem>) -> Option<Vec<u8>> {
+pub(crate) fn content(path: &Path, problems: &mut Vec<Problem>) -> Option<Vec<u8>> {
     let trouble = match look(path) {
         Look::Absent => return None,
         Look::Trouble(trouble) => trouble.message(),

@@ -1,12 +1,13 @@
 //! The s6-rc form: a directory with `type`, read as it is. Nothing is compiled: what a compiler would refuse about one directory
 //! is refused here, what concerns several of them (undefined names, cycles, halves of pipelines) where they come together.
 
-mod lists;
+pub(crate) mod lists;
 mod script;
 
 use std::path::Path;
 
 use svc_core::definition::Script;
+use svc_core::graph::Dependency;
 use svc_core::{Millis, ServiceName};
 
 use crate::classic::{self, Run};
@@ -29,6 +30,20 @@ pub struct Source {
     pub consumer_for: Vec<ServiceName>,
     /// The name of a bundle of the whole pipeline.
     pub pipeline_name: Option<ServiceName>,
+    /// What else it waits for, or has wait: what a service.toml says.
+    pub relations: Vec<Dependency>,
+    pub start: Start,
+}
+
+/// Who has it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Bundles of certain names, if there are any, as in s6-overlay.
+    ByBundles,
+    /// It is started without anybody asking.
+    Always,
+    /// Whoever asks, or needs it.
+    Asked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +79,8 @@ pub(crate) fn read(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) 
         producer_for: lists::one(dir, "producer-for", problems),
         consumer_for: lists::file(dir, "consumer-for", problems),
         pipeline_name: lists::one(dir, "pipeline-name", problems),
+        relations: Vec::new(),
+        start: Start::ByBundles,
         kind,
     });
     check_place(dir, source.as_ref(), problems);

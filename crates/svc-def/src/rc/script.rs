@@ -13,7 +13,7 @@ use crate::shebang::{self, Shebang};
 /// Reads a script; none if there is nothing to do in it.
 pub(super) fn read(path: &Path, problems: &mut Vec<Problem>) -> Option<Script> {
     let bytes = lists::content(path, problems)?;
-    let script = |language| Some(Script { path: path.as_os_str().as_bytes().to_vec(), language });
+    let script = |language| Some(Script::File { path: path.as_os_str().as_bytes().to_vec(), language });
     if let Shebang::Interpreter { path: interpreter, .. } = shebang::parse(&bytes) {
         // s6-rc takes this line for a comment; who wrote it meant it.
         let own = Path::new(OsStr::from_bytes(interpreter)).file_name().is_some_and(|name| name == "execlineb");

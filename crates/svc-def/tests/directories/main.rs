@@ -7,4 +7,5 @@ mod explanations;
 mod programs;
 mod readings;
 mod scratch;
+mod servicefile;
 mod sources;

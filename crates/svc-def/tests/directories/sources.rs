@@ -25,7 +25,7 @@ fn read(scratch: &Scratch) -> (Option<Definition>, Source) {
 }
 
 fn script(scratch: &Scratch, file: &str, language: Language) -> Option<Script> {
-    Some(Script { path: scratch.join(file).into_os_string().into_encoded_bytes(), language })
+    Some(Script::File { path: scratch.join(file).into_os_string().into_encoded_bytes(), language })
 }
 
 #[test]

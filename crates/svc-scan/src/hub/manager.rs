@@ -1,17 +1,22 @@
 //! Services that depend on others: the graph engine, fed with what is on disk, what supervisors say and what clients ask, and its
 //! actions carried out.
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use svc_core::definition::Script;
 use svc_core::graph::{Action, Engine, Event, Graph, Id, Kind, Outcome, Progress, Reason, Request, RequestId, Wish};
 use svc_core::roster::Happened;
-use svc_core::{Command, Millis, Service, ServiceName};
+use svc_core::{Command, Millis, Program, Service, ServiceName};
+use svc_def::Source;
 use svc_proto::api;
-use svc_sys::{clock, say};
+use svc_proto::link::ToSupervisor;
+use svc_sys::{Errno, clock, message, say};
 
 use super::Hub;
 use crate::directories::Found;
 use crate::matching::{self, Counted, Match};
+use crate::pair::{self, Pair};
 use crate::units::Unit;
 
 /// Of the time for the end, the orderly part may take this share: the rest is for those who did not stop.
@@ -41,6 +46,49 @@ impl Hub {
     /// A directory of a unit is gone: what runs of it is stopped in order.
     pub(super) fn remove_unit(&mut self, name: &ServiceName) {
         self.units.remove(name);
+    }
+
+    /// Services with a service.toml are what it says now. One that is wrong changes nothing.
+    pub(super) fn reread_units(&mut self) {
+        let units = self.units.iter().filter(|(_, unit)| unit.is_one_file());
+        let units: Vec<(ServiceName, PathBuf)> = units.map(|(name, unit)| (name.clone(), unit.dir.clone())).collect();
+        for (name, dir) in units {
+            let Some(unit) = self.units.get(name.as_str()) else { continue };
+            // Gone with its directory: that is told by the directories.
+            if !dir.is_dir() {
+                continue;
+            }
+            let kept = match pair::read(&name, &dir) {
+                Err(problem) => problem,
+                Ok(Pair { source: Some(source), definition, .. }) if is_same_kind(&unit.source, &source) => {
+                    if unit.source != source || unit.definition != definition {
+                        self.units.replace(&name, definition, source);
+                        if let Some(slot) = self.slot_named(name.as_str()) {
+                            self.refresh(slot);
+                            self.define(slot);
+                        }
+                    }
+                    continue;
+                }
+                Ok(_) => format!(
+                    "{}: it is of another kind now: take the directory out and put it back (mv it aside, and again here)",
+                    svc_def::shown(&dir)
+                ),
+            };
+            say!("svc-scan: {name}: goes on as it was: {kept}");
+        }
+    }
+
+    /// Tells a supervisor what its service.toml says. Others have files that they read themselves.
+    pub(super) fn define(&self, slot: u32) {
+        let Some(member) = self.members.get(&slot).filter(|member| is_chain(&member.definition.program)) else { return };
+        let Some(link) = &member.link else { return };
+        let packet = ToSupervisor::Define(svc_proto::definition::encode(&member.definition)).encode();
+        match message::try_send(link.as_fd(), &packet, &[]) {
+            // It has just died: the next one is started with it.
+            Ok(()) | Err(Errno::BROKEN_PIPE) => {}
+            Err(errno) => say!("svc-scan: {}: its supervisor cannot be told its definition: {errno}", member.name),
+        }
     }
 
     /// Ties together what is on disk now, once all of it has been read. `recovered`: an earlier svc-scan had done so, and what it
@@ -390,6 +438,26 @@ impl Hub {
             Progress::Failed(_) => api::State::Failed,
             Progress::Stopping { .. } => api::State::Stopping,
         }
+    }
+}
+
+/// Whether the same supervisor can go on with it.
+fn is_same_kind(before: &Source, now: &Source) -> bool {
+    let number = |source: &Source| match &source.kind {
+        svc_def::Kind::Longrun => 0,
+        svc_def::Kind::Oneshot { up: None, down: None } => 1,
+        svc_def::Kind::Oneshot { .. } => 2,
+        svc_def::Kind::Bundle { .. } => 3,
+    };
+    now.start != svc_def::Start::ByBundles && number(before) == number(now)
+}
+
+/// Whether a definition holds the words that are executed.
+fn is_chain(program: &Program) -> bool {
+    match program {
+        Program::Chain(_) => true,
+        Program::Oneshot { up, down } => [up, down].into_iter().any(|half| matches!(half, Some(Script::Chain(_)))),
+        Program::Directory | Program::Command(_) => false,
     }
 }
 

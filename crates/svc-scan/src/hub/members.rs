@@ -30,7 +30,7 @@ impl Hub {
                 return;
             };
             self.names.insert(member.name.clone(), slot);
-            self.members.insert(slot, member);
+            self.members.insert(slot, Box::new(member));
         }
         let Some(member) = self.members.get_mut(&slot) else { return };
         member.supervisor = supervisor;
@@ -51,6 +51,8 @@ impl Hub {
             member.link = Some(link);
             let is_new_command = member.name.as_str() == COMMAND && member.machine.is_none();
             let unsaid = member.unsaid.take().or(is_new_command.then_some(Command::Once));
+            // It may have been launched before the last change.
+            self.define(slot);
             self.happened(Happened::Launched { id: slot });
             if let Some(command) = unsaid {
                 self.tell(slot, command);
@@ -85,6 +87,7 @@ impl Hub {
     pub(super) fn begin(&mut self) {
         for slot in self.members.keys().copied().collect::<Vec<u32>>() {
             self.refresh(slot);
+            self.define(slot);
         }
         let producer = |member: &Member| {
             let name = member.reads.clone().or_else(|| member.name.producer());
@@ -110,6 +113,7 @@ impl Hub {
     /// Looks at all directories, and at what has changed in those of running services.
     pub(super) fn rescan(&mut self) {
         self.directories.rescan();
+        self.reread_units();
         self.look_at_directories();
         let slots: Vec<u32> = self.members.keys().copied().collect();
         for slot in slots {
@@ -126,8 +130,15 @@ impl Hub {
             return;
         }
         let reading = svc_def::read(&member.dir, &member.name, Some(&member.definition));
-        if let svc_def::Outcome::Ready(definition) = reading.outcome {
-            member.definition = *definition;
+        match self.units.get(member.name.as_str()).filter(|unit| unit.is_one_file()).and_then(|unit| unit.definition.clone())
+        {
+            // What holds is what all that depends on it was told.
+            Some(definition) => member.definition = definition,
+            None => {
+                if let svc_def::Outcome::Ready(definition) = reading.outcome {
+                    member.definition = *definition;
+                }
+            }
         }
         member.reads = reading.source.and_then(|source| source.consumer_for.first().cloned());
         member.warning = reading.problems.first().map(ToString::to_string);
@@ -184,7 +195,8 @@ impl Hub {
         self.names.insert(name.clone(), slot);
         let added_ms = clock::wall_ms();
         let named = name.to_string();
-        self.members.insert(slot, Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) });
+        let member = Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) };
+        self.members.insert(slot, Box::new(member));
         self.publish(&named, api::EventKind::Added, None, None, None);
         self.happened(Happened::Added { id: slot, producer });
         Some(slot)
@@ -401,7 +413,7 @@ impl Hub {
             }
         }
         self.answer_waiters();
-        self.replace_logger(member);
+        self.replace_logger(*member);
     }
 
     /// A logger that was told to leave, and whose service stays, comes again: s6-svc -x asks for a new supervisor.

@@ -76,7 +76,8 @@ struct Hub {
     init: InitLink,
     init_pid: i32,
     supervisors: Supervisors,
-    members: BTreeMap<u32, Member>,
+    /// Behind a pointer each: the nodes of the map are half empty.
+    members: BTreeMap<u32, Box<Member>>,
     names: BTreeMap<ServiceName, u32>,
     roster: Roster,
     directories: Directories,
@@ -132,7 +133,12 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
     hub.look_at_directories();
     hub.say_if_there_is_nothing();
     hub.notify();
+    let mut starting = true;
     loop {
+        if starting && !hub.directories.is_reading() {
+            starting = false;
+            svc_sys::exe::forget_start();
+        }
         let deadline = hub.deadline();
         tokio::select! {
             biased;

@@ -195,7 +195,7 @@ impl Hub {
         if !failed {
             self.tell(slot, command);
             // A stop is waited for from here on: what the service was before does not count.
-            if verb == api::Verb::Stop && machine_is_stopped(self.members.get(&slot)) {
+            if verb == api::Verb::Stop && machine_is_stopped(self.members.get(&slot).map(Box::as_ref)) {
                 return item;
             }
         }

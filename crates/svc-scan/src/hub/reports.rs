@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
+use svc_core::definition::Script;
 use svc_core::roster::Happened;
 use svc_core::service::{Note, Past, State, Trouble};
 use svc_core::{Command, Exit, Pid, Program, Service};
@@ -118,9 +119,10 @@ impl Hub {
         member.trouble = trouble.map(|trouble| {
             let program = match &member.definition.program {
                 Program::Directory => member.dir.join("run"),
-                Program::Oneshot { up: Some(script), .. } => {
-                    PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(&script.path)))
+                Program::Oneshot { up: Some(Script::File { path, .. }), .. } => {
+                    PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(path)))
                 }
+                Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) => member.dir.join("service.toml"),
                 Program::Oneshot { up: None, .. } => member.dir.join("up"),
                 Program::Command(words) => {
                     PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(words.first().map_or(&[][..], Vec::as_slice))))

@@ -21,6 +21,8 @@ pub struct Scan {
 impl Scan {
     pub fn new() -> Scan {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
+        // Services trap SIGINT and SIGQUIT, which a shell takes from what it starts in the background.
+        svc_sys::signals::restore_defaults();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("svc-compat-control-{}-{number}", std::process::id()));
         fs::create_dir_all(root.join("scan")).expect("a directory");

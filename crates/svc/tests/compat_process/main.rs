@@ -3,6 +3,7 @@
 mod fronts;
 mod identity;
 mod locks;
+mod path;
 mod readiness;
 mod small;
 mod state;

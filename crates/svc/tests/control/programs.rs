@@ -48,6 +48,8 @@ fn wrong_usage_is_100_and_says_where_help_is() {
         &["exec", "--nope", "true"],
         &["install"],
         &["install", "a", "b"],
+        &["install", "--own"],
+        &["install", "--mine", "a"],
     ] {
         let said = svc(words);
         assert_eq!(said.code, 100, "{words:?}: {said:?}");

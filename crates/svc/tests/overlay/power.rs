@@ -84,12 +84,20 @@ fn service_does_what_svc_ctl_does() {
 }
 
 #[test]
-fn svc_install_makes_no_link_that_would_hide_the_systems() {
+fn svc_install_own_makes_no_link_that_would_hide_the_systems() {
     let tree = Tree::new();
-    let dir = tree.path("bin");
-    assert_eq!(said("install", &[&dir.display().to_string()]).code, 0);
-    assert!(dir.join("with-contenv").exists() && dir.join("s6-overlay-suexec").exists());
-    for name in ["halt", "poweroff", "reboot", "shutdown", "service"] {
-        assert!(!dir.join(name).exists(), "{name}");
+    let (all, own) = (tree.path("command"), tree.path("bin"));
+    assert_eq!(said("install", &[&all.display().to_string()]).code, 0);
+    assert_eq!(said("install", &["--own", &own.display().to_string()]).code, 0);
+    for name in ["with-contenv", "s6-overlay-suexec", "halt", "poweroff", "reboot", "shutdown", "service"] {
+        assert!(all.join(name).exists(), "{name} has no link");
+        assert!(!own.join(name).exists(), "{name} has a link");
     }
+    let mut names: Vec<String> = std::fs::read_dir(&own)
+        .expect("made")
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["svc", "svc-ctl", "svc-init", "svc-log", "svc-scan", "svc-supervise"]);
 }

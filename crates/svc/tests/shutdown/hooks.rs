@@ -50,6 +50,16 @@ fn a_finish_that_cannot_be_executed_ends_in_crash() {
     assert!(tree.log().contains("finish"), "{}", tree.log());
 }
 
+/// s6-svscan does the same: a file that somebody forgot to make executable is no reason to end as if all were well.
+#[test]
+fn a_finish_that_is_not_executable_ends_in_crash() {
+    let mut tree = Tree::new();
+    tree.service(".s6-svscan").file("finish", "#!/bin/sh\nexit 0\n");
+    hook(&tree, "crash", "exit 99");
+    tree.start();
+    assert_eq!(tree.stop(), 99, "{}", tree.log());
+}
+
 #[test]
 fn a_hook_stands_in_for_its_signal() {
     let mut tree = Tree::new();

@@ -1,0 +1,111 @@
+//! `check`: everything that is wrong with the services of directories, without svc.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use svc_core::ServiceName;
+use svc_core::graph::{Bond, Condition, Graph, Kind, Node, Problem, Relation};
+use svc_def::{Entry, Outcome, Source};
+
+use crate::exit::{Code, Failure};
+use crate::output::Output;
+
+/// Where svc-scan looks, too, where it is not told.
+const DEFAULT_DIR: &str = "/etc/s6";
+
+/// What has been found.
+#[derive(Default)]
+struct Found {
+    lines: Vec<String>,
+    services: usize,
+    fatal: usize,
+    sources: BTreeMap<ServiceName, Source>,
+}
+
+pub fn run(dirs: &[PathBuf], out: &mut Output) -> Result<Code, Failure> {
+    let default = [PathBuf::from(DEFAULT_DIR)];
+    let mut found = Found::default();
+    for dir in if dirs.is_empty() { &default } else { dirs } {
+        found.scan_dir(dir)?;
+    }
+    found.together();
+    for line in &found.lines {
+        out.line(line)?;
+    }
+    out.line(&format!("{} services, {} things that must be cured", found.services, found.fatal))?;
+    out.flush()?;
+    Ok(if found.fatal == 0 { Code::Done } else { Code::Failed })
+}
+
+impl Found {
+    fn scan_dir(&mut self, dir: &Path) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| Failure::system(format!("{}: {error}", dir.display()));
+        // What is said of a service names its whole path.
+        let dir = std::fs::canonicalize(dir).map_err(failed)?;
+        let mut names: Vec<_> = std::fs::read_dir(&dir).map_err(failed)?.flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        for file_name in names {
+            match svc_def::entry(&dir, &file_name) {
+                Some(Entry::Service { name, .. }) => self.service(&dir.join(&file_name), &name),
+                Some(Entry::Problem(problem)) => self.problem(&problem),
+                Some(Entry::Skip) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn service(&mut self, dir: &Path, name: &ServiceName) {
+        self.services += 1;
+        let reading = svc_def::read(dir, name, None);
+        reading.problems.iter().for_each(|problem| self.problem(problem));
+        if let Outcome::Incomplete = reading.outcome {
+            self.problem(&svc_def::missing_run(dir));
+        }
+        if let Some(source) = reading.source {
+            self.sources.insert(name.clone(), source);
+        }
+        if let Some(log) = reading.logger {
+            self.service(&log, &name.logger());
+        }
+    }
+
+    fn problem(&mut self, problem: &svc_def::Problem) {
+        self.say(problem.fatal, &problem.to_string());
+    }
+
+    fn say(&mut self, fatal: bool, what: &str) {
+        self.fatal += usize::from(fatal);
+        self.lines.push(format!("{}: {what}", if fatal { "error" } else { "warning" }));
+    }
+
+    /// Names that nobody has, and circles.
+    fn together(&mut self) {
+        let (mut nodes, mut soft) = (Vec::new(), Vec::new());
+        for (name, source) in &self.sources {
+            let members: &[ServiceName] = match &source.kind {
+                svc_def::Kind::Bundle { contents } => contents,
+                svc_def::Kind::Oneshot { .. } | svc_def::Kind::Longrun => &[],
+            };
+            let needed = source.dependencies.iter().chain(&source.producer_for).chain(&source.consumer_for).chain(members);
+            // Who reads from another waits for nobody: the other waits for him. That both exist is all that matters here.
+            let relation = |on: &ServiceName| match source.consumer_for.contains(on) {
+                true => Relation::Before,
+                false => Relation::Needs(Bond::Stay),
+            };
+            let node = Node::new(name.as_str(), Kind::Milestone);
+            let mut node = needed.fold(node, |node, on| node.with(on.as_str(), relation(on), Condition::Ready));
+            for other in &source.relations {
+                let known = ServiceName::parse(&other.on).is_ok_and(|on| self.sources.contains_key(&on));
+                if known || matches!(other.relation, Relation::Needs(_)) {
+                    node.dependencies.push(other.clone());
+                } else {
+                    soft.push(format!("{name} names {}, which does not exist, and goes on without", other.on));
+                }
+            }
+            nodes.push(node);
+        }
+        soft.iter().for_each(|line| self.say(false, line));
+        let problems = Graph::new(nodes).err().unwrap_or_default();
+        problems.iter().map(Problem::to_string).for_each(|line| self.say(true, &line));
+    }
+}

@@ -1,0 +1,147 @@
+//! A service while its keys are read, and what becomes of them when all are: the words that its supervisor executes.
+
+use svc_core::definition::Script;
+use svc_core::graph::Dependency;
+use svc_core::{Millis, Program, ServiceName, Settings};
+
+use super::values::Limit;
+use crate::rc;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Process,
+    Oneshot,
+    Bundle,
+    Milestone,
+}
+
+impl Kind {
+    pub(super) const NAMES: [(&'static str, Kind); 4] =
+        [("process", Kind::Process), ("oneshot", Kind::Oneshot), ("bundle", Kind::Bundle), ("milestone", Kind::Milestone)];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::Process => "process",
+            Kind::Oneshot => "oneshot",
+            Kind::Bundle => "bundle",
+            Kind::Milestone => "milestone",
+        }
+    }
+}
+
+pub(super) struct Draft {
+    pub(super) kind: Kind,
+    pub(super) command: Option<Vec<String>>,
+    pub(super) up: Option<Vec<String>>,
+    pub(super) down: Option<Vec<String>>,
+    pub(super) members: Option<Vec<ServiceName>>,
+    pub(super) relations: Vec<Dependency>,
+    pub(super) start: bool,
+    pub(super) start_timeout: Millis,
+    pub(super) stop_timeout: Millis,
+    pub(super) settings: Settings,
+    pub(super) user: Option<String>,
+    pub(super) groups: Option<Vec<String>>,
+    pub(super) home: bool,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) env_files: Vec<String>,
+    pub(super) unset: Vec<String>,
+    pub(super) directory: Option<String>,
+    pub(super) umask: Option<String>,
+    pub(super) nice: Option<i64>,
+    pub(super) limits: Vec<Limit>,
+}
+
+impl Draft {
+    pub(super) fn new(kind: Kind) -> Draft {
+        let mut settings = Settings::default();
+        if kind == Kind::Oneshot {
+            // What an `up` starts is meant to stay.
+            settings.keep_descendants = true;
+        }
+        Draft {
+            kind,
+            command: None,
+            up: None,
+            down: None,
+            members: None,
+            relations: Vec::new(),
+            start: true,
+            start_timeout: Millis::ZERO,
+            stop_timeout: Millis::ZERO,
+            settings,
+            user: None,
+            groups: None,
+            home: false,
+            env: Vec::new(),
+            env_files: Vec::new(),
+            unset: Vec::new(),
+            directory: None,
+            umask: None,
+            nice: None,
+            limits: Vec::new(),
+        }
+    }
+
+    /// What it cannot be without.
+    pub(super) fn missing(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Process if self.command.is_none() => Some(
+                "has no command: write command = \"PROGRAM ARGUMENT...\", or kind = \"oneshot\" for what runs to its end",
+            ),
+            Kind::Oneshot if self.up.is_none() && self.down.is_none() => Some(
+                "has neither up nor down: write up = \"PROGRAM ARGUMENT...\", or kind = \"milestone\" for what does nothing",
+            ),
+            Kind::Bundle if self.members.as_ref().is_none_or(Vec::is_empty) => {
+                Some("has no members: write members = [\"NAME\"], or kind = \"milestone\" for what does nothing")
+            }
+            Kind::Process | Kind::Oneshot | Kind::Bundle | Kind::Milestone => None,
+        }
+    }
+
+    /// As the graph sees it.
+    pub(super) fn graph_kind(&self) -> rc::Kind {
+        match self.kind {
+            Kind::Process => rc::Kind::Longrun,
+            Kind::Oneshot => rc::Kind::Oneshot { up: self.script(&self.up), down: self.script(&self.down) },
+            Kind::Bundle => rc::Kind::Bundle { contents: self.members.clone().unwrap_or_default() },
+            Kind::Milestone => rc::Kind::Oneshot { up: None, down: None },
+        }
+    }
+
+    /// What is executed for it; none for what has no process.
+    pub(super) fn program(&self) -> Option<Program> {
+        match self.kind {
+            Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.chain(words))),
+            Kind::Oneshot => Some(Program::Oneshot { up: self.script(&self.up), down: self.script(&self.down) }),
+            Kind::Bundle | Kind::Milestone => None,
+        }
+    }
+
+    fn script(&self, words: &Option<Vec<String>>) -> Option<Script> {
+        words.as_ref().map(|words| Script::Chain(self.chain(words)))
+    }
+
+    /// The words behind `svc exec`: what it is to change, in an order in which each finds what it needs, and the command.
+    fn chain(&self, command: &[String]) -> Vec<Vec<u8>> {
+        let mut words: Vec<String> = Vec::new();
+        let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
+        self.env_files.iter().for_each(|file| option("env-file", file));
+        self.unset.iter().for_each(|name| option("env", name));
+        self.env.iter().for_each(|(name, value)| option("env", &format!("{name}={value}")));
+        self.umask.iter().for_each(|mask| option("umask", mask));
+        if let Some(nice) = self.nice {
+            option("nice", &nice.to_string());
+        }
+        self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
+        self.user.iter().for_each(|user| option("user", user));
+        self.groups.iter().for_each(|groups| option("groups", &groups.join(",")));
+        self.directory.iter().for_each(|dir| option("directory", dir));
+        if self.home && self.user.is_some() {
+            words.push("--home".into());
+        }
+        words.push("--".into());
+        words.extend(command.iter().cloned());
+        words.into_iter().map(String::into_bytes).collect()
+    }
+}

@@ -1,0 +1,325 @@
+//! The keys of service.toml. This table is all there is to say about a key: the parser, the man page and the JSON Schema come
+//! from it.
+
+use svc_core::graph::Relation;
+use svc_core::{Millis, ServiceName, Signal};
+
+use super::draft::{Draft, Kind};
+use super::values::Limit;
+
+pub(super) struct Key {
+    /// With dots where it stands in a table.
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    /// What holds where it is not given, in words.
+    pub(super) default: &'static str,
+    /// The kinds of services that it means something for.
+    pub(super) within: &'static [Kind],
+    pub(super) since: &'static str,
+    /// One sentence.
+    pub(super) about: &'static str,
+    /// A value, as it is written.
+    pub(super) example: &'static str,
+}
+
+/// What a value must be, and where it goes.
+pub(super) enum Shape {
+    Kind(fn(&mut Draft, Kind)),
+    Flag(fn(&mut Draft, bool)),
+    /// Milliseconds in the end; zero is for ever.
+    Span(fn(&mut Draft, Millis)),
+    Signal(fn(&mut Draft, Signal)),
+    Number {
+        least: i64,
+        most: i64,
+        set: fn(&mut Draft, i64),
+    },
+    /// Octal digits.
+    Mask(fn(&mut Draft, String)),
+    Text(fn(&mut Draft, String)),
+    /// A name or a number.
+    Who(fn(&mut Draft, String)),
+    Whose(fn(&mut Draft, Vec<String>)),
+    /// One text or a list.
+    Texts(fn(&mut Draft, Vec<String>)),
+    /// Names of variables.
+    Variables(fn(&mut Draft, Vec<String>)),
+    /// A list, or one text that is split.
+    Command(fn(&mut Draft, Vec<String>)),
+    Names(fn(&mut Draft, Vec<ServiceName>)),
+    /// Names, each maybe with what is waited for.
+    Relations(Relation),
+    Environment(fn(&mut Draft, Vec<(String, String)>)),
+    Limits(fn(&mut Draft, Vec<Limit>)),
+}
+
+const ALL: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Bundle, Kind::Milestone];
+const RUNNING: &[Kind] = &[Kind::Process, Kind::Oneshot];
+const PROCESS: &[Kind] = &[Kind::Process];
+const FIRST: &str = "0.1.0";
+
+macro_rules! key {
+    ($name:literal, $shape:expr, $default:literal, $within:expr, $about:literal, $example:literal) => {
+        Key {
+            name: $name,
+            shape: $shape,
+            default: $default,
+            within: $within,
+            since: FIRST,
+            about: $about,
+            example: $example,
+        }
+    };
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key!(
+        "kind",
+        Shape::Kind(|draft, kind| draft.kind = kind),
+        "process",
+        ALL,
+        "What it is: a process runs until it is stopped, a oneshot runs to its end and is up from then on, a bundle is a name \
+         for its members, a milestone a point in time that others wait for.",
+        "\"oneshot\""
+    ),
+    key!(
+        "command",
+        Shape::Command(|draft, words| draft.command = Some(words)),
+        "none: a process must have one",
+        PROCESS,
+        "The program and its arguments; one text is split into words as by a shell, with quotes and without expansions.",
+        "[\"nginx\", \"-g\", \"daemon off;\"]"
+    ),
+    key!(
+        "up",
+        Shape::Command(|draft, words| draft.up = Some(words)),
+        "nothing, with success",
+        &[Kind::Oneshot],
+        "What brings a oneshot up.",
+        "\"migrate --all\""
+    ),
+    key!(
+        "down",
+        Shape::Command(|draft, words| draft.down = Some(words)),
+        "nothing",
+        &[Kind::Oneshot],
+        "What takes a oneshot down.",
+        "\"umount /data\""
+    ),
+    key!(
+        "members",
+        Shape::Names(|draft, names| draft.members = Some(names)),
+        "none: a bundle must have some",
+        &[Kind::Bundle],
+        "The services of a bundle.",
+        "[\"web\", \"worker\"]"
+    ),
+    key!(
+        "start",
+        Shape::Flag(|draft, start| draft.start = start),
+        "true",
+        ALL,
+        "Whether it is started without anybody asking.",
+        "false"
+    ),
+    key!(
+        "needs",
+        Shape::Relations(Relation::Needs(svc_core::graph::Bond::Stay)),
+        "none",
+        ALL,
+        "What is started along and must be there first; if one of these fails, this one is not started.",
+        "[\"db\", { on = \"migrate\", until = \"completed\", bond = \"start\" }]"
+    ),
+    key!(
+        "wants",
+        Shape::Relations(Relation::Wants),
+        "none",
+        ALL,
+        "What is started along and waited for; if one of these fails, this one starts without it.",
+        "[\"cache\"]"
+    ),
+    key!(
+        "after",
+        Shape::Relations(Relation::After),
+        "none",
+        ALL,
+        "What is waited for where somebody else has it started, and left alone otherwise.",
+        "[{ on = \"metrics\", until = \"started\" }]"
+    ),
+    key!(
+        "before",
+        Shape::Relations(Relation::Before),
+        "none",
+        ALL,
+        "The other way round: these wait for this one.",
+        "[\"web\"]"
+    ),
+    key!(
+        "ready.fd",
+        Shape::Number { least: 3, most: 1023, set: |draft, fd| draft.settings.notification_fd = Some(fd as u32) },
+        "none: it counts as ready when it was started",
+        PROCESS,
+        "The descriptor on which it writes a newline when it is ready.",
+        "3"
+    ),
+    key!(
+        "timeout.start",
+        Shape::Span(|draft, span| draft.start_timeout = span),
+        "0 (for ever)",
+        RUNNING,
+        "How long it may take until it is up (and ready, if it says so); after that the start has failed.",
+        "\"30s\""
+    ),
+    key!(
+        "timeout.stop",
+        Shape::Span(|draft, span| draft.stop_timeout = span),
+        "0 (for ever)",
+        RUNNING,
+        "How long a stop may take before it counts as failed and others no longer wait for it; the down of a oneshot is killed \
+         after it.",
+        "\"1m\""
+    ),
+    key!(
+        "timeout.kill",
+        Shape::Span(|draft, span| draft.settings.timeout_kill = span),
+        "0 (never)",
+        RUNNING,
+        "SIGKILL follows the signal that stops it after this long.",
+        "\"10s\""
+    ),
+    key!(
+        "stop.signal",
+        Shape::Signal(|draft, signal| draft.settings.down_signal = signal),
+        "TERM",
+        RUNNING,
+        "The signal that stops it.",
+        "\"QUIT\""
+    ),
+    key!(
+        "reload.signal",
+        Shape::Signal(|draft, signal| draft.settings.reload_signal = signal),
+        "HUP",
+        PROCESS,
+        "The signal of svc-ctl reload.",
+        "\"USR1\""
+    ),
+    key!(
+        "kill-group",
+        Shape::Flag(|draft, flag| draft.settings.kill_group = flag),
+        "false",
+        RUNNING,
+        "The SIGKILL of timeout.kill goes to its whole process group.",
+        "true"
+    ),
+    key!(
+        "keep-descendants",
+        Shape::Flag(|draft, flag| draft.settings.keep_descendants = flag),
+        "false for a process, true for a oneshot",
+        RUNNING,
+        "Processes that it leaves behind are left alone.",
+        "true"
+    ),
+    key!(
+        "max-deaths",
+        Shape::Number { least: 0, most: 4096, set: |draft, most| draft.settings.max_death_tally = most as u16 },
+        "100",
+        PROCESS,
+        "How many of its deaths are remembered for s6-svdt and s6-permafailon.",
+        "20"
+    ),
+    key!(
+        "user",
+        Shape::Who(|draft, user| draft.user = Some(user)),
+        "the user of svc",
+        RUNNING,
+        "Who it runs as: a name or uid of /etc/passwd, NAME:GROUP or UID:GID.",
+        "\"www-data\""
+    ),
+    key!(
+        "groups",
+        Shape::Whose(|draft, groups| draft.groups = Some(groups)),
+        "those of user in /etc/group",
+        RUNNING,
+        "Its supplementary groups, names or numbers, instead of those of user.",
+        "[\"ssl-cert\", 2000]"
+    ),
+    key!(
+        "home",
+        Shape::Flag(|draft, home| draft.home = home),
+        "false",
+        RUNNING,
+        "HOME, USER, LOGNAME and SHELL are set as the account of user has them, whatever env says.",
+        "true"
+    ),
+    key!(
+        "env",
+        Shape::Environment(|draft, env| draft.env = env),
+        "the environment of svc",
+        RUNNING,
+        "Variables that are set for it.",
+        "{ PORT = \"${PORT:-80}\" }"
+    ),
+    key!(
+        "env-file",
+        Shape::Texts(|draft, files| draft.env_files = files),
+        "none",
+        RUNNING,
+        "Files with variables, NAME=VALUE a line, read at each start, relative to the service directory; env wins over them.",
+        "\"/etc/default/web\""
+    ),
+    key!(
+        "unset",
+        Shape::Variables(|draft, names| draft.unset = names),
+        "none",
+        RUNNING,
+        "Variables that it does not get; env and home win over this.",
+        "[\"DEBUG\"]"
+    ),
+    key!(
+        "directory",
+        Shape::Text(|draft, dir| draft.directory = Some(dir)),
+        "the service directory",
+        RUNNING,
+        "Where it runs, relative to the service directory.",
+        "\"/srv/web\""
+    ),
+    key!(
+        "umask",
+        Shape::Mask(|draft, mask| draft.umask = Some(mask)),
+        "that of svc",
+        RUNNING,
+        "The mask for new files, octal.",
+        "\"027\""
+    ),
+    key!(
+        "nice",
+        Shape::Number { least: -20, most: 19, set: |draft, nice| draft.nice = Some(nice) },
+        "0",
+        RUNNING,
+        "How much nicer it is than svc; negative is less nice.",
+        "5"
+    ),
+    key!(
+        "limits",
+        Shape::Limits(|draft, limits| draft.limits = limits),
+        "those of svc",
+        RUNNING,
+        "Limits of setrlimit(2): a number, a size, \"unlimited\", or a table with soft and hard; one value is both.",
+        "{ nofile = { soft = 1024, hard = 4096 }, core = 0, as = \"512MiB\" }"
+    ),
+];
+
+/// The key of this name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// Whether there are keys in a table of this name.
+pub(super) fn is_table(name: &str) -> bool {
+    KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The keys that are likely to have been meant, best first.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    super::values::nearest(name, KEYS.iter().map(|key| key.name))
+}

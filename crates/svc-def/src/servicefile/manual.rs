@@ -1,0 +1,93 @@
+//! service.toml(5), from the table of keys.
+
+use super::keys::{KEYS, Shape};
+
+/// The man page.
+pub fn manual() -> String {
+    let mut page = String::from(HEAD);
+    for key in KEYS {
+        page += &format!(".TP\n.B {}\n{}\n", escaped(key.name), escaped(key.about));
+        let kinds: Vec<&str> = key.within.iter().map(|kind| kind.name()).collect();
+        page += &format!(
+            ".br\nValue: {}; for: {}. Default: {}. Since {}.\n.br\nExample: {} = {}\n",
+            escaped(value(&key.shape)),
+            kinds.join(", "),
+            escaped(key.default),
+            key.since,
+            escaped(key.name),
+            escaped(key.example)
+        );
+    }
+    page + TAIL
+}
+
+fn value(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Kind(_) => "process, oneshot, bundle or milestone",
+        Shape::Flag(_) => "true or false",
+        Shape::Span(_) => "a time with its unit (ms, s, m, h, d), or 0",
+        Shape::Signal(_) => "a signal: \"TERM\", \"SIGTERM\" or \"15\"",
+        Shape::Number { .. } => "a number",
+        Shape::Mask(_) => "octal digits in quotes",
+        Shape::Text(_) => "a text",
+        Shape::Who(_) => "a text or a number",
+        Shape::Whose(_) => "a list of names and numbers",
+        Shape::Texts(_) => "a text, or a list of texts",
+        Shape::Variables(_) => "a list of names",
+        Shape::Command(_) => "a list of words, or one text",
+        Shape::Names(_) => "a list of services",
+        Shape::Relations(svc_core::graph::Relation::Needs(_)) => {
+            "a list of services, or of tables with on, until (started, ready, completed; ready if not given) and bond (start, \
+             stay, follow; stay if not given)"
+        }
+        Shape::Relations(_) => {
+            "a list of services, or of tables with on and until (started, ready, completed; ready if not given)"
+        }
+        Shape::Environment(_) => "a table of texts and numbers",
+        Shape::Limits(_) => "a table of limits",
+    }
+}
+
+/// Text of a man page: hyphens and backslashes are to be copied as they are.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+}
+
+const HEAD: &str = r#".\" Written by UPDATE_DOCS=1 cargo test -p svc-def servicefile: change the table of keys, not this page.
+.TH service.toml 5 "" "svc" "File formats"
+.SH NAME
+service.toml \- a service of svc in one file
+.SH SYNOPSIS
+.I SCANDIR/NAME/service.toml
+.br
+.I SCANDIR/NAME/service.toml.d/*.toml
+.SH DESCRIPTION
+A service directory with a file service.toml in it says in this file all there is to say about the service. The file is TOML. A key
+that is not listed here is an error, and so is a file of another form beside it (run, type, and those that go with them). Every
+error is told at once, with file, line and column.
+.PP
+The files in service.toml.d are merged over service.toml in the order of their names: a value takes the place of the one before,
+lists included; tables grow together.
+.PP
+In every text, ${NAME} stands for a variable of the environment of svc, which must be set, and ${NAME:\-TEXT} for TEXT where it is
+not set, or empty. Numbers and flags may be written as such a text. $${ stands for ${.
+.PP
+A time has a unit: "500ms", "1.5s", "2m", "1h", "1d". A size has one too: "64MiB", "10kB".
+.PP
+After a change, svc\-ctl rescan applies it. A service is restarted if what is executed for it has changed (command, up, down, user,
+groups, home, env, env\-file, unset, directory, umask, nice, limits), or kind or ready.fd. Everything else holds from then
+on without a restart. A file that is wrong changes nothing: the service goes on as it was.
+.PP
+With bond = "stay", stopping what is needed stops this service too; if that only restarts or fails, this one runs on. "follow" also
+restarts it when that restarts, and stops it when that fails. "start" asks for it at the start only.
+.SH KEYS
+"#;
+
+const TAIL: &str = r".SH SEE ALSO
+.BR svc\-ctl (1),
+.BR svc\-service (5),
+.BR svc\-scan (8),
+.BR setrlimit (2),
+.BR signal (7)
+";

@@ -1,0 +1,196 @@
+//! The form with one file: service.toml, with drop-ins in service.toml.d.
+//!
+//! [`tree`] reads the files and merges them, [`keys`] says which keys there are, [`values`] what a value means, and [`draft`] what
+//! is executed in the end. Everything that is wrong is told at once, each with its line and column.
+
+mod draft;
+mod keys;
+mod manual;
+mod schema;
+mod show;
+mod text;
+mod tree;
+mod values;
+
+use std::path::Path;
+
+use svc_core::graph::Dependency;
+use svc_core::{Millis, Program, Settings};
+
+use crate::look::{Look, look};
+use crate::problem::{Problem, quoted, shown};
+use crate::rc;
+use draft::{Draft, Kind};
+use tree::{Entry, Item, Place, Tree};
+
+pub use manual::manual;
+pub use schema::schema;
+pub use show::{Shown, show};
+
+/// The name of the file, and of the directory with what is merged over it.
+pub(crate) const FILE: &str = "service.toml";
+pub(crate) const DROP_INS: &str = "service.toml.d";
+
+/// The words that are executed for a service go in one packet with the rest of its definition, which is shorter than 64 KiB.
+const MOST_WORDS: usize = 48 * 1024;
+
+/// What the files say, complete and without a fault.
+pub(crate) struct Said {
+    pub(crate) kind: rc::Kind,
+    pub(crate) program: Option<Program>,
+    pub(crate) settings: Settings,
+    pub(crate) relations: Vec<Dependency>,
+    pub(crate) start: bool,
+    pub(crate) timeout_up: Millis,
+    pub(crate) timeout_down: Millis,
+}
+
+/// Whether a directory has this form.
+pub(crate) fn is_there(dir: &Path) -> bool {
+    !matches!(look(&dir.join(FILE)), Look::Absent)
+}
+
+/// Reads the files; none if one of the problems is fatal.
+pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
+    let before = problems.len();
+    check_other_forms(dir, problems);
+    let tree = tree::read(dir, problems);
+    let variable = |name: &str| std::env::var(name).ok();
+    let draft = draft(&tree, &variable, problems);
+    // In the order of the lines; the parser may say a thing twice.
+    problems[before..].sort_by(|a, b| (&a.path, a.place).cmp(&(&b.path, b.place)));
+    problems.dedup();
+    if problems[before..].iter().any(|problem| problem.fatal) {
+        return None;
+    }
+    if let Some(what) = draft.missing() {
+        problems.push(Problem::fatal(dir.join(FILE), what.into()));
+        return None;
+    }
+    let program = draft.program();
+    let length = program.as_ref().map_or(0, length);
+    if length > MOST_WORDS {
+        let message = format!(
+            "is too much: its words and variables have {length} bytes, and {MOST_WORDS} is the most: put \
+                               variables into an env-file"
+        );
+        problems.push(Problem::fatal(dir.join(FILE), message));
+        return None;
+    }
+    let mut settings = draft.settings.clone();
+    if draft.kind == Kind::Oneshot {
+        settings.timeout_finish = draft.stop_timeout;
+    }
+    Some(Said {
+        kind: draft.graph_kind(),
+        program,
+        settings,
+        start: draft.start,
+        timeout_up: draft.start_timeout,
+        timeout_down: draft.stop_timeout,
+        relations: draft.relations,
+    })
+}
+
+fn length(program: &Program) -> usize {
+    use svc_core::definition::Script;
+    let words = |words: &Vec<Vec<u8>>| words.iter().map(|word| word.len() + 8).sum::<usize>();
+    match program {
+        Program::Chain(chain) => words(chain),
+        Program::Oneshot { up, down } => {
+            let half = |script: &Option<Script>| match script {
+                Some(Script::Chain(chain)) => words(chain),
+                Some(Script::File { .. }) | None => 0,
+            };
+            half(up) + half(down)
+        }
+        Program::Directory | Program::Command(_) => 0,
+    }
+}
+
+/// Files that say what service.toml says: which of them is meant nobody can know.
+fn check_other_forms(dir: &Path, problems: &mut Vec<Problem>) {
+    const OTHERS: [&str; 14] = [
+        "run",
+        "finish",
+        "type",
+        "up",
+        "down",
+        "essential",
+        "log",
+        "dependencies",
+        "dependencies.d",
+        "contents",
+        "contents.d",
+        "producer-for",
+        "consumer-for",
+        "pipeline-name",
+    ];
+    let small = svc_core::files::FILES.iter().map(|file| file.name);
+    for name in OTHERS.into_iter().chain(small).filter(|name| !matches!(look(&dir.join(name)), Look::Absent)) {
+        let other = shown(&dir.join(FILE));
+        let message = format!("and {other} are two forms of a service in one directory: remove one of the two");
+        problems.push(Problem::fatal(dir.join(name), message));
+    }
+}
+
+/// Reads all keys.
+fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem>) -> Draft {
+    let mut fault = |(place, message): (Place, String)| problems.push(tree.fatal(place, message));
+    // What a key means depends on the kind, so that comes first.
+    let mut kind = Draft::new(Kind::Process);
+    let mut known = true;
+    if let (Some(entry), Some(key)) = (tree.root.iter().find(|entry| entry.key == "kind"), keys::find("kind")) {
+        // What is wrong with it is said when it is read in its place.
+        known = values::apply(key, &entry.node, &mut kind, variable).is_ok();
+    }
+    let mut draft = Draft::new(kind.kind);
+    for (name, entry) in leaves(&tree.root, &mut fault) {
+        let Some(key) = keys::find(&name) else {
+            let meant = keys::nearest(&name).map_or(String::new(), |meant| format!(": did you mean {meant}?"));
+            fault((entry.place, format!("{} is no key of a service{meant}", quoted(name.as_bytes()))));
+            continue;
+        };
+        if known && !key.within.contains(&draft.kind) {
+            let kinds: Vec<&str> = key.within.iter().map(|kind| kind.name()).collect();
+            let message = format!(
+                "{name} means nothing for a {}, only for a {}: remove it, or change kind",
+                draft.kind.name(),
+                kinds.join(" or a ")
+            );
+            fault((entry.place, message));
+            continue;
+        }
+        if let Err(faults) = values::apply(key, &entry.node, &mut draft, variable) {
+            faults.into_iter().for_each(&mut fault);
+        }
+    }
+    if draft.home
+        && draft.user.is_none()
+        && let Some(entry) = tree.root.iter().find(|entry| entry.key == "home")
+    {
+        fault((entry.place, "home needs user, whose home it is: write user = \"NAME\"".into()));
+    }
+    draft
+}
+
+/// The keys with their values, those in tables under their long names.
+fn leaves<'a>(root: &'a [Entry], fault: &mut impl FnMut((Place, String))) -> Vec<(String, &'a Entry)> {
+    let mut found = Vec::new();
+    for entry in root {
+        if !keys::is_table(&entry.key) || keys::find(&entry.key).is_some() {
+            found.push((entry.key.clone(), entry));
+            continue;
+        }
+        match &entry.node.item {
+            Item::Table(inner) => found.extend(inner.iter().map(|inner| (format!("{}.{}", entry.key, inner.key), inner))),
+            other => {
+                let example =
+                    keys::KEYS.iter().find(|key| key.name.strip_prefix(&entry.key).is_some_and(|r| r.starts_with('.')));
+                let example = example.map_or(String::new(), |key| format!(": write {} = {}", key.name, key.example));
+                fault((entry.node.place, format!("{} is {}, and must be a table{example}", entry.key, other.described())));
+            }
+        }
+    }
+    found
+}

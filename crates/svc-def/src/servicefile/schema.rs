@@ -1,0 +1,88 @@
+//! A JSON Schema of service.toml, for editors, from the table of keys.
+
+use std::collections::BTreeMap;
+
+use super::draft::Kind;
+use super::keys::{KEYS, Key, Shape};
+use super::values::{BONDS, CONDITIONS, LIMITS};
+
+/// The schema.
+pub fn schema() -> String {
+    let mut tables: BTreeMap<&str, Vec<(&str, String)>> = BTreeMap::new();
+    for key in KEYS {
+        let (table, name) = key.name.split_once('.').unwrap_or(("", key.name));
+        tables.entry(table).or_default().push((name, property(key)));
+    }
+    let mut root = tables.remove("").unwrap_or_default();
+    root.extend(tables.into_iter().map(|(table, properties)| (table, object(&properties, ""))));
+    let more = "\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"title\":\"service.toml\",";
+    object(&root, more) + "\n"
+}
+
+fn property(key: &Key) -> String {
+    let about = format!("{} Default: {}. Example: {}", key.about, key.default, key.example);
+    let shape = shape(&key.shape);
+    format!("{{\"description\":{},{}", string(&about), &shape[1..])
+}
+
+/// An object with these properties and no others; `more` stands in front.
+fn object(properties: &[(&str, String)], more: &str) -> String {
+    let list: Vec<String> = properties.iter().map(|(name, schema)| format!("{}:{schema}", string(name))).collect();
+    format!("{{{more}\"type\":\"object\",\"additionalProperties\":false,\"properties\":{{{}}}}}", list.join(","))
+}
+
+/// In place of numbers and flags: a text with a variable in it.
+const VARIABLE: &str = r#"{"type":"string","pattern":"\\$\\{"}"#;
+
+fn shape(shape: &Shape) -> String {
+    let text = r#"{"type":"string"}"#.to_owned();
+    let service = r#"{"type":"string","minLength":1}"#;
+    match shape {
+        Shape::Kind(_) => choice(Kind::NAMES.iter().map(|(name, _)| *name)),
+        Shape::Flag(_) => format!(r#"{{"anyOf":[{{"type":"boolean"}},{VARIABLE}]}}"#),
+        Shape::Span(_) => {
+            format!(
+                r#"{{"anyOf":[{{"const":0}},{{"type":"string","pattern":"^(0|[0-9]+(\\.[0-9]+)? *(ms|s|m|h|d))$"}},{VARIABLE}]}}"#
+            )
+        }
+        Shape::Number { least, most, .. } => {
+            format!(r#"{{"anyOf":[{{"type":"integer","minimum":{least},"maximum":{most}}},{VARIABLE}]}}"#)
+        }
+        Shape::Mask(_) => format!(r#"{{"anyOf":[{{"type":"string","pattern":"^[0-7]{{1,4}}$"}},{VARIABLE}]}}"#),
+        Shape::Signal(_) | Shape::Text(_) => text,
+        Shape::Who(_) => r#"{"type":["string","integer"]}"#.into(),
+        Shape::Whose(_) => r#"{"type":"array","items":{"type":["string","integer"]}}"#.into(),
+        Shape::Texts(_) | Shape::Command(_) => {
+            r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()
+        }
+        Shape::Variables(_) => r#"{"type":"array","items":{"type":"string","pattern":"^[^=]+$"}}"#.into(),
+        Shape::Names(_) => format!(r#"{{"type":"array","items":{service}}}"#),
+        Shape::Relations(relation) => {
+            let mut properties =
+                vec![("on", service.to_owned()), ("until", choice(CONDITIONS.iter().map(|(name, _)| *name)))];
+            if matches!(relation, svc_core::graph::Relation::Needs(_)) {
+                properties.push(("bond", choice(BONDS.iter().map(|(name, _)| *name))));
+            }
+            let table = object(&properties, r#""required":["on"],"#);
+            format!(r#"{{"type":"array","items":{{"anyOf":[{service},{table}]}}}}"#)
+        }
+        Shape::Environment(_) => r#"{"type":"object","additionalProperties":{"type":["string","number","boolean"]}}"#.into(),
+        Shape::Limits(_) => {
+            let amount = r#"{"type":["string","integer"]}"#.to_owned();
+            let both = object(&[("soft", amount.clone()), ("hard", amount.clone())], r#""required":["soft","hard"],"#);
+            let one = format!(r#"{{"anyOf":[{amount},{both}]}}"#);
+            let properties: Vec<(&str, String)> = LIMITS.iter().map(|(name, _)| (*name, one.clone())).collect();
+            object(&properties, "")
+        }
+    }
+}
+
+fn choice<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(string).collect();
+    format!(r#"{{"enum":[{}]}}"#, names.join(","))
+}
+
+/// A text as JSON.
+fn string(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}

@@ -1,0 +1,68 @@
+//! What the files of a service say together, and where each value comes from: for people, and as it is written.
+
+use std::path::Path;
+
+use super::tree::{self, Item};
+use super::{keys, leaves};
+use crate::problem::{Problem, shown};
+
+/// One value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    pub key: String,
+    /// As TOML.
+    pub value: String,
+    /// `FILE:LINE`.
+    pub place: String,
+}
+
+/// All values of a directory with a service.toml, in the order of the table of keys; variables are not put in.
+pub fn show(dir: &Path, problems: &mut Vec<Problem>) -> Vec<Shown> {
+    let tree = tree::read(dir, problems);
+    let mut found: Vec<Shown> = leaves(&tree.root, &mut |_| {})
+        .into_iter()
+        .map(|(key, entry)| {
+            let place = entry.node.place;
+            let place = format!("{}:{}", shown(&tree.files[place.file]), place.line);
+            Shown { key, value: written(&entry.node.item), place }
+        })
+        .collect();
+    let rank = |key: &str| keys::KEYS.iter().position(|known| known.name == key).unwrap_or(keys::KEYS.len());
+    found.sort_by_key(|shown| rank(&shown.key));
+    found
+}
+
+fn written(item: &Item) -> String {
+    match item {
+        Item::Text(text) => quoted(text),
+        Item::Integer(number) => number.to_string(),
+        Item::Float(text) | Item::Date(text) => text.clone(),
+        Item::Flag(flag) => flag.to_string(),
+        Item::List(items) => {
+            let items: Vec<String> = items.iter().map(|node| written(&node.item)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Item::Table(entries) => {
+            let bare = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+            let name = |key: &str| if bare(key) { key.to_owned() } else { quoted(key) };
+            let entries: Vec<String> =
+                entries.iter().map(|entry| format!("{} = {}", name(&entry.key), written(&entry.node.item))).collect();
+            if entries.is_empty() { "{}".into() } else { format!("{{ {} }}", entries.join(", ")) }
+        }
+    }
+}
+
+/// A text in double quotes on one line.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            '\n' => quoted += "\\n",
+            '\t' => quoted += "\\t",
+            control if control.is_control() => quoted += &format!("\\u{:04x}", control as u32),
+            other => quoted.push(other),
+        }
+    }
+    quoted + "\""
+}

@@ -1,0 +1,350 @@
+//! From what stands in a file to values that mean something.
+
+use std::collections::BTreeSet;
+
+use svc_core::graph::{Bond, Condition, Dependency, Relation, distance};
+use svc_core::{ServiceName, Signal};
+
+use super::draft::{Draft, Kind};
+use super::keys::{Key, Shape};
+use super::text;
+use super::tree::{Entry, Item, Node, Place};
+use crate::problem::quoted;
+
+/// What is wrong with a value.
+pub(super) type Fault = (Place, String);
+
+/// A limit as `svc exec` takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) name: &'static str,
+    pub(super) soft: String,
+    pub(super) hard: String,
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
+    Bytes,
+    Seconds,
+    Things,
+}
+
+pub(super) const LIMITS: [(&str, Counts); 15] = [
+    ("as", Counts::Bytes),
+    ("core", Counts::Bytes),
+    ("cpu", Counts::Seconds),
+    ("data", Counts::Bytes),
+    ("fsize", Counts::Bytes),
+    ("locks", Counts::Things),
+    ("memlock", Counts::Bytes),
+    ("msgqueue", Counts::Bytes),
+    ("nice", Counts::Things),
+    ("nofile", Counts::Things),
+    ("nproc", Counts::Things),
+    ("rss", Counts::Bytes),
+    ("rtprio", Counts::Things),
+    ("sigpending", Counts::Things),
+    ("stack", Counts::Bytes),
+];
+
+pub(super) const CONDITIONS: [(&str, Condition); 3] =
+    [("started", Condition::Started), ("ready", Condition::Ready), ("completed", Condition::Completed)];
+
+pub(super) const BONDS: [(&str, Bond); 3] = [("start", Bond::Start), ("stay", Bond::Stay), ("follow", Bond::Follow)];
+
+/// Where variables come from.
+pub(super) type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// One of a few names that looks like this one.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (name.chars().count() / 3).max(1);
+    known.map(|known| (distance(name, known), known)).filter(|&(far, _)| far <= most).min().map(|(_, known)| known)
+}
+
+/// Puts a value where it belongs; everything that is wrong with it otherwise.
+pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variable<'_>) -> Result<(), Vec<Fault>> {
+    let reader = Reader { name: key.name, example: key.example, variable };
+    let one = |fault: Fault| vec![fault];
+    match &key.shape {
+        Shape::Kind(set) => set(draft, reader.choice(node, &Kind::NAMES).map_err(one)?),
+        Shape::Flag(set) => set(draft, reader.flag(node).map_err(one)?),
+        Shape::Span(set) => set(draft, reader.read(node, "a time with its unit", text::span).map_err(one)?),
+        Shape::Signal(set) => set(draft, reader.read(node, "a signal that kill -l knows", Signal::parse).map_err(one)?),
+        Shape::Number { least, most, set } => set(draft, reader.number(node, *least, *most).map_err(one)?),
+        Shape::Mask(set) => {
+            let mask = |text: &str| u32::from_str_radix(text, 8).ok().filter(|mask| *mask <= 0o777).map(|_| text.to_owned());
+            set(draft, reader.read(node, "octal digits in quotes", mask).map_err(one)?);
+        }
+        Shape::Text(set) => set(draft, reader.text(node).map_err(one)?),
+        Shape::Who(set) => set(draft, reader.who(node).map_err(one)?),
+        Shape::Whose(set) => set(draft, reader.list(node, |node| reader.who(node))?),
+        Shape::Texts(set) => {
+            let texts = match &node.item {
+                Item::List(_) => reader.list(node, |node| reader.text(node))?,
+                _ => vec![reader.text(node).map_err(one)?],
+            };
+            set(draft, texts);
+        }
+        Shape::Variables(set) => {
+            set(draft, reader.list(node, |node| reader.variable_name(node.place, &reader.text(node)?))?)
+        }
+        Shape::Command(set) => set(draft, reader.command(node)?),
+        Shape::Names(set) => set(draft, reader.list(node, |node| reader.service(node))?),
+        Shape::Relations(relation) => {
+            let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
+            draft.relations.extend(gather(items.iter().map(|item| reader.relation(item, *relation)))?);
+        }
+        Shape::Environment(set) => set(draft, reader.environment(node)?),
+        Shape::Limits(set) => set(draft, reader.limits(node)?),
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    name: &'a str,
+    example: &'a str,
+    variable: Variable<'a>,
+}
+
+impl Reader<'_> {
+    fn fault(&self, node: &Node, wanted: &str) -> Fault {
+        let message = format!("{} is {}, and must be {wanted}, such as {}", self.name, node.item.described(), self.example);
+        (node.place, message)
+    }
+
+    /// A text with its variables put in, and whether there were any.
+    fn expanded(&self, node: &Node, text: &str) -> Result<text::Expanded, Fault> {
+        let expanded = text::expand(text, self.variable).map_err(|what| (node.place, format!("{} {what}", self.name)))?;
+        if expanded.text.contains('\0') {
+            return Err((node.place, format!("{} has a NUL byte in it, which no program can be given", self.name)));
+        }
+        Ok(expanded)
+    }
+
+    fn text(&self, node: &Node) -> Result<String, Fault> {
+        match &node.item {
+            Item::Text(text) => self.expanded(node, text).map(|expanded| expanded.text),
+            _ => Err(self.fault(node, "a text in quotes")),
+        }
+    }
+
+    /// A text that is read by `read`.
+    fn read<T>(&self, node: &Node, wanted: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
+        let text = match &node.item {
+            Item::Text(text) => self.expanded(node, text)?.text,
+            // Nothing has the same length in every unit.
+            Item::Integer(0) => "0".to_owned(),
+            _ => return Err(self.fault(node, wanted)),
+        };
+        read(&text).ok_or_else(|| self.fault(&Node { item: Item::Text(text), ..*node }, wanted))
+    }
+
+    fn choice<T: Copy>(&self, node: &Node, known: &[(&str, T)]) -> Result<T, Fault> {
+        let text = self.text(node)?;
+        if let Some((_, value)) = known.iter().find(|(name, _)| *name == text) {
+            return Ok(*value);
+        }
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        let meant = nearest(&text, names.iter().copied()).map_or(String::new(), |meant| format!(": did you mean {meant}?"));
+        Err((
+            node.place,
+            format!("{} must be one of {}, and is {}{meant}", self.name, names.join(", "), quoted(text.as_bytes())),
+        ))
+    }
+
+    fn flag(&self, node: &Node) -> Result<bool, Fault> {
+        match &node.item {
+            Item::Flag(flag) => Ok(*flag),
+            Item::Text(text) => {
+                let expanded = self.expanded(node, text)?;
+                let flag = expanded.text.parse().ok().filter(|_| expanded.has_variables);
+                flag.ok_or_else(|| self.fault(node, "true or false, without quotes"))
+            }
+            _ => Err(self.fault(node, "true or false, without quotes")),
+        }
+    }
+
+    fn number(&self, node: &Node, least: i64, most: i64) -> Result<i64, Fault> {
+        let wanted = format!("a number from {least} to {most}, without quotes");
+        let number = match &node.item {
+            Item::Integer(number) => Some(*number),
+            Item::Text(text) => {
+                let expanded = self.expanded(node, text)?;
+                expanded.text.parse().ok().filter(|_| expanded.has_variables)
+            }
+            _ => None,
+        };
+        number.filter(|number| (least..=most).contains(number)).ok_or_else(|| self.fault(node, &wanted))
+    }
+
+    fn who(&self, node: &Node) -> Result<String, Fault> {
+        let text = match &node.item {
+            Item::Integer(number) if *number >= 0 => number.to_string(),
+            _ => self.read(node, "a name or a number", |text| Some(text.to_owned()))?,
+        };
+        let good = !text.is_empty() && !text.contains([',', '\n']);
+        if good { Ok(text) } else { Err(self.fault(node, "a name or a number")) }
+    }
+
+    /// Every element by itself, and all that is wrong with any of them.
+    fn list<T>(&self, node: &Node, read: impl Fn(&Node) -> Result<T, Fault>) -> Result<Vec<T>, Vec<Fault>> {
+        let Item::List(items) = &node.item else { return Err(vec![self.fault(node, "a list")]) };
+        gather(items.iter().map(|item| read(item).map_err(|fault| vec![fault])))
+    }
+
+    fn command(&self, node: &Node) -> Result<Vec<String>, Vec<Fault>> {
+        let words = match &node.item {
+            Item::Text(line) => {
+                let words = text::split(line).map_err(|what| vec![(node.place, format!("{} {what}", self.name))])?;
+                // A variable with blanks in it stays one word.
+                let expanded = words.iter().map(|word| self.expanded(node, word).map(|expanded| expanded.text));
+                expanded.collect::<Result<Vec<String>, Fault>>().map_err(|fault| vec![fault])?
+            }
+            Item::List(_) => self.list(node, |node| self.text(node))?,
+            _ => return Err(vec![self.fault(node, "a list of words, or one text")]),
+        };
+        match words.first() {
+            Some(program) if !program.is_empty() => Ok(words),
+            Some(_) | None => Err(vec![(node.place, format!("{} names no program: write {}", self.name, self.example))]),
+        }
+    }
+
+    fn service(&self, node: &Node) -> Result<ServiceName, Fault> {
+        let text = self.text(node)?;
+        ServiceName::new(text.as_bytes())
+            .map_err(|error| (node.place, format!("{} names {}: {error}", self.name, quoted(text.as_bytes()))))
+    }
+
+    /// `"db"`, or `{ on = "db", until = "ready", bond = "stay" }`.
+    fn relation(&self, node: &Node, relation: Relation) -> Result<Dependency, Vec<Fault>> {
+        let Item::Table(entries) = &node.item else {
+            let on = self.service(node).map_err(|fault| vec![fault])?.to_string();
+            return Ok(Dependency { on, relation, until: Condition::Ready });
+        };
+        let is_hard = matches!(relation, Relation::Needs(_));
+        let (mut on, mut until, mut relation, mut faults) = (None, Condition::Ready, relation, Vec::new());
+        for entry in entries {
+            let inner = Reader { name: &format!("{}: {}", self.name, entry.key), ..*self };
+            let read = match entry.key.as_str() {
+                "on" => inner.service(&entry.node).map(|name| on = Some(name)),
+                "until" => inner.choice(&entry.node, &CONDITIONS).map(|condition| until = condition),
+                "bond" if is_hard => inner.choice(&entry.node, &BONDS).map(|bond| relation = Relation::Needs(bond)),
+                other => {
+                    let known: &[&str] = if is_hard { &["on", "until", "bond"] } else { &["on", "until"] };
+                    Err((entry.place, unknown(&format!("{} has", self.name), other, known)))
+                }
+            };
+            faults.extend(read.err());
+        }
+        if !entries.iter().any(|entry| entry.key == "on") {
+            faults.push((node.place, format!("{} has an entry without on: write {}", self.name, self.example)));
+        }
+        match on.filter(|_| faults.is_empty()) {
+            Some(on) => Ok(Dependency { on: on.to_string(), relation, until }),
+            None => Err(faults),
+        }
+    }
+
+    fn variable_name(&self, place: Place, name: &str) -> Result<String, Fault> {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err((place, format!("{} has {}, which is no name of a variable", self.name, quoted(name.as_bytes()))));
+        }
+        Ok(name.to_owned())
+    }
+
+    fn environment(&self, node: &Node) -> Result<Vec<(String, String)>, Vec<Fault>> {
+        let Item::Table(entries) = &node.item else { return Err(vec![self.fault(node, "a table")]) };
+        let one = |entry: &Entry| {
+            self.variable_name(entry.place, &entry.key)?;
+            let value = match &entry.node.item {
+                Item::Integer(number) => number.to_string(),
+                Item::Float(number) => number.clone(),
+                Item::Flag(flag) => flag.to_string(),
+                Item::Text(_) => self.text(&entry.node)?,
+                Item::Date(_) | Item::List(_) | Item::Table(_) => {
+                    let what = entry.node.item.described();
+                    return Err((entry.node.place, format!("env.{} is {what}, and must be a text or a number", entry.key)));
+                }
+            };
+            Ok((entry.key.clone(), value))
+        };
+        gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
+    }
+
+    fn limits(&self, node: &Node) -> Result<Vec<Limit>, Vec<Fault>> {
+        let Item::Table(entries) = &node.item else { return Err(vec![self.fault(node, "a table")]) };
+        let one = |entry: &Entry| {
+            let Some(&(name, counts)) = LIMITS.iter().find(|(name, _)| *name == entry.key) else {
+                let known: Vec<&str> = LIMITS.iter().map(|(name, _)| *name).collect();
+                return Err(vec![(entry.place, unknown("limits has", &entry.key, &known))]);
+            };
+            let Item::Table(parts) = &entry.node.item else {
+                let amount = self.amount(name, counts, &entry.node).map_err(|fault| vec![fault])?;
+                return Ok(Limit { name, soft: amount.clone(), hard: amount });
+            };
+            let (mut soft, mut hard, mut faults) = (None, None, Vec::new());
+            for part in parts {
+                let amount = self.amount(name, counts, &part.node);
+                match part.key.as_str() {
+                    "soft" => amount.map(|amount| soft = Some(amount)).unwrap_or_else(|fault| faults.push(fault)),
+                    "hard" => amount.map(|amount| hard = Some(amount)).unwrap_or_else(|fault| faults.push(fault)),
+                    other => faults.push((part.place, unknown(&format!("limits.{name} has"), other, &["soft", "hard"]))),
+                }
+            }
+            match (soft, hard) {
+                (Some(soft), Some(hard)) if faults.is_empty() => Ok(Limit { name, soft, hard }),
+                _ if faults.is_empty() => Err(vec![(
+                    entry.node.place,
+                    format!("limits.{name} needs both, soft and hard, or is one value for both"),
+                )]),
+                _ => Err(faults),
+            }
+        };
+        gather(entries.iter().map(one))
+    }
+
+    fn amount(&self, name: &str, counts: Counts, node: &Node) -> Result<String, Fault> {
+        let wanted = match counts {
+            Counts::Bytes => "a size such as \"64MiB\", a number of bytes, or \"unlimited\"",
+            Counts::Seconds => "a time in whole seconds such as \"90s\", a number of seconds, or \"unlimited\"",
+            Counts::Things => "a number or \"unlimited\"",
+        };
+        let wrong = |what: String| (node.place, format!("limits.{name} is {what}, and must be {wanted}"));
+        let text = match &node.item {
+            Item::Integer(number) if *number >= 0 => return Ok(number.to_string()),
+            Item::Text(text) => self.expanded(node, text)?.text,
+            other => return Err(wrong(other.described())),
+        };
+        let number = match (text.as_str(), counts) {
+            ("unlimited", _) => return Ok(text),
+            (text, Counts::Bytes) => text.parse().ok().or_else(|| text::size(text)),
+            (text, Counts::Seconds) => {
+                let seconds = text::span(text).filter(|span| span.0 % 1000 == 0).map(|span| span.0 / 1000);
+                text.parse().ok().or(seconds)
+            }
+            (text, Counts::Things) => text.parse().ok(),
+        };
+        number.map(|number: u64| number.to_string()).ok_or_else(|| wrong(quoted(text.as_bytes())))
+    }
+}
+
+/// All values, or all faults.
+fn gather<T>(results: impl Iterator<Item = Result<T, Vec<Fault>>>) -> Result<Vec<T>, Vec<Fault>> {
+    let (mut values, mut faults) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(more) => faults.extend(more),
+        }
+    }
+    if faults.is_empty() { Ok(values) } else { Err(faults) }
+}
+
+fn unknown(what: &str, key: &str, known: &[&str]) -> String {
+    let known: BTreeSet<&str> = known.iter().copied().collect();
+    let list: Vec<&str> = known.iter().copied().collect();
+    let meant = nearest(key, known.into_iter()).map_or(String::new(), |meant| format!(": did you mean {meant}?"));
+    let cure = if meant.is_empty() { format!(": there are {}", list.join(", ")) } else { meant };
+    format!("{what} {}, which is unknown{cure}", quoted(key.as_bytes()))
+}

@@ -1,0 +1,320 @@
+//! service.toml: what it means, and what is said of what is wrong in it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use svc_core::definition::Script;
+use svc_core::graph::{Bond, Condition, Relation};
+use svc_core::{Definition, Millis, Program, Signal};
+use svc_def::{Kind, Outcome, Reading, Source, Start, read};
+
+use crate::scratch::{Scratch, name};
+
+fn reading(text: &str) -> (Scratch, Reading) {
+    let scratch = Scratch::new();
+    scratch.file("service.toml", text);
+    let reading = read(scratch.path(), &name("web"), None);
+    (scratch, reading)
+}
+
+#[track_caller]
+fn good(text: &str) -> (Option<Definition>, Source) {
+    let (_scratch, reading) = reading(text);
+    assert_eq!(reading.problems, [], "{text}");
+    let definition = match reading.outcome {
+        Outcome::Ready(definition) => Some(*definition),
+        Outcome::Name => None,
+        other => panic!("{other:?}"),
+    };
+    (definition, reading.source.expect("a source"))
+}
+
+/// Each problem as `LINE:COLUMN: MESSAGE`.
+#[track_caller]
+fn problems(text: &str) -> Vec<String> {
+    let (scratch, reading) = reading(text);
+    assert!(matches!(reading.outcome, Outcome::Broken), "{text}: {reading:?}");
+    let front = format!("{}:", scratch.join("service.toml").display());
+    let list = reading.problems.iter().map(|problem| problem.to_string());
+    list.map(|line| line.strip_prefix(&front).unwrap_or(&line).trim().to_owned()).collect()
+}
+
+/// The words of a command line.
+fn chain(program: Program) -> String {
+    let words = match program {
+        Program::Chain(words) | Program::Oneshot { up: Some(Script::Chain(words)), .. } => words,
+        other => panic!("{other:?}"),
+    };
+    words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>().join("|")
+}
+
+#[test]
+fn a_process_is_a_chain_in_an_order_that_works() {
+    let (definition, source) = good(
+        r#"
+        command = "web --port 80"
+        user = 33
+        groups = ["tty", 7]
+        home = true
+        env.PORT = 80
+        env-file = "vars"
+        unset = ["A", "B"]
+        directory = "/srv"
+        umask = "022"
+        nice = -5
+        limits = { nofile = 10, as = { soft = "1MiB", hard = "unlimited" }, cpu = "1m" }
+        "#,
+    );
+    let definition = definition.expect("a definition");
+    assert_eq!(
+        chain(definition.program),
+        "--env-file|vars|--env|A|--env|B|--env|PORT=80|--umask|022|--nice|-5|--limit|nofile=10:10|--limit|as=1048576:unlimited|\
+         --limit|cpu=60:60|--user|33|--groups|tty,7|--directory|/srv|--home|--|web|--port|80"
+    );
+    assert!(definition.managed.is_some() && !definition.essential && !definition.down);
+    assert_eq!((source.kind, source.start), (Kind::Longrun, Start::Always));
+}
+
+#[test]
+fn every_setting_arrives() {
+    let (definition, source) = good(
+        r#"
+        command = ["x"]
+        start = false
+        ready.fd = 5
+        timeout = { start = "1.5s", stop = "2m", kill = "500ms" }
+        stop.signal = "SIGINT"
+        reload.signal = "1"
+        kill-group = true
+        keep-descendants = true
+        max-deaths = 3
+        "#,
+    );
+    let settings = definition.expect("a definition").settings;
+    assert_eq!((source.timeout_up, source.timeout_down), (Millis(1500), Millis(120_000)));
+    assert_eq!((settings.timeout_kill, settings.notification_fd), (Millis(500), Some(5)));
+    assert_eq!((settings.down_signal, settings.reload_signal), (Signal::INT, Signal::HUP));
+    assert!(settings.kill_group && settings.keep_descendants);
+    assert_eq!((settings.max_death_tally, source.start), (3, Start::Asked));
+}
+
+#[test]
+fn relations_have_a_condition_and_a_bond() {
+    let (_, source) = good(
+        r#"
+        kind = "milestone"
+        needs = ["a", { on = "b", until = "completed", bond = "start" }]
+        wants = [{ on = "c", until = "started" }]
+        after = ["d"]
+        before = ["e"]
+        "#,
+    );
+    let found: Vec<_> = source.relations.iter().map(|other| (other.on.as_str(), other.relation, other.until)).collect();
+    assert_eq!(
+        found,
+        [
+            ("a", Relation::Needs(Bond::Stay), Condition::Ready),
+            ("b", Relation::Needs(Bond::Start), Condition::Completed),
+            ("c", Relation::Wants, Condition::Started),
+            ("d", Relation::After, Condition::Ready),
+            ("e", Relation::Before, Condition::Ready),
+        ]
+    );
+    assert_eq!(source.kind, Kind::Oneshot { up: None, down: None });
+    let (_, bundle) = good("kind = 'bundle'\nmembers = ['a', 'b']");
+    assert_eq!(bundle.kind, Kind::Bundle { contents: vec![name("a"), name("b")] });
+    let (oneshot, _) = good("kind = 'oneshot'\nup = 'a b'\ntimeout.stop = '3s'");
+    let oneshot = oneshot.expect("a definition");
+    assert_eq!((chain(oneshot.program), oneshot.settings.timeout_finish), ("--|a|b".into(), Millis(3000)));
+    assert!(oneshot.settings.keep_descendants, "what an up starts is meant to stay");
+}
+
+#[test]
+fn every_wrong_value_is_told_with_its_place_and_a_cure() {
+    for (text, said) in [
+        (
+            "kind = 'proces'",
+            "1:8: kind must be one of process, oneshot, bundle, milestone, and is \"proces\": did you mean process?",
+        ),
+        ("comand = 'x'", "1:1: \"comand\" is no key of a service: did you mean command?"),
+        ("[timeout]\nstrat = '1s'", "2:1: \"timeout.strat\" is no key of a service: did you mean timeout.start?"),
+        ("wholly-unknown = 1", "1:1: \"wholly-unknown\" is no key of a service"),
+        (
+            "command = 3",
+            "1:11: command is 3, and must be a list of words, or one text, such as [\"nginx\", \"-g\", \"daemon off;\"]",
+        ),
+        ("command = []", "1:11: command names no program: write [\"nginx\", \"-g\", \"daemon off;\"]"),
+        (
+            "command = [\"a\", 3]",
+            "1:17: command is 3, and must be a text in quotes, such as [\"nginx\", \"-g\", \"daemon off;\"]",
+        ),
+        ("command = \"a 'b\"", "1:11: command has a ' that is never closed"),
+        ("command = \"a\\u0000b\"", "1:11: command has a NUL byte in it, which no program can be given"),
+        (
+            "command = '${NO_SUCH_VARIABLE}'",
+            "1:11: command names ${NO_SUCH_VARIABLE}, which is not set: set it, or write ${NO_SUCH_VARIABLE:-TEXT}",
+        ),
+        ("kind = 'oneshot'\nup = ''", "2:6: up names no program: write \"migrate --all\""),
+        (
+            "kind = 'oneshot'\ndown = false",
+            "2:8: down is false, and must be a list of words, or one text, such as \"umount /data\"",
+        ),
+        ("kind = 'bundle'\nmembers = 'a'", "2:11: members is \"a\", and must be a list, such as [\"web\", \"worker\"]"),
+        ("kind = 'bundle'\nmembers = ['']", "2:12: members names \"\": the name is empty"),
+        ("start = 'no'", "1:9: start is \"no\", and must be true or false, without quotes, such as false"),
+        ("needs = [{ on = 'a', untill = 'ready' }]", "1:22: needs has \"untill\", which is unknown: did you mean until?"),
+        ("needs = [{ until = 'healthy' }]", "1:10: needs has an entry without on: write"),
+        ("needs = [{ on = 'a', bond = 'x' }]", "1:29: needs: bond must be one of start, stay, follow, and is \"x\""),
+        ("wants = [{ on = 'a', bond = 'stay' }]", "1:22: wants has \"bond\", which is unknown: there are on, until"),
+        ("after = 1979-05-27", "1:9: after is the date 1979-05-27, and must be a list, such as"),
+        ("before = [1]", "1:11: before is 1, and must be a text in quotes, such as [\"web\"]"),
+        ("ready = 3", "1:9: ready is 3, and must be a table: write ready.fd = 3"),
+        ("ready.fd = 2", "1:12: ready.fd is 2, and must be a number from 3 to 1023, without quotes, such as 3"),
+        ("timeout.start = 5", "1:17: timeout.start is 5, and must be a time with its unit, such as \"30s\""),
+        ("timeout.stop = '5'", "1:16: timeout.stop is \"5\", and must be a time with its unit, such as \"1m\""),
+        ("timeout.kill = '5x'", "1:16: timeout.kill is \"5x\", and must be a time with its unit, such as \"10s\""),
+        ("stop.signal = 'TREM'", "1:15: stop.signal is \"TREM\", and must be a signal that kill -l knows, such as \"QUIT\""),
+        ("reload.signal = 1", "1:17: reload.signal is 1, and must be a signal that kill -l knows, such as \"USR1\""),
+        ("kill-group = 1", "1:14: kill-group is 1, and must be true or false, without quotes, such as true"),
+        (
+            "keep-descendants = 'true'",
+            "1:20: keep-descendants is \"true\", and must be true or false, without quotes, such as true",
+        ),
+        ("max-deaths = 5000", "1:14: max-deaths is 5000, and must be a number from 0 to 4096, without quotes, such as 20"),
+        ("user = ['a']", "1:8: user is a list, and must be a name or a number, such as \"www-data\""),
+        ("groups = ['a,b']", "1:11: groups is \"a,b\", and must be a name or a number, such as"),
+        ("home = 'x'", "1:8: home is \"x\", and must be true or false, without quotes, such as true"),
+        ("home = true", "1:1: home needs user, whose home it is: write user = \"NAME\""),
+        ("env = ['A=b']", "1:7: env is a list, and must be a table, such as { PORT = \"${PORT:-80}\" }"),
+        ("env.A = []", "1:9: env.A is a list, and must be a text or a number"),
+        ("env.'A=B' = 1", "1:5: env has \"A=B\", which is no name of a variable"),
+        ("env-file = 3", "1:12: env-file is 3, and must be a text in quotes, such as \"/etc/default/web\""),
+        ("unset = [true]", "1:10: unset is true, and must be a text in quotes, such as [\"DEBUG\"]"),
+        ("unset = ['A=B']", "1:10: unset has \"A=B\", which is no name of a variable"),
+        ("directory = 1.5", "1:13: directory is 1.5, and must be a text in quotes, such as \"/srv/web\""),
+        ("umask = 22", "1:9: umask is 22, and must be octal digits in quotes, such as \"027\""),
+        ("umask = '9'", "1:9: umask is \"9\", and must be octal digits in quotes, such as \"027\""),
+        ("nice = 20", "1:8: nice is 20, and must be a number from -20 to 19, without quotes, such as 5"),
+        ("nice = 99999999999999999999", "1:8: \"99999999999999999999\" is too large a number"),
+        ("limits = 3", "1:10: limits is 3, and must be a table, such as"),
+        ("limits.nofiles = 3", "1:8: limits has \"nofiles\", which is unknown: did you mean nofile?"),
+        (
+            "limits.as = '1Mb'",
+            "1:13: limits.as is \"1Mb\", and must be a size such as \"64MiB\", a number of bytes, or \"unlimited\"",
+        ),
+        (
+            "limits.cpu = '10ms'",
+            "1:14: limits.cpu is \"10ms\", and must be a time in whole seconds such as \"90s\", a number of seconds,",
+        ),
+        ("limits.nofile = -1", "1:17: limits.nofile is -1, and must be a number or \"unlimited\""),
+        ("limits.nofile = { soft = 1 }", "1:17: limits.nofile needs both, soft and hard, or is one value for both"),
+        (
+            "limits.nofile = { soft = 1, hrad = 1 }",
+            "1:29: limits.nofile has \"hrad\", which is unknown: there are hard, soft",
+        ),
+        (
+            "kind = 'bundle'\ncommand = 'x'",
+            "2:1: command means nothing for a bundle, only for a process: remove it, or change kind",
+        ),
+        ("", "has no command: write command = \"PROGRAM ARGUMENT...\", or kind = \"oneshot\" for what runs to its end"),
+        ("kind = 'oneshot'", "has neither up nor down: write up ="),
+        ("kind = 'bundle'", "has no members: write members ="),
+        ("a = ", "1:5: is not TOML: "),
+    ] {
+        let found = problems(text);
+        assert!(found.iter().any(|problem| problem.starts_with(said)), "{text}\n  expected {said}\n  found    {found:#?}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once_in_order() {
+    let found = problems("kind = 'x'\nlimits = { a = 1, as = [] }\nneeds = [1, { on = 2, until = 3 }]\n= 4\nnice = 'x'\n");
+    let places: Vec<&str> = found.iter().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(places, ["1:8:", "2:12:", "2:24:", "3:10:", "3:20:", "3:31:", "4:1:", "5:8:"], "{found:#?}");
+}
+
+#[test]
+fn too_much_is_refused() {
+    let found = problems(&format!("command = 'x'\nenv.A = '{}'", "x".repeat(50_000)));
+    assert!(found[0].starts_with("is too much: its words and variables have 500"), "{found:?}");
+}
+
+#[test]
+fn what_is_not_utf8_is_told_with_its_place() {
+    let scratch = Scratch::new();
+    scratch.file("service.toml", b"command = 'x'\n# caf\xe9\n");
+    let reading = read(scratch.path(), &name("web"), None);
+    assert!(reading.problems[0].to_string().contains("service.toml:2:6: is not UTF-8 here"), "{:?}", reading.problems);
+}
+
+#[test]
+fn two_forms_in_one_directory_are_refused() {
+    for other in ["run", "finish", "type", "down", "timeout-kill", "notification-fd", "dependencies.d", "log"] {
+        let scratch = Scratch::new();
+        scratch.file("service.toml", "command = 'x'");
+        scratch.file(other, "");
+        let reading = read(scratch.path(), &name("web"), None);
+        assert!(matches!(reading.outcome, Outcome::Broken), "{other}");
+        let said = reading.problems[0].to_string();
+        let (one, two) = (scratch.join(other), scratch.join("service.toml"));
+        assert_eq!(
+            said,
+            format!(
+                "{}: and {} are two forms of a service in one directory: remove one of the two",
+                one.display(),
+                two.display()
+            )
+        );
+    }
+}
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/man/service.toml.5");
+
+#[test]
+fn the_man_page_is_the_table_of_keys() {
+    let page = svc_def::manual();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(Path::new(PAGE), page).expect("a writable page");
+        return;
+    }
+    let there = std::fs::read_to_string(PAGE).unwrap_or_default();
+    assert!(there == page, "docs/man/service.toml.5 and the table differ: UPDATE_DOCS=1 cargo test -p svc-def servicefile");
+}
+
+/// The keys of the man page, each with its example.
+fn examples() -> Vec<String> {
+    let page = svc_def::manual().replace("\\-", "-").replace("\\e", "\\");
+    page.lines().filter_map(|line| line.strip_prefix("Example: ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_example_is_taken() {
+    for example in examples() {
+        let frame = match example.split(' ').next().unwrap_or_default() {
+            "kind" => "up = 'x'",
+            "command" => "",
+            "up" | "down" => "kind = 'oneshot'",
+            "members" => "kind = 'bundle'",
+            "home" => "command = 'x'\nuser = 'x'",
+            _ => "command = 'x'",
+        };
+        good(&format!("{frame}\n{example}\n"));
+    }
+    assert!(examples().len() > 20);
+}
+
+#[test]
+fn the_schema_has_every_key_and_nothing_else() {
+    let schema: serde_json::Value = serde_json::from_str(&svc_def::schema()).expect("JSON");
+    let mut found = BTreeSet::new();
+    for (name, property) in schema["properties"].as_object().expect("properties") {
+        assert_eq!(schema["additionalProperties"], false);
+        let is_table = property["description"].is_null();
+        match property["properties"].as_object().filter(|_| is_table) {
+            Some(inner) => found.extend(inner.keys().map(|key| format!("{name}.{key}"))),
+            None => _ = found.insert(name.clone()),
+        }
+    }
+    let keys: BTreeSet<String> = examples().iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
+    assert_eq!(found, keys);
+}

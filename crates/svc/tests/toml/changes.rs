@@ -1,0 +1,128 @@
+//! What changes on disk while everything runs.
+
+use svc_testkit::{State, Tree, is_alive, kill, until};
+
+use crate::Files;
+
+#[test]
+fn a_changed_command_restarts_that_service_and_no_other() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.toml("edge", "command = 'sleep 1000'\nneeds = ['web']");
+    tree.start();
+    let (web, edge) = (tree.await_up("web"), tree.await_up("edge"));
+    tree.ctl_ok(&["rescan"]);
+    assert_eq!(tree.await_up("web"), web, "nothing has changed");
+    tree.edit("web", "command = \"sh -c 'echo $A >seen; exec sleep 1000'\"\nenv.A = 'new'");
+    assert_eq!(tree.await_lines("web/seen", 1), ["new"]);
+    let new = tree.await_status("web", "another", |status| status.pid.is_some_and(|pid| pid != web));
+    assert_eq!(new.supervisor_pid, tree.status("web").and_then(|status| status.supervisor_pid));
+    assert_eq!(tree.await_up("edge"), edge);
+    // It is the same for a supervisor that comes later.
+    tree.kill_supervisor("web");
+    kill(tree.await_up("web"), "KILL");
+    tree.await_status("web", "back", |status| status.pid.is_some_and(|pid| Some(pid) != new.pid));
+    assert_eq!(tree.await_lines("web/seen", 1), ["new"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn what_takes_no_restart_holds_at_once() {
+    let mut tree = Tree::new();
+    let command = "command = ['sh', '-c', 'trap \"echo int >>seen; exit 0\" INT; trap \"\" TERM; echo up >>seen; sleep 1000 & wait $!']";
+    tree.toml("web", command);
+    tree.start();
+    tree.await_lines("web/seen", 1);
+    let web = tree.await_up("web");
+    tree.edit("web", &format!("{command}\nstop.signal = 'INT'\ntimeout.stop = '1m'\nwants = ['other']"));
+    tree.toml("other", "command = 'sleep 1000'");
+    tree.await_up("other");
+    assert_eq!(tree.await_up("web"), web);
+    tree.ctl_ok(&["stop", "web"]);
+    assert_eq!(tree.lines("web/seen"), ["up", "int"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_broken_edit_changes_nothing() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.start();
+    let web = tree.await_up("web");
+    tree.edit("web", "command = 'sleep 2000'\ncomand = 'x'\nnice = 'x'\n");
+    let there = |words: &str| tree.log().contains(words);
+    until("a message", || there("web: goes on as it was: ").then_some(()));
+    assert!(there("service.toml:2:1: \"comand\" is no key of a service: did you mean command?"), "{}", tree.log());
+    assert!(there("service.toml:3:8: nice is \"x\""), "{}", tree.log());
+    tree.await_problem("web", &["service.toml:2:1"]);
+    assert_eq!(tree.await_up("web"), web);
+    // The last good one is what is started again.
+    kill(web, "KILL");
+    let again = tree.await_status("web", "back", |status| status.pid.is_some_and(|pid| pid != web)).pid.expect("a pid");
+    let command = || std::fs::read(format!("/proc/{again}/cmdline")).ok().filter(|line| line.starts_with(b"sleep"));
+    assert_eq!(until("sleep", command), b"sleep\x001000\0");
+    tree.edit("web", "command = 'sleep 1000'");
+    until("no problem", || tree.status("web").filter(|status| status.problem.is_none()));
+    assert_eq!(tree.await_up("web"), again);
+    tree.edit("web", "kind = 'milestone'");
+    until("a message", || tree.log().contains("it is of another kind now").then_some(()));
+    assert!(is_alive(again));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_drop_in_is_merged_over_it() {
+    let mut tree = Tree::new();
+    tree.draft("web").file(
+        "service.toml",
+        "command = [\"sh\", \"-c\", \"echo $A $B $C >seen; exec sleep 1000\"]\nenv = { A = 1, B = 1 }",
+    );
+    std::fs::create_dir(tree.draft("web").path().join("service.toml.d")).expect("ours");
+    tree.draft("web").file("service.toml.d/20-b.toml", "env.B = 3").file("service.toml.d/10-b.toml", "[env]\nB = 2\nC = 2");
+    tree.place("web");
+    tree.start();
+    assert_eq!(tree.await_lines("web/seen", 1), ["1 3 2"]);
+    tree.service("web").file("service.toml.d/30.toml", "env.A = 4");
+    tree.ctl_ok(&["rescan"]);
+    until("a restart", || (tree.lines("web/seen") == ["4 3 2"]).then_some(()));
+    tree.service("web").file("service.toml.d/40.toml", "\n nicer = 4");
+    tree.ctl_ok(&["rescan"]);
+    tree.await_problem("web", &["service.toml.d/40.toml:2:2: \"nicer\" is no key"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_oneshot_is_taken_down_as_it_was_brought_up() {
+    let mut tree = Tree::new();
+    let file = |word: &str| {
+        format!("kind = 'oneshot'\nup = \"sh -c 'echo +{word} >>seen'\"\ndown = \"sh -c 'echo -{word} >>seen'\"")
+    };
+    tree.toml("job", &file("old"));
+    tree.start();
+    tree.await_status("job", "done", |status| status.state == State::Done);
+    tree.edit("job", &file("new"));
+    assert_eq!(tree.await_lines("job/seen", 3), ["+old", "-old", "+new"]);
+    tree.ctl_ok(&["stop", "job"]);
+    assert_eq!(tree.await_lines("job/seen", 4)[3], "-new");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn killing_svc_scan_restarts_nothing_and_forgets_nothing() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['db']");
+    tree.toml("db", "command = 'sleep 1000'");
+    tree.start();
+    let (web, db) = (tree.await_up("web"), tree.await_up("db"));
+    let scan = tree.process("svc-scan");
+    kill(scan, "KILL");
+    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
+    tree.await_control();
+    assert_eq!((tree.await_up("web"), tree.await_up("db")), (web, db));
+    let said = tree.say(&["stop", "db"]);
+    assert!(said.err.contains("needed by web"), "{said:?}");
+    tree.edit("web", "command = 'sleep 2000'\nneeds = ['db']");
+    tree.await_status("web", "restarted", |status| status.pid.is_some_and(|pid| pid != web));
+    assert_eq!(tree.await_up("db"), db);
+    assert_eq!(tree.stop(), 0);
+}

@@ -1,0 +1,41 @@
+//! Services with a service.toml in a running system: what each key does, order, changes, and what a broken edit does not do.
+#![forbid(unsafe_code)]
+
+mod changes;
+mod commands;
+mod graph;
+mod programs;
+mod stopping;
+
+use svc_testkit::{ServiceDir, Tree, until};
+
+/// Services with one file.
+pub trait Files {
+    /// A service with this service.toml, put there whole.
+    fn toml(&self, name: &str, text: &str) -> ServiceDir;
+
+    /// Writes another one in its place, as editors do, and has it applied.
+    fn edit(&self, name: &str, text: &str);
+
+    fn await_problem(&self, name: &str, words: &[&str]) -> String;
+}
+
+impl Files for Tree {
+    fn toml(&self, name: &str, text: &str) -> ServiceDir {
+        self.draft(name).file("service.toml", text);
+        self.place(name)
+    }
+
+    fn edit(&self, name: &str, text: &str) {
+        let dir = self.services().join(name);
+        std::fs::write(dir.join(".new"), text).expect("ours");
+        std::fs::rename(dir.join(".new"), dir.join("service.toml")).expect("ours");
+        self.ctl_ok(&["rescan"]);
+    }
+
+    #[track_caller]
+    fn await_problem(&self, name: &str, words: &[&str]) -> String {
+        let has = |text: &String| words.iter().all(|word| text.contains(word));
+        until(&format!("{words:?} of {name}; log:\n{}", self.log()), || self.status(name)?.problem.filter(has))
+    }
+}
