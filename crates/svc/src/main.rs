@@ -102,11 +102,15 @@ fn command(name: &str) -> Option<&'static svc_compat::Command> {
 
 /// All names that links may have.
 fn names() -> impl Iterator<Item = &'static str> {
-    own_names().chain(commands().map(|command| command.name))
+    linked_applets().chain(commands().map(|command| command.name))
 }
 
 /// Those of them that nobody else has.
 fn own_names() -> impl Iterator<Item = &'static str> {
+    linked_applets().chain(supervise::COMMANDS.iter().map(|command| command.name).filter(|name| name.starts_with("svc-")))
+}
+
+fn linked_applets() -> impl Iterator<Item = &'static str> {
     APPLETS.iter().filter(|applet| applet.linked).map(|applet| applet.name)
 }
 

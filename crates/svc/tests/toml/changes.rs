@@ -51,7 +51,7 @@ fn a_broken_edit_changes_nothing() {
     let web = tree.await_up("web");
     tree.edit("web", "command = 'sleep 2000'\ncomand = 'x'\nnice = 'x'\n");
     let there = |words: &str| tree.log().contains(words);
-    until("a message", || there("web: goes on as it was: ").then_some(()));
+    until("a message", || there("until then it stays as it was before the edit").then_some(()));
     assert!(there("service.toml:2:1: \"comand\" is no key of a service: did you mean command?"), "{}", tree.log());
     assert!(there("service.toml:3:8: nice is \"x\""), "{}", tree.log());
     tree.await_problem("web", &["service.toml:2:1"]);
