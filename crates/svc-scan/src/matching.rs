@@ -2,7 +2,7 @@
 //! more. It looks at states and not at messages, so nothing is lost with a message, a supervisor or a svc-scan.
 
 use svc_core::graph::{Event, Id, Level, Progress, Reason};
-use svc_core::service::{State, Stop, Want};
+use svc_core::service::{Role, State, Stop, Want};
 use svc_core::{Command, Exit, Service};
 
 /// What comes of it.
@@ -17,7 +17,23 @@ pub(crate) enum Match {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
     pub(crate) starts: u64,
-    pub(crate) deaths: u64,
+    pub(crate) undone: u64,
+}
+
+impl Counted {
+    pub(crate) fn of(machine: &Service) -> Counted {
+        Counted { starts: machine.starts(), undone: undone(machine) }
+    }
+}
+
+/// How often it was tried to take down what it had done: ends that are not those of its starts. One that runs will end.
+fn undone(machine: &Service) -> u64 {
+    let runs = match machine.state() {
+        State::Up { .. } | State::Starting { role: Role::Run } => 1,
+        State::Starting { role: Role::Finish } | State::Finish { .. } | State::Sweep { .. } => 0,
+        State::Down { .. } | State::Gone => 0,
+    };
+    (machine.deaths() + runs).saturating_sub(machine.starts())
 }
 
 /// A service that runs until it is stopped.
@@ -57,7 +73,9 @@ pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Co
 pub(crate) fn oneshot(id: Id, progress: Progress, machine: &Service, counted: Counted) -> Match {
     match (progress, machine.state()) {
         (Progress::Stopping { .. }, State::Up { stop: Stop::No, .. }) => Match::Tell(Command::Undo),
-        (Progress::Stopping { .. }, State::Down { .. }) if machine.done() && machine.deaths() == counted.deaths => {
+        (Progress::Stopping { .. }, State::Down { .. })
+            if machine.done() && machine.trouble().is_none() && undone(machine) <= counted.undone =>
+        {
             Match::Tell(Command::Undo)
         }
         // What could not be undone is told elsewhere; the others need not wait for it.

@@ -272,7 +272,7 @@ impl Hub {
         let Some(machine) = self.machine_of(id) else { return };
         let is_down = matches!(machine.state(), State::Down { .. } | State::Gone) && machine.want() == Want::Down;
         let (nothing, wish) = (is_down && !machine.done() && !has_failed(machine), machine.wished());
-        let counted = Counted { starts: machine.starts(), deaths: machine.deaths() };
+        let counted = Counted::of(machine);
         if matches!(self.engine.progress(id), Progress::Stopping { .. })
             && let Some(member) = self.members.get_mut(&slot)
         {
@@ -413,9 +413,7 @@ impl Hub {
             return self.step_engine(Event::Stopped(id));
         }
         let Some(member) = self.members.get_mut(&slot) else { return };
-        let machine = member.machine.as_ref();
-        member.counted =
-            machine.map_or(Counted::default(), |machine| Counted { starts: machine.starts(), deaths: machine.deaths() });
+        member.counted = member.machine.as_ref().map_or(Counted::default(), Counted::of);
         self.fit(id);
     }
 

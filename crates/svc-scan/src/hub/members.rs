@@ -295,7 +295,12 @@ impl Hub {
 
     pub(super) fn start_service(&mut self, found: Found) {
         let dir = found.path.clone();
-        let is_ours = found.source.is_some() && self.slot_of(found.identity).is_some();
+        // A svc-scan before us had launched it, or it went and has come back before it had stopped.
+        let is_same = |slot: &u32| {
+            let named = self.members.get(slot).is_some_and(|member| member.name == found.name);
+            named && self.roster.is_to_stay(*slot)
+        };
+        let is_ours = found.source.is_some() && self.slot_of(found.identity).is_some_and(|slot| is_same(&slot));
         if let Some(problem) = self.obstacle(&found, &dir).filter(|_| !is_ours) {
             self.directories.block(found, dir, problem);
             return;

@@ -74,6 +74,42 @@ fn a_down_that_fails_is_told() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// Whether a stop comes before its `up` has ended, or just then: what was done is taken down.
+#[test]
+fn a_stop_at_any_moment_of_a_start_leaves_nothing_done() {
+    let mut tree = Tree::new();
+    tree.source("job", "oneshot", &[])
+        .file("up", "#!/bin/sh\ntrap '' TERM\nsleep 0.1\n: >done\n")
+        .file("down", "#!/bin/sh\nrm done\n");
+    tree.place("job");
+    tree.bundle("default", &[]);
+    tree.start();
+    until("the graph", || tree.status("default").map(|_| ()));
+    let done = tree.services().join("job/done");
+    for round in 0..20 {
+        tree.order(svc_testkit::api::Verb::Start, &["job"]);
+        std::thread::sleep(std::time::Duration::from_millis(10 * round));
+        tree.ctl_ok(&["stop", "job"]);
+        assert!(!done.exists(), "round {round}; log:\n{}", tree.log());
+    }
+    assert!(!tree.log().contains("its down failed"), "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
+/// A `down` that cannot be executed is tried once, and told.
+#[test]
+fn a_down_that_cannot_run_ends_all_the_same() {
+    let mut tree = Tree::new();
+    let job = tree.oneshot("job", &[], "true", "true");
+    tree.start();
+    tree.ctl_ok(&["wait", "--ready", "job"]);
+    std::fs::remove_file(job.path().join("down")).expect("ours");
+    tree.ctl(&["stop", "--timeout", "10s", "job"]);
+    until("told", || tree.log().contains("its down failed").then_some(()));
+    assert!(tree.log().matches("its down failed").count() == 1, "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn directories_come_and_go() {
     let mut tree = Tree::new();

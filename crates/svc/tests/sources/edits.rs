@@ -202,9 +202,16 @@ fn a_renamed_source_is_another_one() {
     tree.ctl_ok(&["restart", "base"]);
     fs::rename(tree.services().join("mine"), tree.services().join("yours")).expect("ours");
     until("the bundle's new name", || tree.status("yours").and(tree.status("mine").is_none().then_some(())));
-    // Two that take each other's name.
+    // Two that take each other's name, over and over.
     plain(&tree, "one");
     plain(&tree, "two");
+    for _ in 0..10 {
+        exchange(&tree);
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+fn exchange(tree: &Tree) {
     let pids = ["one", "two"].map(|name| tree.await_up(name));
     let at = |name: &str| tree.services().join(name);
     fs::rename(at("one"), tree.path("aside")).expect("ours");
@@ -215,7 +222,6 @@ fn a_renamed_source_is_another_one() {
             status.state == State::Up && status.pid.is_some_and(|pid| !pids.contains(&pid))
         });
     }
-    assert_eq!(tree.stop(), 0);
 }
 
 #[test]

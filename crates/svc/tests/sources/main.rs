@@ -9,6 +9,7 @@ mod order;
 mod pipelines;
 mod storm;
 mod survival;
+mod tools;
 mod waits;
 
 use svc_testkit::{ServiceDir, Tree};

@@ -1,0 +1,100 @@
+//! s6's own tools, and ours of the same names, on services of the graph, behind the engine's back.
+
+use std::process::Command;
+
+use svc_testkit::{Said, State, Tree, until};
+
+use crate::Sources;
+use crate::order::await_all;
+
+/// One of our s6 commands on a service.
+fn tool(tree: &Tree, name: &str, words: &[&str], service: &str) -> Said {
+    let mut command = Command::new(svc_testkit::program());
+    Said::by(command.arg(name).args(words).arg(tree.services().join(service)).env("SVC_RUN_DIR", tree.run_dir()))
+}
+
+#[track_caller]
+fn tell(tree: &Tree, name: &str, words: &[&str], service: &str) -> String {
+    let said = tool(tree, name, words, service);
+    assert_eq!(said.code, 0, "{name} {words:?} {service}: {said:?}; log:\n{}", tree.log());
+    said.out
+}
+
+#[test]
+fn letters_to_a_longrun_of_the_graph_are_taken_in() {
+    let mut tree = Tree::new();
+    tree.longrun("db", &[], "");
+    tree.longrun("web", &["db"], "");
+    tree.start();
+    await_all(&tree, &["web"]);
+    assert!(tell(&tree, "s6-svstat", &[], "db").starts_with("up (pid "));
+    tell(&tree, "s6-svc", &["-wD", "-T5000", "-d"], "db");
+    tree.await_status("db", "down", |status| status.state == State::Down && !status.wanted_up);
+    assert!(tree.status("web").is_some_and(|status| status.state == State::Up), "nobody else is stopped by that");
+    tell(&tree, "s6-svc", &["-wU", "-T5000", "-u"], "db");
+    tree.await_status("db", "up", |status| status.ready == Some(true) && status.wanted_up);
+    let pid = tree.await_up("db");
+    tell(&tree, "s6-svc", &["-wR", "-T5000", "-r"], "db");
+    assert_ne!(tree.await_up("db"), pid);
+    tell(&tree, "s6-svc", &["-O"], "db");
+    svc_testkit::kill(tree.await_up("db"), "TERM");
+    tree.await_status("db", "down", |status| status.state == State::Down);
+    assert_eq!(tree.say(&["health"]).code, 0, "it was to end");
+    tree.ctl_ok(&["start", "db"]);
+    // The order is what it was.
+    assert_eq!(tree.say(&["stop", "db"]).code, 1);
+    assert_eq!(tree.stop(), 0);
+    assert_eq!(tree.trace().iter().rev().take(2).map(String::as_str).collect::<Vec<_>>(), ["-db", "-web"]);
+}
+
+#[test]
+fn a_new_supervisor_for_a_service_of_the_graph() {
+    let mut tree = Tree::new();
+    tree.longrun("db", &[], "");
+    tree.oneshot("job", &[], "true", "true");
+    tree.longrun("web", &["db", "job"], "");
+    tree.start();
+    await_all(&tree, &["web"]);
+    let (web, old) = (tree.await_up("web"), tree.supervisor("db"));
+    tell(&tree, "s6-svc", &["-x"], "db");
+    tell(&tree, "s6-svc", &["-d"], "db");
+    until("another supervisor", || tree.supervisor("db").filter(|_| tree.supervisor("db") != old));
+    tree.ctl_ok(&["start", "db"]);
+    await_all(&tree, &["db"]);
+    assert_eq!(tree.await_up("web"), web);
+    assert_eq!(tree.stop(), 0);
+    tree.assert_order("-web", "-job");
+}
+
+#[test]
+fn a_oneshot_has_no_supervise_directory_and_tools_say_so() {
+    let mut tree = Tree::new();
+    tree.oneshot("job", &[], "true", "true");
+    tree.start();
+    await_all(&tree, &["job"]);
+    for (name, words) in [("s6-svstat", &[][..]), ("s6-svc", &["-d"]), ("s6-svok", &[])] {
+        let said = tool(&tree, name, words, "job");
+        assert!(said.code != 0 && said.code != 101, "{name}: {said:?}");
+    }
+    assert_eq!(tree.status("job").map(|status| status.state), Some(State::Done));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn svscanctl_takes_in_sources_and_ends_them_in_order() {
+    let mut tree = Tree::new();
+    let db = tree.longrun("db", &[], "");
+    tree.longrun("web", &["db"], "");
+    tree.start();
+    await_all(&tree, &["web"]);
+    tree.longrun("late", &["web"], "");
+    tell(&tree, "s6-svscanctl", &["-an"], "");
+    await_all(&tree, &["late"]);
+    db.file("dependencies.d/nobody", "");
+    tell(&tree, "s6-svscanctl", &["-a"], "");
+    tree.await_status("db", "a problem", |status| status.problem.is_some());
+    tell(&tree, "s6-svscanctl", &["-t"], "");
+    assert_eq!(tree.wait(), 0);
+    tree.assert_order("-late", "-web");
+    tree.assert_order("-web", "-db");
+}
