@@ -140,6 +140,24 @@ fn tables() -> String {
             let _ = writeln!(text, "| `{}` | {} | `{call}` |", command.name, command.about.replace('|', "\\|"));
         }
     }
+    text + &starters()
+}
+
+/// Those that start svc itself, as the program tells of them; without names that are its own.
+fn starters() -> String {
+    let mut text = String::from("\n## Starting svc\n\n| command | does | call |\n|---|---|---|\n");
+    let said = |words: &[&str]| {
+        let output = Command::new(program()).args(words).output().expect("svc runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let list = said(&["manual"]);
+    for (name, about) in list.lines().filter_map(|line| line.split_once(' ')) {
+        if svc_compat::find(name).is_none() && !name.starts_with("svc-") {
+            let help = said(&[name, "--help"]);
+            let call = help.lines().find_map(|line| line.strip_prefix("Usage: ")).expect("a usage line").replace('|', "\\|");
+            let _ = writeln!(text, "| `{name}` | {} | `{call}` |", about.trim());
+        }
+    }
     text
 }
 
