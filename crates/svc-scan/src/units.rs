@@ -240,7 +240,7 @@ impl Units {
             node.substance = self.fingerprint(unit);
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
             nodes.push(needed.fold(node, |node, on| node.with(on.as_str(), Relation::Needs(Bond::Stay), Condition::Ready)));
-            if let Some(pipeline) = source.pipeline_name.as_ref().filter(|pipeline| self.all.get(*pipeline).is_none()) {
+            if let Some(pipeline) = source.pipeline_name.as_ref().filter(|pipeline| !self.all.contains_key(*pipeline)) {
                 let members = self.pipeline(name);
                 let members = members.iter().filter(there);
                 let mut node = Node::new(pipeline.as_str(), Kind::Bundle);

@@ -2,6 +2,7 @@
 //! actions carried out.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 
 use svc_core::graph::{Action, Engine, Event, Graph, Id, Kind, Node, Outcome, Progress, Reason, Request, RequestId, Wish};
@@ -37,8 +38,8 @@ fn planned(graph: &Graph) -> BTreeMap<Id, Wish> {
     let mut walk: Vec<Id> = wishes.keys().copied().collect();
     while let Some(id) = walk.pop() {
         for edge in graph.edges(id) {
-            if !wishes.contains_key(&edge.to) {
-                wishes.insert(edge.to, Wish::Dependency);
+            if let Entry::Vacant(place) = wishes.entry(edge.to) {
+                place.insert(Wish::Dependency);
                 walk.push(edge.to);
             }
         }
