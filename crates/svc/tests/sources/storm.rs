@@ -201,7 +201,7 @@ fn a_thousand_changes_cost_no_memory_and_no_descriptors() {
     let scan = tree.process("svc-scan");
     let turn = |tree: &Tree, round: u64| {
         tree.ctl_ok(&["restart", "net"]);
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             spare.file("contents.d/net", "");
         } else {
             std::fs::remove_file(spare.path().join("contents.d/net")).expect("ours");
