@@ -216,8 +216,9 @@ fn a_thousand_changes_cost_no_memory_and_no_descriptors() {
     for round in 0..setting("SVC_TEST_ROUNDS", 10) * 10 {
         turn(&tree, round);
     }
+    // The connection of the last client may not be closed yet.
+    until("as many descriptors as before", || (measure().0 <= before.0).then_some(()));
     let after = measure();
-    assert_eq!(before.0, after.0, "descriptors of svc-scan");
     assert!(after.1 < before.1 + 2048, "memory of svc-scan: {} kB, then {} kB", before.1, after.1);
     assert_eq!(tree.process("svc-scan"), scan);
     assert_eq!(tree.stop(), 0);
