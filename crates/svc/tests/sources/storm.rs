@@ -2,7 +2,7 @@
 //! twice. `SVC_TEST_SOURCES` and `SVC_TEST_ROUNDS` make it longer, `SVC_TEST_SEED` makes it the same again.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use svc_testkit::{Tree, kill, until};
 
@@ -112,7 +112,7 @@ fn the_order_holds_whoever_is_killed() {
         let up = || tree.trace().iter().filter(|line| line.starts_with('+')).count();
         // In one round of three the end comes during the start.
         if round % 3 != 2 {
-            let begin = std::time::Instant::now();
+            let begin = Instant::now();
             while up() < all.len() && begin.elapsed() < svc_testkit::PATIENCE {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -144,4 +144,82 @@ fn the_order_holds_whoever_is_killed() {
             assert!(lines.contains(&down), "round {round}: {down} is missing; log:\n{}", tree.log());
         }
     }
+}
+
+#[test]
+fn the_end_comes_in_order_whenever_it_is_asked_for() {
+    let mut dice = Dice::new(2);
+    let mut tree = Tree::new();
+    let all = populate(&tree, 50, &mut dice);
+    for round in 0..setting("SVC_TEST_ROUNDS", 10) {
+        let _ = std::fs::remove_file(tree.path("trace"));
+        tree.launch();
+        until("svc-init", || (!svc_testkit::descendants(tree.init_pid()).is_empty()).then_some(()));
+        std::thread::sleep(Duration::from_micros(dice.below(1_000_000)));
+        let begin = Instant::now();
+        assert_eq!(tree.stop(), 0, "round {round}; log:\n{}", tree.log());
+        assert!(begin.elapsed() < Duration::from_secs(8), "{:?}; log:\n{}", begin.elapsed(), tree.log());
+        let lines = tree.trace();
+        assert_eq!(violations(&lines, &all), [] as [String; 0], "round {round}; {lines:?}; log:\n{}", tree.log());
+        for line in lines.iter().filter(|line| line.starts_with('+')) {
+            assert!(
+                lines.contains(&line.replacen('+', "-", 1)),
+                "round {round}: {line} was left: {lines:?}\n{}",
+                tree.log()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_second_sigterm_does_not_wait_for_the_order() {
+    let mut tree = Tree::new();
+    tree.set("SVC_STOP_TIMEOUT", "60");
+    tree.source("slow", "oneshot", &[]).file("up", "#!/bin/sh\ntrue\n").file("down", "#!/bin/sh\nsleep 1000\n");
+    tree.place("slow");
+    tree.source("deaf", "longrun", &["slow"]).file("run", "#!/bin/sh\ntrap '' TERM\nsleep 1000\n");
+    tree.place("deaf");
+    tree.start();
+    tree.await_up("deaf");
+    tree.signal("TERM");
+    tree.await_status("deaf", "told to stop", |status| status.state == svc_testkit::State::Stopping);
+    let begin = Instant::now();
+    tree.signal("TERM");
+    assert_eq!(tree.wait(), 0);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_thousand_changes_cost_no_memory_and_no_descriptors() {
+    let mut tree = Tree::new();
+    tree.oneshot("net", &[], "true", "true");
+    tree.longrun("db", &["net"], "");
+    tree.bundle("user", &["db"]);
+    tree.start();
+    tree.ctl_ok(&["wait", "--ready", "db"]);
+    let spare = tree.service("user");
+    let scan = tree.process("svc-scan");
+    let turn = |tree: &Tree, round: u64| {
+        tree.ctl_ok(&["restart", "net"]);
+        if round.is_multiple_of(2) {
+            spare.file("contents.d/net", "");
+        } else {
+            std::fs::remove_file(spare.path().join("contents.d/net")).expect("ours");
+        }
+        tree.ctl_ok(&["rescan"]);
+    };
+    let measure = || (svc_testkit::descriptors(scan), svc_testkit::figure(scan, "VmRSS").unwrap_or(0));
+    for round in 0..20 {
+        turn(&tree, round);
+    }
+    let before = measure();
+    for round in 0..setting("SVC_TEST_ROUNDS", 10) * 10 {
+        turn(&tree, round);
+    }
+    // The connection of the last client may not be closed yet.
+    until("as many descriptors as before", || (measure().0 <= before.0).then_some(()));
+    let after = measure();
+    assert!(after.1 < before.1 + 2048, "memory of svc-scan: {} kB, then {} kB", before.1, after.1);
+    assert_eq!(tree.process("svc-scan"), scan);
+    assert_eq!(tree.stop(), 0);
 }

@@ -98,3 +98,48 @@ fn svscanctl_takes_in_sources_and_ends_them_in_order() {
     tree.assert_order("-late", "-web");
     tree.assert_order("-web", "-db");
 }
+
+/// `svc install` and nothing else: services that call s6's commands by their names, and are killed with everybody around them.
+#[test]
+fn our_own_commands_inside_services() {
+    let mut tree = Tree::new();
+    let bin = tree.path("bin");
+    let installed = Said::by(Command::new(svc_testkit::program()).arg("install").arg(&bin));
+    assert_eq!(installed.code, 0, "{installed:?}");
+    tree.set("PATH", &format!("{}:/usr/bin:/bin", bin.display()));
+    let root = tree.root().display().to_string();
+    let count = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo $$ $i; done; exec sleep 1000";
+    let web = tree.service("web");
+    web.executable("run", &format!("#!/bin/sh\nexec s6-notifyoncheck -d -n 50 -w 50 sh -c '{count}'\n"));
+    web.file("notification-fd", "3\n");
+    tree.service("web/data").executable("check", "#!/bin/sh\nexit 0\n");
+    tree.service("web/log").executable("run", &format!("#!/bin/sh\nexec s6-log -b n20 s1000000 {root}/logs\n"));
+    tree.service("once").run(&format!("echo once >>{root}/once")).finish("s6-svc -O .");
+    tree.service("last").run("exec sleep 1000").finish("[ -e stop ] && exec s6-svscanctl -t ..");
+    tree.start();
+    for round in 0..4 {
+        let pid = tree.await_status("web", "ready", |status| status.ready == Some(true)).pid;
+        let lines = || std::fs::read_to_string(tree.path("logs/current")).unwrap_or_default();
+        until("its lines", || lines().contains(&format!("{} 300\n", pid.unwrap_or(0))).then_some(()));
+        tree.kill_supervisor(["web", "web/log"][round % 2]);
+        for title in ["svc-log", "svc-scan"] {
+            svc_testkit::kill(tree.process(title), "KILL");
+        }
+        tree.await_control();
+        svc_testkit::kill(tree.await_up("web"), "KILL");
+        tree.await_status("web", "another one", |status| status.pid.is_some_and(|now| Some(now) != pid));
+    }
+    assert_eq!(tree.lines("../once"), ["once"]);
+    tree.await_status("once", "down", |status| status.state == State::Down && !status.wanted_up);
+    tree.service("last").file("stop", "");
+    tell(&tree, "s6-svc", &["-k"], "last");
+    assert_eq!(tree.wait(), 0);
+    let text = std::fs::read_to_string(tree.path("logs/current")).expect("written");
+    let mut last: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    for line in text.lines() {
+        let (life, number) = line.split_once(' ').unwrap_or_else(|| panic!("a broken line: {line:?}"));
+        let before = last.insert(life, number.parse().expect("a number")).unwrap_or(0);
+        assert_eq!(last[life], before + 1, "of {life}");
+    }
+    assert!(last.len() >= 4, "{} lives", last.len());
+}
