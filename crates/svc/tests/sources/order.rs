@@ -9,7 +9,8 @@ use crate::Sources;
 fn is_up(tree: &Tree, name: &str) -> bool {
     tree.status(name).is_some_and(|status| match status.state {
         State::Done => true,
-        State::Up => status.ready != Some(false),
+        // Longruns here say when they are ready, and names have no process: what else is up is a oneshot that is not done yet.
+        State::Up => status.ready == Some(true) || status.pid.is_none(),
         _ => false,
     })
 }
