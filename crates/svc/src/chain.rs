@@ -10,6 +10,7 @@ use svc_compat::settle::{self, Limit, User};
 use svc_core::definition::Language;
 use svc_sys::{Errno, exit, fd};
 
+use crate::prepare::{self, Preparations, Taken};
 use crate::script;
 
 const USAGE: &str = "\
@@ -30,24 +31,34 @@ Options:
       --user USER      become USER: NAME, UID, NAME:GROUP or UID:GID
       --groups LIST    the other groups of USER, names or numbers with commas between them
       --home           set HOME, USER, LOGNAME and SHELL as USER has them
-      --script         PROGRAM is a script, run by what its first line names whether or not it is executable
+{prepare}      --script         PROGRAM is a script, run by what its first line names whether or not it is executable
       --execline       PROGRAM is a script in execline
+      --diff           print how the files of templates would change, and execute nothing
+      --render         make the files of templates, and execute nothing
   -h, --help           this text
 
-Options are carried out in their order, but limits and user last.
+Options are carried out in their order, but files, limits and user last.
 
 Exit codes: that of PROGRAM; 100 usage, 111 system, 126 PROGRAM cannot be executed, 127 there is none.
 ";
 
+fn usage() -> String {
+    USAGE.replace("{prepare}", prepare::USAGE)
+}
+
 pub fn main(arguments: Vec<OsString>) -> u8 {
     match prepare(arguments) {
         Ok(None) => {
-            print!("{USAGE}");
+            print!("{}", usage());
             exit::DONE
         }
-        Ok(Some(plan)) => execute(plan),
+        Ok(Some(Plan::Execute(command))) => execute(command),
+        Ok(Some(Plan::Print(text))) => {
+            print!("{text}");
+            exit::DONE
+        }
         Err(Failure::Usage(error)) => {
-            eprintln!("svc exec: {error}\n\n{USAGE}");
+            eprintln!("svc exec: {error}\n\n{}", usage());
             exit::USAGE
         }
         Err(Failure::System(what)) => {
@@ -57,11 +68,22 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     }
 }
 
+enum Plan {
+    Execute(Command),
+    Print(String),
+}
+
 /// What to execute, and under which name.
-struct Plan {
+struct Command {
     command: Vec<OsString>,
     called: Option<OsString>,
     language: Option<Language>,
+}
+
+/// What is done in place of executing anything.
+enum Only {
+    Diff,
+    Render,
 }
 
 enum Failure {
@@ -82,16 +104,28 @@ struct Last {
     user: Option<OsString>,
     groups: Option<OsString>,
     home: bool,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    preparations: Preparations,
 }
 
 impl Last {
+    fn user(&self) -> Result<Option<User>, String> {
+        let mut user = self.user.as_deref().map(User::find).transpose()?;
+        if self.uid.is_some() || self.gid.is_some() {
+            user.as_mut().ok_or("--uid and --gid need --user")?.renumber(self.uid, self.gid);
+        }
+        Ok(user)
+    }
+
     fn carry_out(self) -> Result<(), String> {
-        let user = self.user.as_deref().map(User::find).transpose()?;
+        let user = self.user()?;
         let groups = self.groups.as_deref().map(settle::groups).transpose()?;
         if self.home {
             let user = user.as_ref().ok_or("--home needs --user")?;
             user.variables()?.into_iter().for_each(svc_sys::environment::change);
         }
+        self.preparations.carry_out(user.as_ref())?;
         self.limits.into_iter().try_for_each(Limit::set)?;
         if user.is_some() || groups.is_some() {
             settle::become_user(user, groups)?;
@@ -104,6 +138,7 @@ impl Last {
 fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     let mut parser = lexopt::Parser::from_args(arguments.into_iter().skip(1));
     let (mut command, mut called, mut language, mut last) = (Vec::new(), None, None, Last::default());
+    let mut only = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(None),
@@ -133,18 +168,39 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("user") => last.user = Some(parser.value()?),
             Long("groups") => last.groups = Some(parser.value()?),
             Long("home") => last.home = true,
+            Long("uid") => last.uid = Some(parser.value()?.parse()?),
+            Long("gid") => last.gid = Some(parser.value()?.parse()?),
+            Long("diff") => only = Some(Only::Diff),
+            Long("render") => only = Some(Only::Render),
             Value(program) => {
                 command.push(program);
                 command.extend(parser.raw_args()?);
             }
-            Short(_) | Long(_) => return Err(argument.unexpected().into()),
+            Long(name) => {
+                let name = name.to_owned();
+                let value = || parser.value().and_then(|value| value.string()).map_err(|error| error.to_string());
+                match last.preparations.take(&name, value).map_err(Failure::System)? {
+                    Taken::Done => {}
+                    Taken::Unknown => return Err(Failure::Usage(format!("there is no option --{name}"))),
+                }
+            }
+            Short(_) => return Err(argument.unexpected().into()),
         }
+    }
+    match only {
+        Some(Only::Diff) => return last.preparations.diff().map(|text| Some(Plan::Print(text))).map_err(Failure::System),
+        Some(Only::Render) => {
+            let user = last.user().map_err(Failure::System)?;
+            last.preparations.carry_out(user.as_ref()).map_err(Failure::System)?;
+            return Ok(Some(Plan::Print(String::new())));
+        }
+        None => {}
     }
     if command.is_empty() {
         return Err(Failure::Usage("what to execute is missing".into()));
     }
     last.carry_out().map_err(Failure::System)?;
-    Ok(Some(Plan { command, called, language }))
+    Ok(Some(Plan::Execute(Command { command, called, language })))
 }
 
 fn nice_cure(errno: Errno) -> &'static str {
@@ -178,7 +234,7 @@ fn lock(number: i32) -> Result<(), Failure> {
     fd::lock(number).map_err(failed)
 }
 
-fn execute(plan: Plan) -> u8 {
+fn execute(plan: Command) -> u8 {
     let mut words = plan.command.into_iter();
     let program = words.next().unwrap_or_default();
     let called = plan.called.unwrap_or_else(|| program.clone());

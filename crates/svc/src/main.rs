@@ -5,6 +5,7 @@
 mod chain;
 mod install;
 mod manual;
+mod prepare;
 mod scan;
 mod script;
 mod supervise;
