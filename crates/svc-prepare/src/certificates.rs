@@ -10,7 +10,8 @@ use crate::files::{self, Like};
 /// Where images have theirs: Debian and Alpine, Fedora, and what is left of older ones.
 const BUNDLES: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 /// What OpenSSL, curl, Python, Node.js and git look at.
-const VARIABLES: [&str; 5] = ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"];
+const VARIABLES: [&str; 5] =
+    ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"];
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
@@ -50,13 +51,16 @@ fn text_has(all: &str, certificate: &str) -> bool {
 fn files_of(places: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for place in places {
-        let failed = |error: std::io::Error| format!("{}: {error}: mount your certificates there, or correct the name", place.display());
+        let failed = |error: std::io::Error| {
+            format!("{}: {error}: mount your certificates there, or correct the name", place.display())
+        };
         if !fs::metadata(place).map_err(failed)?.is_dir() {
             files.push(place.clone());
             continue;
         }
         let is_pem = |path: &PathBuf| path.extension().is_some_and(|end| end == "pem" || end == "crt" || end == "cer");
-        let mut inside: Vec<PathBuf> = fs::read_dir(place).map_err(failed)?.flatten().map(|entry| entry.path()).filter(is_pem).collect();
+        let mut inside: Vec<PathBuf> =
+            fs::read_dir(place).map_err(failed)?.flatten().map(|entry| entry.path()).filter(is_pem).collect();
         inside.sort();
         files.extend(inside);
     }
@@ -78,7 +82,9 @@ fn certificates(text: &str) -> Result<Vec<String>, String> {
         rest = &inside[end + END.len()..];
     }
     if found.is_empty() {
-        return Err(format!("has no certificate in PEM form: a line {BEGIN} begins one (openssl x509 -inform der -in FILE makes it)"));
+        return Err(format!(
+            "has no certificate in PEM form: a line {BEGIN} begins one (openssl x509 -inform der -in FILE makes it)"
+        ));
     }
     Ok(found)
 }
@@ -95,7 +101,9 @@ mod tests {
 
     #[test]
     fn what_is_none_is_told() {
-        for (text, words) in [("", "no certificate"), (&*format!("{BEGIN}\nAA"), "no line"), (&*format!("{BEGIN}\n??\n{END}"), "not base64")] {
+        for (text, words) in
+            [("", "no certificate"), (&*format!("{BEGIN}\nAA"), "no line"), (&*format!("{BEGIN}\n??\n{END}"), "not base64")]
+        {
             assert!(certificates(text).is_err_and(|error| error.contains(words)), "{text}");
         }
     }

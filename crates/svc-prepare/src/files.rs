@@ -52,7 +52,9 @@ fn cure(error: &io::Error, path: &Path) -> String {
         io::ErrorKind::ReadOnlyFilesystem => {
             format!(": give it a place that can be written (docker run --tmpfs {})", parent(path).display())
         }
-        io::ErrorKind::ResourceBusy => ": a file is mounted there: mount it elsewhere, or leave it alone with SVC_SKIP_RENDER".into(),
+        io::ErrorKind::ResourceBusy => {
+            ": a file is mounted there: mount it elsewhere, or leave it alone with SVC_SKIP_RENDER".into()
+        }
         io::ErrorKind::NotFound => format!(": make the directory {}", parent(path).display()),
         io::ErrorKind::PermissionDenied => ": this user may not: see the owner and mode of the directory".into(),
         _ => String::new(),

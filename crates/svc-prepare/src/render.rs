@@ -33,15 +33,19 @@ pub enum Done {
     /// Somebody wants it left alone.
     Skipped,
     /// Its place cannot be written to, so it is here, below the directory that [`ELSEWHERE`] is to name.
-    Elsewhere { root: PathBuf, file: PathBuf },
+    Elsewhere {
+        root: PathBuf,
+        file: PathBuf,
+    },
 }
 
 impl Template {
     /// `FROM=TO`.
     pub fn parse(text: &str) -> Result<Template, String> {
-        let (from, to) = text.split_once('=').filter(|(from, to)| !from.is_empty() && !to.is_empty()).ok_or_else(|| {
-            format!("{text}: a template is FROM=TO, such as /etc/web.conf.tmpl=/etc/web.conf")
-        })?;
+        let (from, to) = text
+            .split_once('=')
+            .filter(|(from, to)| !from.is_empty() && !to.is_empty())
+            .ok_or_else(|| format!("{text}: a template is FROM=TO, such as /etc/web.conf.tmpl=/etc/web.conf"))?;
         Ok(Template { from: from.into(), to: to.into(), language: None, mode: None, owner: None })
     }
 
@@ -76,7 +80,12 @@ impl Template {
     }
 
     fn put_elsewhere(&self, text: &str, like: Like, run_dir: Option<&Path>) -> Result<Done, String> {
-        let root = run_dir.ok_or_else(|| format!("{}: its file system is read-only, and so is every other: give svc a place (docker run --tmpfs /run)", self.to.display()))?;
+        let root = run_dir.ok_or_else(|| {
+            format!(
+                "{}: its file system is read-only, and so is every other: give svc a place (docker run --tmpfs /run)",
+                self.to.display()
+            )
+        })?;
         let root = root.join("rendered");
         let file = root.join(self.to.strip_prefix("/").unwrap_or(&self.to));
         if let Some(parent) = file.parent() {

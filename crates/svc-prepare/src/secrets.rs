@@ -21,7 +21,8 @@ pub fn place(file: &str) -> PathBuf {
 /// The value of a variable that is kept in a file; one newline at its end does not count.
 pub fn value(file: &Path) -> Result<String, String> {
     let bytes = bytes(file)?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{}: is not UTF-8, so it can be no variable", file.display()))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| format!("{}: is not UTF-8, so it can be no variable", file.display()))?;
     if text.contains('\0') {
         return Err(format!("{}: has a NUL byte, which no variable can have", file.display()));
     }
@@ -32,8 +33,12 @@ pub fn value(file: &Path) -> Result<String, String> {
 fn bytes(file: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| {
         let cure = match error.kind() {
-            std::io::ErrorKind::NotFound => ": mount the secret there (docker run --mount, secrets: of compose), or correct the name",
-            std::io::ErrorKind::PermissionDenied => ": svc's user may not read it: start svc as root, or give the secret another mode",
+            std::io::ErrorKind::NotFound => {
+                ": mount the secret there (docker run --mount, secrets: of compose), or correct the name"
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                ": svc's user may not read it: start svc as root, or give the secret another mode"
+            }
             _ => "",
         };
         format!("cannot read the secret {}: {error}{cure}", file.display())

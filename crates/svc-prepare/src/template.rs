@@ -111,7 +111,9 @@ fn expression(inside: &str, variables: &[Variable]) -> Result<String, String> {
         None => (true, rest),
     };
     let set = value(variables, name).filter(|value| counts_empty || !value.is_empty());
-    let inner = |text: &str| substitute(text, variables).map_err(|faults| faults.into_iter().map(|f| f.what).collect::<Vec<_>>().join("; "));
+    let inner = |text: &str| {
+        substitute(text, variables).map_err(|faults| faults.into_iter().map(|f| f.what).collect::<Vec<_>>().join("; "))
+    };
     match (operator.chars().next(), set) {
         (None, Some(value)) if rest.is_empty() => Ok(value.to_owned()),
         (None, None) if rest.is_empty() => {
@@ -130,7 +132,9 @@ fn expression(inside: &str, variables: &[Variable]) -> Result<String, String> {
 }
 
 fn unknown(inside: &str) -> String {
-    format!("${{{inside}}} is nothing that is known: there are ${{NAME}}, ${{NAME:-TEXT}}, ${{NAME:+TEXT}} and ${{NAME:?MESSAGE}}; $${{ is ${{ itself")
+    format!(
+        "${{{inside}}} is nothing that is known: there are ${{NAME}}, ${{NAME:-TEXT}}, ${{NAME:+TEXT}} and ${{NAME:?MESSAGE}}; $${{ is ${{ itself"
+    )
 }
 
 /// Every variable is known by its name, and all of them as `env`.
@@ -142,9 +146,8 @@ fn jinja(text: &str, variables: &[Variable]) -> Result<String, Fault> {
     lines.keep_trailing_newline(true).trim_blocks(true).lstrip_blocks(true);
     environment.set_syntax(lines.build().expect("the delimiters are the usual ones"));
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    let all: Value = variables.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-    let names = variables.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-    let context: Value = names.chain([("env".to_owned(), all)]).collect();
+    let pairs = || variables.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+    let context = Value::from_pairs(pairs().chain([("env".to_owned(), Value::from_pairs(pairs()))]));
     environment.render_str(text, context).map_err(|error| fault(&error, text, variables))
 }
 

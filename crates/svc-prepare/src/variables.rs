@@ -38,7 +38,10 @@ pub fn matches(patterns: &[String], name: &str) -> bool {
 }
 
 /// Those that are to be removed so that only the allowed ones are left. PATH stays: without it no program is found.
-pub fn not_allowed<'a>(allowed: &'a [String], names: impl Iterator<Item = String> + 'a) -> impl Iterator<Item = String> + 'a {
+pub fn not_allowed<'a>(
+    allowed: &'a [String],
+    names: impl Iterator<Item = String> + 'a,
+) -> impl Iterator<Item = String> + 'a {
     names.filter(move |name| name != "PATH" && !matches(allowed, name))
 }
 

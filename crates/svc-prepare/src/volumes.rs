@@ -78,8 +78,12 @@ impl Volume {
 
 fn failed(path: &Path, error: &io::Error) -> String {
     let cure = match error.kind() {
-        io::ErrorKind::PermissionDenied => ": only root with CAP_CHOWN and CAP_FOWNER may: start svc as root, or give the volume this owner outside",
-        io::ErrorKind::ReadOnlyFilesystem => ": it is mounted read-only: give it this owner outside, or mount it for writing",
+        io::ErrorKind::PermissionDenied => {
+            ": only root with CAP_CHOWN and CAP_FOWNER may: start svc as root, or give the volume this owner outside"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ": it is mounted read-only: give it this owner outside, or mount it for writing"
+        }
         io::ErrorKind::NotFound => ": there is nothing: mount the volume, or make the directory in the image",
         _ => "",
     };

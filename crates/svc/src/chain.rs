@@ -10,6 +10,7 @@ use svc_compat::settle::{self, Limit, User};
 use svc_core::definition::Language;
 use svc_sys::{Errno, exit, fd};
 
+use crate::once;
 use crate::prepare::{self, Preparations, Taken};
 use crate::script;
 
@@ -33,8 +34,9 @@ Options:
       --home           set HOME, USER, LOGNAME and SHELL as USER has them
 {prepare}      --script         PROGRAM is a script, run by what its first line names whether or not it is executable
       --execline       PROGRAM is a script in execline
-      --diff           print how the files of templates would change, and execute nothing
-      --render         make the files of templates, and execute nothing
+      --once MARKER    do nothing if the file MARKER is there; make it when PROGRAM has ended with 0
+      --dry-run        print how files and volumes would change, and execute nothing
+      --render         make the files of templates, print which have changed, and execute nothing
   -h, --help           this text
 
 Options are carried out in their order, but files, limits and user last.
@@ -78,11 +80,12 @@ struct Command {
     command: Vec<OsString>,
     called: Option<OsString>,
     language: Option<Language>,
+    once: Option<PathBuf>,
 }
 
 /// What is done in place of executing anything.
 enum Only {
-    Diff,
+    DryRun,
     Render,
 }
 
@@ -138,7 +141,7 @@ impl Last {
 fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     let mut parser = lexopt::Parser::from_args(arguments.into_iter().skip(1));
     let (mut command, mut called, mut language, mut last) = (Vec::new(), None, None, Last::default());
-    let mut only = None;
+    let (mut only, mut once) = (None, None);
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(None),
@@ -168,9 +171,13 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("user") => last.user = Some(parser.value()?),
             Long("groups") => last.groups = Some(parser.value()?),
             Long("home") => last.home = true,
+            Long("once") => {
+                let marker = PathBuf::from(parser.value()?);
+                once = Some(std::path::absolute(&marker).unwrap_or(marker));
+            }
             Long("uid") => last.uid = Some(parser.value()?.parse()?),
             Long("gid") => last.gid = Some(parser.value()?.parse()?),
-            Long("diff") => only = Some(Only::Diff),
+            Long("dry-run") => only = Some(Only::DryRun),
             Long("render") => only = Some(Only::Render),
             Value(program) => {
                 command.push(program);
@@ -188,19 +195,24 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
         }
     }
     match only {
-        Some(Only::Diff) => return last.preparations.diff().map(|text| Some(Plan::Print(text))).map_err(Failure::System),
-        Some(Only::Render) => {
+        Some(only) => {
             let user = last.user().map_err(Failure::System)?;
-            last.preparations.carry_out(user.as_ref()).map_err(Failure::System)?;
-            return Ok(Some(Plan::Print(String::new())));
+            let text = match only {
+                Only::DryRun => last.preparations.dry_run(user.as_ref()),
+                Only::Render => last.preparations.render(),
+            };
+            return text.map(|text| Some(Plan::Print(text))).map_err(Failure::System);
         }
         None => {}
     }
     if command.is_empty() {
         return Err(Failure::Usage("what to execute is missing".into()));
     }
+    if let Some(marker) = once.as_ref().filter(|marker| marker.exists()) {
+        return Ok(Some(Plan::Print(format!("svc exec: done before, as {} says\n", marker.display()))));
+    }
     last.carry_out().map_err(Failure::System)?;
-    Ok(Some(Plan::Execute(Command { command, called, language })))
+    Ok(Some(Plan::Execute(Command { command, called, language, once })))
 }
 
 fn nice_cure(errno: Errno) -> &'static str {
@@ -235,6 +247,9 @@ fn lock(number: i32) -> Result<(), Failure> {
 }
 
 fn execute(plan: Command) -> u8 {
+    if let Some(marker) = &plan.once {
+        return once::run(marker, &plan.command);
+    }
     let mut words = plan.command.into_iter();
     let program = words.next().unwrap_or_default();
     let called = plan.called.unwrap_or_else(|| program.clone());

@@ -5,6 +5,7 @@
 mod chain;
 mod install;
 mod manual;
+mod once;
 mod prepare;
 mod scan;
 mod script;

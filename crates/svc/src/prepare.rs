@@ -36,6 +36,8 @@ pub(crate) const USAGE: &str = "\
 /// What is still to be done when all options are read.
 #[derive(Default)]
 pub(crate) struct Preparations {
+    /// The environment of svc, before anything was removed from it: links and names of files are looked for there.
+    original: Option<Vec<Variable>>,
     templates: Vec<(Template, Option<OsString>)>,
     credentials: Vec<(String, PathBuf)>,
     certificates: Vec<PathBuf>,
@@ -60,17 +62,19 @@ impl Preparations {
             }
             "env-allow" => {
                 let allowed = list(&value()?);
+                self.original();
                 variables::not_allowed(&allowed, names()).for_each(|name| change(&name, None));
             }
             "env-deny" => {
                 let denied = list(&value()?);
+                self.original();
                 names().filter(|name| variables::matches(&denied, name)).for_each(|name| change(&name, None));
             }
             "link" => {
-                links::resolve(&value()?, &variables::all()).iter().for_each(set);
+                links::resolve(&value()?, self.original()).iter().for_each(set);
             }
             "secret-variables" => {
-                let found = secrets::of_variables(&list(&value()?), &variables::all())?;
+                let found = secrets::of_variables(&list(&value()?), self.original())?;
                 found.unset.iter().for_each(|name| change(name, None));
                 found.set.iter().for_each(set);
             }
@@ -102,6 +106,10 @@ impl Preparations {
         Ok(Taken::Done)
     }
 
+    fn original(&mut self) -> &[Variable] {
+        self.original.get_or_insert_with(variables::all)
+    }
+
     /// Makes the files for a program that is to run as `user`.
     pub(crate) fn carry_out(self, user: Option<&User>) -> Result<(), String> {
         let owner = user.map(owner);
@@ -124,14 +132,28 @@ impl Preparations {
             let bundle = place::of_service(needed()?, "certificates")?.with_extension("pem");
             certificates::add(&self.certificates, &bundle)?.iter().for_each(set);
         }
+        self.put(run_dir.as_deref(), |_| {})
+    }
+
+    /// Makes the files of templates; a line for each that has changed.
+    pub(crate) fn render(self) -> Result<String, String> {
+        let mut changed = String::new();
+        self.put(svc_init::own_run_dir().as_deref(), |file| changed += &format!("{}\n", file.display()))?;
+        Ok(changed)
+    }
+
+    fn put(&self, run_dir: Option<&Path>, mut written: impl FnMut(&Path)) -> Result<(), String> {
         let service = service();
         for template in self.owned()? {
-            match template.put(&service, &variables::all(), run_dir.as_deref())? {
-                Done::Written => eprintln!("svc exec: wrote {}", template.to.display()),
+            let to = template.to.display();
+            match template.put(&service, &variables::all(), run_dir)? {
+                Done::Written => {
+                    eprintln!("svc exec: wrote {to}");
+                    written(&template.to);
+                }
                 Done::Unchanged => {}
-                Done::Skipped => eprintln!("svc exec: left {} alone, as SVC_SKIP_RENDER says", template.to.display()),
+                Done::Skipped => eprintln!("svc exec: left {to} alone, as SVC_SKIP_RENDER says"),
                 Done::Elsewhere { root, file } => {
-                    let to = template.to.display();
                     eprintln!("svc exec: {to} is on a read-only file system: it is {} instead", file.display());
                     change(ELSEWHERE, Some(&root.to_string_lossy()));
                 }
@@ -140,10 +162,17 @@ impl Preparations {
         Ok(())
     }
 
-    /// What would become of each template; nothing is changed.
-    pub(crate) fn diff(self) -> Result<String, String> {
-        let variables = variables::all();
-        self.owned()?.iter().map(|template| template.diff(&variables)).collect()
+    /// What would become of volumes and of the files of templates; nothing is changed.
+    pub(crate) fn dry_run(self, user: Option<&User>) -> Result<String, String> {
+        let mut text = String::new();
+        for (path, mode) in &self.volumes {
+            let volume = Volume { owner: user.map(owner), mode: *mode, dry_run: true };
+            volume.settle(path, &mut |line| text += &format!("{line}\n"))?;
+        }
+        for template in self.owned()? {
+            text += &template.diff(&variables::all())?;
+        }
+        Ok(text)
     }
 
     /// The templates, each with who its file is to belong to.
