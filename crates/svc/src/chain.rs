@@ -10,7 +10,7 @@ use svc_compat::settle::{self, Limit, User};
 use svc_core::definition::Language;
 use svc_sys::{Errno, exit, fd};
 
-use crate::script;
+use crate::{probe, script};
 
 const USAGE: &str = "\
 Usage: svc exec [OPTION...] [--] PROGRAM [ARGUMENT...]
@@ -32,6 +32,8 @@ Options:
       --home           set HOME, USER, LOGNAME and SHELL as USER has them
       --script         PROGRAM is a script, run by what its first line names whether or not it is executable
       --execline       PROGRAM is a script in execline
+      --probe          PROGRAM and its arguments are those of svc probe
+      --env-pid NAME   set a variable to the number of this process, which PROGRAM keeps
   -h, --help           this text
 
 Options are carried out in their order, but limits and user last.
@@ -61,7 +63,15 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
 struct Plan {
     command: Vec<OsString>,
     called: Option<OsString>,
-    language: Option<Language>,
+    way: Way,
+}
+
+/// How it is executed.
+enum Way {
+    Program,
+    Script(Language),
+    /// As `svc probe`, here and now.
+    Probe,
 }
 
 enum Failure {
@@ -103,13 +113,19 @@ impl Last {
 /// Changes what can be changed; the program's words are left.
 fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     let mut parser = lexopt::Parser::from_args(arguments.into_iter().skip(1));
-    let (mut command, mut called, mut language, mut last) = (Vec::new(), None, None, Last::default());
+    let (mut command, mut called, mut way, mut last) = (Vec::new(), None, Way::Program, Last::default());
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(None),
             Long("lock") => lock(parser.value()?.parse()?)?,
-            Long("script") => language = Some(Language::FirstLine),
-            Long("execline") => language = Some(Language::Execline),
+            Long("script") => way = Way::Script(Language::FirstLine),
+            Long("execline") => way = Way::Script(Language::Execline),
+            Long("probe") => way = Way::Probe,
+            Long("env-pid") => {
+                let mut variable = parser.value()?;
+                variable.push(format!("={}", svc_sys::process::id()));
+                svc_sys::environment::change(variable);
+            }
             Long("arg0") => called = Some(parser.value()?),
             Short('C') | Long("directory") => {
                 let dir: PathBuf = parser.value()?.into();
@@ -144,7 +160,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
         return Err(Failure::Usage("what to execute is missing".into()));
     }
     last.carry_out().map_err(Failure::System)?;
-    Ok(Some(Plan { command, called, language }))
+    Ok(Some(Plan { command, called, way }))
 }
 
 fn nice_cure(errno: Errno) -> &'static str {
@@ -184,8 +200,10 @@ fn execute(plan: Plan) -> u8 {
     let called = plan.called.unwrap_or_else(|| program.clone());
     let name = program.clone();
     svc_sys::signals::reset();
-    if let Some(language) = plan.language {
-        return script::run(language, program, words.collect());
+    match plan.way {
+        Way::Program => {}
+        Way::Script(language) => return script::run(language, program, words.collect()),
+        Way::Probe => return probe::main(["svc".into(), program].into_iter().chain(words).collect()),
     }
     let error = std::process::Command::new(program).arg0(called).args(words).exec();
     let shown = CString::new(name.into_vec()).unwrap_or_default();
