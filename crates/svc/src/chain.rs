@@ -10,9 +10,8 @@ use svc_compat::settle::{self, Limit, User};
 use svc_core::definition::Language;
 use svc_sys::{Errno, exit, fd};
 
-use crate::once;
 use crate::prepare::{self, Preparations, Taken};
-use crate::script;
+use crate::{once, probe, script};
 
 const USAGE: &str = "\
 Usage: svc exec [OPTION...] [--] PROGRAM [ARGUMENT...]
@@ -37,6 +36,8 @@ Options:
       --once MARKER    do nothing if the file MARKER is there; make it when PROGRAM has ended with 0
       --dry-run        print how files and volumes would change, and execute nothing
       --render         make the files of templates, print which have changed, and execute nothing
+      --probe          PROGRAM and its arguments are those of svc probe
+      --env-pid NAME   set a variable to the number of this process, which PROGRAM keeps
   -h, --help           this text
 
 Options are carried out in their order, but files, limits and user last.
@@ -79,14 +80,23 @@ enum Plan {
 struct Command {
     command: Vec<OsString>,
     called: Option<OsString>,
-    language: Option<Language>,
-    once: Option<PathBuf>,
+    way: Way,
 }
 
 /// What is done in place of executing anything.
 enum Only {
     DryRun,
     Render,
+}
+
+/// How it is executed.
+enum Way {
+    Program,
+    Script(Language),
+    /// As `svc probe`, here and now.
+    Probe,
+    /// As a child, and this file is made when that ends with 0.
+    Once(PathBuf),
 }
 
 enum Failure {
@@ -140,14 +150,20 @@ impl Last {
 /// Changes what can be changed; the program's words are left.
 fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     let mut parser = lexopt::Parser::from_args(arguments.into_iter().skip(1));
-    let (mut command, mut called, mut language, mut last) = (Vec::new(), None, None, Last::default());
-    let (mut only, mut once) = (None, None);
+    let (mut command, mut called, mut way, mut last) = (Vec::new(), None, Way::Program, Last::default());
+    let mut only = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(None),
             Long("lock") => lock(parser.value()?.parse()?)?,
-            Long("script") => language = Some(Language::FirstLine),
-            Long("execline") => language = Some(Language::Execline),
+            Long("script") => way = Way::Script(Language::FirstLine),
+            Long("execline") => way = Way::Script(Language::Execline),
+            Long("probe") => way = Way::Probe,
+            Long("env-pid") => {
+                let mut variable = parser.value()?;
+                variable.push(format!("={}", svc_sys::process::id()));
+                svc_sys::environment::change(variable);
+            }
             Long("arg0") => called = Some(parser.value()?),
             Short('C') | Long("directory") => {
                 let dir: PathBuf = parser.value()?.into();
@@ -173,7 +189,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("home") => last.home = true,
             Long("once") => {
                 let marker = PathBuf::from(parser.value()?);
-                once = Some(std::path::absolute(&marker).unwrap_or(marker));
+                way = Way::Once(std::path::absolute(&marker).unwrap_or(marker));
             }
             Long("uid") => last.uid = Some(parser.value()?.parse()?),
             Long("gid") => last.gid = Some(parser.value()?.parse()?),
@@ -208,11 +224,13 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     if command.is_empty() {
         return Err(Failure::Usage("what to execute is missing".into()));
     }
-    if let Some(marker) = once.as_ref().filter(|marker| marker.exists()) {
+    if let Way::Once(marker) = &way
+        && marker.exists()
+    {
         return Ok(Some(Plan::Print(format!("svc exec: done before, as {} says\n", marker.display()))));
     }
     last.carry_out().map_err(Failure::System)?;
-    Ok(Some(Plan::Execute(Command { command, called, language, once })))
+    Ok(Some(Plan::Execute(Command { command, called, way })))
 }
 
 fn nice_cure(errno: Errno) -> &'static str {
@@ -247,7 +265,7 @@ fn lock(number: i32) -> Result<(), Failure> {
 }
 
 fn execute(plan: Command) -> u8 {
-    if let Some(marker) = &plan.once {
+    if let Way::Once(marker) = &plan.way {
         return once::run(marker, &plan.command);
     }
     let mut words = plan.command.into_iter();
@@ -255,8 +273,10 @@ fn execute(plan: Command) -> u8 {
     let called = plan.called.unwrap_or_else(|| program.clone());
     let name = program.clone();
     svc_sys::signals::reset();
-    if let Some(language) = plan.language {
-        return script::run(language, program, words.collect());
+    match plan.way {
+        Way::Program | Way::Once(_) => {}
+        Way::Script(language) => return script::run(language, program, words.collect()),
+        Way::Probe => return probe::main(["svc".into(), program].into_iter().chain(words).collect()),
     }
     let error = std::process::Command::new(program).arg0(called).args(words).exec();
     let shown = CString::new(name.into_vec()).unwrap_or_default();

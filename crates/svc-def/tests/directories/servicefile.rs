@@ -294,8 +294,9 @@ fn every_example_is_taken() {
             "kind" => "up = 'x'",
             "command" => "",
             "up" | "down" => "kind = 'oneshot'",
+            "marker" => "kind = 'oneshot'\nup = 'x'",
             "members" => "kind = 'bundle'",
-            "home" => "command = 'x'\nuser = 'x'",
+            "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
             _ => "command = 'x'",
         };
         good(&format!("{frame}\n{example}\n"));

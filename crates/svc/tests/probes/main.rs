@@ -1,0 +1,4 @@
+//! Readiness and health: `svc probe` by itself, and what services are told to be by it.
+#![forbid(unsafe_code)]
+
+mod program;
