@@ -210,16 +210,13 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Short(_) => return Err(argument.unexpected().into()),
         }
     }
-    match only {
-        Some(only) => {
-            let user = last.user().map_err(Failure::System)?;
-            let text = match only {
-                Only::DryRun => last.preparations.dry_run(user.as_ref()),
-                Only::Render => last.preparations.render(),
-            };
-            return text.map(|text| Some(Plan::Print(text))).map_err(Failure::System);
-        }
-        None => {}
+    if let Some(only) = only {
+        let user = last.user().map_err(Failure::System)?;
+        let text = match only {
+            Only::DryRun => last.preparations.dry_run(user.as_ref()),
+            Only::Render => last.preparations.render(),
+        };
+        return text.map(|text| Some(Plan::Print(text))).map_err(Failure::System);
     }
     if command.is_empty() {
         return Err(Failure::Usage("what to execute is missing".into()));
