@@ -4,6 +4,7 @@ use svc_core::definition::Script;
 use svc_core::graph::Dependency;
 use svc_core::{Millis, Program, ServiceName, Settings};
 
+use super::probes::Probes;
 use super::values::Limit;
 use crate::rc;
 
@@ -51,6 +52,7 @@ pub(super) struct Draft {
     pub(super) umask: Option<String>,
     pub(super) nice: Option<i64>,
     pub(super) limits: Vec<Limit>,
+    pub(super) probes: Probes,
 }
 
 impl Draft {
@@ -81,6 +83,7 @@ impl Draft {
             umask: None,
             nice: None,
             limits: Vec::new(),
+            probes: Probes::default(),
         }
     }
 
@@ -113,9 +116,17 @@ impl Draft {
     /// What is executed for it; none for what has no process.
     pub(super) fn program(&self) -> Option<Program> {
         match self.kind {
-            Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.chain(words))),
+            Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.process(words))),
             Kind::Oneshot => Some(Program::Oneshot { up: self.script(&self.up), down: self.script(&self.down) }),
             Kind::Bundle | Kind::Milestone => None,
+        }
+    }
+
+    /// The words of a process, with the probe in front that looks until it is ready.
+    fn process(&self, command: &[String]) -> Vec<Vec<u8>> {
+        match self.probes.beside(command) {
+            Some(words) => [vec![b"--probe".to_vec()], self.chain(&words)].concat(),
+            None => self.chain(command),
         }
     }
 
