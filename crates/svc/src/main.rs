@@ -5,6 +5,8 @@
 mod chain;
 mod install;
 mod manual;
+mod once;
+mod prepare;
 mod probe;
 mod scan;
 mod script;

@@ -4,6 +4,7 @@ use svc_core::definition::Script;
 use svc_core::graph::Dependency;
 use svc_core::{Millis, Program, ServiceName, Settings};
 
+use super::prepared::Prepared;
 use super::probes::Probes;
 use super::values::Limit;
 use crate::rc;
@@ -52,6 +53,7 @@ pub(super) struct Draft {
     pub(super) umask: Option<String>,
     pub(super) nice: Option<i64>,
     pub(super) limits: Vec<Limit>,
+    pub(super) prepared: Prepared,
     pub(super) probes: Probes,
 }
 
@@ -83,6 +85,7 @@ impl Draft {
             umask: None,
             nice: None,
             limits: Vec::new(),
+            prepared: Prepared::default(),
             probes: Probes::default(),
         }
     }
@@ -107,7 +110,7 @@ impl Draft {
     pub(super) fn graph_kind(&self) -> rc::Kind {
         match self.kind {
             Kind::Process => rc::Kind::Longrun,
-            Kind::Oneshot => rc::Kind::Oneshot { up: self.script(&self.up), down: self.script(&self.down) },
+            Kind::Oneshot => rc::Kind::Oneshot { up: self.up(), down: self.script(&self.down) },
             Kind::Bundle => rc::Kind::Bundle { contents: self.members.clone().unwrap_or_default() },
             Kind::Milestone => rc::Kind::Oneshot { up: None, down: None },
         }
@@ -117,9 +120,16 @@ impl Draft {
     pub(super) fn program(&self) -> Option<Program> {
         match self.kind {
             Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.process(words))),
-            Kind::Oneshot => Some(Program::Oneshot { up: self.script(&self.up), down: self.script(&self.down) }),
+            Kind::Oneshot => Some(Program::Oneshot { up: self.up(), down: self.script(&self.down) }),
             Kind::Bundle | Kind::Milestone => None,
         }
+    }
+
+    /// What brings a oneshot up; only once, if there is a marker.
+    fn up(&self) -> Option<Script> {
+        let once = self.prepared.marker.iter().flat_map(|marker| ["--once".to_owned(), marker.clone()]);
+        let words = once.map(String::into_bytes).chain(self.chain(self.up.as_ref()?));
+        Some(Script::Chain(words.collect()))
     }
 
     /// The words of a process, with the probe in front that looks until it is ready.
@@ -138,7 +148,9 @@ impl Draft {
     fn chain(&self, command: &[String]) -> Vec<Vec<u8>> {
         let mut words: Vec<String> = Vec::new();
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
+        self.prepared.choice().iter().for_each(|(name, value)| option(name, value));
         self.env_files.iter().for_each(|file| option("env-file", file));
+        self.prepared.found_out().iter().for_each(|(name, value)| option(name, value));
         self.unset.iter().for_each(|name| option("env", name));
         self.env.iter().for_each(|(name, value)| option("env", &format!("{name}={value}")));
         self.umask.iter().for_each(|mask| option("umask", mask));
@@ -146,7 +158,9 @@ impl Draft {
             option("nice", &nice.to_string());
         }
         self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
+        self.prepared.files().iter().for_each(|(name, value)| option(name, value));
         self.user.iter().for_each(|user| option("user", user));
+        self.prepared.numbers().iter().for_each(|(name, value)| option(name, value));
         self.groups.iter().for_each(|groups| option("groups", &groups.join(",")));
         self.directory.iter().for_each(|dir| option("directory", dir));
         if self.home && self.user.is_some() {

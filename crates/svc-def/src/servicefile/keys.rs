@@ -6,7 +6,10 @@ use svc_core::{Millis, ServiceName, Signal};
 
 use super::draft::{Draft, Kind};
 use super::probes::{self, Probe};
-use super::values::Limit;
+use super::values::{Field, Limit, Record};
+
+mod prepare;
+mod probe;
 
 pub(super) struct Key {
     /// With dots where it stands in a table.
@@ -77,6 +80,11 @@ pub(super) enum Shape {
     Relations(Relation),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
+    /// Tables with these fields; a text stands for one with the first field alone.
+    Records {
+        fields: &'static [Field],
+        set: fn(&mut Draft, Vec<Record>),
+    },
     /// What is looked for, by a probe of this kind.
     Probe(probes::Kind, fn(&mut Draft, Probe)),
 }
@@ -101,7 +109,14 @@ macro_rules! key {
     };
 }
 
-pub(super) const KEYS: &[Key] = &[
+use key;
+
+/// All keys, in the order of the manual.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    [KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+}
+
+const KEYS: &[Key] = &[
     key!(
         "kind",
         Shape::Kind(|draft, kind| draft.kind = kind),
@@ -201,80 +216,6 @@ pub(super) const KEYS: &[Key] = &[
         Change::Restart,
         "The descriptor on which it writes a newline when it is ready.",
         "3"
-    ),
-    key!(
-        "ready.exec",
-        Shape::Probe(probes::Kind::Exec, |draft, probe| draft.probes.ready = Some(probe)),
-        "none",
-        PROCESS,
-        Change::Restart,
-        "It is ready when this command, which is tried again and again as the service's user, ends with 0.",
-        "\"pg_isready -q\""
-    ),
-    key!(
-        "ready.tcp",
-        Shape::Probe(probes::Kind::Tcp, |draft, probe| draft.probes.ready = Some(probe)),
-        "none",
-        PROCESS,
-        Change::Restart,
-        "It is ready when a connection can be made: HOST:PORT, or :PORT for this machine.",
-        "\":5432\""
-    ),
-    key!(
-        "ready.http",
-        Shape::Probe(probes::Kind::Http, |draft, probe| draft.probes.ready = Some(probe)),
-        "none",
-        PROCESS,
-        Change::Restart,
-        "It is ready when a GET is answered with the right status (200 to 399); a table may say which, headers to send, and a \
-         regular expression for the body.",
-        "{ url = \"http://localhost:8080/ready\", status = [200, \"204\"], header = { Host = \"x\" }, body = \"ok\" }"
-    ),
-    key!(
-        "ready.unix",
-        Shape::Probe(probes::Kind::Unix, |draft, probe| draft.probes.ready = Some(probe)),
-        "none",
-        PROCESS,
-        Change::Restart,
-        "It is ready when a connection can be made to this Unix socket; relative to directory.",
-        "\"/run/web.sock\""
-    ),
-    key!(
-        "ready.file",
-        Shape::Probe(probes::Kind::File, |draft, probe| draft.probes.ready = Some(probe)),
-        "none",
-        PROCESS,
-        Change::Restart,
-        "It is ready when this file is made or changed; one that an earlier start has left does not count.",
-        "\"/run/web.pid\""
-    ),
-    key!(
-        "ready.log",
-        Shape::Probe(probes::Kind::Log, |draft, probe| draft.probes.ready = Some(probe)),
-        "none",
-        PROCESS,
-        Change::Restart,
-        "It is ready when a line of its output matches this extended regular expression.",
-        "\"listening on port [0-9]+\""
-    ),
-    key!(
-        "ready.interval",
-        Shape::Pause(|draft, span| draft.probes.ready_interval = Some(span)),
-        "1s",
-        PROCESS,
-        Change::Restart,
-        "The longest pause before a probe looks again; the first ones are shorter. Files and sockets that are not there are \
-         waited for by events.",
-        "\"250ms\""
-    ),
-    key!(
-        "ready.timeout",
-        Shape::Pause(|draft, span| draft.probes.ready_timeout = Some(span)),
-        "5s",
-        PROCESS,
-        Change::Restart,
-        "How long one look may last; a command that takes longer is killed.",
-        "\"2s\""
     ),
     key!(
         "timeout.start",
@@ -443,15 +384,15 @@ pub(super) const KEYS: &[Key] = &[
 
 /// The key of this name.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
+    all().find(|key| key.name == name)
 }
 
 /// Whether there are keys in a table of this name.
 pub(super) fn is_table(name: &str) -> bool {
-    KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    all().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The keys that are likely to have been meant, best first.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    super::values::nearest(name, KEYS.iter().map(|key| key.name))
+    super::values::nearest(name, all().map(|key| key.name))
 }

@@ -1,12 +1,12 @@
 //! service.toml(5), from the table of keys.
 
-use super::keys::{KEYS, Shape};
+use super::keys::{self, Shape};
 use super::probes;
 
 /// The man page.
 pub fn manual() -> String {
     let mut page = String::from(HEAD);
-    for key in KEYS {
+    for key in keys::all() {
         page += &format!(".TP\n.B {}\n{}\n", escaped(key.name), escaped(key.about));
         let kinds: Vec<&str> = key.within.iter().map(|kind| kind.name()).collect();
         page += &format!(
@@ -48,6 +48,7 @@ fn value(shape: &Shape) -> &'static str {
         }
         Shape::Environment(_) => "a table of texts and numbers",
         Shape::Limits(_) => "a table of limits",
+        Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
         Shape::Probe(probes::Kind::Exec, _) => "a list of words, or one text",
         Shape::Probe(probes::Kind::Http, _) => {
             "a URL, or a table with url, status (a number, a range such as \"200-299\", or a list), header (a table) and body (a \

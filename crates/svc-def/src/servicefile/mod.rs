@@ -6,6 +6,7 @@
 mod draft;
 mod keys;
 mod manual;
+mod prepared;
 mod probes;
 mod schema;
 mod show;
@@ -208,8 +209,7 @@ fn leaves<'a>(root: &'a [Entry], fault: &mut impl FnMut((Place, String))) -> Vec
         match &entry.node.item {
             Item::Table(inner) => found.extend(inner.iter().map(|inner| (format!("{}.{}", entry.key, inner.key), inner))),
             other => {
-                let example =
-                    keys::KEYS.iter().find(|key| key.name.strip_prefix(&entry.key).is_some_and(|r| r.starts_with('.')));
+                let example = keys::all().find(|key| key.name.strip_prefix(&entry.key).is_some_and(|r| r.starts_with('.')));
                 let example = example.map_or(String::new(), |key| format!(": write {} = {}", key.name, key.example));
                 fault((entry.node.place, format!("{} is {}, and must be a table{example}", entry.key, other.described())));
             }

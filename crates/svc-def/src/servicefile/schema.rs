@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::draft::Kind;
-use super::keys::{KEYS, Key, Shape};
+use super::keys::{self, Key, Shape};
 use super::probes;
-use super::values::{BONDS, CONDITIONS, LIMITS};
+use super::values::{BONDS, CONDITIONS, Check, LIMITS};
 
 /// The schema.
 pub fn schema() -> String {
     let mut tables: BTreeMap<&str, Vec<(&str, String)>> = BTreeMap::new();
-    for key in KEYS {
+    for key in keys::all() {
         let (table, name) = key.name.split_once('.').unwrap_or(("", key.name));
         tables.entry(table).or_default().push((name, property(key)));
     }
@@ -77,6 +77,19 @@ fn shape(shape: &Shape) -> String {
             let one = format!(r#"{{"anyOf":[{amount},{both}]}}"#);
             let properties: Vec<(&str, String)> = LIMITS.iter().map(|(name, _)| (*name, one.clone())).collect();
             object(&properties, "")
+        }
+        Shape::Records { fields, .. } => {
+            let one = |check: &Check| match check {
+                Check::Text => text.clone(),
+                Check::Mode => r#"{"type":"string","pattern":"^[0-7]{1,4}$"}"#.to_owned(),
+                Check::Choice(names) => choice(names.iter().copied()),
+            };
+            let properties: Vec<(&str, String)> = fields.iter().map(|field| (field.name, one(&field.check))).collect();
+            let required: Vec<String> =
+                fields.iter().filter(|field| field.required).map(|field| string(field.name)).collect();
+            let table = object(&properties, &format!("\"required\":[{}],", required.join(",")));
+            let alone = if required.len() == 1 { format!("{text},") } else { String::new() };
+            format!(r#"{{"type":"array","items":{{"anyOf":[{alone}{table}]}}}}"#)
         }
         Shape::Probe(probes::Kind::Exec, _) => {
             r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()

@@ -49,6 +49,36 @@ pub(super) const LIMITS: [(&str, Counts); 15] = [
     ("stack", Counts::Bytes),
 ];
 
+/// One name of a table of a [`Shape::Records`].
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) required: bool,
+    pub(super) check: Check,
+}
+
+/// What the text of a field must be.
+pub(super) enum Check {
+    Text,
+    /// Octal digits.
+    Mode,
+    Choice(&'static [&'static str]),
+}
+
+/// Such a table: names of fields with their texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record(Vec<(&'static str, String)>);
+
+impl Record {
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    }
+
+    /// One that is required.
+    pub(super) fn text(&self, name: &str) -> String {
+        self.get(name).unwrap_or_default()
+    }
+}
+
 pub(super) const CONDITIONS: [(&str, Condition); 3] =
     [("started", Condition::Started), ("ready", Condition::Ready), ("completed", Condition::Completed)];
 
@@ -102,6 +132,10 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
         }
         Shape::Environment(set) => set(draft, reader.environment(node)?),
         Shape::Limits(set) => set(draft, reader.limits(node)?),
+        Shape::Records { fields, set } => {
+            let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
+            set(draft, gather(items.iter().map(|item| reader.record(item, fields)))?);
+        }
         Shape::Probe(kind, set) => set(draft, probes::read(&reader, *kind, node)?),
     }
     Ok(())
@@ -270,7 +304,10 @@ impl Reader<'_> {
                 Item::Text(_) => self.text(&entry.node)?,
                 Item::Date(_) | Item::List(_) | Item::Table(_) => {
                     let what = entry.node.item.described();
-                    return Err((entry.node.place, format!("env.{} is {what}, and must be a text or a number", entry.key)));
+                    return Err((
+                        entry.node.place,
+                        format!("{}.{} is {what}, and must be a text or a number", self.name, entry.key),
+                    ));
                 }
             };
             Ok((entry.key.clone(), value))
@@ -308,6 +345,51 @@ impl Reader<'_> {
             }
         };
         gather(entries.iter().map(one))
+    }
+
+    /// `"/data"`, or `{ path = "/data", mode = "0750" }`.
+    fn record(&self, node: &Node, fields: &'static [Field]) -> Result<Record, Vec<Fault>> {
+        let Item::Table(entries) = &node.item else {
+            let first = fields.first().filter(|_| fields.iter().filter(|field| field.required).count() == 1);
+            let first = first.ok_or_else(|| vec![self.fault(node, "a list of tables")])?;
+            return Ok(Record(vec![(first.name, self.field(node, first)?)]));
+        };
+        let (mut record, mut faults) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let Some(field) = fields.iter().find(|field| field.name == entry.key) else {
+                let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
+                faults.push((entry.place, unknown(&format!("{} has", self.name), &entry.key, &known)));
+                continue;
+            };
+            let inner = Reader { name: &format!("{}: {}", self.name, field.name), ..*self };
+            match inner.field(&entry.node, field) {
+                Ok(text) => record.push((field.name, text)),
+                Err(more) => faults.extend(more),
+            }
+        }
+        for field in fields.iter().filter(|field| field.required && !entries.iter().any(|entry| entry.key == field.name)) {
+            let message = format!("{} has an entry without {}: write {}", self.name, field.name, self.example);
+            faults.push((node.place, message));
+        }
+        if faults.is_empty() { Ok(Record(record)) } else { Err(faults) }
+    }
+
+    fn field(&self, node: &Node, field: &Field) -> Result<String, Vec<Fault>> {
+        let text = match field.check {
+            Check::Text => self.text(node),
+            Check::Mode => {
+                let mode = |text: &str| u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
+                self.read(node, "octal digits in quotes", |text| mode(text).map(|_| text.to_owned()))
+            }
+            Check::Choice(names) => {
+                let known: Vec<(&str, &str)> = names.iter().map(|name| (*name, *name)).collect();
+                self.choice(node, &known).map(String::from)
+            }
+        };
+        match text {
+            Ok(text) if text.is_empty() => Err(vec![self.fault(node, "something")]),
+            text => text.map_err(|fault| vec![fault]),
+        }
     }
 
     fn amount(&self, name: &str, counts: Counts, node: &Node) -> Result<String, Fault> {

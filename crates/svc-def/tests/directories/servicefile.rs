@@ -294,8 +294,9 @@ fn every_example_is_taken() {
             "kind" => "up = 'x'",
             "command" => "",
             "up" | "down" => "kind = 'oneshot'",
+            "marker" => "kind = 'oneshot'\nup = 'x'",
             "members" => "kind = 'bundle'",
-            "home" => "command = 'x'\nuser = 'x'",
+            "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
             "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
             _ => "command = 'x'",
         };
