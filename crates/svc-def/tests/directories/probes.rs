@@ -60,9 +60,9 @@ fn what_is_wrong_is_told_where_it_stands() {
             "ready.tcp = ':1'\nready.interval = 0",
             "3:18: ready.interval is \"0\", and must be a time with its unit, and more than 0",
         ),
-        ("ready.interval = '1s'", "2:1: ready.interval means nothing without one of ready.exec, ready.tcp, ready.http,"),
-        ("ready.log = 'x'\nready.timeout = '1s'", "3:1: ready.timeout means nothing without one of ready.exec,"),
-        ("ready.fd = 3\nready.tcp = ':1'", "3:1: ready.fd and ready.tcp both say when it is ready: keep one of them"),
+        ("ready.interval = '1s'", "2:7: ready.interval means nothing without one of ready.exec, ready.tcp, ready.http,"),
+        ("ready.log = 'x'\nready.timeout = '1s'", "3:7: ready.timeout means nothing without one of ready.exec,"),
+        ("ready.fd = 3\nready.tcp = ':1'", "3:7: ready.fd and ready.tcp both say when it is ready: keep one of them"),
     ] {
         let found = problems(&format!("command = 'x'\n{text}"));
         assert!(found.iter().any(|problem| problem.starts_with(said)), "{text}\n  expected {said}\n  found    {found:#?}");
