@@ -5,6 +5,7 @@ use svc_core::graph::Dependency;
 use svc_core::{Millis, Program, ServiceName, Settings};
 
 use super::prepared::Prepared;
+use super::probes::Probes;
 use super::values::Limit;
 use crate::rc;
 
@@ -53,6 +54,7 @@ pub(super) struct Draft {
     pub(super) nice: Option<i64>,
     pub(super) limits: Vec<Limit>,
     pub(super) prepared: Prepared,
+    pub(super) probes: Probes,
 }
 
 impl Draft {
@@ -84,6 +86,7 @@ impl Draft {
             nice: None,
             limits: Vec::new(),
             prepared: Prepared::default(),
+            probes: Probes::default(),
         }
     }
 
@@ -116,7 +119,7 @@ impl Draft {
     /// What is executed for it; none for what has no process.
     pub(super) fn program(&self) -> Option<Program> {
         match self.kind {
-            Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.chain(words))),
+            Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.process(words))),
             Kind::Oneshot => Some(Program::Oneshot { up: self.up(), down: self.script(&self.down) }),
             Kind::Bundle | Kind::Milestone => None,
         }
@@ -127,6 +130,14 @@ impl Draft {
         let once = self.prepared.marker.iter().flat_map(|marker| ["--once".to_owned(), marker.clone()]);
         let words = once.map(String::into_bytes).chain(self.chain(self.up.as_ref()?));
         Some(Script::Chain(words.collect()))
+    }
+
+    /// The words of a process, with the probe in front that looks until it is ready.
+    fn process(&self, command: &[String]) -> Vec<Vec<u8>> {
+        match self.probes.beside(command) {
+            Some(words) => [vec![b"--probe".to_vec()], self.chain(&words)].concat(),
+            None => self.chain(command),
+        }
     }
 
     fn script(&self, words: &Option<Vec<String>>) -> Option<Script> {

@@ -5,9 +5,11 @@ use svc_core::graph::Relation;
 use svc_core::{Millis, ServiceName, Signal};
 
 use super::draft::{Draft, Kind};
+use super::probes::{self, Probe};
 use super::values::{Field, Limit, Record};
 
 mod prepare;
+mod probe;
 
 pub(super) struct Key {
     /// With dots where it stands in a table.
@@ -53,6 +55,8 @@ pub(super) enum Shape {
     Flag(fn(&mut Draft, bool)),
     /// Milliseconds in the end; zero is for ever.
     Span(fn(&mut Draft, Millis)),
+    /// The same, and not zero.
+    Pause(fn(&mut Draft, Millis)),
     Signal(fn(&mut Draft, Signal)),
     Number {
         least: i64,
@@ -81,6 +85,8 @@ pub(super) enum Shape {
         fields: &'static [Field],
         set: fn(&mut Draft, Vec<Record>),
     },
+    /// What is looked for, by a probe of this kind.
+    Probe(probes::Kind, fn(&mut Draft, Probe)),
 }
 
 const ALL: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Bundle, Kind::Milestone];
@@ -107,7 +113,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, prepare::KEYS].into_iter().flatten()
+    [KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[

@@ -7,6 +7,7 @@ mod draft;
 mod keys;
 mod manual;
 mod prepared;
+mod probes;
 mod schema;
 mod show;
 mod text;
@@ -84,6 +85,9 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
     if draft.kind == Kind::Oneshot {
         settings.timeout_finish = draft.stop_timeout;
     }
+    if draft.probes.ready.is_some() {
+        settings.notification_fd = Some(probes::READY_FD);
+    }
     Some(Said {
         kind: draft.graph_kind(),
         program,
@@ -152,7 +156,9 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
     // What only a restart changes, by itself: two files that differ in nothing of this run the same.
     let mut made = Draft::new(kind.kind);
     let mut values = Vec::new();
-    for (name, entry) in leaves(&tree.root, &mut fault) {
+    let leaves = leaves(&tree.root, &mut fault);
+    probes::faults(&leaves).into_iter().for_each(&mut fault);
+    for (name, entry) in leaves {
         let Some(key) = keys::find(&name) else {
             let meant = keys::nearest(&name).map_or(String::new(), |meant| format!(": did you mean {meant}?"));
             fault((entry.place, format!("{} is no key of a service{meant}", quoted(name.as_bytes()))));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draft::Kind;
 use super::keys::{self, Key, Shape};
+use super::probes;
 use super::values::{BONDS, CONDITIONS, Check, LIMITS};
 
 /// The schema.
@@ -44,6 +45,9 @@ fn shape(shape: &Shape) -> String {
             format!(
                 r#"{{"anyOf":[{{"const":0}},{{"type":"string","pattern":"^(0|[0-9]+(\\.[0-9]+)? *(ms|s|m|h|d))$"}},{VARIABLE}]}}"#
             )
+        }
+        Shape::Pause(_) => {
+            format!(r#"{{"anyOf":[{{"type":"string","pattern":"^[0-9]+(\\.[0-9]+)? *(ms|s|m|h|d)$"}},{VARIABLE}]}}"#)
         }
         Shape::Number { least, most, .. } => {
             format!(r#"{{"anyOf":[{{"type":"integer","minimum":{least},"maximum":{most}}},{VARIABLE}]}}"#)
@@ -87,6 +91,16 @@ fn shape(shape: &Shape) -> String {
             let alone = if required.len() == 1 { format!("{text},") } else { String::new() };
             format!(r#"{{"type":"array","items":{{"anyOf":[{alone}{table}]}}}}"#)
         }
+        Shape::Probe(probes::Kind::Exec, _) => {
+            r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()
+        }
+        Shape::Probe(probes::Kind::Http, _) => {
+            let status = r#"{"type":["string","integer","array"],"items":{"type":["string","integer"]}}"#.to_owned();
+            let header = r#"{"type":"object","additionalProperties":{"type":"string"}}"#.to_owned();
+            let properties = [("url", text.clone()), ("status", status), ("header", header), ("body", text.clone())];
+            format!(r#"{{"anyOf":[{text},{}]}}"#, object(&properties, r#""required":["url"],"#))
+        }
+        Shape::Probe(probes::Kind::Tcp | probes::Kind::Unix | probes::Kind::File | probes::Kind::Log, _) => text,
     }
 }
 

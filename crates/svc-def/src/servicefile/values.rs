@@ -7,6 +7,7 @@ use svc_core::{ServiceName, Signal};
 
 use super::draft::{Draft, Kind};
 use super::keys::{Key, Shape};
+use super::probes;
 use super::text;
 use super::tree::{Entry, Item, Node, Place};
 use crate::problem::quoted;
@@ -100,6 +101,10 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
         Shape::Kind(set) => set(draft, reader.choice(node, &Kind::NAMES).map_err(one)?),
         Shape::Flag(set) => set(draft, reader.flag(node).map_err(one)?),
         Shape::Span(set) => set(draft, reader.read(node, "a time with its unit", text::span).map_err(one)?),
+        Shape::Pause(set) => {
+            let pause = |text: &str| text::span(text).filter(|span| span.0 > 0);
+            set(draft, reader.read(node, "a time with its unit, and more than 0", pause).map_err(one)?);
+        }
         Shape::Signal(set) => set(draft, reader.read(node, "a signal that kill -l knows", Signal::parse).map_err(one)?),
         Shape::Number { least, most, set } => set(draft, reader.number(node, *least, *most).map_err(one)?),
         Shape::Mask(set) => {
@@ -131,18 +136,19 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
             set(draft, gather(items.iter().map(|item| reader.record(item, fields)))?);
         }
+        Shape::Probe(kind, set) => set(draft, probes::read(&reader, *kind, node)?),
     }
     Ok(())
 }
 
-struct Reader<'a> {
-    name: &'a str,
-    example: &'a str,
-    variable: Variable<'a>,
+pub(super) struct Reader<'a> {
+    pub(super) name: &'a str,
+    pub(super) example: &'a str,
+    pub(super) variable: Variable<'a>,
 }
 
 impl Reader<'_> {
-    fn fault(&self, node: &Node, wanted: &str) -> Fault {
+    pub(super) fn fault(&self, node: &Node, wanted: &str) -> Fault {
         let message = format!("{} is {}, and must be {wanted}, such as {}", self.name, node.item.described(), self.example);
         (node.place, message)
     }
@@ -156,7 +162,7 @@ impl Reader<'_> {
         Ok(expanded)
     }
 
-    fn text(&self, node: &Node) -> Result<String, Fault> {
+    pub(super) fn text(&self, node: &Node) -> Result<String, Fault> {
         match &node.item {
             Item::Text(text) => self.expanded(node, text).map(|expanded| expanded.text),
             _ => Err(self.fault(node, "a text in quotes")),
@@ -222,12 +228,12 @@ impl Reader<'_> {
     }
 
     /// Every element by itself, and all that is wrong with any of them.
-    fn list<T>(&self, node: &Node, read: impl Fn(&Node) -> Result<T, Fault>) -> Result<Vec<T>, Vec<Fault>> {
+    pub(super) fn list<T>(&self, node: &Node, read: impl Fn(&Node) -> Result<T, Fault>) -> Result<Vec<T>, Vec<Fault>> {
         let Item::List(items) = &node.item else { return Err(vec![self.fault(node, "a list")]) };
         gather(items.iter().map(|item| read(item).map_err(|fault| vec![fault])))
     }
 
-    fn command(&self, node: &Node) -> Result<Vec<String>, Vec<Fault>> {
+    pub(super) fn command(&self, node: &Node) -> Result<Vec<String>, Vec<Fault>> {
         let words = match &node.item {
             Item::Text(line) => {
                 let words = text::split(line).map_err(|what| vec![(node.place, format!("{} {what}", self.name))])?;
@@ -412,7 +418,7 @@ impl Reader<'_> {
 }
 
 /// All values, or all faults.
-fn gather<T>(results: impl Iterator<Item = Result<T, Vec<Fault>>>) -> Result<Vec<T>, Vec<Fault>> {
+pub(super) fn gather<T>(results: impl Iterator<Item = Result<T, Vec<Fault>>>) -> Result<Vec<T>, Vec<Fault>> {
     let (mut values, mut faults) = (Vec::new(), Vec::new());
     for result in results {
         match result {
@@ -423,7 +429,7 @@ fn gather<T>(results: impl Iterator<Item = Result<T, Vec<Fault>>>) -> Result<Vec
     if faults.is_empty() { Ok(values) } else { Err(faults) }
 }
 
-fn unknown(what: &str, key: &str, known: &[&str]) -> String {
+pub(super) fn unknown(what: &str, key: &str, known: &[&str]) -> String {
     let known: BTreeSet<&str> = known.iter().copied().collect();
     let list: Vec<&str> = known.iter().copied().collect();
     let meant = nearest(key, known.into_iter()).map_or(String::new(), |meant| format!(": did you mean {meant}?"));
