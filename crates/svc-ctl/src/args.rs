@@ -111,7 +111,7 @@ pub enum Command {
     Show(SomeNames),
     /// Make the files that services have templates for, and reload those services whose files have changed
     Render {
-        /// Print what would change, as diff -u does, and leave everything as it is
+        /// Print what would change, and leave everything as it is
         #[arg(long)]
         diff: bool,
         #[command(flatten)]

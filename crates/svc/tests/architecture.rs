@@ -45,7 +45,7 @@ const EDGES: [(&str, &[&str], &[&str]); 15] = [
         &["svc-ctl", "svc-proto", "svc-sys"],
         &["http-body-util", "hyper", "hyper-util", "lexopt", "serde_json", "tokio"],
     ),
-    ("svc-prepare", &[], &["fast-glob", "minijinja", "similar"]),
+    ("svc-prepare", &[], &["diff", "fast-glob", "minijinja"]),
     ("svc-compat", &["svc-core", "svc-ctl", "svc-def", "svc-proto", "svc-sys"], &["nix"]),
     (
         "svc",
