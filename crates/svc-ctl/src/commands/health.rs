@@ -36,7 +36,7 @@ pub async fn run(session: &mut Session, quiet: bool, typed: &[String]) -> Result
 
 /// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.
 fn healthy(status: &Status) -> bool {
-    status.state == State::Done || status.state == State::Up && status.ready != Some(false)
+    matches!(status.state, State::Done | State::Scheduled) || status.state == State::Up && status.ready != Some(false)
 }
 
 fn complaint(status: &Status) -> String {

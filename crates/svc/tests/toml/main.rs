@@ -6,6 +6,7 @@ mod commands;
 mod graph;
 mod programs;
 mod stopping;
+mod timers;
 
 use svc_testkit::{ServiceDir, Tree, until};
 
