@@ -111,6 +111,14 @@ pub enum Command {
     },
     /// Print what the service.toml of services says with its drop-ins, and where each value comes from
     Show(SomeNames),
+    /// Make the files that services have templates for, and reload those services whose files have changed
+    Render {
+        /// Print what would change, as diff -u does, and leave everything as it is
+        #[arg(long)]
+        diff: bool,
+        #[command(flatten)]
+        names: AnyNames,
+    },
     /// Say everything that is wrong with the services in directories, without svc
     Check {
         /// Directories of services; none: /etc/s6

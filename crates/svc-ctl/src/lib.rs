@@ -16,7 +16,7 @@ mod manual;
 mod names;
 mod output;
 mod places;
-mod span;
+pub mod span;
 mod table;
 mod words;
 
