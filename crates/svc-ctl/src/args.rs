@@ -51,6 +51,8 @@ pub enum Command {
     Reload(SomeNames),
     /// Start services, and do not start them again when they end
     Once(Change),
+    /// Run timers now, or oneshots once more, and wait for the end
+    Run(Change),
     /// Stop the processes of services where they are (SIGSTOP)
     Pause(SomeNames),
     /// Let paused services go on (SIGCONT)
