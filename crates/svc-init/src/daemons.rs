@@ -216,6 +216,7 @@ fn scan_arguments(config: &Config, run_dir: Option<&Path>, notify: bool) -> Vec<
     if let Some(rescan) = config.rescan {
         arguments.push(CString::new(format!("--rescan={}", rescan.0)).unwrap_or_default());
     }
+    arguments.extend(config.scan_options.iter().filter_map(|word| CString::new(word.as_str()).ok()));
     if notify {
         arguments.push(CString::new(format!("--notify={SCAN_NOTIFY}")).unwrap_or_default());
     }

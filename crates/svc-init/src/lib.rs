@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod alone;
+mod codes;
 mod daemons;
 mod hooks;
 mod outbox;
@@ -61,6 +62,10 @@ pub struct Config {
     pub rescan: Option<Millis>,
     /// A descriptor that gets a newline once the control FIFOs are served.
     pub notify: Option<i32>,
+    /// What else svc-scan is told; nothing of it concerns svc-init.
+    pub scan_options: Vec<String>,
+    /// Where scripts write the exit code that svc is to have in the end.
+    pub exit_code_file: Option<PathBuf>,
     /// The arguments of this process, to be given to itself.
     pub arguments: Vec<CString>,
     pub supervise: fn(ToSupervise) -> u8,
@@ -211,8 +216,18 @@ impl Tree {
             Action::KillEverybody => self.kill_everybody(),
             Action::FinishLog => self.daemons.finish_log(),
             Action::Kill(daemon) => self.daemons.kill(daemon),
-            Action::Exit { code } => hooks::leave(&self.config.scan_dirs, code),
+            Action::Exit { code } => {
+                let file = self.config.exit_code_file.as_deref();
+                hooks::leave(&self.config.scan_dirs, file.and_then(codes::read).unwrap_or(code))
+            }
             Action::Abort => hooks::leave(&self.config.scan_dirs, 0),
+        }
+    }
+
+    /// The code with which svc is to end, unless scripts say another one on the way. Once everything ends it is theirs alone.
+    fn wish_for_code(&self, code: u8) {
+        if let Some(file) = self.config.exit_code_file.as_deref().filter(|_| self.machine.ending().is_none()) {
+            codes::write(file, code);
         }
     }
 
@@ -259,6 +274,7 @@ impl Tree {
         } else if let Some(slot) = self.table.supervisor_ended(reaped) {
             // svc-scan says so too, if it lives and is quick enough.
             if let Some(code) = self.table.code_of_command(slot) {
+                self.wish_for_code(code);
                 self.step(Event::Shutdown { code, force: false });
             }
             self.daemons.scan.send(None, ToScan::Died { slot }.encode(), Vec::new());
@@ -372,6 +388,7 @@ impl Tree {
                 }
             }
             ToInit::Shutdown { code, force } => {
+                self.wish_for_code(code);
                 self.count_others();
                 self.step(Event::Shutdown { code, force });
             }

@@ -18,10 +18,13 @@ mod logs;
 mod matching;
 mod pair;
 mod repairs;
+mod start;
 mod status;
 mod units;
 mod waits;
 mod watches;
+
+pub use start::{StartFailure, StartPolicy};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,6 +40,8 @@ pub struct Config {
     pub rescan: Option<svc_core::Millis>,
     /// Gets a newline once the control FIFOs are served.
     pub notify: Option<i32>,
+    /// What a start that fails means.
+    pub start: StartPolicy,
     /// Bytes of each service's last lines.
     pub ring_bytes: usize,
     pub version: &'static str,

@@ -35,7 +35,7 @@ struct Applet {
     linked: bool,
 }
 
-const APPLETS: [Applet; 10] = [
+const APPLETS: [Applet; 11] = [
     Applet { name: "svc-scan", about: "watch directories of services and run them", main: scan::main, linked: true },
     Applet { name: "svc-ctl", about: "steer and look at services", main: svc_ctl::main, linked: true },
     Applet {
@@ -62,6 +62,12 @@ const APPLETS: [Applet; 10] = [
         main: svc_dockerflow::main,
         linked: false,
     },
+    Applet {
+        name: "s6-overlay",
+        about: "a step between /init and the services of an image for s6-overlay",
+        main: svc_boot::s6_overlay::step,
+        linked: false,
+    },
     Applet { name: "exec", about: "change what a process has, and execute a program", main: chain::main, linked: false },
     Applet {
         name: "probe",
@@ -71,6 +77,14 @@ const APPLETS: [Applet; 10] = [
     },
     Applet { name: "manual", about: "print the man page of a command of s6", main: manual::main, linked: false },
     Applet { name: "install", about: "make links to this program in a directory", main: install::main, linked: false },
+];
+
+/// Programs that are known by a path of their own, and are in no directory of commands: see `svc install --s6-overlay`.
+const ENTRIES: [Applet; 4] = [
+    Applet { name: "init", about: "", main: svc_boot::s6_overlay::init, linked: false },
+    Applet { name: "stage0", about: "", main: svc_boot::s6_overlay::init, linked: false },
+    Applet { name: "preinit", about: "", main: svc_boot::s6_overlay::preinit, linked: false },
+    Applet { name: "s6-overlay-forward", about: "", main: svc_boot::s6_overlay::forward_signal, linked: false },
 ];
 
 /// What a name stands for.
@@ -89,7 +103,7 @@ impl Program {
 
     /// By the name of a link.
     fn linked(name: &str) -> Option<Program> {
-        let ours = APPLETS.iter().find(|applet| applet.linked && applet.name == name);
+        let ours = APPLETS.iter().filter(|applet| applet.linked).chain(&ENTRIES).find(|applet| applet.name == name);
         ours.map(Program::Ours).or_else(|| command(name).map(Program::Theirs))
     }
 

@@ -18,6 +18,12 @@ ends, everything is stopped, and its exit code is svc's.
 Options:
       --title NAME   what ps shows for supervisors, with the service behind it (default svc-supervise; s6-supervise for
                      scripts that look for that)
+      --exit-code-file FILE
+                     svc's exit code is what FILE says in the end; COMMAND's own is written there when COMMAND ends by itself
+      --start-failure WHAT
+                     what a failure during the start means: continue (default), warn, or stop, which ends svc with 1
+      --start-limit MS
+                     a start that takes longer has failed; COMMAND is started then (default 0: for ever)
   -h, --help         this text
   -V, --version      version, commit and target
 
@@ -50,6 +56,8 @@ struct Typed {
     recover: Option<i32>,
     rescan: Option<Millis>,
     notify: Option<i32>,
+    exit_code_file: Option<PathBuf>,
+    start: svc_scan::StartPolicy,
     told: bool,
 }
 
@@ -64,6 +72,7 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
             ring_bytes: typed.tail_bytes.unwrap_or(tail::DEFAULT_BYTES),
             rescan: typed.rescan,
             notify: typed.notify,
+            start: typed.start,
             version: crate::VERSION,
         }),
         Ok(typed) => match start(typed) {
@@ -105,6 +114,9 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
             Long("tail-bytes") => typed.tail_bytes = Some(parser.value()?.parse()?),
             Long("rescan") => typed.rescan = Some(Millis(parser.value()?.parse()?)),
             Long("notify") => typed.notify = Some(parser.value()?.parse()?),
+            Long("exit-code-file") => typed.exit_code_file = Some(parser.value()?.into()),
+            Long("start-failure") => typed.start.failure = parser.value()?.parse_with(svc_scan::StartFailure::parse)?,
+            Long("start-limit") => typed.start.limit = Millis(parser.value()?.parse()?),
             Long("recover") => typed.recover = Some(parser.value()?.parse()?),
             Value(dir) => typed.dirs.push(dir.into()),
             Short(_) | Long(_) => return Err(argument.unexpected()),
@@ -136,12 +148,14 @@ fn start(typed: Typed) -> Result<u8, String> {
         }
         None => tail::DEFAULT_BYTES,
     };
-    let title = typed.title.map_or("svc-supervise", |title| &*title.leak());
+    let title = typed.title.clone().map_or("svc-supervise", |title| &*title.leak());
     let config = svc_init::Config {
-        arguments: own_arguments(&scan_dirs, &typed.command, title, typed.rescan),
+        arguments: own_arguments(&scan_dirs, &typed, title),
         rescan: typed.rescan,
         notify: typed.notify,
         scan_dirs,
+        scan_options: typed.start.words(),
+        exit_code_file: typed.exit_code_file,
         command: typed.command,
         stop_timeout,
         ring_bytes,
@@ -154,13 +168,15 @@ fn start(typed: Typed) -> Result<u8, String> {
 }
 
 /// What svc-init executes itself with: the same, with absolute paths.
-fn own_arguments(scan_dirs: &[PathBuf], command: &[OsString], title: &str, rescan: Option<Millis>) -> Vec<CString> {
+fn own_arguments(scan_dirs: &[PathBuf], typed: &Typed, title: &str) -> Vec<CString> {
     let mut words: Vec<OsString> = vec!["--title".into(), title.into()];
-    words.extend(rescan.map(|rescan| format!("--rescan={}", rescan.0).into()));
+    words.extend(typed.rescan.map(|rescan| format!("--rescan={}", rescan.0).into()));
+    words.extend(typed.exit_code_file.iter().flat_map(|file| ["--exit-code-file".into(), file.clone().into_os_string()]));
+    words.extend(typed.start.words().into_iter().map(OsString::from));
     words.extend(scan_dirs.iter().map(|dir| dir.clone().into_os_string()));
-    if !command.is_empty() {
+    if !typed.command.is_empty() {
         words.push("--".into());
-        words.extend_from_slice(command);
+        words.extend_from_slice(&typed.command);
     }
     words.into_iter().filter_map(|word| CString::new(word.into_vec()).ok()).collect()
 }

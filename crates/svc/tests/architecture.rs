@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Who may use whom: a crate, those of ours that it may use, and all others. A new crate or edge is written down here, and its
 /// reason in docs/decisions.
-const EDGES: [(&str, &[&str], &[&str]); 15] = [
+const EDGES: [(&str, &[&str], &[&str]); 16] = [
     ("svc-core", &[], &[]),
     ("svc-proto", &["svc-core"], &["serde", "serde_json"]),
     ("svc-def", &["svc-core"], &["croner", "jiff", "toml"]),
@@ -46,10 +46,13 @@ const EDGES: [(&str, &[&str], &[&str]); 15] = [
         &["http-body-util", "hyper", "hyper-util", "lexopt", "serde_json", "tokio"],
     ),
     ("svc-prepare", &[], &["diff", "fast-glob", "minijinja"]),
+    // It runs before svc-init and between that and the services, and steers by the commands that everybody has.
+    ("svc-boot", &["svc-core", "svc-sys"], &[]),
     ("svc-compat", &["svc-core", "svc-ctl", "svc-def", "svc-proto", "svc-sys"], &["nix"]),
     (
         "svc",
         &[
+            "svc-boot",
             "svc-compat",
             "svc-core",
             "svc-ctl",

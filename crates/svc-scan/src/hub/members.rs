@@ -194,11 +194,13 @@ impl Hub {
     /// The main program starts when everything that is to be up is, or has failed to be.
     pub(super) fn start_command(&mut self) {
         let there = self.members.values().any(|member| member.name.as_str() == COMMAND);
-        if self.config.command.is_empty() || there || self.is_ending() {
+        if self.is_ending() || self.judged && (self.config.command.is_empty() || there) {
             return;
         }
         let none = self.units.is_empty() && !self.is_reading();
-        if none || self.composed && self.has_settled() {
+        let over = none || self.composed && self.has_settled() || self.is_start_overdue();
+        // What stops everything because of a failure starts nothing more.
+        if over && self.judge_start() && !self.config.command.is_empty() && !there {
             self.add_command();
         }
     }

@@ -5,6 +5,7 @@ mod manager;
 mod members;
 mod orders;
 mod reports;
+mod startup;
 mod timing;
 
 use crate::clients::Subscriber;
@@ -114,6 +115,10 @@ struct Hub {
     early_end: Option<(Millis, Millis)>,
     /// The graph has been made once.
     composed: bool,
+    /// Whether the start has been looked at when it was over, and when it is over at the latest.
+    judged: bool,
+    was_recovered: bool,
+    start_by: Option<Millis>,
     /// Since when directories are being read without a pause.
     reading_since: Option<Millis>,
 }
@@ -150,6 +155,9 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         ending: None,
         early_end: None,
         composed: false,
+        judged: false,
+        was_recovered: false,
+        start_by: (config.start.limit > Millis::ZERO).then(|| clock::now() + config.start.limit),
         reading_since: None,
         config,
     };
@@ -239,6 +247,7 @@ impl Hub {
                     Ok(ToScan::Listener) => {
                         kept = descriptors.pop().map(listener::from_init);
                         self.recovered = true;
+                        self.was_recovered = true;
                         self.is_heir = true;
                     }
                     Ok(message) => self.hear(message, descriptors),
@@ -327,7 +336,7 @@ impl Hub {
     fn deadline(&self) -> Option<svc_core::Millis> {
         let waits = self.waiters.iter().filter_map(|waiter| waiter.deadline);
         let directories = self.directories.deadline().filter(|_| !self.is_ending());
-        let others = [self.manager_deadline(), directories, self.rescan_at, self.timers.deadline()];
+        let others = [self.manager_deadline(), directories, self.rescan_at, self.timers.deadline(), self.start_deadline()];
         waits.chain(self.roster.deadline()).chain(others.into_iter().flatten()).min()
     }
 

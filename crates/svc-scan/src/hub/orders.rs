@@ -332,7 +332,7 @@ impl Hub {
         graph.living().into_iter().filter(|&id| graph.node(id).up).all(|id| self.is_settled(id))
     }
 
-    fn is_settled(&self, id: Id) -> bool {
+    pub(super) fn is_settled(&self, id: Id) -> bool {
         let graph = self.engine.graph();
         if graph.node(id).kind == Kind::Bundle {
             return graph.edges(id).iter().all(|edge| self.is_settled(edge.to));

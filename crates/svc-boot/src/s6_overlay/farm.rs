@@ -1,0 +1,59 @@
+//! Service directories in /run whose files are links to those of the image: a real directory of its own with the real path that
+//! scripts look for, and nothing in /run that would have to be executed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::mistakes::{self, Mistake};
+use super::places::{link, make_dir};
+
+type Failed = (PathBuf, std::io::Error);
+
+/// What s6 itself keeps in a service directory; it belongs to whoever runs there.
+const OF_THE_SUPERVISOR: [&str; 2] = ["supervise", "event"];
+
+/// Links everything in `from` into `to`, but for `left_out`; what is there already is replaced, as a later layer does.
+pub(super) fn plant(from: &Path, to: &Path, left_out: &[&str]) -> Result<(), Failed> {
+    make_dir(to)?;
+    let failed = |error| (from.to_owned(), error);
+    for entry in fs::read_dir(from).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if OF_THE_SUPERVISOR.iter().chain(left_out).any(|other| name == *other) {
+            continue;
+        }
+        let path = to.join(&name);
+        // A file of a lower layer.
+        let _ = fs::remove_file(&path);
+        link(&from.join(&name), &path)?;
+    }
+    Ok(())
+}
+
+/// A service of services.d, with its logger. Its programs may lack the executable bit, which is mended here and told.
+pub(super) fn plant_service(from: &Path, to: &Path) -> Result<(), Failed> {
+    plant(from, to, &["log"])?;
+    for program in ["run", "finish"] {
+        repair(&from.join(program), &to.join(program))?;
+    }
+    let log = from.join("log");
+    if log.is_dir() {
+        plant_service(&log, &to.join("log"))?;
+    }
+    Ok(())
+}
+
+/// Puts a copy that can be executed in the place of a link to a program that cannot.
+fn repair(program: &Path, place: &Path) -> Result<(), Failed> {
+    let Some(mistake) = mistakes::find(program) else { return Ok(()) };
+    mistakes::tell(program, mistake);
+    match mistake {
+        Mistake::CarriageReturn => Ok(()),
+        Mistake::NotExecutable => {
+            let failed = |error| (place.to_owned(), error);
+            fs::remove_file(place).map_err(failed)?;
+            fs::copy(program, place).map_err(failed)?;
+            fs::set_permissions(place, fs::Permissions::from_mode(0o755)).map_err(failed)
+        }
+    }
+}

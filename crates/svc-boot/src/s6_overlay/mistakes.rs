@@ -1,0 +1,74 @@
+//! Scripts that do not run as they are: how they are run all the same, and what is said about them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::complain;
+
+/// What keeps the kernel from running a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mistake {
+    NotExecutable,
+    /// The first line ends in a carriage return, which the kernel takes for part of the interpreter's name.
+    CarriageReturn,
+}
+
+/// Looks at a script; none if nothing is wrong, or if it is no file that can be read.
+pub(super) fn find(path: &Path) -> Option<Mistake> {
+    let data = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let head = head(path);
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    if line.starts_with(b"#!") && line.ends_with(b"\r") {
+        return Some(Mistake::CarriageReturn);
+    }
+    (data.permissions().mode() & 0o111 == 0).then_some(Mistake::NotExecutable)
+}
+
+fn head(path: &Path) -> Vec<u8> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    if let Ok(file) = fs::File::open(path) {
+        let _ = file.take(512).read_to_end(&mut bytes);
+    }
+    bytes
+}
+
+/// Says what is wrong, with its cure.
+pub(super) fn tell(path: &Path, mistake: Mistake) {
+    let path_shown = path.display();
+    match mistake {
+        Mistake::NotExecutable => complain(
+            path,
+            "is not executable: run by its first line all the same",
+            &format!("chmod +x {path_shown}, or COPY --chmod=755 in the Dockerfile"),
+        ),
+        Mistake::CarriageReturn => complain(
+            path,
+            "has line ends of Windows: no interpreter has a carriage return in its name",
+            &format!("sed -i 's/\\r$//' {path_shown}, and eol=lf in .gitattributes"),
+        ),
+    }
+}
+
+/// The command that runs a script: by its first line where it is not executable. Says so.
+pub(super) fn command(path: &Path) -> Command {
+    let mistake = find(path);
+    if let Some(mistake) = mistake {
+        tell(path, mistake);
+    }
+    match mistake {
+        Some(Mistake::NotExecutable) if head(path).starts_with(b"#!") => {
+            let mut command = Command::new("/proc/self/exe");
+            command.args(["exec", "--script"]).arg(path);
+            command
+        }
+        Some(Mistake::NotExecutable) => {
+            let mut command = Command::new("/bin/sh");
+            command.arg(path);
+            command
+        }
+        Some(Mistake::CarriageReturn) | None => Command::new(path),
+    }
+}

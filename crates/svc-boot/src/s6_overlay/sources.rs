@@ -1,0 +1,338 @@
+//! The sources of s6-rc: those of the image in all the places where they may be, one over the other, and what s6-overlay itself
+//! brings (`top`, `base`, `user`, `fix-attrs`, `legacy-*`). Laid out as directories that svc-scan reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use svc_core::Millis;
+
+use super::farm;
+use super::mistakes::{self, Mistake};
+use super::places::{Places, link, make_dir, write};
+use super::settings::Settings;
+use crate::complain;
+
+const SOURCES: &str = "/etc/s6-overlay/s6-rc.d";
+const BUNDLES: &str = "/etc/s6-overlay/user-bundles.d";
+/// Where packages of images add to s6-overlay's own sources: below each directory that begins with this name.
+const PACKAGES: &str = "/package/admin";
+const PACKAGE: &str = "s6-overlay";
+const IN_PACKAGE: &str = "etc/s6-rc/sources";
+
+/// The bundles in which an image says what starts.
+const CHOSEN: [&str; 2] = ["user", "user2"];
+
+/// Files that are put together from all layers, and so are not linked.
+const MERGED: [&str; 5] = ["type", "dependencies.d", "dependencies", "contents.d", "contents"];
+
+/// How a oneshot calls a step: svc is the interpreter of `up` and `down`.
+const STEP: &str = "/proc/self/exe s6-overlay";
+
+/// What s6-overlay brings: name, type, and what it needs or has in it.
+const OWN: [(&str, &str, &[&str]); 7] = [
+    ("top", "bundle", &["base", "legacy-services", "user", "user2"]),
+    ("base", "bundle", &["fix-attrs", "legacy-cont-init"]),
+    ("user", "bundle", &[]),
+    ("user2", "bundle", &[]),
+    ("fix-attrs", "oneshot", &[]),
+    ("legacy-cont-init", "oneshot", &["fix-attrs"]),
+    ("legacy-services", "oneshot", &["base", "user"]),
+];
+
+/// One source, all its layers together.
+#[derive(Default)]
+struct Unit {
+    kind: Option<Vec<u8>>,
+    needs: BTreeSet<String>,
+    contents: BTreeSet<String>,
+    layers: Vec<PathBuf>,
+    up: Option<String>,
+    down: Option<String>,
+    own: bool,
+}
+
+impl Unit {
+    fn is(&self, kind: &[u8]) -> bool {
+        self.kind.as_deref() == Some(kind)
+    }
+}
+
+pub(super) struct Tree {
+    units: BTreeMap<String, Unit>,
+    longest_stop: Millis,
+}
+
+impl Tree {
+    /// Reads what the image has. Says what is odd about it.
+    pub(super) fn read(settings: &Settings) -> Tree {
+        let mut tree = Tree { units: BTreeMap::new(), longest_stop: Millis::ZERO };
+        for (name, kind, members) in OWN {
+            let unit = tree.units.entry(name.to_owned()).or_default();
+            (unit.kind, unit.own) = (Some(kind.as_bytes().to_vec()), true);
+            let list = if kind == "bundle" { &mut unit.contents } else { &mut unit.needs };
+            list.extend(members.iter().map(|&name| name.to_owned()));
+        }
+        let mut packages: Vec<PathBuf> = entries(Path::new(PACKAGES))
+            .into_iter()
+            .filter(|name| name.starts_with(PACKAGE))
+            .map(|name| Path::new(PACKAGES).join(name))
+            .collect();
+        // A link of the plain name leads to one of the others.
+        packages.retain(|path| !path.is_symlink());
+        for root in packages.iter().map(|package| package.join(IN_PACKAGE)) {
+            tree.read_root(&root, |_| true);
+        }
+        let elsewhere = settings.bundles.is_some();
+        tree.read_root(Path::new(SOURCES), |name| !(elsewhere && CHOSEN.contains(&name)));
+        tree.read_root(settings.bundles.as_deref().unwrap_or(Path::new(BUNDLES)), |name| {
+            let known = CHOSEN.contains(&name);
+            if !known {
+                let place = settings.bundles.as_deref().unwrap_or(Path::new(BUNDLES)).join(name);
+                complain(&place, "only user and user2 are read here", &format!("move it to {SOURCES}/{name}"));
+            }
+            known
+        });
+        for root in ["s6-overlay/user", "s6-overlay/user2", "s6-overlay/contents.d", "s6-rc.d", "s6-overlay/services.d"] {
+            let place = Path::new("/etc").join(root);
+            if place.is_dir() {
+                complain(
+                    &place,
+                    "nothing is read here",
+                    "services belong into /etc/s6-overlay/s6-rc.d, and what starts is named in user/contents.d there",
+                );
+            }
+        }
+        tree.give_steps(settings);
+        tree.find_longest_stop(settings);
+        if settings.verbosity > 0 {
+            tree.tell_who_is_left_out();
+        }
+        tree
+    }
+
+    fn read_root(&mut self, root: &Path, wanted: impl Fn(&str) -> bool) {
+        for name in entries(root) {
+            let dir = root.join(&name);
+            if !dir.is_dir() || !wanted(&name) {
+                continue;
+            }
+            if MERGED.contains(&name.as_str()) || name == "user-bundles.d" {
+                let cure = if name == "user-bundles.d" {
+                    format!("move it to {BUNDLES}")
+                } else {
+                    format!("move what is in it to {SOURCES}/user/{name}")
+                };
+                complain(&dir, "is read by nobody here, and is no service", &cure);
+                continue;
+            }
+            self.read_layer(name, dir);
+        }
+    }
+
+    fn read_layer(&mut self, name: String, dir: PathBuf) {
+        let unit = self.units.entry(name).or_default();
+        unit.needs.extend(names(&dir, "dependencies"));
+        unit.contents.extend(names(&dir, "contents"));
+        if unit.own {
+            // Its scripts are steps here.
+            return;
+        }
+        if let Ok(kind) = fs::read(dir.join("type")) {
+            unit.kind = Some(kind.trim_ascii().to_vec());
+        }
+        unit.layers.push(dir);
+    }
+
+    /// What s6-overlay's own oneshots do, where there is something to do.
+    fn give_steps(&mut self, settings: &Settings) {
+        let any = |name: &str| !entries(&settings.etc(name)).is_empty();
+        let scripts = any("cont-init.d");
+        let work = self.units.values().any(|unit| !unit.own && unit.is(b"oneshot"));
+        let step = |wanted: bool, name: &str| wanted.then(|| format!("{STEP} {name}\n"));
+        let steps = [
+            ("fix-attrs", step(any("fix-attrs.d"), "fix-attrs"), None),
+            ("legacy-cont-init", step(scripts, "cont-init"), step(any("cont-finish.d"), "cont-finish")),
+            // A script may make a service on the way.
+            (
+                "legacy-services",
+                step(any("services.d") || scripts || work, "services-up"),
+                step(any("services.d") || scripts || work, "services-down"),
+            ),
+        ];
+        for (name, up, down) in steps {
+            if let Some(unit) = self.units.get_mut(name) {
+                (unit.up, unit.down) = (Some(up.unwrap_or_default()), down);
+            }
+        }
+        for (name, unit) in self.units.iter_mut().filter(|(_, unit)| !unit.own) {
+            if unit.kind.is_none() {
+                let place = unit.layers.last().map(|layer| layer.join("type")).unwrap_or_default();
+                complain(
+                    &place,
+                    "does not exist, so this is no service",
+                    "write oneshot, longrun or bundle into it, or add the layer that has the rest of it",
+                );
+            }
+            if unit.is(b"oneshot") {
+                unit.up = script(&unit.layers, "up", name);
+                unit.down = script(&unit.layers, "down", name);
+            }
+            let check = unit.layers.iter().rev().map(|layer| layer.join("data/check")).find(|path| path.exists());
+            if let Some((path, mistake)) = check.and_then(|path| mistakes::find(&path).map(|mistake| (path, mistake)))
+                && mistake == Mistake::NotExecutable
+            {
+                complain(&path, "is not executable, so s6-notifyoncheck never finds the service ready", "chmod +x");
+            }
+        }
+    }
+
+    /// The longest time that something says it needs to stop.
+    fn find_longest_stop(&mut self, settings: &Settings) {
+        let services = settings.etc("services.d");
+        let legacy = entries(&services).into_iter().map(|name| services.join(name));
+        let layers = self.units.values().flat_map(|unit| unit.layers.iter().cloned()).chain(legacy);
+        let times = layers.flat_map(|dir| ["timeout-kill", "timeout-down"].map(|file| dir.join(file)));
+        let times = times.filter_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok());
+        self.longest_stop = Millis(times.max().unwrap_or(0));
+    }
+
+    pub(super) fn longest_stop(&self) -> Millis {
+        self.longest_stop
+    }
+
+    /// Services that somebody wrote and nobody starts.
+    fn tell_who_is_left_out(&self) {
+        let mut known: BTreeSet<&str> = BTreeSet::from(["top"]);
+        let mut walk = vec!["top"];
+        while let Some(unit) = walk.pop().map(|name| self.units.get(name)) {
+            let Some(unit) = unit else { continue };
+            let pipes: Vec<&str> = Vec::new();
+            walk.extend(
+                unit.needs.iter().chain(&unit.contents).map(String::as_str).chain(pipes).filter(|name| known.insert(name)),
+            );
+            for layer in &unit.layers {
+                let consumer = fs::read_to_string(layer.join("producer-for")).unwrap_or_default();
+                if let Some((name, _)) = self.units.get_key_value(consumer.trim())
+                    && known.insert(name)
+                {
+                    walk.push(name);
+                }
+            }
+        }
+        let pipelines: BTreeSet<String> = self
+            .units
+            .values()
+            .filter_map(|unit| {
+                unit.layers.iter().rev().find_map(|layer| fs::read_to_string(layer.join("pipeline-name")).ok())
+            })
+            .map(|name| name.trim().to_owned())
+            .collect();
+        let out: Vec<&str> = self
+            .units
+            .iter()
+            .filter(|(name, unit)| !known.contains(name.as_str()) && !unit.own && unit.kind.is_some())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        // The parts of a pipeline are started by its name.
+        if !out.is_empty() && pipelines.is_empty() {
+            let first = out[0];
+            complain(
+                Path::new(SOURCES),
+                format!("{} is started by nobody", out.join(", ")),
+                &format!("touch {SOURCES}/user/contents.d/{first}, unless a script starts it"),
+            );
+        }
+    }
+
+    /// Makes the directories.
+    pub(super) fn lay_out(&self, places: &Places) -> Result<(), String> {
+        let failed = |(path, error): (PathBuf, std::io::Error)| format!("{}: {error}", path.display());
+        self.units.iter().try_for_each(|(name, unit)| lay_out(name, unit, places)).map_err(failed)
+    }
+}
+
+fn lay_out(name: &str, unit: &Unit, places: &Places) -> Result<(), (PathBuf, std::io::Error)> {
+    let dir = places.servicedirs().join(name);
+    make_dir(&dir)?;
+    for layer in &unit.layers {
+        farm::plant(layer, &dir, &MERGED)?;
+    }
+    let list = |folder: &str, names: &BTreeSet<String>| {
+        let folder = dir.join(folder);
+        make_dir(&folder)?;
+        names.iter().try_for_each(|name| write(&folder.join(name), b""))
+    };
+    if unit.is(b"bundle") {
+        list("contents.d", &unit.contents)?;
+    } else {
+        list("dependencies.d", &unit.needs)?;
+    }
+    for (file, text) in [("up", &unit.up), ("down", &unit.down)] {
+        if let Some(text) = text {
+            let path = dir.join(file);
+            let _ = fs::remove_file(&path);
+            write(&path, text.as_bytes())?;
+        }
+    }
+    match &unit.kind {
+        Some(kind) => write(&dir.join("type"), &[kind.as_slice(), b"\n"].concat())?,
+        // It must not be taken for a service of another form.
+        None => {
+            let _ = fs::remove_file(dir.join("run"));
+        }
+    }
+    let place = if unit.is(b"longrun") { places.services() } else { places.units() };
+    link(&dir, &place.join(name))
+}
+
+/// A script of a oneshot, if it cannot be used as it stands: what is used in its place.
+fn script(layers: &[PathBuf], file: &str, name: &str) -> Option<String> {
+    let path = layers.iter().rev().map(|layer| layer.join(file)).find(|path| path.exists())?;
+    let text = fs::read_to_string(&path).ok()?;
+    let clean = text.replace("\r\n", "\n").trim_end_matches('\r').to_owned();
+    let lines = clean.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines: Vec<&str> = lines.collect();
+    if let [line] = lines.as_slice()
+        && line.starts_with('/')
+        && !line.contains([' ', '\t', '"', '{', '\\'])
+    {
+        let target = Path::new(line);
+        match mistakes::find(target) {
+            Some(Mistake::NotExecutable) => {
+                mistakes::tell(target, Mistake::NotExecutable);
+                return Some(format!("/proc/self/exe exec --script {line}\n"));
+            }
+            Some(mistake @ Mistake::CarriageReturn) => mistakes::tell(target, mistake),
+            None if !target.exists() => {
+                let near = layers.iter().rev().map(|layer| layer.join("run")).find(|run| run.exists());
+                let cure = near.map_or_else(
+                    || "write the path of a script that is in the image".to_owned(),
+                    |run| format!("did you mean {}?", run.display()),
+                );
+                complain(&path, format!("{name} names {line}, which does not exist"), &cure);
+            }
+            None => {}
+        }
+    }
+    (clean != text).then_some(clean)
+}
+
+/// The names of `LIST.d`, and of the older `LIST`.
+fn names(dir: &Path, list: &str) -> Vec<String> {
+    let folder = dir.join(format!("{list}.d"));
+    if folder.is_dir() {
+        return entries(&folder);
+    }
+    let text = fs::read_to_string(dir.join(list)).unwrap_or_default();
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+/// What is in a directory, in order; nothing that begins with a dot.
+pub(super) fn entries(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort_unstable();
+    names
+}
