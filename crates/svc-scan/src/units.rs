@@ -163,7 +163,8 @@ impl Units {
     }
 
     fn note(&mut self, out: &BTreeMap<ServiceName, String>) {
-        let unknown = |name: &ServiceName| !self.all.contains_key(name);
+        let pipelines = self.pipelines(out);
+        let unknown = |name: &ServiceName| !self.all.contains_key(name) && !pipelines.contains(name);
         let mut missing: BTreeMap<ServiceName, String> = BTreeMap::new();
         for (name, unit) in &self.all {
             let gone = |list: Vec<&str>| -> Vec<String> {
@@ -231,7 +232,9 @@ impl Units {
     }
 
     fn nodes(&self, out: &BTreeMap<ServiceName, String>) -> Vec<Node> {
+        let pipelines = self.pipelines(out);
         let there = |name: &&ServiceName| self.all.contains_key(*name) && !out.contains_key(*name);
+        let member = |name: &&ServiceName| there(name) || pipelines.contains(*name);
         let chosen = STARTED.iter().any(|name| self.get(name).is_some_and(|unit| !unit.is_one_file()));
         let units = self.all.iter().filter(|(name, _)| there(name));
         let mut nodes: Vec<Node> = Vec::new();
@@ -241,7 +244,7 @@ impl Units {
                 svc_def::Kind::Longrun => (Kind::Process, Vec::new()),
                 svc_def::Kind::Oneshot { up: None, down: None } => (Kind::Milestone, Vec::new()),
                 svc_def::Kind::Oneshot { .. } => (Kind::Oneshot, Vec::new()),
-                svc_def::Kind::Bundle { contents } => (Kind::Bundle, contents.iter().filter(there).collect()),
+                svc_def::Kind::Bundle { contents } => (Kind::Bundle, contents.iter().filter(member).collect()),
             };
             let mut node = Node::new(name.as_str(), kind);
             node.up = match source.start {
@@ -277,6 +280,13 @@ impl Units {
             }
         }
         nodes
+    }
+
+    /// The names of whole pipelines: bundles that have no directory of their own.
+    fn pipelines(&self, out: &BTreeMap<ServiceName, String>) -> BTreeSet<ServiceName> {
+        let units = self.all.iter().filter(|(name, _)| !out.contains_key(*name));
+        let names = units.filter_map(|(_, unit)| unit.source.pipeline_name.clone());
+        names.filter(|name| !self.all.contains_key(name)).collect()
     }
 
     /// Everybody whose output comes to this one in the end, itself included.
@@ -442,6 +452,17 @@ mod tests {
             problem(&units, "log"),
             "is consumer-for b, which is not producer-for log: write the name into its producer-for"
         );
+    }
+
+    #[test]
+    fn a_bundle_may_have_a_pipeline_in_it() {
+        let producer = Unit { source: Source { producer_for: Some(name("log")), ..longrun("").source }, ..longrun("") };
+        let source = Source { consumer_for: names("a"), pipeline_name: Some(name("pipe")), ..longrun("").source };
+        let consumer = Unit { source, ..longrun("") };
+        let (units, nodes) = composed(vec![("a", producer), ("log", consumer), ("user", bundle("pipe"))]);
+        assert_eq!(listed(&nodes), ["a", "log", "pipe", "user"]);
+        assert_eq!(nodes[3].dependencies[0].on, "pipe");
+        assert_eq!(problem(&units, "user"), "");
     }
 
     #[test]

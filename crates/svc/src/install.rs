@@ -8,14 +8,17 @@ use svc_sys::exit;
 
 const USAGE: &str = "\
 Usage: svc install [--own] DIR
+       svc install --s6-overlay ROOT
 
 Makes a link in DIR to svc for each name: its own (svc-scan, svc-ctl ...), and those of the commands of s6, execline, s6-overlay,
 runit and daemontools, which `svc manual` lists. The links lead to DIR/svc; where there is none, this program is copied there first.
 A link that is there is replaced, a file is not.
 
 Options:
-      --own   only svc's own names
-  -h, --help  this text
+      --own         only svc's own names
+      --s6-overlay  everything that images for s6-overlay look for, below ROOT: /usr/bin, /command, /init, and
+                    /package/admin/s6-overlay; a program that is there already, such as an image's own with-contenv, stays
+  -h, --help        this text
 
 Some of the other names are those of programs that a system may have (service, halt, setuidgid ...). Give these links a directory of
 their own, such as /command, and let PATH end with it.
@@ -27,6 +30,11 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         print!("{USAGE}");
         return exit::DONE;
     }
+    if let [option, root] = words
+        && option == "--s6-overlay"
+    {
+        return finished(install_overlay(Path::new(root)));
+    }
     let (dir, names): (_, Vec<&str>) = match words {
         [option, dir] if option == "--own" => (dir, crate::own_names().collect()),
         [dir] if !dir.as_encoded_bytes().starts_with(b"-") => (dir, crate::names().collect()),
@@ -35,7 +43,11 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
             return exit::USAGE;
         }
     };
-    match install(Path::new(dir), &names) {
+    finished(install(Path::new(dir), &names))
+}
+
+fn finished(outcome: Result<(), (PathBuf, std::io::Error)>) -> u8 {
+    match outcome {
         Ok(()) => exit::DONE,
         Err((path, error)) => {
             eprintln!("svc install: {}: {error}", path.display());
@@ -61,6 +73,41 @@ fn install(dir: &Path, names: &[&str]) -> Result<(), (PathBuf, std::io::Error)> 
             std::fs::remove_file(&link).map_err(at(&link))?;
         }
         symlink("svc", &link).map_err(at(&link))?;
+    }
+    Ok(())
+}
+
+/// Links that are named by their paths, and where they lead.
+const OVERLAY: [(&str, &str); 5] = [
+    ("init", "usr/bin/svc"),
+    ("usr/bin/with-contenv", "svc"),
+    ("usr/bin/execlineb", "svc"),
+    ("package/admin/s6-overlay/libexec/preinit", "../../../../usr/bin/svc"),
+    ("package/admin/s6-overlay/libexec/stage0", "../../../../usr/bin/svc"),
+];
+
+/// What the archives of s6-overlay bring, as far as scripts name it.
+fn install_overlay(root: &Path) -> Result<(), (PathBuf, std::io::Error)> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| (path, error)
+    };
+    let own: Vec<&str> = crate::own_names().collect();
+    install(&root.join("usr/bin"), &own)?;
+    let command = root.join("command");
+    std::fs::create_dir_all(&command).map_err(at(&command))?;
+    let commands = crate::names().chain(["svc"]).map(|name| (command.join(name), "../usr/bin/svc"));
+    for (link, target) in commands.chain(OVERLAY.map(|(link, target)| (root.join(link), target))) {
+        let dir = link.parent().unwrap_or(root);
+        std::fs::create_dir_all(dir).map_err(at(dir))?;
+        // Layers put their own programs in these places. What is a link, or s6-overlay's own /init, is replaced.
+        let there = std::fs::symlink_metadata(&link);
+        if there.as_ref().is_ok_and(|data| data.is_symlink() || link == root.join("init")) {
+            std::fs::remove_file(&link).map_err(at(&link))?;
+        } else if there.is_ok() {
+            continue;
+        }
+        symlink(target, &link).map_err(at(&link))?;
     }
     Ok(())
 }

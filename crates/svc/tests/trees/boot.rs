@@ -1,0 +1,136 @@
+//! A container without an engine: a root of its own (this machine's, with a tree laid over it), and a process 1 of its own.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use svc_testkit::{Tree, is_root, needs, processes, program, until};
+
+use crate::story::{Story, folder};
+
+/// Mounts it all in a mount namespace that goes with its last process: nothing is left to be cleaned up.
+const BOOT: &str = r#"
+set -e
+here=$1 tree=$2 stubs=$3 svc=$4; shift 4
+mount --make-rprivate /
+mount -t tmpfs none "$here/root"
+cd "$here/root"
+mkdir upper work all
+mount -t overlay overlay -o "lowerdir=/,upperdir=upper,workdir=work" all
+cp -a "$stubs/." "$tree/." all/
+cp "$svc" all/usr/bin/svc
+mkdir -p all/trace
+mount --bind "$here/trace" all/trace
+mount -t tmpfs none all/run
+mount -t proc proc all/proc
+mount --rbind /dev all/dev
+chroot all /usr/bin/svc install --s6-overlay /
+cd all
+[ ! -e before-boot ] || chroot . /before-boot
+exec chroot . "$@"
+"#;
+
+/// Whether such a container can be made here.
+pub fn is_possible() -> bool {
+    static POSSIBLE: OnceLock<bool> = OnceLock::new();
+    let possible = *POSSIBLE.get_or_init(|| {
+        let tree = Tree::new();
+        fs::create_dir(tree.path("root")).expect("ours");
+        let script = "mount --make-rprivate / && mount -t tmpfs none . && mkdir u w a && mount -t overlay overlay -o lowerdir=/,upperdir=u,workdir=w a";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--fork", "sh", "-c", script]).current_dir(tree.path("root"));
+        command.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    });
+    is_root() && needs("overlayfs in a mount namespace", possible)
+}
+
+pub struct Container {
+    /// A folder that goes away with it.
+    tree: Tree,
+    child: Child,
+}
+
+impl Container {
+    #[track_caller]
+    pub fn boot(name: &str, story: &Story) -> Container {
+        let tree = Tree::new();
+        for dir in ["root", "trace"] {
+            fs::create_dir(tree.path(dir)).expect("ours");
+        }
+        let trace = File::create(tree.path("trace").join("log")).expect("ours");
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        trace.set_permissions(everybody).expect("ours");
+        let output = File::create(tree.path("output")).expect("ours");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", BOOT, "boot"]);
+        command.args(
+            [tree.root().into(), folder().join(name).join("rootfs"), folder().join("stubs"), program()] as [PathBuf; 4]
+        );
+        command.args([
+            "env",
+            "-i",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/command",
+            "TERM=dumb",
+        ]);
+        command.args(&story.environment);
+        if !story.user.is_empty() {
+            command.arg("setpriv").args(&story.user);
+        }
+        command.arg("/init").args(&story.command);
+        command.stdin(Stdio::null()).stdout(output.try_clone().expect("a descriptor")).stderr(output);
+        Container { child: command.spawn().expect("unshare runs"), tree }
+    }
+
+    /// Process 1, as it is called here.
+    #[track_caller]
+    fn init(&self) -> i32 {
+        let child = self.child.id() as i32;
+        until("process 1", || {
+            let all = processes();
+            all.into_iter().find(|process| process.parent == child).map(|process| process.pid)
+        })
+    }
+
+    /// Sends each signal of the story when its line has been traced.
+    #[track_caller]
+    pub fn signal_when(&mut self, story: &Story) {
+        for (signal, text) in &story.signals {
+            until(&format!("'{text}'; trace:\n{}output:\n{}", self.trace(), self.output()), || {
+                self.trace().contains(text).then_some(())
+            });
+            svc_testkit::kill(self.init(), signal);
+        }
+    }
+
+    #[track_caller]
+    pub fn wait(&mut self) -> i32 {
+        let begin = std::time::Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                break status;
+            }
+            let late = begin.elapsed() > svc_testkit::PATIENCE;
+            assert!(!late, "it does not end; trace:\n{}output:\n{}", self.trace(), self.output());
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        };
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+    }
+
+    pub fn trace(&self) -> String {
+        fs::read_to_string(self.tree.path("trace").join("log")).unwrap_or_default()
+    }
+
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.tree.path("output")).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // The kernel ends everything in it with process 1, which goes with its parent.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,26 @@
+trees! {
+    cmd_alone
+    cmd_arg0
+    cmd_killed
+    cmd_signals
+    mistakes
+    v2_basic
+    v2_execline_test
+    v2_fails
+    v2_fails_and_goes_on
+    v2_generated
+    v2_halt
+    v2_waits
+    v3_addon
+    v3_bundles
+    v3_hook_fails
+    v3_hook_stopped
+    v3_optional
+    v3_pipeline
+    v3_shape
+    v3_spine
+    v3_start_limit
+    v3_term_during_start
+    v3_umask
+    v3_unprivileged
+}

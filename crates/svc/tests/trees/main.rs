@@ -1,0 +1,47 @@
+//! Trees as images for s6-overlay have them, in `tests/trees/`, booted as they are by `/init` as process 1.
+//!
+//! Each has a `rootfs/`, which is laid over this machine's own root, and a file `expect`. Stub programs (`tests/trees/stubs`)
+//! stand in for applications. What they write with `trace` is in the order in which it happened: pipes of several services have
+//! no order among themselves.
+#![forbid(unsafe_code)]
+
+mod boot;
+mod figures;
+mod story;
+
+use boot::{Container, is_possible};
+use story::Story;
+
+/// Boots a tree and compares.
+#[track_caller]
+fn plays(name: &str) {
+    if !is_possible() {
+        return;
+    }
+    let story = Story::read(name);
+    let mut container = Container::boot(name, &story);
+    container.signal_when(&story);
+    let code = container.wait();
+    story.compare(code, &container.trace(), &container.output());
+}
+
+/// A test for each directory, so that a tree that fails is named; and no directory is forgotten.
+macro_rules! trees {
+    ($($name:ident)*) => {
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+        $(#[test] fn $name() { plays(stringify!($name)); })*
+    };
+}
+
+include!("list.rs");
+
+#[test]
+fn every_tree_is_played() {
+    let entries = std::fs::read_dir(story::folder()).expect("tests/trees");
+    let mut there: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    there.retain(|name| name != "stubs" && !name.contains('.'));
+    there.sort_unstable();
+    let mut known = NAMES.to_vec();
+    known.sort_unstable();
+    assert_eq!(there, known, "tests/trees and the list in crates/svc/tests/trees/list.rs differ");
+}
