@@ -46,7 +46,7 @@ Options:
       --header NAME:VALUE
                        http: send this header (several times)
       --body REGEX     http: the body must match
-      --fresh          file: made or changed since the time in SVC_STARTED_MS (milliseconds since 1970)
+      --fresh          file: it is made or changed from now on
       --words N        exec: the first N words behind it are the command
       --notify FD      execute PROGRAM at once, and write a newline to the descriptor FD when the probe succeeds
       --child          end when the parent ends

@@ -9,13 +9,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lexopt::ValueExt;
+use svc_core::endpoint;
 use svc_sys::regex::Regex;
 
 use super::command;
 use super::http::Question;
-
-/// The clock that stamps files ticks this coarsely.
-const TICK_MS: u64 = 20;
 
 pub(super) enum Target {
     Nothing,
@@ -65,13 +63,13 @@ impl Details {
             (true, Some(_)) | (false, None) => {}
         }
         let target = match kind {
-            "tcp" => Target::Tcp(with_host(&first.string()?)?),
+            "tcp" => Target::Tcp(endpoint::place(&first.string()?)?),
             "http" => {
                 self.question.set_url(&first.string()?)?;
                 Target::Http(self.question)
             }
             "unix" => Target::Unix(first.into()),
-            "file" => Target::File(first.into(), if self.fresh { started() } else { None }),
+            "file" => Target::File(first.into(), self.fresh.then(svc_sys::clock::file_ms)),
             "dns" => Target::Name(first.string()?),
             "exec" => Target::Command(rest),
             "log" if beside => Target::Log(Regex::new(first.as_encoded_bytes()).map_err(|what| format!("log: {what}"))?),
@@ -79,21 +77,6 @@ impl Details {
             other => return Err(format!("{other}: no such kind: tcp, http, unix, file, dns, exec or log").into()),
         };
         Ok((target, program))
-    }
-}
-
-/// When the service was started whose file is looked for.
-fn started() -> Option<u64> {
-    std::env::var("SVC_STARTED_MS").ok()?.parse().ok()
-}
-
-/// `:80` is on this machine.
-pub(super) fn with_host(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) => {
-            Ok(format!("{}:{port}", if host.is_empty() { "localhost" } else { host }))
-        }
-        Some(_) | None => Err(format!("{text}: must be HOST:PORT, such as localhost:8080")),
     }
 }
 
@@ -200,7 +183,7 @@ fn file(path: &std::path::Path, since: Option<u64>) -> Result<String, String> {
     let newest = found.mtime().max(found.ctime()).max(0) as u64 * 1000
         + if found.mtime() > found.ctime() { found.mtime_nsec() } else { found.ctime_nsec() } as u64 / 1_000_000;
     match since {
-        Some(since) if newest + TICK_MS < since => Err("is from before the start".into()),
+        Some(since) if newest < since => Err("is from before the start".into()),
         Some(_) | None => Ok("exists".into()),
     }
 }
