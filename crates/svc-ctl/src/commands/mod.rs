@@ -6,6 +6,7 @@ mod events;
 mod graph;
 mod health;
 mod logs;
+mod scale;
 mod show;
 mod shutdown;
 mod status;
@@ -61,6 +62,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Health { quiet, names } => health::run(session, quiet, &names.names).await,
         Command::Graph { dot, mermaid } => graph::run(session, dot, mermaid).await,
         Command::Show(names) => show::run(session, &names.names).await,
+        Command::Scale { waiting, scales } => scale::run(session, &waiting, scales).await,
         Command::Rescan => rescan(session).await,
         Command::Shutdown { code, force, waiting } => shutdown::run(session, code, force, &waiting).await,
         Command::CompleteNames { beginning } => complete(session, &beginning).await,

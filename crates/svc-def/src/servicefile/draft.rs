@@ -4,6 +4,7 @@ use svc_core::definition::Script;
 use svc_core::graph::Dependency;
 use svc_core::{Millis, Program, ServiceName, Settings};
 
+use super::Instances;
 use super::values::Limit;
 use crate::rc;
 
@@ -36,6 +37,7 @@ pub(super) struct Draft {
     pub(super) up: Option<Vec<String>>,
     pub(super) down: Option<Vec<String>>,
     pub(super) members: Option<Vec<ServiceName>>,
+    pub(super) instances: Option<Instances>,
     pub(super) relations: Vec<Dependency>,
     pub(super) start: bool,
     pub(super) start_timeout: Millis,
@@ -66,6 +68,7 @@ impl Draft {
             up: None,
             down: None,
             members: None,
+            instances: None,
             relations: Vec::new(),
             start: true,
             start_timeout: Millis::ZERO,

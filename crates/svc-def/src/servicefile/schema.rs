@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draft::Kind;
 use super::keys::{KEYS, Key, Shape};
-use super::values::{BONDS, CONDITIONS, LIMITS};
+use super::values::{BONDS, CONDITIONS, LIMITS, MOST_INSTANCES};
 
 /// The schema.
 pub fn schema() -> String {
@@ -66,6 +66,9 @@ fn shape(shape: &Shape) -> String {
             let table = object(&properties, r#""required":["on"],"#);
             format!(r#"{{"type":"array","items":{{"anyOf":[{service},{table}]}}}}"#)
         }
+        Shape::Instances(_) => format!(
+            r#"{{"anyOf":[{{"type":"integer","minimum":0,"maximum":{MOST_INSTANCES}}},{{"type":"array","items":{{"type":"string"}}}},{VARIABLE}]}}"#
+        ),
         Shape::Environment(_) => r#"{"type":"object","additionalProperties":{"type":["string","number","boolean"]}}"#.into(),
         Shape::Limits(_) => {
             let amount = r#"{"type":["string","integer"]}"#.to_owned();

@@ -5,6 +5,7 @@ mod manager;
 mod members;
 mod orders;
 mod reports;
+mod templates;
 
 use crate::clients::Subscriber;
 use crate::controls::Controls;
@@ -27,6 +28,7 @@ use svc_core::{Command, Definition, Millis, Pid, Program, Service, ServiceName, 
 use svc_def::Identity;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
+use templates::Scales;
 use tokio::sync::mpsc;
 
 /// The name of the main program that stands behind `--`.
@@ -96,6 +98,7 @@ struct Hub {
     /// An earlier svc-scan has worked here.
     recovered: bool,
     units: Units,
+    scales: Scales,
     /// Units whose supervisors must go before they can be what their directories say now.
     replaced: BTreeSet<ServiceName>,
     /// There may be slots of units that are over.
@@ -135,6 +138,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         started: false,
         recovered: false,
         units: Units::default(),
+        scales: Scales::default(),
         replaced: BTreeSet::new(),
         slots_to_take: false,
         engine: Engine::default(),
@@ -147,6 +151,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         config,
     };
     let listener = hub.learn().await?;
+    hub.scales = Scales::open(hub.config.run_dir.as_deref(), hub.recovered);
     hub.hear_everybody().await;
     tokio::task::spawn_local(http::serve(listener, asks));
     hub.look_at_directories();
