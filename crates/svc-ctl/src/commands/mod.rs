@@ -6,6 +6,7 @@ mod events;
 mod graph;
 mod health;
 mod logs;
+mod render;
 mod scale;
 mod show;
 mod shutdown;
@@ -22,6 +23,8 @@ use crate::client::Client;
 use crate::exit::{Code, Failure};
 use crate::names;
 use crate::output::{Output, complain};
+
+pub use health::verdict;
 
 /// Who presses TAB waits no longer than this.
 const COMPLETION: Duration = Duration::from_secs(1);
@@ -63,6 +66,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Graph { dot, mermaid } => graph::run(session, dot, mermaid).await,
         Command::Show(names) => show::run(session, &names.names).await,
         Command::Scale { waiting, scales } => scale::run(session, &waiting, scales).await,
+        Command::Render { diff, names } => render::run(session, diff, &names.names).await,
         Command::Rescan => rescan(session).await,
         Command::Shutdown { code, force, waiting } => shutdown::run(session, code, force, &waiting).await,
         Command::CompleteNames { beginning } => complete(session, &beginning).await,

@@ -6,7 +6,11 @@ use svc_core::{Millis, ServiceName, Signal};
 
 use super::Instances;
 use super::draft::{Draft, Kind};
-use super::values::Limit;
+use super::probes::{self, Probe};
+use super::values::{Field, Limit, Record};
+
+mod prepare;
+mod probe;
 
 pub(super) struct Key {
     /// With dots where it stands in a table.
@@ -52,6 +56,8 @@ pub(super) enum Shape {
     Flag(fn(&mut Draft, bool)),
     /// Milliseconds in the end; zero is for ever.
     Span(fn(&mut Draft, Millis)),
+    /// The same, and not zero.
+    Pause(fn(&mut Draft, Millis)),
     Signal(fn(&mut Draft, Signal)),
     Number {
         least: i64,
@@ -77,6 +83,13 @@ pub(super) enum Shape {
     Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
+    /// Tables with these fields; a text stands for one with the first field alone.
+    Records {
+        fields: &'static [Field],
+        set: fn(&mut Draft, Vec<Record>),
+    },
+    /// What is looked for, by a probe of this kind.
+    Probe(probes::Kind, fn(&mut Draft, Probe)),
 }
 
 const ALL: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Bundle, Kind::Milestone];
@@ -99,7 +112,14 @@ macro_rules! key {
     };
 }
 
-pub(super) const KEYS: &[Key] = &[
+use key;
+
+/// All keys, in the order of the manual.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    [KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+}
+
+const KEYS: &[Key] = &[
     key!(
         "kind",
         Shape::Kind(|draft, kind| draft.kind = kind),
@@ -378,15 +398,15 @@ pub(super) const KEYS: &[Key] = &[
 
 /// The key of this name.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
+    all().find(|key| key.name == name)
 }
 
 /// Whether there are keys in a table of this name.
 pub(super) fn is_table(name: &str) -> bool {
-    KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    all().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The keys that are likely to have been meant, best first.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    super::values::nearest(name, KEYS.iter().map(|key| key.name))
+    super::values::nearest(name, all().map(|key| key.name))
 }

@@ -18,7 +18,7 @@ fn reading(text: &str) -> (Scratch, Reading) {
 }
 
 #[track_caller]
-fn good(text: &str) -> (Option<Definition>, Source) {
+pub(crate) fn good(text: &str) -> (Option<Definition>, Source) {
     let (_scratch, reading) = reading(text);
     assert_eq!(reading.problems, [], "{text}");
     let definition = match reading.outcome {
@@ -31,7 +31,7 @@ fn good(text: &str) -> (Option<Definition>, Source) {
 
 /// Each problem as `LINE:COLUMN: MESSAGE`.
 #[track_caller]
-fn problems(text: &str) -> Vec<String> {
+pub(crate) fn problems(text: &str) -> Vec<String> {
     let (scratch, reading) = reading(text);
     assert!(matches!(reading.outcome, Outcome::Broken), "{text}: {reading:?}");
     let front = format!("{}:", scratch.join("service.toml").display());
@@ -40,7 +40,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 /// The words of a command line.
-fn chain(program: Program) -> String {
+pub(crate) fn chain(program: Program) -> String {
     let words = match program {
         Program::Chain(words) | Program::Oneshot { up: Some(Script::Chain(words)), .. } => words,
         other => panic!("{other:?}"),
@@ -294,8 +294,10 @@ fn every_example_is_taken() {
             "kind" => "up = 'x'",
             "command" => "",
             "up" | "down" => "kind = 'oneshot'",
+            "marker" => "kind = 'oneshot'\nup = 'x'",
             "members" => "kind = 'bundle'",
-            "home" => "command = 'x'\nuser = 'x'",
+            "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
+            "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
             _ => "command = 'x'",
         };
         good(&format!("{frame}\n{example}\n"));

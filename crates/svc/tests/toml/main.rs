@@ -5,6 +5,7 @@ mod changes;
 mod commands;
 mod files;
 mod graph;
+mod prepared;
 mod programs;
 mod stopping;
 mod templates;
