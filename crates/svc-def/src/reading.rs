@@ -131,6 +131,7 @@ fn one_file(layout: &Layout, name: &ServiceName, mut problems: Vec<Problem>) -> 
         relations: said.relations,
         start: if said.start { Start::Always } else { Start::Asked },
         facts: Some(Box::new(said.facts)),
+        timer: said.timer.map(Box::new),
     };
     let outcome = match said.program {
         Some(_) | None if is_template => Outcome::Template(said.instances),

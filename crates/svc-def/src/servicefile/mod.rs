@@ -54,6 +54,7 @@ pub(crate) struct Said {
     pub(crate) facts: rc::Facts,
     /// Of a template.
     pub(crate) instances: Instances,
+    pub(crate) timer: Option<rc::Timer>,
 }
 
 /// Which instances there are of a template.
@@ -123,6 +124,7 @@ pub(crate) fn read(layout: &Layout, instance: Option<&str>, problems: &mut Vec<P
         start: draft.start,
         timeout_up: draft.start_timeout,
         timeout_down: draft.stop_timeout,
+        timer: draft.timer(),
         relations: draft.relations,
         facts,
         instances: draft.instances.unwrap_or(Instances::Counted(1)),

@@ -9,6 +9,7 @@ mod prepared;
 mod programs;
 mod stopping;
 mod templates;
+mod timers;
 
 use svc_testkit::{ServiceDir, Tree, until};
 
