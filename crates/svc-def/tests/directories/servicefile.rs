@@ -292,7 +292,7 @@ fn every_example_is_taken() {
     for example in examples() {
         if example.starts_with("instances ") {
             let scratch = Scratch::new();
-            scratch.file("worker@.toml", &format!("command = 'x'\n{example}"));
+            scratch.file("worker@.toml", format!("command = 'x'\n{example}"));
             let reading = read(&scratch.join("worker@.toml"), &name("worker"), None);
             assert!(matches!(reading.outcome, Outcome::Template(_)), "{example}: {reading:?}");
             continue;
