@@ -250,8 +250,7 @@ impl Units {
                 Start::Always => true,
                 Start::Asked => false,
             };
-            node.readiness =
-                unit.definition.as_ref().is_some_and(|definition| definition.settings.notification_fd.is_some());
+            node.readiness = unit.definition.as_ref().is_some_and(|definition| definition.settings.says_ready());
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
             node.substance = self.fingerprint(unit);
@@ -299,7 +298,8 @@ impl Units {
             // What else a service.toml says its supervisor is told while it runs.
             let definition = unit.definition.as_ref();
             let program = definition.map(|definition| (&definition.program, definition.settings.notification_fd));
-            format!("{program:?}").hash(&mut hasher);
+            let forks = definition.is_some_and(|definition| definition.settings.forking.is_some());
+            format!("{program:?} {forks}").hash(&mut hasher);
             unit.dir.hash(&mut hasher);
             return hasher.finish();
         }

@@ -1,6 +1,6 @@
 //! A service while its keys are read, and what becomes of them when all are: the words that its supervisor executes.
 
-use svc_core::definition::Script;
+use svc_core::definition::{Forking, Script};
 use svc_core::graph::Dependency;
 use svc_core::{Millis, Program, ServiceName, Settings};
 
@@ -10,18 +10,25 @@ use crate::rc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Process,
+    Forking,
     Oneshot,
     Bundle,
     Milestone,
 }
 
 impl Kind {
-    pub(super) const NAMES: [(&'static str, Kind); 4] =
-        [("process", Kind::Process), ("oneshot", Kind::Oneshot), ("bundle", Kind::Bundle), ("milestone", Kind::Milestone)];
+    pub(super) const NAMES: [(&'static str, Kind); 5] = [
+        ("process", Kind::Process),
+        ("forking", Kind::Forking),
+        ("oneshot", Kind::Oneshot),
+        ("bundle", Kind::Bundle),
+        ("milestone", Kind::Milestone),
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Process => "process",
+            Kind::Forking => "forking",
             Kind::Oneshot => "oneshot",
             Kind::Bundle => "bundle",
             Kind::Milestone => "milestone",
@@ -59,6 +66,9 @@ impl Draft {
             // What an `up` starts is meant to stay.
             settings.keep_descendants = true;
         }
+        if kind == Kind::Forking {
+            settings.forking = Some(Forking { pid_file: None });
+        }
         Draft {
             kind,
             command: None,
@@ -89,20 +99,23 @@ impl Draft {
             Kind::Process if self.command.is_none() => Some(
                 "has no command: write command = \"PROGRAM ARGUMENT...\", or kind = \"oneshot\" for what runs to its end",
             ),
+            Kind::Forking if self.command.is_none() => {
+                Some("has no command: write command = \"PROGRAM ARGUMENT...\", which puts a daemon into the background")
+            }
             Kind::Oneshot if self.up.is_none() && self.down.is_none() => Some(
                 "has neither up nor down: write up = \"PROGRAM ARGUMENT...\", or kind = \"milestone\" for what does nothing",
             ),
             Kind::Bundle if self.members.as_ref().is_none_or(Vec::is_empty) => {
                 Some("has no members: write members = [\"NAME\"], or kind = \"milestone\" for what does nothing")
             }
-            Kind::Process | Kind::Oneshot | Kind::Bundle | Kind::Milestone => None,
+            Kind::Process | Kind::Forking | Kind::Oneshot | Kind::Bundle | Kind::Milestone => None,
         }
     }
 
     /// As the graph sees it.
     pub(super) fn graph_kind(&self) -> rc::Kind {
         match self.kind {
-            Kind::Process => rc::Kind::Longrun,
+            Kind::Process | Kind::Forking => rc::Kind::Longrun,
             Kind::Oneshot => rc::Kind::Oneshot { up: self.script(&self.up), down: self.script(&self.down) },
             Kind::Bundle => rc::Kind::Bundle { contents: self.members.clone().unwrap_or_default() },
             Kind::Milestone => rc::Kind::Oneshot { up: None, down: None },
@@ -112,7 +125,7 @@ impl Draft {
     /// What is executed for it; none for what has no process.
     pub(super) fn program(&self) -> Option<Program> {
         match self.kind {
-            Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.chain(words))),
+            Kind::Process | Kind::Forking => self.command.as_ref().map(|words| Program::Chain(self.chain(words))),
             Kind::Oneshot => Some(Program::Oneshot { up: self.script(&self.up), down: self.script(&self.down) }),
             Kind::Bundle | Kind::Milestone => None,
         }

@@ -53,9 +53,11 @@ pub(super) enum Shape {
     Limits(fn(&mut Draft, Vec<Limit>)),
 }
 
-const ALL: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Bundle, Kind::Milestone];
-const RUNNING: &[Kind] = &[Kind::Process, Kind::Oneshot];
-const PROCESS: &[Kind] = &[Kind::Process];
+const ALL: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot, Kind::Bundle, Kind::Milestone];
+const RUNNING: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot];
+const PROCESS: &[Kind] = &[Kind::Process, Kind::Forking];
+/// A forking daemon is what is left behind.
+const KEEPING: &[Kind] = &[Kind::Process, Kind::Oneshot];
 const FIRST: &str = "0.1.0";
 
 macro_rules! key {
@@ -78,7 +80,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Kind(|draft, kind| draft.kind = kind),
         "process",
         ALL,
-        "What it is: a process runs until it is stopped, a oneshot runs to its end and is up from then on, a bundle is a name \
+        "What it is: a process runs until it is stopped, a forking one is a daemon that its command puts into the background, a oneshot runs to its end and is up from then on, a bundle is a name \
          for its members, a milestone a point in time that others wait for.",
         "\"oneshot\""
     ),
@@ -89,6 +91,19 @@ pub(super) const KEYS: &[Key] = &[
         PROCESS,
         "The program and its arguments; one text is split into words as by a shell, with quotes and without expansions.",
         "[\"nginx\", \"-g\", \"daemon off;\"]"
+    ),
+    key!(
+        "pid-file",
+        Shape::Text(|draft, path| {
+            if let Some(forking) = &mut draft.settings.forking {
+                forking.pid_file = Some(path.into_bytes());
+            }
+        }),
+        "none: the daemon is the oldest process that its command has left behind",
+        &[Kind::Forking],
+        "Where the daemon writes its pid, relative to the service directory: a hint, which counts if it names a process of the \
+         service.",
+        "\"/run/web.pid\""
     ),
     key!(
         "up",
@@ -215,7 +230,7 @@ pub(super) const KEYS: &[Key] = &[
         "keep-descendants",
         Shape::Flag(|draft, flag| draft.settings.keep_descendants = flag),
         "false for a process, true for a oneshot",
-        RUNNING,
+        KEEPING,
         "Processes that it leaves behind are left alone.",
         "true"
     ),

@@ -23,7 +23,7 @@ pub fn manual() -> String {
 
 fn value(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Kind(_) => "process, oneshot, bundle or milestone",
+        Shape::Kind(_) => "process, forking, oneshot, bundle or milestone",
         Shape::Flag(_) => "true or false",
         Shape::Span(_) => "a time with its unit (ms, s, m, h, d), or 0",
         Shape::Signal(_) => "a signal: \"TERM\", \"SIGTERM\" or \"15\"",
