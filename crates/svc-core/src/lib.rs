@@ -9,6 +9,7 @@
 extern crate alloc;
 
 pub mod definition;
+pub mod endpoint;
 pub mod files;
 pub mod graph;
 pub mod init;

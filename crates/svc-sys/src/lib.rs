@@ -12,6 +12,7 @@ pub mod environment;
 pub mod errno;
 pub mod exe;
 pub mod fd;
+pub mod inotify;
 pub mod lock;
 pub mod message;
 pub mod pattern;

@@ -4,6 +4,8 @@ use svc_core::definition::{Forking, Script};
 use svc_core::graph::Dependency;
 use svc_core::{Millis, Program, ServiceName, Settings};
 
+use super::prepared::Prepared;
+use super::probes::Probes;
 use super::values::Limit;
 use crate::rc;
 
@@ -36,6 +38,7 @@ impl Kind {
     }
 }
 
+#[derive(Debug)]
 pub(super) struct Draft {
     pub(super) kind: Kind,
     pub(super) command: Option<Vec<String>>,
@@ -57,6 +60,8 @@ pub(super) struct Draft {
     pub(super) umask: Option<String>,
     pub(super) nice: Option<i64>,
     pub(super) limits: Vec<Limit>,
+    pub(super) prepared: Prepared,
+    pub(super) probes: Probes,
 }
 
 impl Draft {
@@ -90,6 +95,8 @@ impl Draft {
             umask: None,
             nice: None,
             limits: Vec::new(),
+            prepared: Prepared::default(),
+            probes: Probes::default(),
         }
     }
 
@@ -116,7 +123,7 @@ impl Draft {
     pub(super) fn graph_kind(&self) -> rc::Kind {
         match self.kind {
             Kind::Process | Kind::Forking => rc::Kind::Longrun,
-            Kind::Oneshot => rc::Kind::Oneshot { up: self.script(&self.up), down: self.script(&self.down) },
+            Kind::Oneshot => rc::Kind::Oneshot { up: self.up(), down: self.script(&self.down) },
             Kind::Bundle => rc::Kind::Bundle { contents: self.members.clone().unwrap_or_default() },
             Kind::Milestone => rc::Kind::Oneshot { up: None, down: None },
         }
@@ -125,9 +132,24 @@ impl Draft {
     /// What is executed for it; none for what has no process.
     pub(super) fn program(&self) -> Option<Program> {
         match self.kind {
-            Kind::Process | Kind::Forking => self.command.as_ref().map(|words| Program::Chain(self.chain(words))),
-            Kind::Oneshot => Some(Program::Oneshot { up: self.script(&self.up), down: self.script(&self.down) }),
+            Kind::Process | Kind::Forking => self.command.as_ref().map(|words| Program::Chain(self.process(words))),
+            Kind::Oneshot => Some(Program::Oneshot { up: self.up(), down: self.script(&self.down) }),
             Kind::Bundle | Kind::Milestone => None,
+        }
+    }
+
+    /// What brings a oneshot up; only once, if there is a marker.
+    fn up(&self) -> Option<Script> {
+        let once = self.prepared.marker.iter().flat_map(|marker| ["--once".to_owned(), marker.clone()]);
+        let words = once.map(String::into_bytes).chain(self.chain(self.up.as_ref()?));
+        Some(Script::Chain(words.collect()))
+    }
+
+    /// The words of a process, with the probe in front that looks until it is ready.
+    fn process(&self, command: &[String]) -> Vec<Vec<u8>> {
+        match self.probes.beside(command) {
+            Some(words) => [vec![b"--probe".to_vec()], self.chain(&words)].concat(),
+            None => self.chain(command),
         }
     }
 
@@ -139,7 +161,9 @@ impl Draft {
     fn chain(&self, command: &[String]) -> Vec<Vec<u8>> {
         let mut words: Vec<String> = Vec::new();
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
+        self.prepared.choice().iter().for_each(|(name, value)| option(name, value));
         self.env_files.iter().for_each(|file| option("env-file", file));
+        self.prepared.found_out().iter().for_each(|(name, value)| option(name, value));
         self.unset.iter().for_each(|name| option("env", name));
         self.env.iter().for_each(|(name, value)| option("env", &format!("{name}={value}")));
         self.umask.iter().for_each(|mask| option("umask", mask));
@@ -147,7 +171,9 @@ impl Draft {
             option("nice", &nice.to_string());
         }
         self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
+        self.prepared.files().iter().for_each(|(name, value)| option(name, value));
         self.user.iter().for_each(|user| option("user", user));
+        self.prepared.numbers().iter().for_each(|(name, value)| option(name, value));
         self.groups.iter().for_each(|groups| option("groups", &groups.join(",")));
         self.directory.iter().for_each(|dir| option("directory", dir));
         if self.home && self.user.is_some() {

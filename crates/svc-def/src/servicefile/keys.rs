@@ -5,7 +5,11 @@ use svc_core::graph::Relation;
 use svc_core::{Millis, ServiceName, Signal};
 
 use super::draft::{Draft, Kind};
-use super::values::Limit;
+use super::probes::{self, Probe};
+use super::values::{Field, Limit, Record};
+
+mod prepare;
+mod probe;
 
 pub(super) struct Key {
     /// With dots where it stands in a table.
@@ -15,11 +19,34 @@ pub(super) struct Key {
     pub(super) default: &'static str,
     /// The kinds of services that it means something for.
     pub(super) within: &'static [Kind],
+    pub(super) change: Change,
     pub(super) since: &'static str,
     /// One sentence.
     pub(super) about: &'static str,
     /// A value, as it is written.
     pub(super) example: &'static str,
+}
+
+/// What becomes of a running service when a rescan finds another value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is restarted: the running one was made with the old value.
+    Restart,
+    /// The new value holds from then on, without a restart.
+    Holds,
+    /// Nothing: it must be taken out and put back.
+    Never,
+}
+
+impl Change {
+    /// What the manual says.
+    pub(super) fn about(self) -> &'static str {
+        match self {
+            Change::Restart => "restarts it",
+            Change::Holds => "holds from then on, without a restart",
+            Change::Never => "is refused: take the service out and put it back",
+        }
+    }
 }
 
 /// What a value must be, and where it goes.
@@ -28,6 +55,8 @@ pub(super) enum Shape {
     Flag(fn(&mut Draft, bool)),
     /// Milliseconds in the end; zero is for ever.
     Span(fn(&mut Draft, Millis)),
+    /// The same, and not zero.
+    Pause(fn(&mut Draft, Millis)),
     Signal(fn(&mut Draft, Signal)),
     Number {
         least: i64,
@@ -51,22 +80,32 @@ pub(super) enum Shape {
     Relations(Relation),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
+    /// Tables with these fields; a text stands for one with the first field alone.
+    Records {
+        fields: &'static [Field],
+        set: fn(&mut Draft, Vec<Record>),
+    },
+    /// What is looked for, by a probe of this kind.
+    Probe(probes::Kind, fn(&mut Draft, Probe)),
 }
 
 const ALL: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot, Kind::Bundle, Kind::Milestone];
 const RUNNING: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot];
 const PROCESS: &[Kind] = &[Kind::Process, Kind::Forking];
+/// What goes beside the command ends with it, and the command of a forking daemon ends early.
+const FOREGROUND: &[Kind] = &[Kind::Process];
 /// A forking daemon is what is left behind.
 const KEEPING: &[Kind] = &[Kind::Process, Kind::Oneshot];
 const FIRST: &str = "0.1.0";
 
 macro_rules! key {
-    ($name:literal, $shape:expr, $default:literal, $within:expr, $about:literal, $example:literal) => {
+    ($name:literal, $shape:expr, $default:literal, $within:expr, $change:expr, $about:literal, $example:literal) => {
         Key {
             name: $name,
             shape: $shape,
             default: $default,
             within: $within,
+            change: $change,
             since: FIRST,
             about: $about,
             example: $example,
@@ -74,13 +113,22 @@ macro_rules! key {
     };
 }
 
-pub(super) const KEYS: &[Key] = &[
+use key;
+
+/// All keys, in the order of the manual.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    [KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+}
+
+const KEYS: &[Key] = &[
     key!(
         "kind",
         Shape::Kind(|draft, kind| draft.kind = kind),
         "process",
         ALL,
-        "What it is: a process runs until it is stopped, a forking one is a daemon that its command puts into the background, a oneshot runs to its end and is up from then on, a bundle is a name \
+        Change::Never,
+        "What it is: a process runs until it is stopped, a forking one is a daemon that its command puts into the background, a \
+         oneshot runs to its end and is up from then on, a bundle is a name \
          for its members, a milestone a point in time that others wait for.",
         "\"oneshot\""
     ),
@@ -89,6 +137,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Command(|draft, words| draft.command = Some(words)),
         "none: a process must have one",
         PROCESS,
+        Change::Restart,
         "The program and its arguments; one text is split into words as by a shell, with quotes and without expansions.",
         "[\"nginx\", \"-g\", \"daemon off;\"]"
     ),
@@ -101,6 +150,7 @@ pub(super) const KEYS: &[Key] = &[
         }),
         "none: the daemon is the oldest process that its command has left behind",
         &[Kind::Forking],
+        Change::Holds,
         "Where the daemon writes its pid, relative to the service directory: a hint, which counts if it names a process of the \
          service.",
         "\"/run/web.pid\""
@@ -110,6 +160,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Command(|draft, words| draft.up = Some(words)),
         "nothing, with success",
         &[Kind::Oneshot],
+        Change::Restart,
         "What brings a oneshot up.",
         "\"migrate --all\""
     ),
@@ -118,6 +169,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Command(|draft, words| draft.down = Some(words)),
         "nothing",
         &[Kind::Oneshot],
+        Change::Restart,
         "What takes a oneshot down.",
         "\"umount /data\""
     ),
@@ -126,6 +178,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Names(|draft, names| draft.members = Some(names)),
         "none: a bundle must have some",
         &[Kind::Bundle],
+        Change::Holds,
         "The services of a bundle.",
         "[\"web\", \"worker\"]"
     ),
@@ -134,6 +187,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Flag(|draft, start| draft.start = start),
         "true",
         ALL,
+        Change::Holds,
         "Whether it is started without anybody asking.",
         "false"
     ),
@@ -142,6 +196,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Relations(Relation::Needs(svc_core::graph::Bond::Stay)),
         "none",
         ALL,
+        Change::Holds,
         "What is started along and must be there first; if one of these fails, this one is not started.",
         "[\"db\", { on = \"migrate\", until = \"completed\", bond = \"start\" }]"
     ),
@@ -150,6 +205,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Relations(Relation::Wants),
         "none",
         ALL,
+        Change::Holds,
         "What is started along and waited for; if one of these fails, this one starts without it.",
         "[\"cache\"]"
     ),
@@ -158,6 +214,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Relations(Relation::After),
         "none",
         ALL,
+        Change::Holds,
         "What is waited for where somebody else has it started, and left alone otherwise.",
         "[{ on = \"metrics\", until = \"started\" }]"
     ),
@@ -166,6 +223,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Relations(Relation::Before),
         "none",
         ALL,
+        Change::Holds,
         "The other way round: these wait for this one.",
         "[\"web\"]"
     ),
@@ -174,6 +232,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Number { least: 3, most: 1023, set: |draft, fd| draft.settings.notification_fd = Some(fd as u32) },
         "none: it counts as ready when it was started",
         PROCESS,
+        Change::Restart,
         "The descriptor on which it writes a newline when it is ready.",
         "3"
     ),
@@ -182,6 +241,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Span(|draft, span| draft.start_timeout = span),
         "0 (for ever)",
         RUNNING,
+        Change::Holds,
         "How long it may take until it is up (and ready, if it says so); after that the start has failed.",
         "\"30s\""
     ),
@@ -190,6 +250,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Span(|draft, span| draft.stop_timeout = span),
         "0 (for ever)",
         RUNNING,
+        Change::Holds,
         "How long a stop may take before it counts as failed and others no longer wait for it; the down of a oneshot is killed \
          after it.",
         "\"1m\""
@@ -199,6 +260,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Span(|draft, span| draft.settings.timeout_kill = span),
         "0 (never)",
         RUNNING,
+        Change::Holds,
         "SIGKILL follows the signal that stops it after this long.",
         "\"10s\""
     ),
@@ -207,6 +269,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Signal(|draft, signal| draft.settings.down_signal = signal),
         "TERM",
         RUNNING,
+        Change::Holds,
         "The signal that stops it.",
         "\"QUIT\""
     ),
@@ -215,6 +278,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Signal(|draft, signal| draft.settings.reload_signal = signal),
         "HUP",
         PROCESS,
+        Change::Holds,
         "The signal of svc-ctl reload.",
         "\"USR1\""
     ),
@@ -223,6 +287,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Flag(|draft, flag| draft.settings.kill_group = flag),
         "false",
         RUNNING,
+        Change::Holds,
         "The SIGKILL of timeout.kill goes to its whole process group.",
         "true"
     ),
@@ -231,6 +296,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Flag(|draft, flag| draft.settings.keep_descendants = flag),
         "false for a process, true for a oneshot",
         KEEPING,
+        Change::Holds,
         "Processes that it leaves behind are left alone.",
         "true"
     ),
@@ -239,6 +305,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Number { least: 0, most: 4096, set: |draft, most| draft.settings.max_death_tally = most as u16 },
         "100",
         PROCESS,
+        Change::Holds,
         "How many of its deaths are remembered for s6-svdt and s6-permafailon.",
         "20"
     ),
@@ -247,6 +314,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Who(|draft, user| draft.user = Some(user)),
         "the user of svc",
         RUNNING,
+        Change::Restart,
         "Who it runs as: a name or uid of /etc/passwd, NAME:GROUP or UID:GID.",
         "\"www-data\""
     ),
@@ -255,6 +323,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Whose(|draft, groups| draft.groups = Some(groups)),
         "those of user in /etc/group",
         RUNNING,
+        Change::Restart,
         "Its supplementary groups, names or numbers, instead of those of user.",
         "[\"ssl-cert\", 2000]"
     ),
@@ -263,6 +332,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Flag(|draft, home| draft.home = home),
         "false",
         RUNNING,
+        Change::Restart,
         "HOME, USER, LOGNAME and SHELL are set as the account of user has them, whatever env says.",
         "true"
     ),
@@ -271,6 +341,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Environment(|draft, env| draft.env = env),
         "the environment of svc",
         RUNNING,
+        Change::Restart,
         "Variables that are set for it.",
         "{ PORT = \"${PORT:-80}\" }"
     ),
@@ -279,6 +350,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Texts(|draft, files| draft.env_files = files),
         "none",
         RUNNING,
+        Change::Restart,
         "Files with variables, NAME=VALUE a line, read at each start, relative to the service directory; env wins over them.",
         "\"/etc/default/web\""
     ),
@@ -287,6 +359,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Variables(|draft, names| draft.unset = names),
         "none",
         RUNNING,
+        Change::Restart,
         "Variables that it does not get; env and home win over this.",
         "[\"DEBUG\"]"
     ),
@@ -295,6 +368,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Text(|draft, dir| draft.directory = Some(dir)),
         "the service directory",
         RUNNING,
+        Change::Restart,
         "Where it runs, relative to the service directory.",
         "\"/srv/web\""
     ),
@@ -303,6 +377,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Mask(|draft, mask| draft.umask = Some(mask)),
         "that of svc",
         RUNNING,
+        Change::Restart,
         "The mask for new files, octal.",
         "\"027\""
     ),
@@ -311,6 +386,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Number { least: -20, most: 19, set: |draft, nice| draft.nice = Some(nice) },
         "0",
         RUNNING,
+        Change::Restart,
         "How much nicer it is than svc; negative is less nice.",
         "5"
     ),
@@ -319,6 +395,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Limits(|draft, limits| draft.limits = limits),
         "those of svc",
         RUNNING,
+        Change::Restart,
         "Limits of setrlimit(2): a number, a size, \"unlimited\", or a table with soft and hard; one value is both.",
         "{ nofile = { soft = 1024, hard = 4096 }, core = 0, as = \"512MiB\" }"
     ),
@@ -326,15 +403,15 @@ pub(super) const KEYS: &[Key] = &[
 
 /// The key of this name.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
+    all().find(|key| key.name == name)
 }
 
 /// Whether there are keys in a table of this name.
 pub(super) fn is_table(name: &str) -> bool {
-    KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    all().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The keys that are likely to have been meant, best first.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    super::values::nearest(name, KEYS.iter().map(|key| key.name))
+    super::values::nearest(name, all().map(|key| key.name))
 }

@@ -1,18 +1,20 @@
 //! service.toml(5), from the table of keys.
 
-use super::keys::{KEYS, Shape};
+use super::keys::{self, Shape};
+use super::probes;
 
 /// The man page.
 pub fn manual() -> String {
     let mut page = String::from(HEAD);
-    for key in KEYS {
+    for key in keys::all() {
         page += &format!(".TP\n.B {}\n{}\n", escaped(key.name), escaped(key.about));
         let kinds: Vec<&str> = key.within.iter().map(|kind| kind.name()).collect();
         page += &format!(
-            ".br\nValue: {}; for: {}. Default: {}. Since {}.\n.br\nExample: {} = {}\n",
+            ".br\nValue: {}; for: {}. Default: {}. A change {}. Since {}.\n.br\nExample: {} = {}\n",
             escaped(value(&key.shape)),
             kinds.join(", "),
             escaped(key.default),
+            key.change.about(),
             key.since,
             escaped(key.name),
             escaped(key.example)
@@ -26,6 +28,7 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Kind(_) => "process, forking, oneshot, bundle or milestone",
         Shape::Flag(_) => "true or false",
         Shape::Span(_) => "a time with its unit (ms, s, m, h, d), or 0",
+        Shape::Pause(_) => "a time with its unit (ms, s, m, h, d)",
         Shape::Signal(_) => "a signal: \"TERM\", \"SIGTERM\" or \"15\"",
         Shape::Number { .. } => "a number",
         Shape::Mask(_) => "octal digits in quotes",
@@ -45,6 +48,13 @@ fn value(shape: &Shape) -> &'static str {
         }
         Shape::Environment(_) => "a table of texts and numbers",
         Shape::Limits(_) => "a table of limits",
+        Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
+        Shape::Probe(probes::Kind::Exec, _) => "a list of words, or one text",
+        Shape::Probe(probes::Kind::Http, _) => {
+            "a URL, or a table with url, status (a number, a range such as \"200-299\", or a list), header (a table) and body (a \
+             regular expression)"
+        }
+        Shape::Probe(probes::Kind::Tcp | probes::Kind::Unix | probes::Kind::File | probes::Kind::Log, _) => "a text",
     }
 }
 
@@ -75,9 +85,8 @@ not set, or empty. Numbers and flags may be written as such a text. $${ stands f
 .PP
 A time has a unit: "500ms", "1.5s", "2m", "1h", "1d". A size has one too: "64MiB", "10kB".
 .PP
-After a change, svc\-ctl rescan applies it. A service is restarted if what is executed for it has changed (command, up, down, user,
-groups, home, env, env\-file, unset, directory, umask, nice, limits), or kind or ready.fd. Everything else holds from then
-on without a restart. A file that is wrong changes nothing: the service goes on as it was.
+After a change, svc\-ctl rescan applies it. Each key says below what a change of its value does to a running service. A file
+that is wrong changes nothing: the service goes on as it was.
 .PP
 With bond = "stay", stopping what is needed stops this service too; if that only restarts or fails, this one runs on. "follow" also
 restarts it when that restarts, and stops it when that fails. "start" asks for it at the start only.

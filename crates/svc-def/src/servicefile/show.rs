@@ -27,12 +27,12 @@ pub fn show(dir: &Path, problems: &mut Vec<Problem>) -> Vec<Shown> {
             Shown { key, value: written(&entry.node.item), place }
         })
         .collect();
-    let rank = |key: &str| keys::KEYS.iter().position(|known| known.name == key).unwrap_or(keys::KEYS.len());
+    let rank = |key: &str| keys::all().position(|known| known.name == key).unwrap_or(usize::MAX);
     found.sort_by_key(|shown| rank(&shown.key));
     found
 }
 
-fn written(item: &Item) -> String {
+pub(super) fn written(item: &Item) -> String {
     match item {
         Item::Text(text) => quoted(text),
         Item::Integer(number) => number.to_string(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use svc_core::definition::Script;
 use svc_core::graph::{Bond, Condition, Relation};
 use svc_core::{Definition, Millis, Program, Signal};
-use svc_def::{Kind, Outcome, Reading, Source, Start, read};
+use svc_def::{Change, Kind, Outcome, Reading, Source, Start, read};
 
 use crate::scratch::{Scratch, name};
 
@@ -18,7 +18,7 @@ fn reading(text: &str) -> (Scratch, Reading) {
 }
 
 #[track_caller]
-fn good(text: &str) -> (Option<Definition>, Source) {
+pub(crate) fn good(text: &str) -> (Option<Definition>, Source) {
     let (_scratch, reading) = reading(text);
     assert_eq!(reading.problems, [], "{text}");
     let definition = match reading.outcome {
@@ -31,7 +31,7 @@ fn good(text: &str) -> (Option<Definition>, Source) {
 
 /// Each problem as `LINE:COLUMN: MESSAGE`.
 #[track_caller]
-fn problems(text: &str) -> Vec<String> {
+pub(crate) fn problems(text: &str) -> Vec<String> {
     let (scratch, reading) = reading(text);
     assert!(matches!(reading.outcome, Outcome::Broken), "{text}: {reading:?}");
     let front = format!("{}:", scratch.join("service.toml").display());
@@ -40,7 +40,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 /// The words of a command line.
-fn chain(program: Program) -> String {
+pub(crate) fn chain(program: Program) -> String {
     let words = match program {
         Program::Chain(words) | Program::Oneshot { up: Some(Script::Chain(words)), .. } => words,
         other => panic!("{other:?}"),
@@ -134,7 +134,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
     for (text, said) in [
         (
             "kind = 'proces'",
-            "1:8: kind must be one of process, oneshot, bundle, milestone, and is \"proces\": did you mean process?",
+            "1:8: kind must be one of process, forking, oneshot, bundle, milestone, and is \"proces\": did you mean process?",
         ),
         ("comand = 'x'", "1:1: \"comand\" is no key of a service: did you mean command?"),
         ("[timeout]\nstrat = '1s'", "2:1: \"timeout.strat\" is no key of a service: did you mean timeout.start?"),
@@ -214,7 +214,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ),
         (
             "kind = 'bundle'\ncommand = 'x'",
-            "2:1: command means nothing for a bundle, only for a process: remove it, or change kind",
+            "2:1: command means nothing for a bundle, only for a process or a forking: remove it, or change kind",
         ),
         ("", "has no command: write command = \"PROGRAM ARGUMENT...\", or kind = \"oneshot\" for what runs to its end"),
         ("kind = 'oneshot'", "has neither up nor down: write up ="),
@@ -294,8 +294,11 @@ fn every_example_is_taken() {
             "kind" => "up = 'x'",
             "command" => "",
             "up" | "down" => "kind = 'oneshot'",
+            "pid-file" => "command = 'x'\nkind = 'forking'",
+            "marker" => "kind = 'oneshot'\nup = 'x'",
             "members" => "kind = 'bundle'",
-            "home" => "command = 'x'\nuser = 'x'",
+            "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
+            "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
             _ => "command = 'x'",
         };
         good(&format!("{frame}\n{example}\n"));
@@ -317,4 +320,22 @@ fn the_schema_has_every_key_and_nothing_else() {
     }
     let keys: BTreeSet<String> = examples().iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
     assert_eq!(found, keys);
+}
+
+#[test]
+fn what_takes_a_restart_is_another_number_and_the_rest_is_not() {
+    let substance = |text: &str| good(text).1.facts.expect("facts").substance;
+    let base = substance("command = 'a b'\numask = '022'");
+    for same in [
+        "umask = '022'\ncommand = ['a', 'b']",
+        "command = 'a b'\numask = '022'\nunset = []\nneeds = ['x']\ntimeout.kill = '5s'\nstop.signal = 'INT'\nstart = false",
+    ] {
+        assert_eq!(substance(same), base, "{same}");
+    }
+    for other in ["command = 'a c'\numask = '022'", "command = 'a b'", "command = 'a b'\numask = '022'\nready.fd = 3"] {
+        assert_ne!(substance(other), base, "{other}");
+    }
+    let values = good("command = 'a ${HOME}'\n[timeout]\nkill = '1s'").1.facts.expect("facts").values;
+    let told: Vec<(&str, &str, Change)> = values.iter().map(|v| (v.key, v.written.as_str(), v.change)).collect();
+    assert_eq!(told, [("command", "\"a ${HOME}\"", Change::Restart), ("timeout.kill", "\"1s\"", Change::Holds)]);
 }

@@ -4,6 +4,7 @@
 mod changes;
 mod commands;
 mod graph;
+mod prepared;
 mod programs;
 mod stopping;
 
