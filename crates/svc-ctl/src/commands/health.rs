@@ -44,7 +44,7 @@ pub fn verdict(status: &Status) -> Option<Result<(), String>> {
 
 /// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.
 fn healthy(status: &Status) -> bool {
-    status.state == State::Done || status.state == State::Up && status.ready != Some(false)
+    matches!(status.state, State::Done | State::Scheduled) || status.state == State::Up && status.ready != Some(false)
 }
 
 fn complaint(status: &Status) -> String {
