@@ -172,7 +172,7 @@ impl Draft {
             (Kind::Timer, Some(_), _) => Schedule::Calendar,
             (Kind::Timer, None, Some(span)) => Schedule::Every { span, from: self.every_from.unwrap_or(From::Start) },
             (Kind::Timer, None, None) => return None,
-            (Kind::Process | Kind::Oneshot | Kind::Bundle | Kind::Milestone, _, _) => return None,
+            (Kind::Process | Kind::Forking | Kind::Oneshot | Kind::Bundle | Kind::Milestone, _, _) => return None,
         };
         let cron = self.cron.clone().map(|expression| {
             let zone = self.zone.clone().unwrap_or_else(|| "UTC".into());

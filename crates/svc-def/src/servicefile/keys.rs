@@ -337,7 +337,7 @@ const KEYS: &[Key] = &[
         "timeout.start",
         Shape::Span(|draft, span| draft.start_timeout = span),
         "0 (for ever)",
-        &[Kind::Process, Kind::Oneshot],
+        &[Kind::Process, Kind::Forking, Kind::Oneshot],
         Change::Holds,
         "How long it may take until it is up (and ready, if it says so); after that the start has failed.",
         "\"30s\""
