@@ -10,6 +10,7 @@ mod prepared;
 mod probes;
 mod schema;
 mod show;
+mod sockets;
 mod text;
 mod tree;
 mod values;
@@ -29,6 +30,7 @@ pub use keys::Change;
 pub use manual::manual;
 pub use schema::schema;
 pub use show::{Shown, show};
+pub use sockets::{Address, Flow, Socket};
 
 /// The name of the file, and of the directory with what is merged over it.
 pub(crate) const FILE: &str = "service.toml";
@@ -159,6 +161,7 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
     let mut made = Draft::new(kind.kind);
     let mut values = Vec::new();
     let leaves = leaves(&tree.root, &mut fault);
+    let places = leaves.clone();
     probes::faults(&leaves).into_iter().for_each(&mut fault);
     for (name, entry) in leaves {
         let Some(key) = keys::find(&name) else {
@@ -186,13 +189,15 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
         }
         values.push(Value { key: key.name, written: show::written(&entry.node.item), change: key.change });
     }
+    sockets::faults(&places, draft.settings.notification_fd, draft.sockets.len()).into_iter().for_each(&mut fault);
     if draft.home
         && draft.user.is_none()
         && let Some(entry) = tree.root.iter().find(|entry| entry.key == "home")
     {
         fault((entry.place, "home needs user, whose home it is: write user = \"NAME\"".into()));
     }
-    (draft, rc::Facts { substance: fingerprint(&format!("{made:?}")), values })
+    let sockets = draft.sockets.clone();
+    (draft, rc::Facts { substance: fingerprint(&format!("{made:?}")), sockets, values })
 }
 
 /// The same number for the same text, whoever computes it (FNV-1a).
