@@ -5,6 +5,7 @@ use svc_core::graph::Dependency;
 use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
+use super::Instances;
 use super::prepared::Prepared;
 use super::probes::Probes;
 use super::sockets::{self, Socket};
@@ -51,6 +52,7 @@ pub(super) struct Draft {
     pub(super) down: Option<Vec<String>>,
     pub(super) members: Option<Vec<ServiceName>>,
     pub(super) sockets: Vec<Socket>,
+    pub(super) instances: Option<Instances>,
     pub(super) relations: Vec<Dependency>,
     pub(super) start: bool,
     pub(super) start_timeout: Millis,
@@ -102,6 +104,7 @@ impl Draft {
             down: None,
             members: None,
             sockets: Vec::new(),
+            instances: None,
             relations: Vec::new(),
             start: true,
             start_timeout: Millis::ZERO,

@@ -48,7 +48,9 @@ impl Socket {
     /// The same number for what one open socket can serve. Its name is the service's affair.
     pub fn print(&self) -> u64 {
         let Socket { listen: _, address, flow, name: _, mode, user, group, backlog, reuse_port, dual_stack } = self;
-        super::fingerprint(&format!("{address:?} {flow:?} {mode:?} {user:?} {group:?} {backlog} {reuse_port} {dual_stack}"))
+        super::fingerprint(
+            format!("{address:?} {flow:?} {mode:?} {user:?} {group:?} {backlog} {reuse_port} {dual_stack}").as_bytes(),
+        )
     }
 }
 
