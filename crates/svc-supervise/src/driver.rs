@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use svc_core::definition::{Definition, Settings};
 use svc_core::letters::{self, DownFile};
 use svc_core::service::{
-    Action, Actions, Command, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble,
+    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble, Want,
 };
 use svc_core::{Exit, Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
@@ -15,6 +15,7 @@ use svc_sys::process::{self, PidFd, Reap};
 use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, message, poll, say};
 
+use crate::daemon;
 use crate::ondisk::OnDisk;
 use crate::program::Programs;
 use crate::remains::Remains;
@@ -28,6 +29,11 @@ const RETRY_EXEC: Millis = Millis::from_secs(10);
 const REAP_TURN: usize = 256;
 /// Where the FIFO of letters stands among what is waited for.
 const CONTROL: usize = 3;
+/// Where so many are launched at once, what runs comes before what can be looked at.
+const MANY: u64 = 64;
+/// So long after its start a service gets its files, or after that again; but not later than the last.
+const LATER: Millis = Millis(200);
+const LATEST: Millis = Millis::from_secs(1);
 
 pub(crate) struct Driver {
     machine: Service,
@@ -38,11 +44,15 @@ pub(crate) struct Driver {
     link: Option<OwnedFd>,
     signals: Signals,
     programs: Programs,
+    /// What the service listens on, in the order in which it gets them.
+    sockets: Vec<OwnedFd>,
     remains: Remains,
     /// The pipe on which the running service says that it is ready.
     readiness: Option<OwnedFd>,
     /// The main process, if it is not our child because a predecessor of ours started it.
     adopted: Option<Adopted>,
+    /// svc-init has told whom a main process that was not our child has left behind.
+    knows_orphans: bool,
     /// The group of the last `run`, for `finish`.
     last_group: Option<Pid>,
     /// What is left is being killed, and whoever it makes meanwhile.
@@ -58,6 +68,8 @@ pub(crate) struct Driver {
     /// What s6's tools find.
     files: OnDisk,
     run_dir: Option<&'static std::path::Path>,
+    /// The files are made when the others have been started, and when to look whether they have.
+    files_at: Option<Millis>,
     /// What is to be run from the next start on.
     coming: Option<Program>,
     /// The settings were read just now, by svc-scan.
@@ -68,6 +80,8 @@ pub(crate) struct Driver {
 struct Adopted {
     pid: Pid,
     handle: Option<PidFd>,
+    /// The session it is in: its own, or that of somebody who has ended.
+    session: i32,
 }
 
 impl Driver {
@@ -90,9 +104,11 @@ impl Driver {
             row: handover.row,
             link,
             signals,
+            sockets: handover.sockets.iter().filter_map(|&number| fd::adopt(number)).collect(),
             remains: Remains::new(&handover.orphans),
             readiness: None,
             adopted: None,
+            knows_orphans: false,
             last_group: None,
             killing: false,
             unsent: false,
@@ -105,6 +121,7 @@ impl Driver {
             init_pid: handover.init_pid,
             files: OnDisk::None,
             run_dir: handover.run_dir,
+            files_at: None,
             programs: Programs::new(&handover, &definition),
             definition,
         });
@@ -126,12 +143,48 @@ impl Driver {
         if self.definition.program != svc_core::Program::Directory || !self.programs.has_entered() {
             return;
         }
+        let now = clock::now();
+        if !heir && self.may_make_files_later() && self.row.launches(now) >= MANY {
+            self.files_at = Some(now + LATER);
+            return;
+        }
         self.files = OnDisk::open(self.run_dir, &self.definition.name);
         if heir {
             self.files.inherit(&self.machine);
         } else {
             self.files.begin(&self.machine);
         }
+    }
+
+    /// Whether nobody can miss them at the moment of the start: nobody else supervises the directory, and the service is not
+    /// one that tells when it is ready, which looks for `event/` where s6-notifyoncheck does it.
+    fn may_make_files_later(&self) -> bool {
+        let starts = self.machine.want() == Want::Up;
+        starts && !self.is_alone() && self.settings.notification_fd.is_none() && !OnDisk::is_there()
+    }
+
+    /// Makes the files that were put off.
+    #[inline(never)]
+    fn make_late_files(&mut self) {
+        if self.files_at.take().is_none() {
+            return;
+        }
+        self.files = OnDisk::open(self.run_dir, &self.definition.name);
+        if self.files.is_taken() {
+            say!("svc-supervise: {}: somebody else supervises it since it was started: stop one", self.definition.name);
+        }
+        self.files.begin_late(&self.machine);
+    }
+
+    /// Makes them if those that start now have been started.
+    fn look_at_late_files(&mut self, now: Millis) {
+        let Some(at) = self.files_at.filter(|&at| at <= now) else { return };
+        let since = now - self.machine.since();
+        if self.row.launches(now) > 0 && since < LATEST { self.files_at = Some(at + LATER) } else { self.make_late_files() }
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        [self.machine.deadline(), self.files_at].into_iter().flatten().min()
     }
 
     /// Started for this one service, as s6-supervise is: nobody above us starts it again elsewhere.
@@ -153,13 +206,18 @@ impl Driver {
                 None => self.spawn(role),
             }
         }
+        if self.machine.daemon() == Daemon::Found
+            && let State::Up { pid, .. } = self.machine.state()
+            && self.row.spawned() != Some(pid)
+        {
+            // Killed between the two that say so.
+            self.row.set_spawned(pid, start_mark(&self.machine, Role::Run));
+        }
         if let Some(pid) = self.machine.pid().filter(|_| self.adopted.is_none())
             && self.row.spawned() == Some(pid)
             && !self.is_own_child(pid)
         {
-            // The handle is opened first and looked at after: if it was svc-init's child then, it is ours to signal.
-            let handle = PidFd::open(pid).ok().filter(|_| self.is_with_init(pid));
-            self.adopted = Some(Adopted { pid, handle });
+            self.adopt(pid);
             self.remains.remember_descendants(pid);
         }
         // What has ended meanwhile gets no signal any more.
@@ -167,6 +225,16 @@ impl Driver {
         self.machine.resume(&mut actions, &self.settings);
         self.perform_all(&mut actions, self.machine.pid());
         self.report(Some(Note::Changed));
+    }
+
+    /// The main process is svc-init's child.
+    fn adopt(&mut self, pid: Pid) {
+        let session = svc_sys::procfs::session(pid).unwrap_or(pid.raw());
+        // The handle is opened first and looked at after: if it was svc-init's child then, it is ours to signal.
+        let handle = PidFd::open(pid).ok().filter(|_| self.is_with_init(pid));
+        self.adopted = Some(Adopted { pid, handle, session });
+        // One that had ended before we came left those whom we were started with.
+        self.knows_orphans = self.row.relayed(pid).is_some();
     }
 
     /// Whether a process that a predecessor started lives, or waits for svc-init to reap it: its number is its own until then.
@@ -189,7 +257,7 @@ impl Driver {
                 self.wait_with_remains()
             } else {
                 let mut interests = self.interests();
-                poll::wait(&mut interests, clock::now(), self.machine.deadline());
+                poll::wait(&mut interests, clock::now(), self.deadline());
                 poll::is_ready(&interests[CONTROL])
             };
             // Ready before dead: who says that it is ready and dies was ready. Told before dead: a logger that ends because
@@ -199,6 +267,9 @@ impl Driver {
             self.read_signals();
             if asked {
                 self.read_control();
+            }
+            if self.files_at.is_some() {
+                self.look_at_late_files(clock::now());
             }
             if self.unsent {
                 self.report(None);
@@ -237,7 +308,7 @@ impl Driver {
         let adopted = self.adopted.as_ref().filter(|_| self.link.is_none());
         interests
             .extend(adopted.and_then(|adopted| adopted.handle.as_ref()).map(|handle| poll::readable(handle.as_raw_fd())));
-        poll::wait(&mut interests, clock::now(), self.machine.deadline());
+        poll::wait(&mut interests, clock::now(), self.deadline());
         if interests[CONTROL + 1..].iter().any(poll::is_ready) {
             if self.link.is_none() {
                 self.look_alone();
@@ -331,7 +402,7 @@ impl Driver {
                 }
                 self.readiness = None;
                 self.adopted = None;
-                self.programs.run(&self.definition, &self.settings, self.row, mark)
+                self.programs.run(&self.definition, &self.settings, &self.sockets, self.row, mark)
             }
             Role::Finish => {
                 let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
@@ -375,6 +446,7 @@ impl Driver {
             // Reaped by svc-init: the number may be somebody else's.
             (Target::Main | Target::Group, Some(_)) if !self.is_with_init(pid) => Err(Errno::NO_SUCH_PROCESS),
             (Target::Main, _) => process::signal_child(pid, signal),
+            (Target::Group, _) if self.machine.daemon() == Daemon::Found => process::signal_group_of(pid, signal),
             (Target::Group, _) => process::signal_group(pid, signal),
         };
         if let Err(errno) = sent
@@ -390,7 +462,7 @@ impl Driver {
         if let Some(adopted) = &self.adopted {
             // Its children never come to us; find them while they can be found.
             self.remains.remember_descendants(adopted.pid);
-            self.remains.remember_session(adopted.pid, self.init_pid);
+            self.remains.remember_session(adopted.pid, adopted.session, self.init_pid);
         }
         self.remains.signal(signal, main, self.init_pid);
         self.count_remains();
@@ -482,6 +554,18 @@ impl Driver {
     /// The main process, or finish, has ended; `reap` takes it, where that is ours to do.
     fn ended(&mut self, pid: Pid, exit: Exit, reap: impl FnOnce()) {
         self.read_readiness();
+        if let Some(main) = self.successor(pid, exit) {
+            let (row, mark) = (self.row, start_mark(&self.machine, Role::Run));
+            self.feed_then(Event::Forked(main), || {
+                row.set_spawned(main, mark);
+                reap();
+            });
+            self.remains.forget(main);
+            if !self.is_own_child(main) {
+                self.adopt(main);
+            }
+            return;
+        }
         if let State::Up { .. } = self.machine.state() {
             self.last_group = Some(pid);
             // How many deaths are remembered is read when there is one.
@@ -494,10 +578,26 @@ impl Driver {
         self.feed_then(Event::Exited(exit), reap);
     }
 
+    /// Who goes on as the service where the main process has put it into the background.
+    fn successor(&self, ended: Pid, exit: Exit) -> Option<Pid> {
+        let forking = self.settings.forking.as_ref().filter(|_| self.machine.may_have_forked(exit, &self.settings))?;
+        let left = svc_sys::procfs::children(process::id()).into_iter().chain(self.remains.others());
+        let found = daemon::successor(ended, forking, left);
+        if found.is_none() && self.machine.daemon() == Daemon::Launching {
+            let name = &self.definition.name;
+            say!(
+                "svc-supervise: {name}: forking, and its command ended with 0 and left no process behind: does it stay in the foreground?"
+            );
+        }
+        found
+    }
+
     /// Looks whether svc-init has reaped what a predecessor of ours had started.
     fn look(&mut self) {
-        let Some(pid) = self.adopted.as_ref().map(|adopted| adopted.pid) else { return };
+        let Some((pid, session)) = self.adopted.as_ref().map(|adopted| (adopted.pid, adopted.session)) else { return };
         let exit = match self.row.relayed(pid) {
+            // Who is left behind is about to be told.
+            Some(_) if self.row.relayed_left() && !self.knows_orphans => return,
             Some(exit) => exit,
             // Not svc-init's child and not reaped by it: it ended before it came there, and nobody knows how.
             None if !self.is_with_init(pid) && std::path::Path::new("/proc/self").exists() => {
@@ -505,7 +605,7 @@ impl Driver {
             }
             None => return,
         };
-        self.remains.remember_session(pid, self.init_pid);
+        self.remains.remember_session(pid, session, self.init_pid);
         self.adopted = None;
         self.ended(pid, exit, || {});
     }
@@ -530,7 +630,7 @@ impl Driver {
                     return;
                 }
                 Ok(None) => return,
-                Ok(Some((length, _))) => match ToSupervisor::decode(&packet[..length]) {
+                Ok(Some((length, descriptors))) => match ToSupervisor::decode(&packet[..length]) {
                     Ok(ToSupervisor::Command(command)) => {
                         self.heard = self.heard.wrapping_add(1);
                         self.command(command);
@@ -539,7 +639,15 @@ impl Driver {
                             self.report(None);
                         }
                     }
-                    Ok(ToSupervisor::Define(definition)) => self.define(&definition),
+                    Ok(ToSupervisor::Define(definition)) => self.define(&definition, descriptors),
+                    Ok(ToSupervisor::Orphans(pids)) => {
+                        let pids = pids.into_iter().filter_map(|pid| Pid::new(pid as i32));
+                        for pid in pids.filter(|&pid| self.is_with_init(pid)).collect::<Vec<Pid>>() {
+                            self.remains.remember(pid);
+                        }
+                        // How it ended is told next.
+                        self.knows_orphans = true;
+                    }
                     Ok(ToSupervisor::Query) => self.report(None),
                     Ok(ToSupervisor::Look) => {
                         self.look();
@@ -578,11 +686,13 @@ impl Driver {
         }
     }
 
-    fn define(&mut self, bytes: &[u8]) {
+    /// `sockets`: what it listens on from its next start on.
+    fn define(&mut self, bytes: &[u8], sockets: Vec<OwnedFd>) {
         let Ok(definition) = svc_proto::definition::decode(bytes) else {
             say!("svc-supervise: {}: refused a definition that it does not understand", self.definition.name);
             return;
         };
+        self.sockets = sockets;
         self.settings = definition.settings.clone();
         // What is running, and what takes it down, are as they were when it was started.
         let program = std::mem::replace(&mut self.definition, definition).program;
@@ -601,6 +711,10 @@ impl Driver {
     #[inline(never)]
     fn report(&mut self, note: Option<Note>) {
         if let Some(note) = note {
+            if !matches!(note, Note::Starting | Note::Up) {
+                // Whatever else happens is told as it happens.
+                self.make_late_files();
+            }
             self.files.publish(note, &self.machine, self.most_deaths());
         }
         self.reported = self.heard;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::Kind;
 use super::keys::{self, Key, Shape};
 use super::probes;
-use super::values::{BONDS, CONDITIONS, Check, LIMITS};
+use super::values::{BONDS, CONDITIONS, Check, LIMITS, MOST_INSTANCES};
 
 /// The schema.
 pub fn schema() -> String {
@@ -71,6 +71,9 @@ fn shape(shape: &Shape) -> String {
             let table = object(&properties, r#""required":["on"],"#);
             format!(r#"{{"type":"array","items":{{"anyOf":[{service},{table}]}}}}"#)
         }
+        Shape::Instances(_) => format!(
+            r#"{{"anyOf":[{{"type":"integer","minimum":0,"maximum":{MOST_INSTANCES}}},{{"type":"array","items":{{"type":"string"}}}},{VARIABLE}]}}"#
+        ),
         Shape::Environment(_) => r#"{"type":"object","additionalProperties":{"type":["string","number","boolean"]}}"#.into(),
         Shape::Limits(_) => {
             let amount = r#"{"type":["string","integer"]}"#.to_owned();
@@ -78,6 +81,19 @@ fn shape(shape: &Shape) -> String {
             let one = format!(r#"{{"anyOf":[{amount},{both}]}}"#);
             let properties: Vec<(&str, String)> = LIMITS.iter().map(|(name, _)| (*name, one.clone())).collect();
             object(&properties, "")
+        }
+        Shape::Sockets(_) => {
+            let who = r#"{"type":["string","integer"]}"#;
+            let flag = r#"{"type":["boolean","string"]}"#;
+            let of = |name: &str| match name {
+                "user" | "group" => who.to_owned(),
+                "reuse-port" | "dual-stack" => flag.to_owned(),
+                "backlog" => r#"{"type":["integer","string"]}"#.to_owned(),
+                _ => text.clone(),
+            };
+            let properties: Vec<(&str, String)> = super::sockets::FIELDS.iter().map(|&name| (name, of(name))).collect();
+            let table = object(&properties, r#""required":["listen"],"#);
+            format!(r#"{{"type":"array","maxItems":{},"items":{{"anyOf":[{text},{table}]}}}}"#, super::sockets::MOST)
         }
         Shape::Records { fields, .. } => {
             let one = |check: &Check| match check {

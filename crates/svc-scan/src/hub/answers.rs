@@ -41,6 +41,10 @@ impl Hub {
                 }
             }
             Ask::Logs { services, lines, follow, answer } => drop(answer.send(self.read_logs(services, lines, follow))),
+            Ask::Scale { scale, answer } => {
+                let scaled = self.scale(&scale);
+                drop(answer.send(scaled));
+            }
             Ask::Rescan(answer) => {
                 self.rescan();
                 let count = self.members.len();
@@ -70,11 +74,12 @@ impl Hub {
                 dir: svc_def::shown(&member.dir),
                 machine: member.machine.as_ref(),
                 oneshot: matches!(member.definition.program, Program::Oneshot { .. }),
-                says_ready: member.definition.settings.notification_fd.is_some(),
+                says_ready: member.definition.settings.says_ready(),
                 supervisor: member.supervisor,
                 problem: member
                     .trouble
                     .clone()
+                    .or_else(|| member.sockets.missing.as_ref().map(|missing| missing.problem.clone()))
                     .or_else(|| self.node_problem(member.name.as_str()))
                     .or_else(|| member.warning.clone()),
                 added_ms: member.added_ms,

@@ -60,17 +60,26 @@ fn has_failed(machine: &Service) -> bool {
 
 impl Hub {
     pub(super) fn add_unit(&mut self, found: Found) {
-        let Found { name, identity, scan_dir, path, definition, source, warnings, .. } = found;
+        let Found { name, identity, scan_dir, path, definition, source, warnings, instances, .. } = found;
         let Some(source) = source else { return };
         for warning in &warnings {
             say!("svc-scan: {name}: {warning}");
         }
         self.replaced.remove(&name);
-        self.units.insert(name, Unit::new(identity, scan_dir, path, definition, source));
+        let is_template = instances.is_some();
+        let mut unit = Unit::new(identity, scan_dir, path, definition, source);
+        unit.instances = instances;
+        self.units.insert(name.clone(), unit);
+        if is_template {
+            self.make_instances(&name);
+        }
     }
 
     /// A directory of a unit is gone: what runs of it is stopped in order.
     pub(super) fn remove_unit(&mut self, name: &ServiceName) {
+        for made in self.units.made_by(name) {
+            self.units.remove(&made);
+        }
         self.units.remove(name);
         // Its name may be another one's now.
         self.directories.unblock();
@@ -78,19 +87,29 @@ impl Hub {
 
     /// A directory is no longer this unit, but something else: it is read anew when nothing of the unit is left.
     pub(super) fn turn_unit(&mut self, name: &ServiceName) {
+        let made = self.units.made_by(name);
+        let lives = made.iter().chain([name]).any(|name| self.names.contains_key(name));
+        for made in made {
+            self.units.remove(&made);
+        }
         let Some(unit) = self.units.remove(name) else { return };
-        if !self.names.contains_key(name) {
+        if !lives {
             self.directories.forget(unit.identity);
         }
     }
 
     /// Reads all units again. What is wrong with one leaves it as it was.
     pub(super) fn reread_units(&mut self) {
-        let all: Vec<(ServiceName, PathBuf)> =
-            self.units.iter().map(|(name, unit)| (name.clone(), unit.dir.clone())).collect();
+        // What a template has made is read with it.
+        let all: Vec<(ServiceName, PathBuf)> = self
+            .units
+            .iter()
+            .filter(|(_, unit)| unit.of.is_none())
+            .map(|(name, unit)| (name.clone(), unit.dir.clone()))
+            .collect();
         for (name, dir) in all {
-            // Gone with its directory: that is told by the directories.
-            if !dir.is_dir() {
+            // Gone: that is told by the directories.
+            if !dir.exists() {
                 continue;
             }
             let Some(unit) = self.units.get(name.as_str()) else { continue };
@@ -101,6 +120,13 @@ impl Hub {
                         "{shown}: it is of another kind now: take the directory out and put it back (mv it aside, and again here)"
                     );
                     self.units.keep(&name, &problem);
+                }
+                Ok(Pair { source: Some(source), instances: Some(instances), .. }) => {
+                    self.units.read_again(&name, None, source);
+                    if let Some(unit) = self.units.get_mut(&name) {
+                        unit.instances = Some(instances);
+                    }
+                    self.make_instances(&name);
                 }
                 Ok(Pair { source: Some(source), definition, .. }) => self.units.read_again(&name, definition, source),
                 Ok(Pair { source: None, .. }) => self.turn_unit(&name),
@@ -120,6 +146,11 @@ impl Hub {
                 (self.members.get(&slot)?.definition != definition).then_some((slot, definition))
             })
             .collect();
+        // What they listen on comes with it, and may be all that has changed.
+        let with_sockets: Vec<u32> = self.members.keys().copied().collect();
+        for slot in with_sockets {
+            self.open_sockets(slot);
+        }
         for (slot, definition) in changed {
             if let Some(member) = self.members.get_mut(&slot) {
                 member.definition = definition;
@@ -133,7 +164,7 @@ impl Hub {
         let Some(member) = self.members.get(&slot).filter(|member| is_chain(&member.definition.program)) else { return };
         let Some(link) = &member.link else { return };
         let packet = ToSupervisor::Define(svc_proto::definition::encode(&member.definition)).encode();
-        match message::try_send(link.as_fd(), &packet, &[]) {
+        match message::try_send(link.as_fd(), &packet, &member.sockets.numbers()) {
             // It has just died: the next one is started with it.
             Ok(()) | Err(Errno::BROKEN_PIPE) => {}
             Err(errno) => say!("svc-scan: {}: its supervisor cannot be told its definition: {errno}", member.name),
@@ -205,6 +236,7 @@ impl Hub {
     fn recover(&mut self, nodes: &[Node]) {
         let Ok(graph) = Graph::new(nodes.to_vec()) else { return };
         self.engine = Engine::new(clock::now(), graph);
+        self.wishes_known = false;
         let planned = planned(self.engine.graph());
         let all = self.engine.graph().living();
         let (new, processes): (Vec<Id>, Vec<Id>) = all
@@ -238,6 +270,7 @@ impl Hub {
             self.fit(id);
         }
         if self.early_end.is_some() {
+            self.wishes_known = true;
             return;
         }
         // Nothing is done before all wishes are known, and those who have come since have slots.
@@ -248,8 +281,14 @@ impl Hub {
             self.engine.step(clock::now(), Event::Recovered(id, wish), &mut actions);
         }
         self.recover_names(&all, &mut actions);
+        self.wishes_known = true;
         self.give_slots();
         self.perform(actions);
+        for &id in &processes {
+            if let Some(slot) = self.slot_named(self.engine.graph().name(id)) {
+                self.remind(slot, id);
+            }
+        }
     }
 
     /// Names without a process are wished as long as nobody has stopped one of those behind them.
@@ -286,13 +325,16 @@ impl Hub {
             // It was to stop before it was known what there was to stop.
             member.counted = counted;
         }
+        // Both at once: a supervisor that were told of the wish between them would tell a third svc-scan.
+        let (now, mut actions) = (clock::now(), Vec::new());
         if nothing {
             // It was never on the way: it waits for what it needs.
-            self.step_engine(Event::Stopped(id));
+            self.engine.step(now, Event::Stopped(id), &mut actions);
         }
         if !self.is_ending() {
-            self.step_engine(Event::Recovered(id, wish));
+            self.engine.step(now, Event::Recovered(id, wish), &mut actions);
         }
+        self.perform(actions);
         self.fit(id);
     }
 
@@ -321,6 +363,9 @@ impl Hub {
             let slot = self.add(name, identity, scan_dir, dir, definition, producer, None);
             if let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) {
                 member.substance = Some(substance);
+            }
+            if let Some(slot) = slot {
+                self.open_sockets(slot);
             }
         }
         let late = |hub: &Hub| {
@@ -445,6 +490,8 @@ impl Hub {
             };
             match verdict {
                 Match::Fits => return,
+                // It starts when all that it is to listen on is open.
+                Match::Tell(Command::Start) if self.lacks_sockets(slot) => return,
                 Match::Tell(command) => return self.tell(slot, command),
                 Match::Hear(event) => {
                     if let (Event::Stopped(_), Kind::Oneshot, true) = (&event, kind, machine.done()) {
@@ -489,7 +536,8 @@ impl Hub {
         match self.slot_named(&name) {
             Some(slot) => {
                 let known = self.members.get(&slot).and_then(|member| member.machine.as_ref()).map(Service::wished);
-                if known.is_some_and(|known| known != wish) {
+                // What a svc-scan before us wished is with the supervisors only, until it has been heard of all.
+                if self.wishes_known && known.is_some_and(|known| known != wish) {
                     self.tell(slot, Command::Wish(wish));
                 }
             }
@@ -524,6 +572,7 @@ impl Hub {
             return;
         }
         self.early_end = None;
+        self.launch_delayed();
         let nothing_up = self.engine.graph().living().into_iter().all(|id| self.engine.progress(id) == Progress::Down);
         if self.ending.is_some() && !force {
             return;
@@ -662,7 +711,7 @@ impl Hub {
 }
 
 /// Whether the same supervisor can go on with it.
-fn is_same_kind(before: &Source, now: &Source) -> bool {
+pub(super) fn is_same_kind(before: &Source, now: &Source) -> bool {
     let number = |source: &Source| match &source.kind {
         svc_def::Kind::Longrun if source.timer.is_some() => 4,
         svc_def::Kind::Longrun => 0,

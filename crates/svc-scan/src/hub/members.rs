@@ -71,7 +71,7 @@ impl Hub {
         let label = Label::decode(label).ok()?;
         let name = ServiceName::parse(&label.name).ok()?;
         let root = self.config.scan_dirs.get(label.scan_dir as usize).cloned().unwrap_or_default();
-        let dir = root.join(&label.name);
+        let dir = svc_def::find(&root, &label.name);
         let definition = Definition {
             name: label.name.clone(),
             dir: dir.as_os_str().as_bytes().to_vec(),
@@ -101,8 +101,9 @@ impl Hub {
             let alive = self.members.get(&id).is_some_and(|member| member.supervisor.is_some());
             self.happened(Happened::Recovered { id, producer, alive });
             let Some(member) = self.members.get(&id).filter(|member| member.name.as_str() != COMMAND) else { continue };
-            // Those with dependencies are read again with all that they depend on.
-            if member.name.producer().is_none() && member.definition.managed.is_none() {
+            // Those with dependencies are read again with all that they depend on, also where there is a mistake in them now.
+            let is_classic = member.definition.managed.is_none() && !svc_def::is_one_file(&member.dir);
+            if member.name.producer().is_none() && is_classic {
                 self.directories.knows(member.identity, member.name.clone(), member.scan_dir, member.dir.clone());
             }
         }
@@ -275,6 +276,9 @@ impl Hub {
             self.maybe_repaired(slot);
         }
         self.compose();
+        if !self.is_reading() {
+            self.launch_delayed();
+        }
         self.end_early();
         self.start_command();
     }
@@ -409,6 +413,9 @@ impl Hub {
 
     pub(super) fn launch(&mut self, slot: u32) {
         let Some(member) = self.members.get(&slot) else { return };
+        if let Some(delayed) = self.delayed.as_mut().filter(|_| member.definition.managed.is_some()) {
+            return delayed.push(slot);
+        }
         let label = Label {
             name: member.name.to_string(),
             device: member.identity.device,
@@ -427,6 +434,13 @@ impl Hub {
             definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
+    }
+
+    /// The graph is known, or will not be any more.
+    pub(super) fn launch_delayed(&mut self) {
+        for slot in self.delayed.take().into_iter().flatten() {
+            self.launch(slot);
+        }
     }
 
     pub(super) fn tell(&mut self, slot: u32, command: Command) {
@@ -454,6 +468,7 @@ impl Hub {
 
     pub(super) fn retire(&mut self, slot: u32) {
         let Some(member) = self.members.remove(&slot) else { return };
+        Hub::forget_sockets(&member);
         self.names.remove(&member.name);
         self.replaced.remove(&member.name);
         if let Some(link) = &member.link {
@@ -514,6 +529,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         recovering: false,
         substance: None,
         counted: Counted::default(),
+        sockets: super::sockets::Sockets::default(),
         added_ms: 0,
     }
 }

@@ -5,7 +5,9 @@ mod manager;
 mod members;
 mod orders;
 mod reports;
+mod sockets;
 mod startup;
+mod templates;
 mod timing;
 
 use crate::clients::Subscriber;
@@ -29,6 +31,7 @@ use svc_core::{Command, Definition, Millis, Pid, Program, Service, ServiceName, 
 use svc_def::Identity;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
+use templates::Scales;
 use timing::Timers;
 use tokio::sync::mpsc;
 
@@ -68,6 +71,7 @@ struct Member {
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
+    sockets: sockets::Sockets,
     added_ms: u64,
 }
 
@@ -99,6 +103,7 @@ struct Hub {
     /// An earlier svc-scan has worked here.
     recovered: bool,
     units: Units,
+    scales: Scales,
     timers: Timers,
     /// An earlier svc-scan has worked here; of us this is said for ever.
     is_heir: bool,
@@ -117,8 +122,11 @@ struct Hub {
     composed: bool,
     /// Whether the start has been looked at when it was over, and when it is over at the latest.
     judged: bool,
-    was_recovered: bool,
     start_by: Option<Millis>,
+    /// The graph's wishes are what is wished, and not what has been heard of so far.
+    wishes_known: bool,
+    /// Supervisors to launch when the graph is known: one whose row is blank takes for its wish what it is launched with.
+    delayed: Option<Vec<u32>>,
     /// Since when directories are being read without a pause.
     reading_since: Option<Millis>,
 }
@@ -145,6 +153,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         started: false,
         recovered: false,
         units: Units::default(),
+        scales: Scales::default(),
         timers: Timers::new(config.run_dir.as_deref()),
         is_heir: false,
         replaced: BTreeSet::new(),
@@ -156,12 +165,14 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         early_end: None,
         composed: false,
         judged: false,
-        was_recovered: false,
         start_by: (config.start.limit > Millis::ZERO).then(|| clock::now() + config.start.limit),
+        wishes_known: true,
+        delayed: None,
         reading_since: None,
         config,
     };
     let listener = hub.learn().await?;
+    hub.scales = Scales::open(hub.config.run_dir.as_deref(), hub.recovered);
     hub.hear_everybody().await;
     tokio::task::spawn_local(http::serve(listener, asks));
     hub.look_at_directories();
@@ -247,7 +258,7 @@ impl Hub {
                     Ok(ToScan::Listener) => {
                         kept = descriptors.pop().map(listener::from_init);
                         self.recovered = true;
-                        self.was_recovered = true;
+                        self.delayed = Some(Vec::new());
                         self.is_heir = true;
                     }
                     Ok(message) => self.hear(message, descriptors),
@@ -283,6 +294,11 @@ impl Hub {
     fn hear(&mut self, message: ToScan, mut descriptors: Vec<OwnedFd>) {
         match message {
             ToScan::Slot { slot, supervisor, label } => self.meet(slot, supervisor, &label, descriptors.pop()),
+            ToScan::Sockets { slot, prints } => {
+                if let Some(member) = self.members.get_mut(&slot) {
+                    member.sockets.recovered(prints, descriptors);
+                }
+            }
             ToScan::Listener => {}
             ToScan::Begin { init_pid } => {
                 self.init_pid = init_pid;
@@ -336,12 +352,20 @@ impl Hub {
     fn deadline(&self) -> Option<svc_core::Millis> {
         let waits = self.waiters.iter().filter_map(|waiter| waiter.deadline);
         let directories = self.directories.deadline().filter(|_| !self.is_ending());
-        let others = [self.manager_deadline(), directories, self.rescan_at, self.timers.deadline(), self.start_deadline()];
+        let others = [
+            self.sockets_deadline(),
+            self.manager_deadline(),
+            directories,
+            self.rescan_at,
+            self.timers.deadline(),
+            self.start_deadline(),
+        ];
         waits.chain(self.roster.deadline()).chain(others.into_iter().flatten()).min()
     }
 
     fn time(&mut self) {
         self.happened(Happened::Deadline);
+        self.sockets_time();
         self.manager_time();
         self.time_timers(svc_core::timer::Event::Deadline);
         if self.rescan_at.is_some_and(|at| at <= clock::now()) {

@@ -83,7 +83,7 @@ impl Hub {
     }
 
     fn was_judged(&self) -> bool {
-        let Some(dir) = self.config.run_dir.as_ref().filter(|_| self.was_recovered) else { return false };
+        let Some(dir) = self.config.run_dir.as_ref().filter(|_| self.is_heir) else { return false };
         std::fs::read_to_string(dir.join(JUDGED)).is_ok_and(|text| text.trim() == self.init_pid.to_string())
     }
 
