@@ -40,6 +40,17 @@ impl Kind {
     }
 }
 
+/// What a change in a watched file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnChange {
+    Reload,
+    Restart,
+}
+
+impl OnChange {
+    pub(super) const ALL: [OnChange; 2] = [OnChange::Reload, OnChange::Restart];
+}
+
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) kind: Kind,
@@ -48,6 +59,10 @@ pub(super) struct Draft {
     pub(super) down: Option<Vec<String>>,
     pub(super) members: Option<Vec<ServiceName>>,
     pub(super) instances: Option<Instances>,
+    pub(super) watch: Vec<String>,
+    pub(super) on_change: OnChange,
+    /// Edits count without anybody asking.
+    pub(super) applies: bool,
     pub(super) relations: Vec<Dependency>,
     pub(super) start: bool,
     pub(super) start_timeout: Millis,
@@ -96,6 +111,9 @@ impl Draft {
             down: None,
             members: None,
             instances: None,
+            watch: Vec::new(),
+            on_change: OnChange::Reload,
+            applies: false,
             relations: Vec::new(),
             start: true,
             start_timeout: Millis::ZERO,

@@ -10,6 +10,7 @@ use super::draft::{Draft, Kind};
 use super::probes::{self, Probe};
 use super::values::{Field, Limit, Record};
 
+mod edits;
 mod prepare;
 mod probe;
 
@@ -128,7 +129,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+    [KEYS, edits::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[
