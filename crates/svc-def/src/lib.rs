@@ -30,5 +30,6 @@ pub use problem::{Problem, shown};
 pub use rc::{Cron, Facts, Kind, Source, Start, Timer, Value};
 pub use reading::{Outcome, Reading, missing_run, read};
 pub use servicefile::{
-    Change, Instances, Shown, bundle_of, edit_stamp, edited_in, find, is_like, is_one_file, manual, schema, show,
+    Address, Change, Flow, Instances, Shown, Socket, bundle_of, edit_stamp, edited_in, find, is_like, is_one_file, manual,
+    schema, show,
 };
