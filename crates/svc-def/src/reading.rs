@@ -110,6 +110,9 @@ fn one_file(dir: &Path, name: &ServiceName, mut problems: Vec<Problem>) -> Readi
         start: if said.start { Start::Always } else { Start::Asked },
         facts: Some(Box::new(said.facts)),
         timer: said.timer.map(Box::new),
+        conditions: said.conditions.map(Box::new),
+        wait_for: said.wait_for,
+        wait_timeout: said.wait_timeout,
     };
     let outcome = match said.program {
         None => Outcome::Name,

@@ -9,6 +9,7 @@ use super::draft::{Draft, Kind};
 use super::probes::{self, Probe};
 use super::values::{Field, Limit, Record};
 
+mod admission;
 mod prepare;
 mod probe;
 
@@ -86,6 +87,11 @@ pub(super) enum Shape {
         known: &'static [&'static str],
         set: fn(&mut Draft, usize),
     },
+    /// One text or a list, of which each must be readable.
+    CheckedTexts {
+        check: fn(&str) -> Result<(), String>,
+        set: fn(&mut Draft, Vec<String>),
+    },
     /// A text that something else must be able to read.
     Checked {
         check: fn(&str) -> Result<(), String>,
@@ -125,7 +131,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+    [KEYS, admission::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[
