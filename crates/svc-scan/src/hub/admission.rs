@@ -63,6 +63,10 @@ impl Hub {
             let_in.iter().for_each(|name| self.units.let_in(name));
         }
         for (name, dir, condition) in self.units.judge(again) {
+            // It is being found out already.
+            if !again && self.admissions.asked.contains_key(&name) {
+                continue;
+            }
             self.admissions.rounds += 1;
             let round = self.admissions.rounds;
             self.admissions.asked.insert(name.clone(), round);
