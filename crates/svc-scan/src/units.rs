@@ -17,6 +17,7 @@ use crate::judging;
 const STARTED: [&str; 4] = ["default", "user", "user2", "top"];
 
 /// One directory of the s6-rc form, or with a service.toml.
+#[derive(Clone)]
 pub(crate) struct Unit {
     pub(crate) identity: Identity,
     pub(crate) scan_dir: u32,
@@ -52,7 +53,7 @@ impl Unit {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Units {
     all: BTreeMap<ServiceName, Unit>,
     /// Something has come or gone since the graph was made.
@@ -121,9 +122,10 @@ impl Units {
     }
 
     /// Looks at the conditions of those that have not been looked at, or of all. Returns the commands that are to be run for it.
-    pub(crate) fn judge(&mut self, again: bool) -> Vec<(ServiceName, PathBuf, CommandCondition)> {
+    pub(crate) fn judge(&mut self, again: &dyn Fn(&Unit) -> bool) -> Vec<(ServiceName, PathBuf, CommandCondition)> {
         let mut commands = Vec::new();
         for (name, unit) in &mut self.all {
+            let again = again(unit);
             let verdict = match &unit.source.conditions {
                 Some(conditions) if again || unit.verdict.is_none() => match judging::judge(conditions, &unit.dir) {
                     Ok(()) => match &conditions.command {
@@ -328,6 +330,7 @@ impl Units {
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
             node.substance = self.fingerprint(unit);
+            node.reloadable = source.facts.as_ref().filter(|facts| !facts.change_restarts).map_or(0, |facts| facts.watched);
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
             let mut node =
                 needed.fold(node, |node, on| node.with(on.as_str(), Relation::Needs(Bond::Stay), Condition::Ready));
@@ -374,6 +377,9 @@ impl Units {
             if unit.source.timer.is_none() {
                 facts.substance.hash(&mut hasher);
             }
+            if facts.change_restarts {
+                facts.watched.hash(&mut hasher);
+            }
             unit.dir.hash(&mut hasher);
             return hasher.finish();
         }
@@ -408,6 +414,11 @@ impl Unit {
             (Some(_), None) => Admission::Pending,
             (Some(_), Some(Err(_))) => Admission::Refused,
         }
+    }
+
+    /// There is an edit that cannot be used.
+    pub(crate) fn is_edited(&self) -> bool {
+        self.edit.is_some()
     }
 
     /// Whether it is a service.toml, and not an s6-rc source.

@@ -12,6 +12,7 @@ use super::sockets::Socket;
 use super::values::{Field, Limit, Record};
 
 mod admission;
+mod edits;
 mod prepare;
 mod probe;
 
@@ -141,7 +142,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, admission::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+    [KEYS, admission::KEYS, edits::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[

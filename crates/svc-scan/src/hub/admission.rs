@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Hub;
 use crate::outside::{self, News, Reporter, Task};
+use crate::units::Unit;
 use svc_core::graph::{Event, Id, Progress};
 use svc_core::service::State;
 use svc_core::{Millis, ServiceName};
@@ -47,8 +48,8 @@ impl Admissions {
 }
 
 impl Hub {
-    /// Looks at conditions: those not looked at yet, or (`again`) all of them.
-    pub(super) fn judge(&mut self, again: bool) {
+    /// Looks at conditions: those not looked at yet, and those that are to be looked at `again`.
+    pub(super) fn judge(&mut self, again: &dyn Fn(&Unit) -> bool) {
         if self.recovered {
             // What a svc-scan before us let in stays until somebody asks for another look.
             let let_in: Vec<ServiceName> = self
@@ -63,8 +64,9 @@ impl Hub {
             let_in.iter().for_each(|name| self.units.let_in(name));
         }
         for (name, dir, condition) in self.units.judge(again) {
-            // It is being found out already.
-            if !again && self.admissions.asked.contains_key(&name) {
+            // It is being found out already; and a plan runs nothing.
+            let is_asked = self.admissions.asked.contains_key(&name);
+            if self.rehearsing || is_asked && !self.units.get(name.as_str()).is_some_and(again) {
                 continue;
             }
             self.admissions.rounds += 1;
@@ -155,6 +157,9 @@ impl Hub {
 
     /// Says what has been left out, or is no longer.
     pub(super) fn say_skipped(&self, before: &BTreeMap<ServiceName, Option<String>>) {
+        if self.rehearsing {
+            return;
+        }
         for (name, unit) in self.units.iter() {
             let (was, is) = (before.get(name).and_then(Option::as_ref), unit.skipped());
             match is {

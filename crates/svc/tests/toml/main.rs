@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod applying;
 mod changes;
 mod commands;
 mod files;
