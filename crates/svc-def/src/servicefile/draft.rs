@@ -7,6 +7,7 @@ use svc_core::{Millis, Program, ServiceName, Settings};
 
 use super::Instances;
 use super::admission::Admission;
+use super::computed::Computed;
 use super::prepared::Prepared;
 use super::probes::Probes;
 use super::sockets::{self, Socket};
@@ -78,6 +79,7 @@ pub(super) struct Draft {
     pub(super) groups: Option<Vec<String>>,
     pub(super) home: bool,
     pub(super) env: Vec<(String, String)>,
+    pub(super) computed: Vec<Computed>,
     pub(super) env_files: Vec<String>,
     pub(super) unset: Vec<String>,
     pub(super) directory: Option<String>,
@@ -134,6 +136,7 @@ impl Draft {
             groups: None,
             home: false,
             env: Vec::new(),
+            computed: Vec::new(),
             env_files: Vec::new(),
             unset: Vec::new(),
             directory: None,
@@ -294,6 +297,7 @@ impl Draft {
         if self.home && self.user.is_some() {
             words.push("--home".into());
         }
+        words.extend(self.computed.iter().flat_map(Computed::words));
         words.push("--".into());
         words.extend(command.iter().cloned());
         words.into_iter().map(String::into_bytes).collect()

@@ -4,6 +4,7 @@
 //! is executed in the end. Everything that is wrong is told at once, each with its line and column.
 
 mod admission;
+mod computed;
 mod draft;
 mod keys;
 pub(crate) mod layout;

@@ -5,6 +5,7 @@ mod admission;
 mod applying;
 mod changes;
 mod commands;
+mod computed;
 mod files;
 mod graph;
 mod prepared;
