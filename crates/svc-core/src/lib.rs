@@ -8,12 +8,15 @@
 
 extern crate alloc;
 
+pub mod capability;
 pub mod definition;
 pub mod files;
 pub mod graph;
 pub mod init;
 pub mod letters;
 pub mod name;
+pub mod optional;
+pub mod priority;
 pub mod roster;
 pub mod service;
 pub mod shutdown;

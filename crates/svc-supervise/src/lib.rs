@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod driver;
+mod leaf;
 mod ondisk;
 mod place;
 mod program;

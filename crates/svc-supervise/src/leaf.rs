@@ -1,0 +1,43 @@
+//! The cgroup of a service, if its definition asks for one: `svc exec` makes it in front of the program, and we clear it away.
+//!
+//! Nothing is kept of it, so a successor knows it too: its place follows from that of svc-init's cgroup and the service's name.
+
+use svc_core::definition::{Definition, Script};
+use svc_core::Program;
+use svc_sys::Errno;
+use svc_sys::cgroup::Tree;
+
+/// Kills everybody in it at once, also who is made at this moment.
+pub(crate) fn kill(definition: &Definition, init_pid: i32) {
+    if let Some(tree) = tree(definition, init_pid) {
+        // Who was found otherwise is signalled too; where the kernel (5.14) cannot do this, that must do.
+        let _ = tree.kill(&definition.name);
+    }
+}
+
+/// Removes it, unless somebody is left in it who may stay.
+pub(crate) fn remove(definition: &Definition, init_pid: i32) {
+    if let Some(tree) = tree(definition, init_pid) {
+        match tree.remove(&definition.name) {
+            Ok(()) | Err(Errno::NOT_FOUND | Errno::BUSY) => {}
+            Err(errno) => svc_sys::say!("svc-supervise: {}: cannot remove its cgroup: {errno}", definition.name),
+        }
+    }
+}
+
+fn tree(definition: &Definition, init_pid: i32) -> Option<Tree> {
+    let asks = match &definition.program {
+        Program::Chain(words) => asks(words),
+        Program::Oneshot { up, down } => [up, down].into_iter().flatten().any(|script| match script {
+            Script::Chain(words) => asks(words),
+            Script::File { .. } => false,
+        }),
+        Program::Directory | Program::Command(_) => false,
+    };
+    if asks { Tree::of(init_pid) } else { None }
+}
+
+/// Whether there is a cgroup among the options of `svc exec`, which end before the first `--`.
+fn asks(words: &[Vec<u8>]) -> bool {
+    words.iter().take_while(|word| *word != b"--").any(|word| word == b"--cgroup")
+}
