@@ -25,6 +25,6 @@ mod user;
 pub use entry::{Entry, Identity, entry, identity};
 pub use explain::explain_exec;
 pub use problem::{Problem, shown};
-pub use rc::{Kind, Source, Start};
+pub use rc::{Facts, Kind, Source, Start, Value};
 pub use reading::{Outcome, Reading, missing_run, read};
-pub use servicefile::{Shown, manual, schema, show};
+pub use servicefile::{Change, Shown, manual, schema, show};

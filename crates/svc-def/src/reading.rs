@@ -108,6 +108,7 @@ fn one_file(dir: &Path, name: &ServiceName, mut problems: Vec<Problem>) -> Readi
         pipeline_name: None,
         relations: said.relations,
         start: if said.start { Start::Always } else { Start::Asked },
+        facts: Some(Box::new(said.facts)),
     };
     let outcome = match said.program {
         None => Outcome::Name,

@@ -295,11 +295,9 @@ impl Units {
     /// What its supervisor was made with, and only a new one changes: the kind of program, and the pipes.
     fn fingerprint(&self, unit: &Unit) -> u64 {
         let mut hasher = DefaultHasher::new();
-        if unit.is_one_file() {
+        if let Some(facts) = &unit.source.facts {
             // What else a service.toml says its supervisor is told while it runs.
-            let definition = unit.definition.as_ref();
-            let program = definition.map(|definition| (&definition.program, definition.settings.notification_fd));
-            format!("{program:?}").hash(&mut hasher);
+            facts.substance.hash(&mut hasher);
             unit.dir.hash(&mut hasher);
             return hasher.finish();
         }
@@ -315,7 +313,7 @@ impl Units {
 impl Unit {
     /// Whether it is a service.toml, and not an s6-rc source.
     pub(crate) fn is_one_file(&self) -> bool {
-        self.source.start != Start::ByBundles
+        self.source.facts.is_some()
     }
 }
 
@@ -353,6 +351,7 @@ mod tests {
             pipeline_name: None,
             relations: Vec::new(),
             start: Start::ByBundles,
+            facts: None,
         };
         let identity = Identity { device: 0, inode: 0 };
         Unit::new(identity, 0, "/x".into(), None, source)

@@ -13,6 +13,7 @@ use svc_core::{Millis, ServiceName};
 use crate::classic::{self, Run};
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted};
+use crate::servicefile::Change;
 
 /// What a source directory says, beyond what the classic files in it say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,25 @@ pub struct Source {
     /// What else it waits for, or has wait: what a service.toml says.
     pub relations: Vec<Dependency>,
     pub start: Start,
+    /// What its service.toml says, where it has one.
+    pub facts: Option<Box<Facts>>,
+}
+
+/// What is remembered of a service.toml, to compare it with what it says later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Another number where only a restart brings what has changed.
+    pub substance: u64,
+    /// In the order of the lines.
+    pub values: Vec<Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    pub key: &'static str,
+    /// As TOML, its variables not put in.
+    pub written: String,
+    pub change: Change,
 }
 
 /// Who has it started.
@@ -81,6 +101,7 @@ pub(crate) fn read(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) 
         pipeline_name: lists::one(dir, "pipeline-name", problems),
         relations: Vec::new(),
         start: Start::ByBundles,
+        facts: None,
         kind,
     });
     check_place(dir, source.as_ref(), problems);

@@ -29,6 +29,7 @@ impl Kind {
     }
 }
 
+#[derive(Debug)]
 pub(super) struct Draft {
     pub(super) kind: Kind,
     pub(super) command: Option<Vec<String>>,

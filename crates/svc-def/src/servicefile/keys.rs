@@ -15,11 +15,34 @@ pub(super) struct Key {
     pub(super) default: &'static str,
     /// The kinds of services that it means something for.
     pub(super) within: &'static [Kind],
+    pub(super) change: Change,
     pub(super) since: &'static str,
     /// One sentence.
     pub(super) about: &'static str,
     /// A value, as it is written.
     pub(super) example: &'static str,
+}
+
+/// What becomes of a running service when a rescan finds another value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is restarted: the running one was made with the old value.
+    Restart,
+    /// The new value holds from then on, without a restart.
+    Holds,
+    /// Nothing: it must be taken out and put back.
+    Never,
+}
+
+impl Change {
+    /// What the manual says.
+    pub(super) fn about(self) -> &'static str {
+        match self {
+            Change::Restart => "restarts it",
+            Change::Holds => "holds from then on, without a restart",
+            Change::Never => "is refused: take the service out and put it back",
+        }
+    }
 }
 
 /// What a value must be, and where it goes.
@@ -59,12 +82,13 @@ const PROCESS: &[Kind] = &[Kind::Process];
 const FIRST: &str = "0.1.0";
 
 macro_rules! key {
-    ($name:literal, $shape:expr, $default:literal, $within:expr, $about:literal, $example:literal) => {
+    ($name:literal, $shape:expr, $default:literal, $within:expr, $change:expr, $about:literal, $example:literal) => {
         Key {
             name: $name,
             shape: $shape,
             default: $default,
             within: $within,
+            change: $change,
             since: FIRST,
             about: $about,
             example: $example,
@@ -78,6 +102,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Kind(|draft, kind| draft.kind = kind),
         "process",
         ALL,
+        Change::Never,
         "What it is: a process runs until it is stopped, a oneshot runs to its end and is up from then on, a bundle is a name \
          for its members, a milestone a point in time that others wait for.",
         "\"oneshot\""
@@ -87,6 +112,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Command(|draft, words| draft.command = Some(words)),
         "none: a process must have one",
         PROCESS,
+        Change::Restart,
         "The program and its arguments; one text is split into words as by a shell, with quotes and without expansions.",
         "[\"nginx\", \"-g\", \"daemon off;\"]"
     ),
@@ -95,6 +121,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Command(|draft, words| draft.up = Some(words)),
         "nothing, with success",
         &[Kind::Oneshot],
+        Change::Restart,
         "What brings a oneshot up.",
         "\"migrate --all\""
     ),
@@ -103,6 +130,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Command(|draft, words| draft.down = Some(words)),
         "nothing",
         &[Kind::Oneshot],
+        Change::Restart,
         "What takes a oneshot down.",
         "\"umount /data\""
     ),
@@ -111,6 +139,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Names(|draft, names| draft.members = Some(names)),
         "none: a bundle must have some",
         &[Kind::Bundle],
+        Change::Holds,
         "The services of a bundle.",
         "[\"web\", \"worker\"]"
     ),
@@ -119,6 +148,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Flag(|draft, start| draft.start = start),
         "true",
         ALL,
+        Change::Holds,
         "Whether it is started without anybody asking.",
         "false"
     ),
@@ -127,6 +157,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Relations(Relation::Needs(svc_core::graph::Bond::Stay)),
         "none",
         ALL,
+        Change::Holds,
         "What is started along and must be there first; if one of these fails, this one is not started.",
         "[\"db\", { on = \"migrate\", until = \"completed\", bond = \"start\" }]"
     ),
@@ -135,6 +166,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Relations(Relation::Wants),
         "none",
         ALL,
+        Change::Holds,
         "What is started along and waited for; if one of these fails, this one starts without it.",
         "[\"cache\"]"
     ),
@@ -143,6 +175,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Relations(Relation::After),
         "none",
         ALL,
+        Change::Holds,
         "What is waited for where somebody else has it started, and left alone otherwise.",
         "[{ on = \"metrics\", until = \"started\" }]"
     ),
@@ -151,6 +184,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Relations(Relation::Before),
         "none",
         ALL,
+        Change::Holds,
         "The other way round: these wait for this one.",
         "[\"web\"]"
     ),
@@ -159,6 +193,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Number { least: 3, most: 1023, set: |draft, fd| draft.settings.notification_fd = Some(fd as u32) },
         "none: it counts as ready when it was started",
         PROCESS,
+        Change::Restart,
         "The descriptor on which it writes a newline when it is ready.",
         "3"
     ),
@@ -167,6 +202,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Span(|draft, span| draft.start_timeout = span),
         "0 (for ever)",
         RUNNING,
+        Change::Holds,
         "How long it may take until it is up (and ready, if it says so); after that the start has failed.",
         "\"30s\""
     ),
@@ -175,6 +211,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Span(|draft, span| draft.stop_timeout = span),
         "0 (for ever)",
         RUNNING,
+        Change::Holds,
         "How long a stop may take before it counts as failed and others no longer wait for it; the down of a oneshot is killed \
          after it.",
         "\"1m\""
@@ -184,6 +221,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Span(|draft, span| draft.settings.timeout_kill = span),
         "0 (never)",
         RUNNING,
+        Change::Holds,
         "SIGKILL follows the signal that stops it after this long.",
         "\"10s\""
     ),
@@ -192,6 +230,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Signal(|draft, signal| draft.settings.down_signal = signal),
         "TERM",
         RUNNING,
+        Change::Holds,
         "The signal that stops it.",
         "\"QUIT\""
     ),
@@ -200,6 +239,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Signal(|draft, signal| draft.settings.reload_signal = signal),
         "HUP",
         PROCESS,
+        Change::Holds,
         "The signal of svc-ctl reload.",
         "\"USR1\""
     ),
@@ -208,6 +248,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Flag(|draft, flag| draft.settings.kill_group = flag),
         "false",
         RUNNING,
+        Change::Holds,
         "The SIGKILL of timeout.kill goes to its whole process group.",
         "true"
     ),
@@ -216,6 +257,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Flag(|draft, flag| draft.settings.keep_descendants = flag),
         "false for a process, true for a oneshot",
         RUNNING,
+        Change::Holds,
         "Processes that it leaves behind are left alone.",
         "true"
     ),
@@ -224,6 +266,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Number { least: 0, most: 4096, set: |draft, most| draft.settings.max_death_tally = most as u16 },
         "100",
         PROCESS,
+        Change::Holds,
         "How many of its deaths are remembered for s6-svdt and s6-permafailon.",
         "20"
     ),
@@ -232,6 +275,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Who(|draft, user| draft.user = Some(user)),
         "the user of svc",
         RUNNING,
+        Change::Restart,
         "Who it runs as: a name or uid of /etc/passwd, NAME:GROUP or UID:GID.",
         "\"www-data\""
     ),
@@ -240,6 +284,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Whose(|draft, groups| draft.groups = Some(groups)),
         "those of user in /etc/group",
         RUNNING,
+        Change::Restart,
         "Its supplementary groups, names or numbers, instead of those of user.",
         "[\"ssl-cert\", 2000]"
     ),
@@ -248,6 +293,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Flag(|draft, home| draft.home = home),
         "false",
         RUNNING,
+        Change::Restart,
         "HOME, USER, LOGNAME and SHELL are set as the account of user has them, whatever env says.",
         "true"
     ),
@@ -256,6 +302,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Environment(|draft, env| draft.env = env),
         "the environment of svc",
         RUNNING,
+        Change::Restart,
         "Variables that are set for it.",
         "{ PORT = \"${PORT:-80}\" }"
     ),
@@ -264,6 +311,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Texts(|draft, files| draft.env_files = files),
         "none",
         RUNNING,
+        Change::Restart,
         "Files with variables, NAME=VALUE a line, read at each start, relative to the service directory; env wins over them.",
         "\"/etc/default/web\""
     ),
@@ -272,6 +320,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Variables(|draft, names| draft.unset = names),
         "none",
         RUNNING,
+        Change::Restart,
         "Variables that it does not get; env and home win over this.",
         "[\"DEBUG\"]"
     ),
@@ -280,6 +329,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Text(|draft, dir| draft.directory = Some(dir)),
         "the service directory",
         RUNNING,
+        Change::Restart,
         "Where it runs, relative to the service directory.",
         "\"/srv/web\""
     ),
@@ -288,6 +338,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Mask(|draft, mask| draft.umask = Some(mask)),
         "that of svc",
         RUNNING,
+        Change::Restart,
         "The mask for new files, octal.",
         "\"027\""
     ),
@@ -296,6 +347,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Number { least: -20, most: 19, set: |draft, nice| draft.nice = Some(nice) },
         "0",
         RUNNING,
+        Change::Restart,
         "How much nicer it is than svc; negative is less nice.",
         "5"
     ),
@@ -304,6 +356,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Limits(|draft, limits| draft.limits = limits),
         "those of svc",
         RUNNING,
+        Change::Restart,
         "Limits of setrlimit(2): a number, a size, \"unlimited\", or a table with soft and hard; one value is both.",
         "{ nofile = { soft = 1024, hard = 4096 }, core = 0, as = \"512MiB\" }"
     ),

@@ -9,10 +9,11 @@ pub fn manual() -> String {
         page += &format!(".TP\n.B {}\n{}\n", escaped(key.name), escaped(key.about));
         let kinds: Vec<&str> = key.within.iter().map(|kind| kind.name()).collect();
         page += &format!(
-            ".br\nValue: {}; for: {}. Default: {}. Since {}.\n.br\nExample: {} = {}\n",
+            ".br\nValue: {}; for: {}. Default: {}. A change {}. Since {}.\n.br\nExample: {} = {}\n",
             escaped(value(&key.shape)),
             kinds.join(", "),
             escaped(key.default),
+            key.change.about(),
             key.since,
             escaped(key.name),
             escaped(key.example)
@@ -75,9 +76,8 @@ not set, or empty. Numbers and flags may be written as such a text. $${ stands f
 .PP
 A time has a unit: "500ms", "1.5s", "2m", "1h", "1d". A size has one too: "64MiB", "10kB".
 .PP
-After a change, svc\-ctl rescan applies it. A service is restarted if what is executed for it has changed (command, up, down, user,
-groups, home, env, env\-file, unset, directory, umask, nice, limits), or kind or ready.fd. Everything else holds from then
-on without a restart. A file that is wrong changes nothing: the service goes on as it was.
+After a change, svc\-ctl rescan applies it. Each key says below what a change of its value does to a running service. A file
+that is wrong changes nothing: the service goes on as it was.
 .PP
 With bond = "stay", stopping what is needed stops this service too; if that only restarts or fails, this one runs on. "follow" also
 restarts it when that restarts, and stops it when that fails. "start" asks for it at the start only.

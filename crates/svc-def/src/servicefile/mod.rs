@@ -19,10 +19,11 @@ use svc_core::{Millis, Program, Settings};
 
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted, shown};
-use crate::rc;
+use crate::rc::{self, Value};
 use draft::{Draft, Kind};
 use tree::{Entry, Item, Place, Tree};
 
+pub use keys::Change;
 pub use manual::manual;
 pub use schema::schema;
 pub use show::{Shown, show};
@@ -43,6 +44,7 @@ pub(crate) struct Said {
     pub(crate) start: bool,
     pub(crate) timeout_up: Millis,
     pub(crate) timeout_down: Millis,
+    pub(crate) facts: rc::Facts,
 }
 
 /// Whether a directory has this form.
@@ -56,7 +58,7 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
     check_other_forms(dir, problems);
     let tree = tree::read(dir, problems);
     let variable = |name: &str| std::env::var(name).ok();
-    let draft = draft(&tree, &variable, problems);
+    let (draft, facts) = draft(&tree, &variable, problems);
     // In the order of the lines; the parser may say a thing twice.
     problems[before..].sort_by(|a, b| (&a.path, a.place).cmp(&(&b.path, b.place)));
     problems.dedup();
@@ -89,6 +91,7 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
         timeout_up: draft.start_timeout,
         timeout_down: draft.stop_timeout,
         relations: draft.relations,
+        facts,
     })
 }
 
@@ -134,8 +137,8 @@ fn check_other_forms(dir: &Path, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Reads all keys.
-fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem>) -> Draft {
+/// Reads all keys: what they make together, and what is to be remembered of them.
+fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem>) -> (Draft, rc::Facts) {
     let mut fault = |(place, message): (Place, String)| problems.push(tree.fatal(place, message));
     // What a key means depends on the kind, so that comes first.
     let mut kind = Draft::new(Kind::Process);
@@ -145,6 +148,9 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
         known = values::apply(key, &entry.node, &mut kind, variable).is_ok();
     }
     let mut draft = Draft::new(kind.kind);
+    // What only a restart changes, by itself: two files that differ in nothing of this run the same.
+    let mut made = Draft::new(kind.kind);
+    let mut values = Vec::new();
     for (name, entry) in leaves(&tree.root, &mut fault) {
         let Some(key) = keys::find(&name) else {
             let meant = keys::nearest(&name).map_or(String::new(), |meant| format!(": did you mean {meant}?"));
@@ -161,9 +167,15 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
             fault((entry.place, message));
             continue;
         }
-        if let Err(faults) = values::apply(key, &entry.node, &mut draft, variable) {
-            faults.into_iter().for_each(&mut fault);
+        match values::apply(key, &entry.node, &mut draft, variable) {
+            Ok(()) if key.change == Change::Restart => {
+                // The same value once more.
+                let _ = values::apply(key, &entry.node, &mut made, variable);
+            }
+            Ok(()) => {}
+            Err(faults) => faults.into_iter().for_each(&mut fault),
         }
+        values.push(Value { key: key.name, written: show::written(&entry.node.item), change: key.change });
     }
     if draft.home
         && draft.user.is_none()
@@ -171,7 +183,12 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
     {
         fault((entry.place, "home needs user, whose home it is: write user = \"NAME\"".into()));
     }
-    draft
+    (draft, rc::Facts { substance: fingerprint(&format!("{made:?}")), values })
+}
+
+/// The same number for the same text, whoever computes it (FNV-1a).
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The keys with their values, those in tables under their long names.

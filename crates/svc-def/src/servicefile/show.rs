@@ -32,7 +32,7 @@ pub fn show(dir: &Path, problems: &mut Vec<Problem>) -> Vec<Shown> {
     found
 }
 
-fn written(item: &Item) -> String {
+pub(super) fn written(item: &Item) -> String {
     match item {
         Item::Text(text) => quoted(text),
         Item::Integer(number) => number.to_string(),

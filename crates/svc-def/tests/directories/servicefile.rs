@@ -6,7 +6,7 @@ use std::path::Path;
 use svc_core::definition::Script;
 use svc_core::graph::{Bond, Condition, Relation};
 use svc_core::{Definition, Millis, Program, Signal};
-use svc_def::{Kind, Outcome, Reading, Source, Start, read};
+use svc_def::{Change, Kind, Outcome, Reading, Source, Start, read};
 
 use crate::scratch::{Scratch, name};
 
@@ -317,4 +317,22 @@ fn the_schema_has_every_key_and_nothing_else() {
     }
     let keys: BTreeSet<String> = examples().iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
     assert_eq!(found, keys);
+}
+
+#[test]
+fn what_takes_a_restart_is_another_number_and_the_rest_is_not() {
+    let substance = |text: &str| good(text).1.facts.expect("facts").substance;
+    let base = substance("command = 'a b'\numask = '022'");
+    for same in [
+        "umask = '022'\ncommand = ['a', 'b']",
+        "command = 'a b'\numask = '022'\nunset = []\nneeds = ['x']\ntimeout.kill = '5s'\nstop.signal = 'INT'\nstart = false",
+    ] {
+        assert_eq!(substance(same), base, "{same}");
+    }
+    for other in ["command = 'a c'\numask = '022'", "command = 'a b'", "command = 'a b'\numask = '022'\nready.fd = 3"] {
+        assert_ne!(substance(other), base, "{other}");
+    }
+    let values = good("command = 'a ${HOME}'\n[timeout]\nkill = '1s'").1.facts.expect("facts").values;
+    let told: Vec<(&str, &str, Change)> = values.iter().map(|v| (v.key, v.written.as_str(), v.change)).collect();
+    assert_eq!(told, [("command", "\"a ${HOME}\"", Change::Restart), ("timeout.kill", "\"1s\"", Change::Holds)]);
 }

@@ -656,7 +656,7 @@ fn is_same_kind(before: &Source, now: &Source) -> bool {
         svc_def::Kind::Oneshot { .. } => 2,
         svc_def::Kind::Bundle { .. } => 3,
     };
-    now.start != svc_def::Start::ByBundles && number(before) == number(now)
+    now.facts.is_some() && number(before) == number(now)
 }
 
 /// Whether a definition holds the words that are executed.
