@@ -94,7 +94,7 @@ fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut pro
 
 /// Reads a directory with a service.toml. Its output goes to svc-log.
 fn one_file(dir: &Path, name: &ServiceName, mut problems: Vec<Problem>) -> Reading {
-    let Some(said) = servicefile::read(dir, &mut problems) else {
+    let Some(said) = servicefile::read(dir, name, &mut problems) else {
         return Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
     };
     let source = Source {

@@ -2,8 +2,8 @@
 //!
 //! Nothing is kept of it, so a successor knows it too: its place follows from that of svc-init's cgroup and the service's name.
 
-use svc_core::definition::{Definition, Script};
 use svc_core::Program;
+use svc_core::definition::{Definition, Script};
 use svc_sys::Errno;
 use svc_sys::cgroup::Tree;
 

@@ -84,8 +84,7 @@ impl Ruleset {
         let possible = if place.metadata()?.is_dir() { u64::MAX } else { OF_FILES };
         let rule = Beneath { allowed: access.rights() & possible & self.handled, parent: place.as_raw_fd() };
         // SAFETY: `rule` is what the kernel expects for this kind of rule, and lives until the call returns.
-        let result =
-            unsafe { libc::syscall(libc::SYS_landlock_add_rule, self.fd.as_raw_fd(), BENEATH, &raw const rule, 0) };
+        let result = unsafe { libc::syscall(libc::SYS_landlock_add_rule, self.fd.as_raw_fd(), BENEATH, &raw const rule, 0) };
         check(result as libc::c_int).map(drop)
     }
 

@@ -198,11 +198,13 @@ mod tests {
             let jump = |condition: bool| usize::from(if condition { step.jt } else { step.jf });
             at += 1;
             match step.code {
-                LOAD => word = [(NUMBER, number as u32), (ARCH, arch), (FIRST, first)]
-                    .into_iter()
-                    .find(|(place, _)| *place == step.k)
-                    .expect("a known place")
-                    .1,
+                LOAD => {
+                    word = [(NUMBER, number as u32), (ARCH, arch), (FIRST, first)]
+                        .into_iter()
+                        .find(|(place, _)| *place == step.k)
+                        .expect("a known place")
+                        .1
+                }
                 EQUAL => at += jump(word == step.k),
                 #[cfg(target_arch = "x86_64")]
                 AT_LEAST => at += jump(word >= step.k),
@@ -220,7 +222,13 @@ mod tests {
             let here = |number, first| answer(profile, ARCHITECTURE, number, first);
             for number in 0..=450 {
                 let listed = profile.calls.iter().copied().flatten().any(|&refused| refused == number);
-                let expected = if number == libc::SYS_clone3 { ABSENT } else if listed { REFUSE } else { allow };
+                let expected = if number == libc::SYS_clone3 {
+                    ABSENT
+                } else if listed {
+                    REFUSE
+                } else {
+                    allow
+                };
                 assert_eq!(here(number, 0), expected, "{} and {number}", profile.name);
             }
             assert_eq!(here(libc::SYS_clone, libc::CLONE_NEWUSER as u32 | 17), REFUSE);

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use lexopt::prelude::*;
 use svc_compat::settle::Limit;
 use svc_core::definition::Language;
-use svc_core::{optional, priority};
+use svc_core::{priority, rights};
 use svc_sys::seccomp::{PROFILES, Profile};
 use svc_sys::{Errno, exit, fd};
 
@@ -92,6 +92,8 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
 struct Plan {
     command: Vec<OsString>,
     called: Option<OsString>,
+    /// Only some paths are open.
+    closed: bool,
     language: Option<Language>,
 }
 
@@ -142,7 +144,8 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("chroot") => last.root = Some(parser.value()?.into()),
             Long("ionice") => last.io = Some(read(&mut parser, priority::io, "a class is idle or best-effort:4")?),
             Long("scheduler") => {
-                last.policy = Some(read(&mut parser, priority::policy, "a scheduler is other, batch, idle, fifo:N or rr:N")?);
+                last.policy =
+                    Some(read(&mut parser, priority::policy, "a scheduler is other, batch, idle, fifo:N or rr:N")?);
             }
             Long("cpus") => last.cpus = Some(read(&mut parser, priority::cpus, "processors are numbers, such as 0-3,5")?),
             Long("oom-score-adjust") => {
@@ -176,8 +179,9 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     if command.is_empty() {
         return Err(Failure::Usage("what to execute is missing".into()));
     }
+    let closed = !last.paths.open.is_empty();
     last.carry_out().map_err(Failure::System)?;
-    Ok(Some(Plan { command, called, language }))
+    Ok(Some(Plan { command, called, closed, language }))
 }
 
 /// A value that `read` understands.
@@ -191,9 +195,11 @@ fn list(parser: &mut lexopt::Parser) -> Result<List, Failure> {
 }
 
 fn optional_steps(text: &str) -> Result<Vec<&'static str>, String> {
-    let known = |word: &str| optional::NAMES.into_iter().find(|known| *known == word);
+    let known = |word: &str| rights::OPTIONAL.into_iter().find(|known| *known == word);
     let words = text.split(',').filter(|word| !word.is_empty());
-    words.map(|word| known(word).ok_or_else(|| format!("{word}: what may be optional is {}", optional::NAMES.join(", ")))).collect()
+    words
+        .map(|word| known(word).ok_or_else(|| format!("{word}: what may be optional is {}", rights::OPTIONAL.join(", "))))
+        .collect()
 }
 
 /// Sets the variables of a file: `NAME=VALUE` a line, taken as it is; empty lines and those that begin with # are nobody's.
@@ -234,6 +240,12 @@ fn execute(plan: Plan) -> u8 {
     }
     let error = std::process::Command::new(program).arg0(called).args(words).exec();
     let shown = CString::new(name.into_vec()).unwrap_or_default();
-    eprintln!("svc exec: {}: {error}", shown.to_string_lossy());
+    let cure = match error.kind() {
+        std::io::ErrorKind::PermissionDenied if plan.closed => {
+            ": landlock leaves it open only if it is below a path of exec, and what it needs to begin (its interpreter, libraries) too"
+        }
+        _ => "",
+    };
+    eprintln!("svc exec: {}: {error}{cure}", shown.to_string_lossy());
     if error.kind() == std::io::ErrorKind::NotFound { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
 }

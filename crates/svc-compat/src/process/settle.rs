@@ -41,7 +41,10 @@ impl User {
 
     /// `HOME`, `USER`, `LOGNAME` and `SHELL` as they are after a login.
     pub fn variables(&self) -> Result<Vec<OsString>, String> {
-        let (name, account) = self.account.as_ref().ok_or("this uid has no account in /etc/passwd, and so no home: set HOME by --env, or add the account")?;
+        let (name, account) = self
+            .account
+            .as_ref()
+            .ok_or("this uid has no account in /etc/passwd, and so no home: set HOME by --env, or add the account")?;
         let shell = if account.shell.is_empty() { b"/bin/sh".to_vec() } else { account.shell.clone() };
         let variables = [
             ("HOME", OsString::from_vec(account.home.clone())),

@@ -4,6 +4,7 @@ use svc_core::definition::Script;
 use svc_core::graph::Dependency;
 use svc_core::{Millis, Program, ServiceName, Settings};
 
+use super::rights::Rights;
 use super::values::Limit;
 use crate::rc;
 
@@ -31,6 +32,8 @@ impl Kind {
 
 #[derive(Debug)]
 pub(super) struct Draft {
+    /// The service's.
+    pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) command: Option<Vec<String>>,
     pub(super) up: Option<Vec<String>>,
@@ -51,6 +54,7 @@ pub(super) struct Draft {
     pub(super) umask: Option<String>,
     pub(super) nice: Option<i64>,
     pub(super) limits: Vec<Limit>,
+    pub(super) rights: Rights,
 }
 
 impl Draft {
@@ -61,6 +65,7 @@ impl Draft {
             settings.keep_descendants = true;
         }
         Draft {
+            name: String::new(),
             kind,
             command: None,
             up: None,
@@ -81,6 +86,7 @@ impl Draft {
             umask: None,
             nice: None,
             limits: Vec::new(),
+            rights: Rights::default(),
         }
     }
 
@@ -135,6 +141,8 @@ impl Draft {
             option("nice", &nice.to_string());
         }
         self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
+        words.extend(self.rights.options(&self.name));
+        let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.user.iter().for_each(|user| option("user", user));
         self.groups.iter().for_each(|groups| option("groups", &groups.join(",")));
         self.directory.iter().for_each(|dir| option("directory", dir));

@@ -45,6 +45,9 @@ fn value(shape: &Shape) -> &'static str {
             "a list of services, or of tables with on and until (started, ready, completed; ready if not given)"
         }
         Shape::Environment(_) => "a table of texts and numbers",
+        Shape::Form { wanted, .. } => wanted,
+        Shape::Words { .. } => "a list of names",
+        Shape::Files(_) => "a table of files",
         Shape::Limits(_) => "a table of limits",
     }
 }

@@ -6,6 +6,7 @@
 mod draft;
 mod keys;
 mod manual;
+mod rights;
 mod schema;
 mod show;
 mod text;
@@ -15,7 +16,7 @@ mod values;
 use std::path::Path;
 
 use svc_core::graph::Dependency;
-use svc_core::{Millis, Program, Settings};
+use svc_core::{Millis, Program, ServiceName, Settings};
 
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted, shown};
@@ -53,12 +54,13 @@ pub(crate) fn is_there(dir: &Path) -> bool {
 }
 
 /// Reads the files; none if one of the problems is fatal.
-pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
+pub(crate) fn read(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) -> Option<Said> {
     let before = problems.len();
     check_other_forms(dir, problems);
     let tree = tree::read(dir, problems);
     let variable = |name: &str| std::env::var(name).ok();
-    let (draft, facts) = draft(&tree, &variable, problems);
+    let (mut draft, facts) = draft(&tree, &variable, problems);
+    draft.name = name.to_string();
     // In the order of the lines; the parser may say a thing twice.
     problems[before..].sort_by(|a, b| (&a.path, a.place).cmp(&(&b.path, b.place)));
     problems.dedup();
@@ -182,6 +184,11 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
         && let Some(entry) = tree.root.iter().find(|entry| entry.key == "home")
     {
         fault((entry.place, "home needs user, whose home it is: write user = \"NAME\"".into()));
+    }
+    if let (Some(what), Some(entry)) =
+        (draft.rights.contradiction(), tree.root.iter().find(|entry| entry.key == "capabilities"))
+    {
+        fault((entry.place, what));
     }
     (draft, rc::Facts { substance: fingerprint(&format!("{made:?}")), values })
 }

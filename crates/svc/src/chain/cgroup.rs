@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use svc_core::Pid;
+use svc_core::{Pid, rights};
 use svc_sys::cgroup::Tree;
 use svc_sys::{Errno, procfs};
 
@@ -16,16 +16,9 @@ pub(super) struct Cgroup {
     pub(super) files: Vec<(String, String)>,
 }
 
-/// A file that says what a controller is to do, such as memory.max: those of the cgroup itself are none.
-pub(super) fn is_file(name: &str) -> bool {
-    let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
-    letters && name.split_once('.').is_some_and(|(controller, rest)| !controller.is_empty() && !rest.is_empty())
-        && !name.starts_with("cgroup.")
-}
-
 impl Cgroup {
     pub(super) fn set(&mut self, text: &str) -> Result<(), String> {
-        match text.split_once('=').filter(|(file, _)| is_file(file)) {
+        match text.split_once('=').filter(|(file, _)| rights::is_controller_file(file)) {
             Some((file, value)) => self.files.push((file.to_owned(), value.to_owned())),
             None => return Err(format!("{text}: write FILE=VALUE, such as memory.max=64M")),
         }
@@ -111,7 +104,10 @@ fn enable(tree: &Tree, init: Pid, file: &Path, controllers: &str) -> Result<(), 
             Err(errno) => {
                 let cure = if errno == Errno::BUSY {
                     let others = members(tree.base())?;
-                    format!(": processes that are not svc's are in it ({}): start svc in a cgroup of its own", shown(&others))
+                    format!(
+                        ": processes that are not svc's are in it ({}): start svc in a cgroup of its own",
+                        shown(&others)
+                    )
                 } else {
                     refused(errno).to_owned()
                 };

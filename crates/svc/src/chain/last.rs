@@ -87,7 +87,8 @@ impl Last {
             self.attempt("nice", process::renice(increment).map_err(failed))?;
         }
         if let Some((class, level)) = self.io {
-            let failed = |errno| format!("cannot set the class of input and output: {errno}{}", nice_cure(errno, "have realtime"));
+            let failed =
+                |errno| format!("cannot set the class of input and output: {errno}{}", nice_cure(errno, "have realtime"));
             self.attempt("ionice", priority::set_io(class, level).map_err(failed))?;
         }
         if let Some((policy, level)) = self.policy {

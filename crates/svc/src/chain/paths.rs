@@ -13,8 +13,7 @@ pub(super) struct Paths {
 }
 
 /// The version of Landlock, and the kernel that brought it.
-const KERNELS: [(u32, &str); 7] =
-    [(1, "5.13"), (2, "5.19"), (3, "6.2"), (4, "6.7"), (5, "6.10"), (6, "6.12"), (7, "6.15")];
+const KERNELS: [(u32, &str); 7] = [(1, "5.13"), (2, "5.19"), (3, "6.2"), (4, "6.7"), (5, "6.10"), (6, "6.12"), (7, "6.15")];
 
 impl Paths {
     /// `read:PATH`, `write:PATH` or `exec:PATH`.
@@ -39,7 +38,9 @@ impl Paths {
         let version = landlock::version().map_err(absent)?;
         if let Some(least) = self.least.filter(|least| version < *least) {
             let kernel = KERNELS.iter().find(|(known, _)| *known == least).map_or("a newer one", |(_, kernel)| *kernel);
-            return Err(format!("the kernel has version {version} of Landlock, and {least} is asked for: take Linux {kernel}"));
+            return Err(format!(
+                "the kernel has version {version} of Landlock, and {least} is asked for: take Linux {kernel}"
+            ));
         }
         let rules = Ruleset::new(version).map_err(absent)?;
         for (access, path) in &self.open {
