@@ -409,7 +409,7 @@ impl Driver {
             self.reap();
             let left = self.remains.left();
             if left == 0 {
-                leaf::remove(&self.definition, self.init_pid);
+                leaf::clear(&self.definition, self.init_pid);
             }
             self.feed(Event::Swept { left });
         }

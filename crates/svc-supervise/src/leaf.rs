@@ -2,8 +2,8 @@
 //!
 //! Nothing is kept of it, so a successor knows it too: its place follows from that of svc-init's cgroup and the service's name.
 
-use svc_core::Program;
 use svc_core::definition::{Definition, Script};
+use svc_core::{Millis, Program};
 use svc_sys::Errno;
 use svc_sys::cgroup::Tree;
 
@@ -12,6 +12,18 @@ pub(crate) fn kill(definition: &Definition, init_pid: i32) {
     if let Some(tree) = tree(definition, init_pid) {
         // Who was found otherwise is signalled too; where the kernel (5.14) cannot do this, that must do.
         let _ = tree.kill(&definition.name);
+    }
+}
+
+/// Clears it away when nobody is known to be left: what is in it all the same has slipped away while a predecessor of ours was
+/// killed, and no list of descendants has it.
+pub(crate) fn clear(definition: &Definition, init_pid: i32) {
+    /// Only who hangs in the kernel does not die at once.
+    const LONGEST: Millis = Millis::from_secs(1);
+    let Some(tree) = tree(definition, init_pid) else { return };
+    if tree.remove(&definition.name) == Err(Errno::BUSY) && tree.kill(&definition.name).is_ok() {
+        tree.await_empty(&definition.name, LONGEST);
+        remove(definition, init_pid);
     }
 }
 

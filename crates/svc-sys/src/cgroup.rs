@@ -9,9 +9,20 @@
 //!    └─ NAME.service
 //! ```
 
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use svc_core::Millis;
+
 use crate::errno::Errno;
+use crate::{clock, poll};
+
+/// Writes into a file of a cgroup, which must be there.
+pub fn write(file: &Path, text: &str) -> Result<(), Errno> {
+    use std::io::Write;
+    let mut file = std::fs::OpenOptions::new().write(true).open(file)?;
+    file.write_all(text.as_bytes()).map_err(Errno::from)
+}
 
 /// Where the cgroups of one svc are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +59,24 @@ impl Tree {
 
     /// Kills everybody in the leaf of a service, at once. Only where the kernel (5.14) can.
     pub fn kill(&self, service: &str) -> Result<(), Errno> {
-        std::fs::write(self.leaf(service).join("cgroup.kill"), "1").map_err(Errno::from)
+        write(&self.leaf(service).join("cgroup.kill"), "1")
+    }
+
+    /// Waits until nobody lives in the leaf of a service, but not longer than this.
+    pub fn await_empty(&self, service: &str, longest: Millis) {
+        let events = self.leaf(service).join("cgroup.events");
+        let deadline = clock::now() + longest;
+        // What is read from one description is what the kernel compares with: it tells of every change after that.
+        let Ok(mut file) = std::fs::File::open(events) else { return };
+        loop {
+            let mut text = String::new();
+            let read = std::io::Seek::rewind(&mut file).and_then(|()| std::io::Read::read_to_string(&mut file, &mut text));
+            let now = clock::now();
+            if read.is_err() || !text.contains("populated 1") || now >= deadline {
+                return;
+            }
+            poll::wait(&mut [poll::changed(file.as_raw_fd())], now, Some(deadline));
+        }
     }
 
     /// Removes the leaf of a service, if nobody is in it, and with the last one what is above.

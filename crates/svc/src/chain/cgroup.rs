@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use svc_core::{Pid, rights};
-use svc_sys::cgroup::Tree;
+use svc_sys::cgroup::{self, Tree};
 use svc_sys::{Errno, procfs};
 
 #[derive(Default)]
@@ -47,8 +47,8 @@ impl Cgroup {
     fn fill(&self, leaf: &Path) -> Result<(), String> {
         for (file, value) in &self.files {
             let path = leaf.join(file);
-            std::fs::write(&path, value).map_err(|error| {
-                let cure = match Errno::from(&error) {
+            cgroup::write(&path, value).map_err(|error| {
+                let cure = match error {
                     Errno::INVALID | Errno::RANGE => format!(": it does not take {value:?}"),
                     Errno::NOT_FOUND => ": this kernel has no such file".to_owned(),
                     _ => String::new(),
@@ -57,7 +57,7 @@ impl Cgroup {
             })?;
         }
         let procs = leaf.join("cgroup.procs");
-        std::fs::write(&procs, "0").map_err(|error| format!("{}: {error}", procs.display()))
+        cgroup::write(&procs, "0").map_err(|error| format!("{}: {error}", procs.display()))
     }
 
     fn controllers(&self) -> BTreeSet<&str> {
@@ -98,7 +98,7 @@ fn enable(tree: &Tree, init: Pid, file: &Path, controllers: &str) -> Result<(), 
     /// Processes that are made meanwhile are where their parents were.
     const ROUNDS: usize = 100;
     for _ in 0..ROUNDS {
-        match std::fs::write(file, controllers).map_err(Errno::from) {
+        match cgroup::write(file, controllers) {
             Ok(()) => return Ok(()),
             Err(Errno::BUSY) if move_ours(tree, init)? => {}
             Err(errno) => {
@@ -128,7 +128,7 @@ fn move_ours(tree: &Tree, init: Pid) -> Result<bool, String> {
     directory(&tree.own())?;
     let procs = tree.own().join("cgroup.procs");
     for pid in &ours {
-        match std::fs::write(&procs, pid.to_string()).map_err(Errno::from) {
+        match cgroup::write(&procs, &pid.to_string()) {
             Ok(()) | Err(Errno::NO_SUCH_PROCESS) => {}
             Err(errno) => return Err(format!("{}: {errno}{}", procs.display(), refused(errno))),
         }

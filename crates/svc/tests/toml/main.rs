@@ -1,10 +1,13 @@
 //! Services with a service.toml in a running system: what each key does, order, changes, and what a broken edit does not do.
 #![forbid(unsafe_code)]
 
+mod cgroups;
 mod changes;
 mod commands;
 mod graph;
 mod programs;
+mod refused;
+mod rights;
 mod stopping;
 
 use svc_testkit::{ServiceDir, Tree, until};
