@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod capability;
 pub mod definition;
+pub mod endpoint;
 pub mod files;
 pub mod graph;
 pub mod init;
@@ -23,6 +24,7 @@ pub mod shutdown;
 pub mod signal;
 pub mod snapshot;
 pub mod time;
+pub mod timer;
 
 pub use definition::{Definition, Output, Program, Settings};
 pub use name::{NameError, ServiceName};

@@ -25,6 +25,8 @@ impl Errno {
     pub const RANGE: Errno = Errno(libc::ERANGE);
     pub const READ_ONLY: Errno = Errno(libc::EROFS);
     pub const NOT_SUPPORTED: Errno = Errno(libc::EOPNOTSUPP);
+    /// A Unix socket of another type.
+    pub const WRONG_TYPE: Errno = Errno(libc::EPROTOTYPE);
     pub const NO_SPACE: Errno = Errno(libc::ENOSPC);
     /// The writing end of a FIFO was asked for, and nobody reads it.
     pub const NOT_IMPLEMENTED: Errno = Errno(libc::ENOSYS);

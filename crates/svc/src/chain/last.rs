@@ -12,6 +12,7 @@ use svc_sys::{Errno, priority, privileges, process};
 use super::capabilities::Capabilities;
 use super::cgroup::Cgroup;
 use super::paths::Paths;
+use crate::prepare::Preparations;
 
 #[derive(Default)]
 pub(super) struct Last {
@@ -19,6 +20,9 @@ pub(super) struct Last {
     pub(super) user: Option<OsString>,
     pub(super) groups: Option<OsString>,
     pub(super) home: bool,
+    pub(super) uid: Option<u32>,
+    pub(super) gid: Option<u32>,
+    pub(super) preparations: Preparations,
     pub(super) nice: Option<i32>,
     pub(super) io: Option<(IoClass, u8)>,
     pub(super) policy: Option<(Policy, i32)>,
@@ -36,14 +40,23 @@ pub(super) struct Last {
 }
 
 impl Last {
-    pub(super) fn carry_out(self) -> Result<(), String> {
+    pub(super) fn user(&self) -> Result<Option<User>, String> {
+        let mut user = self.user.as_deref().map(User::find).transpose()?;
+        if self.uid.is_some() || self.gid.is_some() {
+            user.as_mut().ok_or("--uid and --gid need --user")?.renumber(self.uid, self.gid);
+        }
+        Ok(user)
+    }
+
+    pub(super) fn carry_out(mut self) -> Result<(), String> {
         // Accounts are those of the files outside of the new root.
-        let user = self.user.as_deref().map(User::find).transpose()?;
+        let user = self.user()?;
         let groups = self.groups.as_deref().map(settle::groups).transpose()?;
         if self.home {
             let user = user.as_ref().ok_or("--home needs --user")?;
             user.variables()?.into_iter().for_each(svc_sys::environment::change);
         }
+        std::mem::take(&mut self.preparations).carry_out(user.as_ref())?;
         self.attempt("cgroup", self.cgroup.enter())?;
         self.schedule()?;
         for limit in &self.limits {

@@ -5,10 +5,12 @@ mod cgroups;
 mod changes;
 mod commands;
 mod graph;
+mod prepared;
 mod programs;
 mod refused;
 mod rights;
 mod stopping;
+mod timers;
 
 use svc_testkit::{ServiceDir, Tree, until};
 
