@@ -146,9 +146,7 @@ fn another_root_is_all_that_there_is() {
     let keys = format!("chroot = '{}'\ndirectory = 'inside'\nuser = 'nobody'", jail.display());
     // Not every root may do this.
     let score = if set(std::process::id() as i32, "CapEff") & SYS_RESOURCE != 0 { -400 } else { 0 };
-    let keys = format!(
-        "nice = -3\nscheduler = 'rr:5'\nionice = 'realtime:0'\noom-score-adjust = {score}\nuser = 'nobody'"
-    );
+    let keys = format!("nice = -3\nscheduler = 'rr:5'\nionice = 'realtime:0'\noom-score-adjust = {score}\nuser = 'nobody'");
     let pid = sleeper(&mut tree, &keys);
     let said = |program: &str| Said::by(Command::new(program).args(["-p", &pid.to_string()])).out;
     assert_eq!(said("ionice"), "realtime: prio 0\n");
