@@ -5,6 +5,7 @@ use svc_core::graph::Dependency;
 use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
+use super::Instances;
 use super::prepared::Prepared;
 use super::probes::Probes;
 use super::rights::Rights;
@@ -49,6 +50,7 @@ pub(super) struct Draft {
     pub(super) up: Option<Vec<String>>,
     pub(super) down: Option<Vec<String>>,
     pub(super) members: Option<Vec<ServiceName>>,
+    pub(super) instances: Option<Instances>,
     pub(super) relations: Vec<Dependency>,
     pub(super) start: bool,
     pub(super) start_timeout: Millis,
@@ -98,6 +100,7 @@ impl Draft {
             up: None,
             down: None,
             members: None,
+            instances: None,
             relations: Vec::new(),
             start: true,
             start_timeout: Millis::ZERO,
