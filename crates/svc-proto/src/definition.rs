@@ -1,6 +1,6 @@
 //! A [`Definition`] as bytes, for the way from svc-scan through svc-init to its supervisor.
 
-use svc_core::definition::{Language, Script};
+use svc_core::definition::{Forking, Language, Script};
 use svc_core::graph::Wish;
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
@@ -34,8 +34,9 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         reload_signal,
         new_pid_namespace,
         keep_descendants,
+        forking,
     } = settings;
-    writer
+    let writer = writer
         .option(*notification_fd)
         .option(*lock_fd)
         .u64(timeout_finish.0)
@@ -45,8 +46,13 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         .u8(down_signal.number())
         .u8(reload_signal.number())
         .flag(*new_pid_namespace)
-        .flag(*keep_descendants)
-        .finish()
+        .flag(*keep_descendants);
+    match forking {
+        None => writer.u8(0),
+        Some(Forking { pid_file: None }) => writer.u8(1),
+        Some(Forking { pid_file: Some(path) }) => writer.u8(2).bytes(path),
+    }
+    .finish()
 }
 
 pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
@@ -81,6 +87,12 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
         reload_signal: Signal::new(reader.u8()?).ok_or(Malformed)?,
         new_pid_namespace: reader.flag()?,
         keep_descendants: reader.flag()?,
+        forking: match reader.u8()? {
+            0 => None,
+            1 => Some(Forking { pid_file: None }),
+            2 => Some(Forking { pid_file: Some(reader.bytes()?.to_owned()) }),
+            _ => return Err(Malformed),
+        },
     };
     reader.end()?;
     Ok(Definition { name, dir, program, output, down, essential, managed, settings })
@@ -168,6 +180,7 @@ mod tests {
                 max_death_tally: 4096,
                 down_signal: Signal::INT,
                 keep_descendants: true,
+                forking: Some(Forking { pid_file: Some(b"/run/x.pid".to_vec()) }),
                 ..Settings::default()
             },
         };

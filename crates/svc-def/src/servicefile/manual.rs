@@ -25,7 +25,7 @@ pub fn manual() -> String {
 
 fn value(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Kind(_) => "process, oneshot, bundle, milestone or timer",
+        Shape::Kind(_) => "process, forking, oneshot, bundle, milestone or timer",
         Shape::Word { .. } => "one of the words that are told here",
         Shape::Checked { .. } => "a text",
         Shape::Flag(_) => "true or false",

@@ -74,7 +74,7 @@ impl Hub {
                 dir: svc_def::shown(&member.dir),
                 machine: member.machine.as_ref(),
                 oneshot: matches!(member.definition.program, Program::Oneshot { .. }),
-                says_ready: member.definition.settings.notification_fd.is_some(),
+                says_ready: member.definition.settings.says_ready(),
                 supervisor: member.supervisor,
                 problem: member
                     .trouble
