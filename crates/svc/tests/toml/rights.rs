@@ -110,40 +110,6 @@ fn root_may_be_more_important_than_others() {
         return;
     }
     let mut tree = Tree::new();
-    let pid =
-        sleeper(&mut tree, "nice = -3\nscheduler = 'rr:5'\nionice = 'realtime:0'\noom-score-adjust = -400\nuser = 'nobody'");
-    let said = |program: &str| Said::by(Command::new(program).args(["-p", &pid.to_string()])).out;
-    assert_eq!(said("ionice"), "realtime: prio 0\n");
-    assert!(said("chrt").contains("SCHED_RR") && said("chrt").contains("priority: 5"), "{}", said("chrt"));
-    assert_eq!(fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).expect("/proc"), format!("{score}\n"));
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("/proc");
-    let own = fs::read_to_string("/proc/self/stat").expect("/proc");
-    let nice = |stat: &str| stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(16)?.parse::<i32>().ok());
-    assert_eq!(nice(&stat), nice(&own).map(|nice| nice - 3));
-    assert_eq!(tree.stop(), 0);
-}
-
-/// Copies a program, with the libraries that it needs, below another root.
-fn copy_into(jail: &Path, program: &str) {
-    let said = Said::by(Command::new("ldd").arg(program));
-    let libraries = said.out.split_whitespace().filter(|word| word.starts_with('/'));
-    for file in libraries.chain([program]) {
-        let to = jail.join(&file[1..]);
-        fs::create_dir_all(to.parent().expect("below the jail")).expect("ours");
-        fs::copy(file, to).expect("room");
-    }
-}
-
-#[test]
-fn another_root_is_all_that_there_is() {
-    if !is_root() {
-        return;
-    }
-    let mut tree = Tree::new();
-    let jail = tree.path("jail");
-    copy_into(&jail, "/bin/sleep");
-    fs::create_dir(jail.join("inside")).expect("ours");
-    let keys = format!("chroot = '{}'\ndirectory = 'inside'\nuser = 'nobody'", jail.display());
     // Not every root may do this.
     let score = if set(std::process::id() as i32, "CapEff") & SYS_RESOURCE != 0 { -400 } else { 0 };
     let keys = format!("nice = -3\nscheduler = 'rr:5'\nionice = 'realtime:0'\noom-score-adjust = {score}\nuser = 'nobody'");
