@@ -101,6 +101,7 @@ impl Table {
             inbox: self.inbox,
             stdio: [stdin, out.as_ref().map(End::number), err.as_ref().map(End::number)],
             notification: row.kept(Kept::Notification),
+            sockets: row.sockets().into_iter().map(|(_, socket)| socket).collect(),
             orphans,
             init_pid: process::id(),
             exe: self.ledger.own(Own::Exe).saturating_sub(1) as RawFd,
@@ -169,6 +170,13 @@ impl Table {
         }
     }
 
+    /// Keeps what a service listens on; what was kept before and is not among it is closed.
+    pub(crate) fn keep_sockets(&mut self, slot: u32, prints: &[u64], sockets: Vec<OwnedFd>) {
+        let Some(row) = self.ledger.row(slot).filter(|row| row.in_use()) else { return };
+        let numbers = prints.iter().copied().zip(sockets.into_iter().map(fd::release)).collect::<Vec<(u64, RawFd)>>();
+        row.keep_sockets(&numbers).into_iter().for_each(fd::close);
+    }
+
     /// What was kept is of no use any more.
     pub(crate) fn drop_kept(&mut self, row: Row, what: Kept) {
         close_kept(row, what);
@@ -185,6 +193,7 @@ impl Table {
         for what in KEPT {
             close_kept(row, what);
         }
+        row.keep_sockets(&[]).into_iter().for_each(fd::close);
         row.free();
         self.orphans.retain(|_, owner| *owner != slot);
     }
@@ -268,6 +277,10 @@ impl Table {
     pub(crate) fn introduce(&self, scan: &mut Outbox) {
         for row in self.ledger.rows() {
             self.introduce_row(row, scan);
+            let (prints, sockets): (Vec<u64>, Vec<RawFd>) = row.sockets().into_iter().unzip();
+            if !prints.is_empty() {
+                scan.send(Some(row.slot()), ToScan::Sockets { slot: row.slot(), prints }.encode(), sockets);
+            }
         }
         if let Some(listener) = self.ledger.own(Own::Listener).checked_sub(1) {
             scan.send(None, ToScan::Listener.encode(), vec![listener as RawFd]);

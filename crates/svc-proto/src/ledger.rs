@@ -21,8 +21,14 @@ const HEADER: usize = 512;
 /// service, 16384 is where a container has other problems.
 pub const MAX_SLOTS: u32 = 16384;
 
+/// Words of a row for the sockets of a service: two each. They stand behind all rows, where most services touch nothing.
+const SHELF: usize = 2 * MAX_SOCKETS;
+
+/// So many sockets one service may have.
+pub const MAX_SOCKETS: usize = 16;
+
 /// Bytes of the whole ledger. Pages that nobody touched cost nothing.
-pub const BYTES: usize = 8 * (HEADER + MAX_SLOTS as usize * (HOT + COLD));
+pub const BYTES: usize = 8 * (HEADER + MAX_SLOTS as usize * (HOT + COLD + SHELF));
 
 /// The longest label.
 pub const MAX_LABEL: usize = 8 * (COLD - LABEL);
@@ -37,6 +43,9 @@ const SUPERVISOR: usize = 1;
 const DESCRIPTORS: usize = 2;
 const LABEL_LENGTH: usize = 5;
 const LABEL: usize = 6;
+
+/// Where in its word it stands how many sockets are kept.
+const SOCKETS: u32 = 16;
 
 const RELAY_HOLDS: u64 = 1 << 63;
 /// Who came to svc-init with this end is told in a message of its own.
@@ -272,6 +281,33 @@ impl Row {
         (output, ((word >> 32) as u32).checked_sub(1))
     }
 
+    fn shelf(self, index: usize) -> &'static AtomicU64 {
+        self.ledger.word(HEADER + MAX_SLOTS as usize * (HOT + COLD) + self.slot as usize * SHELF + index)
+    }
+
+    /// The sockets that are kept for the service, each with the number of what it was opened for.
+    pub fn sockets(self) -> Vec<(u64, i32)> {
+        // Looked at first: a look at the shelf would cost a page.
+        let count = (self.cold(USE).load(Ordering::Acquire) >> SOCKETS) as u8 as usize;
+        let word = |index| self.shelf(index).load(Ordering::Relaxed);
+        (0..count.min(MAX_SOCKETS)).map(|at| (word(2 * at), word(2 * at + 1) as i32)).collect()
+    }
+
+    /// Notes which sockets are kept, and gives back those of before.
+    pub fn keep_sockets(self, sockets: &[(u64, i32)]) -> Vec<i32> {
+        let before = self.sockets().into_iter().map(|(_, socket)| socket).collect();
+        let others = self.cold(USE).load(Ordering::Acquire) & !(0xff << SOCKETS);
+        // None, while they are exchanged: what is forgotten in between stays open, and does no harm.
+        self.cold(USE).store(others, Ordering::Release);
+        for (at, &(print, socket)) in sockets.iter().take(MAX_SOCKETS).enumerate() {
+            self.shelf(2 * at).store(print, Ordering::Relaxed);
+            self.shelf(2 * at + 1).store(socket as u64, Ordering::Relaxed);
+        }
+        let count = sockets.len().min(MAX_SOCKETS) as u64;
+        self.cold(USE).store(others | count << SOCKETS, Ordering::Release);
+        before
+    }
+
     pub fn free(self) {
         self.cold(USE).store(0, Ordering::Release);
     }
@@ -343,6 +379,17 @@ mod tests {
             assert_eq!(row.keep(what, None), Some(number as i32));
             assert_eq!(row.kept(what), None);
         }
+    }
+
+    #[test]
+    fn sockets_are_kept_beside_what_the_row_says() {
+        let row = ledger().row(MAX_SLOTS - 1).expect("the last row");
+        row.take(Output::Logger, Some(3), b"x");
+        assert_eq!(row.keep_sockets(&[(7, 40), (u64::MAX, 41)]), Vec::<i32>::new());
+        assert_eq!(row.sockets(), [(7, 40), (u64::MAX, 41)]);
+        assert_eq!(row.wiring(), (Output::Logger, Some(3)));
+        assert_eq!(row.keep_sockets(&[(8, 42)]), [40, 41]);
+        assert_eq!(row.sockets(), [(8, 42)]);
     }
 
     #[test]

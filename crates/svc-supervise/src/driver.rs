@@ -40,6 +40,8 @@ pub(crate) struct Driver {
     link: Option<OwnedFd>,
     signals: Signals,
     programs: Programs,
+    /// What the service listens on, in the order in which it gets them.
+    sockets: Vec<OwnedFd>,
     remains: Remains,
     /// The pipe on which the running service says that it is ready.
     readiness: Option<OwnedFd>,
@@ -96,6 +98,7 @@ impl Driver {
             row: handover.row,
             link,
             signals,
+            sockets: handover.sockets.iter().filter_map(|&number| fd::adopt(number)).collect(),
             remains: Remains::new(&handover.orphans),
             readiness: None,
             adopted: None,
@@ -357,7 +360,7 @@ impl Driver {
                 }
                 self.readiness = None;
                 self.adopted = None;
-                self.programs.run(&self.definition, &self.settings, self.row, mark)
+                self.programs.run(&self.definition, &self.settings, &self.sockets, self.row, mark)
             }
             Role::Finish => {
                 let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
@@ -591,7 +594,7 @@ impl Driver {
                     return;
                 }
                 Ok(None) => return,
-                Ok(Some((length, _))) => match ToSupervisor::decode(&packet[..length]) {
+                Ok(Some((length, descriptors))) => match ToSupervisor::decode(&packet[..length]) {
                     Ok(ToSupervisor::Command(command)) => {
                         self.heard = self.heard.wrapping_add(1);
                         self.command(command);
@@ -600,7 +603,7 @@ impl Driver {
                             self.report(None);
                         }
                     }
-                    Ok(ToSupervisor::Define(definition)) => self.define(&definition),
+                    Ok(ToSupervisor::Define(definition)) => self.define(&definition, descriptors),
                     Ok(ToSupervisor::Orphans(pids)) => {
                         let pids = pids.into_iter().filter_map(|pid| Pid::new(pid as i32));
                         for pid in pids.filter(|&pid| self.is_with_init(pid)).collect::<Vec<Pid>>() {
@@ -647,11 +650,13 @@ impl Driver {
         }
     }
 
-    fn define(&mut self, bytes: &[u8]) {
+    /// `sockets`: what it listens on from its next start on.
+    fn define(&mut self, bytes: &[u8], sockets: Vec<OwnedFd>) {
         let Ok(definition) = svc_proto::definition::decode(bytes) else {
             say!("svc-supervise: {}: refused a definition that it does not understand", self.definition.name);
             return;
         };
+        self.sockets = sockets;
         self.settings = definition.settings.clone();
         // What is running, and what takes it down, are as they were when it was started.
         let program = std::mem::replace(&mut self.definition, definition).program;

@@ -16,6 +16,7 @@ pub mod exe;
 pub mod fd;
 pub mod inotify;
 pub mod landlock;
+pub mod listen;
 pub mod lock;
 pub mod message;
 pub mod pattern;

@@ -54,6 +54,10 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Words { .. } => "a list of names",
         Shape::Files(_) => "a table of files",
         Shape::Limits(_) => "a table of limits",
+        Shape::Sockets(_) => {
+            "a list of addresses, or of tables with listen, name (listen if not given), mode, user, group (of a path), backlog (4096), \
+             reuse-port, dual-stack (an address of IPv6 takes IPv4 too)"
+        }
         Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
         Shape::Probe(probes::Kind::Exec, _) => "a list of words, or one text",
         Shape::Probe(probes::Kind::Http, _) => {
