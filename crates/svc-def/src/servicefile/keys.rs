@@ -12,6 +12,7 @@ use super::rights;
 use super::sockets::Socket;
 use super::values::{Field, Limit, Record};
 
+mod edits;
 mod prepare;
 mod probe;
 
@@ -150,7 +151,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+    [KEYS, edits::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[

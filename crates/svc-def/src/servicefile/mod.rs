@@ -16,6 +16,7 @@ mod sockets;
 mod text;
 mod tree;
 mod values;
+mod watched;
 
 use std::path::Path;
 
@@ -35,6 +36,7 @@ pub use manual::manual;
 pub use schema::schema;
 pub use show::{Shown, show};
 pub use sockets::{Address, Flow, Socket};
+pub use watched::{edit_stamp, edited_in, is_like};
 
 /// The directory with what is merged over a service.toml.
 pub(crate) const DROP_INS: &str = "service.toml.d";
@@ -98,6 +100,12 @@ pub(crate) fn read(
     };
     let (mut draft, facts) = draft(&tree, &variable, problems);
     draft.name = name.to_string();
+    let (draft, mut facts) = draft(&tree, &variable, problems);
+    facts.stamp = watched::stamp_of(layout);
+    facts.watch = draft.watch.iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
+    facts.watched = watched::mark(&facts.watch);
+    facts.change_restarts = draft.on_change == draft::OnChange::Restart;
+    facts.applies = draft.applies;
     check_instances(layout, &tree, problems);
     // In the order of the lines; the parser may say a thing twice.
     problems[before..].sort_by(|a, b| (&a.path, a.place).cmp(&(&b.path, b.place)));
@@ -248,7 +256,7 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
         fault((entry.place, what));
     }
     let sockets = draft.sockets.clone();
-    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), sockets, values })
+    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), sockets, values, ..rc::Facts::default() })
 }
 
 /// The same number for the same bytes, whoever computes it (FNV-1a).

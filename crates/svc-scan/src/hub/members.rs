@@ -115,7 +115,7 @@ impl Hub {
     pub(super) fn rescan(&mut self) {
         self.directories.rescan();
         if !self.is_ending() {
-            self.reread_units();
+            self.reread_units(|_| true);
         }
         self.look_at_directories();
         let slots: Vec<u32> = self.members.keys().copied().collect();
@@ -249,7 +249,7 @@ impl Hub {
         if self.is_ending() {
             return;
         }
-        let Changes { removed, renamed, found, touched } = self.directories.look(clock::now());
+        let Changes { removed, renamed, found, touched, edited } = self.directories.look(clock::now());
         self.controls.open();
         for identity in removed {
             if let Some(name) = self.units.with_identity(identity) {
@@ -273,7 +273,13 @@ impl Hub {
         for slot in touched {
             self.maybe_repaired(slot);
         }
+        if edited {
+            self.apply_edits();
+        }
         self.compose();
+        if !self.is_reading() {
+            self.launch_delayed();
+        }
         self.end_early();
         self.start_command();
     }
@@ -408,6 +414,9 @@ impl Hub {
 
     pub(super) fn launch(&mut self, slot: u32) {
         let Some(member) = self.members.get(&slot) else { return };
+        if let Some(delayed) = self.delayed.as_mut().filter(|_| member.definition.managed.is_some()) {
+            return delayed.push(slot);
+        }
         let label = Label {
             name: member.name.to_string(),
             device: member.identity.device,
@@ -426,6 +435,13 @@ impl Hub {
             definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
+    }
+
+    /// The graph is known, or will not be any more.
+    pub(super) fn launch_delayed(&mut self) {
+        for slot in self.delayed.take().into_iter().flatten() {
+            self.launch(slot);
+        }
     }
 
     pub(super) fn tell(&mut self, slot: u32, command: Command) {

@@ -4,6 +4,7 @@ mod answers;
 mod manager;
 mod members;
 mod orders;
+mod planning;
 mod reports;
 mod sockets;
 mod templates;
@@ -103,6 +104,8 @@ struct Hub {
     recovered: bool,
     units: Units,
     scales: Scales,
+    /// It is only looked what would be done.
+    rehearsing: bool,
     timers: Timers,
     /// An earlier svc-scan has worked here; of us this is said for ever.
     is_heir: bool,
@@ -119,6 +122,10 @@ struct Hub {
     early_end: Option<(Millis, Millis)>,
     /// The graph has been made once.
     composed: bool,
+    /// The graph's wishes are what is wished, and not what has been heard of so far.
+    wishes_known: bool,
+    /// Supervisors to launch when the graph is known: one whose row is blank takes for its wish what it is launched with.
+    delayed: Option<Vec<u32>>,
     /// Since when directories are being read without a pause.
     reading_since: Option<Millis>,
 }
@@ -146,6 +153,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         recovered: false,
         units: Units::default(),
         scales: Scales::default(),
+        rehearsing: false,
         timers: Timers::new(config.run_dir.as_deref()),
         is_heir: false,
         replaced: BTreeSet::new(),
@@ -156,6 +164,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         ending: None,
         early_end: None,
         composed: false,
+        wishes_known: true,
+        delayed: None,
         reading_since: None,
         config,
     };
@@ -246,6 +256,7 @@ impl Hub {
                     Ok(ToScan::Listener) => {
                         kept = descriptors.pop().map(listener::from_init);
                         self.recovered = true;
+                        self.delayed = Some(Vec::new());
                         self.is_heir = true;
                     }
                     Ok(message) => self.hear(message, descriptors),
