@@ -98,9 +98,8 @@ pub(crate) fn read(
         Some(instance) if name == INSTANCE => Some(instance.to_owned()),
         Some(_) | None => std::env::var(name).ok(),
     };
-    let (mut draft, facts) = draft(&tree, &variable, problems);
+    let (mut draft, mut facts) = draft(&tree, &variable, problems);
     draft.name = name.to_string();
-    let (draft, mut facts) = draft(&tree, &variable, problems);
     facts.stamp = watched::stamp_of(layout);
     facts.watch = draft.watch.iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
     facts.watched = watched::mark(&facts.watch);
