@@ -39,9 +39,9 @@ pub(crate) fn remove(definition: &Definition, init_pid: i32) {
 
 fn tree(definition: &Definition, init_pid: i32) -> Option<Tree> {
     let asks = match &definition.program {
-        Program::Chain(words) => asks(words),
+        Program::Chain(words) => asks(words, &definition.name),
         Program::Oneshot { up, down } => [up, down].into_iter().flatten().any(|script| match script {
-            Script::Chain(words) => asks(words),
+            Script::Chain(words) => asks(words, &definition.name),
             Script::File { .. } => false,
         }),
         Program::Directory | Program::Command(_) => false,
@@ -49,7 +49,8 @@ fn tree(definition: &Definition, init_pid: i32) -> Option<Tree> {
     if asks { Tree::of(init_pid) } else { None }
 }
 
-/// Whether there is a cgroup among the options of `svc exec`, which end before the first `--`.
-fn asks(words: &[Vec<u8>]) -> bool {
-    words.iter().take_while(|word| *word != b"--").any(|word| word == b"--cgroup")
+/// Whether there is a cgroup among the options of `svc exec`. Where these end only `svc exec` knows; a program with the same words
+/// makes us look for a cgroup that is not there, and no more.
+fn asks(words: &[Vec<u8>], service: &str) -> bool {
+    words.windows(2).any(|pair| pair[0] == b"--cgroup" && pair[1] == service.as_bytes())
 }

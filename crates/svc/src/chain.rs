@@ -17,6 +17,7 @@ use svc_core::{priority, rights};
 use svc_sys::seccomp::{PROFILES, Profile};
 use svc_sys::{Errno, exit, fd};
 
+use crate::computed::Computed;
 use crate::prepare::{self, Taken};
 use crate::{once, probe, script};
 use capabilities::List;
@@ -40,6 +41,8 @@ Options:
       --user USER      become USER: NAME, UID, NAME:GROUP or UID:GID
       --groups LIST    the other groups of USER, names or numbers with commas between them
       --home           set HOME, USER, LOGNAME and SHELL as USER has them
+      --env-command NAME MS N WORD...
+                     set a variable to what the command of N words prints, as USER, within MS milliseconds
       --chroot DIR     make DIR the root; PROGRAM and --directory are then looked for in it
       --ionice CLASS[:LEVEL]
                        input and output as none, idle, best-effort:LEVEL or realtime:LEVEL (0 to 7)
@@ -182,6 +185,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("limit") => last.limits.push(Limit::parse(&parser.value()?.string()?).map_err(Failure::Usage)?),
             Long("user") => last.user = Some(parser.value()?),
             Long("groups") => last.groups = Some(parser.value()?),
+            Long("env-command") => last.computed.push(Computed::parse(&mut parser)?),
             Long("home") => last.home = true,
             Long("chroot") => last.root = Some(parser.value()?.into()),
             Long("ionice") => last.io = Some(read(&mut parser, priority::io, "a class is idle or best-effort:4")?),

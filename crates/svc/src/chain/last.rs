@@ -12,6 +12,7 @@ use svc_sys::{Errno, priority, privileges, process};
 use super::capabilities::Capabilities;
 use super::cgroup::Cgroup;
 use super::paths::Paths;
+use crate::computed::Computed;
 use crate::prepare::Preparations;
 
 #[derive(Default)]
@@ -22,6 +23,7 @@ pub(super) struct Last {
     pub(super) home: bool,
     pub(super) uid: Option<u32>,
     pub(super) gid: Option<u32>,
+    pub(super) computed: Vec<Computed>,
     pub(super) preparations: Preparations,
     pub(super) nice: Option<i32>,
     pub(super) io: Option<(IoClass, u8)>,
@@ -76,7 +78,8 @@ impl Last {
         if let Some(profile) = self.profile {
             self.attempt("seccomp", profile.install().map_err(|errno| seccomp_refused(profile, errno)))?;
         }
-        Ok(())
+        // Commands may no more than the program itself.
+        self.computed.into_iter().try_for_each(Computed::set)
     }
 
     /// What came of a step. That an optional one was refused is said, and no more.

@@ -5,6 +5,7 @@ mod applying;
 mod cgroups;
 mod changes;
 mod commands;
+mod computed;
 mod files;
 mod graph;
 mod prepared;
