@@ -635,3 +635,9 @@ fn what_cannot_be_undone_stays_done_and_says_why() {
 fn an_undo_of_what_is_still_being_done_breaks_it_off() {
     up().asked(Command::Undo).does(&[to_main(Signal::TERM), to_main(Signal::CONT), say(Note::Stopping)]).is_up(true);
 }
+
+#[test]
+fn a_start_of_one_that_is_up_does_not_shorten_its_next_delay() {
+    up().after(1).asked(Command::Start).when_it_ends_without_a_trace().waits(999);
+    up().after(1).asked(Command::Restart).when_it_ends_without_a_trace().waits(0);
+}
