@@ -322,9 +322,9 @@ fn a_start_does_not_wait_for_the_gap() {
 }
 
 #[test]
-fn a_start_while_up_lets_one_gap_be_skipped_and_no_second() {
+fn a_restart_lets_one_gap_be_skipped_and_no_second() {
     let mut it = up();
-    it.asked(Command::Start).after(1).when_it_ends_without_a_trace().waits(0);
+    it.asked(Command::Restart).after(1).when_it_ends_without_a_trace().waits(0);
     it.when(Event::Deadline).when_spawned().after(1).when_it_ends_without_a_trace().waits(999);
 }
 
