@@ -54,6 +54,9 @@ impl Change {
     }
 }
 
+/// Names and their values.
+type Assigned = Vec<(String, String)>;
+
 /// What a value must be, and where it goes.
 pub(super) enum Shape {
     Kind(fn(&mut Draft, Kind)),
@@ -87,7 +90,7 @@ pub(super) enum Shape {
     Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     /// The same, where a value may be what a command prints.
-    Assignments(fn(&mut Draft, Vec<(String, String)>, Vec<Computed>)),
+    Assignments(fn(&mut Draft, Assigned, Vec<Computed>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
     /// One of these words, by its place in the list.
     Word {
