@@ -76,6 +76,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
             supervisor_pid: supervisor.map(Pid::raw),
             dir,
             timer: None,
+            reason: None,
         };
     };
     let (ready_at, paused) = match machine.state() {
@@ -106,6 +107,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
         supervisor_pid: supervisor.map(Pid::raw),
         dir,
         timer: None,
+        reason: None,
     }
 }
 

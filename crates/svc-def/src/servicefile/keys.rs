@@ -12,6 +12,7 @@ use super::probes::{self, Probe};
 use super::sockets::Socket;
 use super::values::{Field, Limit, Record};
 
+mod admission;
 mod edits;
 mod prepare;
 mod probe;
@@ -97,6 +98,11 @@ pub(super) enum Shape {
         known: &'static [&'static str],
         set: fn(&mut Draft, usize),
     },
+    /// One text or a list, of which each must be readable.
+    CheckedTexts {
+        check: fn(&str) -> Result<(), String>,
+        set: fn(&mut Draft, Vec<String>),
+    },
     /// A text that something else must be able to read.
     Checked {
         check: fn(&str) -> Result<(), String>,
@@ -142,7 +148,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, edits::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+    [KEYS, admission::KEYS, edits::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[
