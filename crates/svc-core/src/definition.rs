@@ -1,9 +1,11 @@
 //! What one supervisor must know of its service. `svc-def` makes these from directories, `svc-proto` carries them.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::graph::Wish;
+use crate::policy::{Essential, Policy};
 use crate::signal::Signal;
 use crate::time::Millis;
 
@@ -18,8 +20,8 @@ pub struct Definition {
     pub output: Output,
     /// A `down` file was there: do not start before somebody asks.
     pub down: bool,
-    /// Its end is the end of the container, with its exit code.
-    pub essential: bool,
+    /// Its end is the end of the container.
+    pub essential: Option<Essential>,
     /// It starts and stops when svc-scan says so, who knows what it depends on, and not by itself. How much it is wished then.
     pub managed: Option<Wish>,
     pub settings: Settings,
@@ -91,6 +93,10 @@ pub struct Settings {
     pub new_pid_namespace: bool,
     /// Leave processes alone that the service leaves behind.
     pub keep_descendants: bool,
+    /// Its end is the end of the container: the first one, where neither a `finish` nor a policy is there to say more.
+    pub essential: bool,
+    /// What few services say: when to start again, and how to stop.
+    pub policy: Option<Box<Policy>>,
 }
 
 impl Default for Settings {
@@ -106,6 +112,8 @@ impl Default for Settings {
             reload_signal: Signal::HUP,
             new_pid_namespace: false,
             keep_descendants: false,
+            essential: false,
+            policy: None,
         }
     }
 }

@@ -14,6 +14,8 @@ pub mod graph;
 pub mod init;
 pub mod letters;
 pub mod name;
+pub mod policy;
+pub mod restart;
 pub mod roster;
 pub mod service;
 pub mod shutdown;

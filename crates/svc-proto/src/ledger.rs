@@ -13,8 +13,9 @@ use svc_core::{Exit, Output, Pid};
 use crate::definition::{output_from, output_number};
 
 /// Words of a row that its supervisor writes, and of one that svc-init writes.
-const HOT: usize = 64;
+const HOT: usize = 96;
 const COLD: usize = 64;
+const _: () = assert!(COPIES[1] + WORDS <= HOT, "both copies fit into a row");
 const HEADER: usize = 512;
 
 /// How many services one svc can have, loggers included. s6-svscan's own limit is 160000; at 40 KiB and five descriptors a
