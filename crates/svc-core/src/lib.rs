@@ -9,6 +9,7 @@
 extern crate alloc;
 
 pub mod definition;
+pub mod endpoint;
 pub mod files;
 pub mod graph;
 pub mod init;
@@ -22,6 +23,7 @@ pub mod shutdown;
 pub mod signal;
 pub mod snapshot;
 pub mod time;
+pub mod timer;
 
 pub use definition::{Definition, Output, Program, Settings};
 pub use name::{NameError, ServiceName};

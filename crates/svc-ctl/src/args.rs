@@ -51,6 +51,8 @@ pub enum Command {
     Reload(SomeNames),
     /// Start services, and do not start them again when they end
     Once(Change),
+    /// Run timers now, or oneshots once more, and wait for the end
+    Run(Change),
     /// Stop the processes of services where they are (SIGSTOP)
     Pause(SomeNames),
     /// Let paused services go on (SIGCONT)
@@ -109,8 +111,19 @@ pub enum Command {
     },
     /// Print what the service.toml of services says with its drop-ins, and where each value comes from
     Show(SomeNames),
+    /// Make the files that services have templates for, and reload those services whose files have changed
+    Render {
+        /// Print what would change, and leave everything as it is
+        #[arg(long)]
+        diff: bool,
+        #[command(flatten)]
+        names: AnyNames,
+    },
     /// Say everything that is wrong with the services in directories, without svc
     Check {
+        /// Check this container against Mozilla's Dockerflow instead
+        #[arg(long, conflicts_with = "dirs")]
+        dockerflow: bool,
         /// Directories of services; none: /etc/s6
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         dirs: Vec<PathBuf>,

@@ -29,7 +29,7 @@ use svc_sys::{Errno, clock, fd, message, poll, procfs, say};
 
 pub use alone::supervise_alone;
 use daemons::Daemons;
-pub use place::run_dir_beside;
+pub use place::{own_run_dir, run_dir_beside};
 use table::Table;
 
 /// Room for the table of children and for messages that a daemon has not taken yet.

@@ -161,6 +161,11 @@ fn lock_of_s6(dir: &Path) -> Result<Option<OwnedFd>, Refusal> {
     }
 }
 
+/// The run directory of the svc that has this environment, for programs that it runs; none if nothing can be written.
+pub fn own_run_dir() -> Option<PathBuf> {
+    run_dir(true).ok()?
+}
+
 /// A run directory for a scanner on this directory, if the one that it would have is another svc's: one below that.
 pub fn run_dir_beside(scan_dir: &Path) -> Option<PathBuf> {
     let run_dir = run_dir(false).ok()??;

@@ -4,7 +4,7 @@ use svc_core::Millis;
 
 fn read(clock: libc::clockid_t) -> libc::timespec {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a valid place for a timespec, and both clocks we ask for always exist.
+    // SAFETY: `now` is a valid place for a timespec, and the clocks we ask for always exist.
     unsafe { libc::clock_gettime(clock, &mut now) };
     now
 }
@@ -21,6 +21,11 @@ pub fn now() -> Millis {
 /// Milliseconds since 1970.
 pub fn wall_ms() -> u64 {
     millis(read(libc::CLOCK_REALTIME))
+}
+
+/// Milliseconds since 1970 on the clock that stamps files, which lags behind the other one by up to a tick.
+pub fn file_ms() -> u64 {
+    millis(read(libc::CLOCK_REALTIME_COARSE))
 }
 
 /// Nanoseconds since 1970.

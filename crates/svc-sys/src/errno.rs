@@ -20,6 +20,8 @@ impl Errno {
     pub const CANCELED: Errno = Errno(libc::ECANCELED);
     pub const INVALID: Errno = Errno(libc::EINVAL);
     pub const EXISTS: Errno = Errno(libc::EEXIST);
+    /// A Unix socket of another type.
+    pub const WRONG_TYPE: Errno = Errno(libc::EPROTOTYPE);
     pub const NO_SPACE: Errno = Errno(libc::ENOSPC);
     /// The writing end of a FIFO was asked for, and nobody reads it.
     pub const NOT_IMPLEMENTED: Errno = Errno(libc::ENOSYS);

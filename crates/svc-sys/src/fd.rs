@@ -60,6 +60,21 @@ pub fn write(fd: BorrowedFd, bytes: &[u8]) -> Result<usize, Errno> {
     crate::errno::check_size(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) })
 }
 
+/// How many bytes can be read from a pipe at once.
+pub fn available(fd: RawFd) -> Result<usize, Errno> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: `count` is a valid place for an int.
+    check(unsafe { libc::ioctl(fd, libc::FIONREAD, &mut count) })?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// Whether `fd` is a pipe, or a socket, that nobody reads any more.
+pub fn has_no_reader(fd: RawFd) -> bool {
+    let mut interest = [crate::poll::writable(fd)];
+    crate::poll::wait(&mut interest, svc_core::Millis::ZERO, Some(svc_core::Millis::ZERO));
+    crate::poll::is_failed(&interest[0])
+}
+
 /// Whether a descriptor of this number is open.
 pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: takes no pointers.

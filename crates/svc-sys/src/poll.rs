@@ -27,6 +27,11 @@ pub fn is_hung_up(interest: &Interest) -> bool {
     interest.revents & libc::POLLHUP != 0
 }
 
+/// Whether nobody reads what would be written.
+pub fn is_failed(interest: &Interest) -> bool {
+    interest.revents & libc::POLLERR != 0
+}
+
 /// Waits until one of them is ready or `deadline` has come. A signal that nobody handles does not end it.
 pub fn wait(interests: &mut [Interest], now: Millis, deadline: Option<Millis>) {
     let left = deadline.map(|deadline| deadline - now);

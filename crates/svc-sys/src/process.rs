@@ -107,6 +107,19 @@ pub fn become_subreaper() -> Result<(), Errno> {
     check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1_u64, 0_u64, 0_u64, 0_u64) }).map(drop)
 }
 
+/// Whether there is a process of this number; it need not be the one that is meant.
+pub fn exists(pid: Pid) -> bool {
+    // SAFETY: takes no pointers; signal 0 is only looked whether it could be sent.
+    let result = check(unsafe { libc::kill(pid.raw(), 0) });
+    result != Err(Errno::NO_SUCH_PROCESS)
+}
+
+/// SIGKILL for this process when its parent ends. A change of user takes that back, so it comes after one.
+pub fn die_with_parent() {
+    // SAFETY: takes no pointers; a signal number is always accepted.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, 0_u64, 0_u64, 0_u64) };
+}
+
 /// Whether [`refuse_huge_pages`] has changed something.
 static HUGE_PAGES_REFUSED: AtomicBool = AtomicBool::new(false);
 

@@ -10,7 +10,8 @@ use svc_compat::settle::{self, Limit, User};
 use svc_core::definition::Language;
 use svc_sys::{Errno, exit, fd};
 
-use crate::script;
+use crate::prepare::{self, Preparations, Taken};
+use crate::{once, probe, script};
 
 const USAGE: &str = "\
 Usage: svc exec [OPTION...] [--] PROGRAM [ARGUMENT...]
@@ -30,24 +31,37 @@ Options:
       --user USER      become USER: NAME, UID, NAME:GROUP or UID:GID
       --groups LIST    the other groups of USER, names or numbers with commas between them
       --home           set HOME, USER, LOGNAME and SHELL as USER has them
-      --script         PROGRAM is a script, run by what its first line names whether or not it is executable
+{prepare}      --script         PROGRAM is a script, run by what its first line names whether or not it is executable
       --execline       PROGRAM is a script in execline
+      --once MARKER    do nothing if the file MARKER is there; make it when PROGRAM has ended with 0
+      --dry-run        print how files and volumes would change, and execute nothing
+      --render         make the files of templates, print which have changed, and execute nothing
+      --probe          PROGRAM and its arguments are those of svc probe
+      --env-pid NAME   set a variable to the number of this process, which PROGRAM keeps
   -h, --help           this text
 
-Options are carried out in their order, but limits and user last.
+Options are carried out in their order, but files, limits and user last.
 
 Exit codes: that of PROGRAM; 100 usage, 111 system, 126 PROGRAM cannot be executed, 127 there is none.
 ";
 
+fn usage() -> String {
+    USAGE.replace("{prepare}", prepare::USAGE)
+}
+
 pub fn main(arguments: Vec<OsString>) -> u8 {
     match prepare(arguments) {
         Ok(None) => {
-            print!("{USAGE}");
+            print!("{}", usage());
             exit::DONE
         }
-        Ok(Some(plan)) => execute(plan),
+        Ok(Some(Plan::Execute(command))) => execute(command),
+        Ok(Some(Plan::Print(text))) => {
+            print!("{text}");
+            exit::DONE
+        }
         Err(Failure::Usage(error)) => {
-            eprintln!("svc exec: {error}\n\n{USAGE}");
+            eprintln!("svc exec: {error}\n\n{}", usage());
             exit::USAGE
         }
         Err(Failure::System(what)) => {
@@ -57,11 +71,32 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     }
 }
 
+enum Plan {
+    Execute(Command),
+    Print(String),
+}
+
 /// What to execute, and under which name.
-struct Plan {
+struct Command {
     command: Vec<OsString>,
     called: Option<OsString>,
-    language: Option<Language>,
+    way: Way,
+}
+
+/// What is done in place of executing anything.
+enum Only {
+    DryRun,
+    Render,
+}
+
+/// How it is executed.
+enum Way {
+    Program,
+    Script(Language),
+    /// As `svc probe`, here and now.
+    Probe,
+    /// As a child, and this file is made when that ends with 0.
+    Once(PathBuf),
 }
 
 enum Failure {
@@ -82,16 +117,28 @@ struct Last {
     user: Option<OsString>,
     groups: Option<OsString>,
     home: bool,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    preparations: Preparations,
 }
 
 impl Last {
+    fn user(&self) -> Result<Option<User>, String> {
+        let mut user = self.user.as_deref().map(User::find).transpose()?;
+        if self.uid.is_some() || self.gid.is_some() {
+            user.as_mut().ok_or("--uid and --gid need --user")?.renumber(self.uid, self.gid);
+        }
+        Ok(user)
+    }
+
     fn carry_out(self) -> Result<(), String> {
-        let user = self.user.as_deref().map(User::find).transpose()?;
+        let user = self.user()?;
         let groups = self.groups.as_deref().map(settle::groups).transpose()?;
         if self.home {
             let user = user.as_ref().ok_or("--home needs --user")?;
             user.variables()?.into_iter().for_each(svc_sys::environment::change);
         }
+        self.preparations.carry_out(user.as_ref())?;
         self.limits.into_iter().try_for_each(Limit::set)?;
         if user.is_some() || groups.is_some() {
             settle::become_user(user, groups)?;
@@ -103,13 +150,20 @@ impl Last {
 /// Changes what can be changed; the program's words are left.
 fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     let mut parser = lexopt::Parser::from_args(arguments.into_iter().skip(1));
-    let (mut command, mut called, mut language, mut last) = (Vec::new(), None, None, Last::default());
+    let (mut command, mut called, mut way, mut last) = (Vec::new(), None, Way::Program, Last::default());
+    let mut only = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(None),
             Long("lock") => lock(parser.value()?.parse()?)?,
-            Long("script") => language = Some(Language::FirstLine),
-            Long("execline") => language = Some(Language::Execline),
+            Long("script") => way = Way::Script(Language::FirstLine),
+            Long("execline") => way = Way::Script(Language::Execline),
+            Long("probe") => way = Way::Probe,
+            Long("env-pid") => {
+                let mut variable = parser.value()?;
+                variable.push(format!("={}", svc_sys::process::id()));
+                svc_sys::environment::change(variable);
+            }
             Long("arg0") => called = Some(parser.value()?),
             Short('C') | Long("directory") => {
                 let dir: PathBuf = parser.value()?.into();
@@ -133,18 +187,47 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("user") => last.user = Some(parser.value()?),
             Long("groups") => last.groups = Some(parser.value()?),
             Long("home") => last.home = true,
+            Long("once") => {
+                let marker = PathBuf::from(parser.value()?);
+                way = Way::Once(std::path::absolute(&marker).unwrap_or(marker));
+            }
+            Long("uid") => last.uid = Some(parser.value()?.parse()?),
+            Long("gid") => last.gid = Some(parser.value()?.parse()?),
+            Long("dry-run") => only = Some(Only::DryRun),
+            Long("render") => only = Some(Only::Render),
             Value(program) => {
                 command.push(program);
                 command.extend(parser.raw_args()?);
             }
-            Short(_) | Long(_) => return Err(argument.unexpected().into()),
+            Long(name) => {
+                let name = name.to_owned();
+                let value = || parser.value().and_then(|value| value.string()).map_err(|error| error.to_string());
+                match last.preparations.take(&name, value).map_err(Failure::System)? {
+                    Taken::Done => {}
+                    Taken::Unknown => return Err(Failure::Usage(format!("there is no option --{name}"))),
+                }
+            }
+            Short(_) => return Err(argument.unexpected().into()),
         }
+    }
+    if let Some(only) = only {
+        let user = last.user().map_err(Failure::System)?;
+        let text = match only {
+            Only::DryRun => last.preparations.dry_run(user.as_ref()),
+            Only::Render => last.preparations.render(),
+        };
+        return text.map(|text| Some(Plan::Print(text))).map_err(Failure::System);
     }
     if command.is_empty() {
         return Err(Failure::Usage("what to execute is missing".into()));
     }
+    if let Way::Once(marker) = &way
+        && marker.exists()
+    {
+        return Ok(Some(Plan::Print(format!("svc exec: done before, as {} says\n", marker.display()))));
+    }
     last.carry_out().map_err(Failure::System)?;
-    Ok(Some(Plan { command, called, language }))
+    Ok(Some(Plan::Execute(Command { command, called, way })))
 }
 
 fn nice_cure(errno: Errno) -> &'static str {
@@ -178,14 +261,19 @@ fn lock(number: i32) -> Result<(), Failure> {
     fd::lock(number).map_err(failed)
 }
 
-fn execute(plan: Plan) -> u8 {
+fn execute(plan: Command) -> u8 {
+    if let Way::Once(marker) = &plan.way {
+        return once::run(marker, &plan.command);
+    }
     let mut words = plan.command.into_iter();
     let program = words.next().unwrap_or_default();
     let called = plan.called.unwrap_or_else(|| program.clone());
     let name = program.clone();
     svc_sys::signals::reset();
-    if let Some(language) = plan.language {
-        return script::run(language, program, words.collect());
+    match plan.way {
+        Way::Program | Way::Once(_) => {}
+        Way::Script(language) => return script::run(language, program, words.collect()),
+        Way::Probe => return probe::main(["svc".into(), program].into_iter().chain(words).collect()),
     }
     let error = std::process::Command::new(program).arg0(called).args(words).exec();
     let shown = CString::new(name.into_vec()).unwrap_or_default();

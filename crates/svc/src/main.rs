@@ -5,6 +5,9 @@
 mod chain;
 mod install;
 mod manual;
+mod once;
+mod prepare;
+mod probe;
 mod scan;
 mod script;
 mod supervise;
@@ -32,7 +35,7 @@ struct Applet {
     linked: bool,
 }
 
-const APPLETS: [Applet; 8] = [
+const APPLETS: [Applet; 10] = [
     Applet { name: "svc-scan", about: "watch directories of services and run them", main: scan::main, linked: true },
     Applet { name: "svc-ctl", about: "steer and look at services", main: svc_ctl::main, linked: true },
     Applet {
@@ -53,7 +56,19 @@ const APPLETS: [Applet; 8] = [
         main: svc_log::syslog::main,
         linked: false,
     },
+    Applet {
+        name: "dockerflow",
+        about: "answer the endpoints of Mozilla's Dockerflow",
+        main: svc_dockerflow::main,
+        linked: false,
+    },
     Applet { name: "exec", about: "change what a process has, and execute a program", main: chain::main, linked: false },
+    Applet {
+        name: "probe",
+        about: "look whether something answers, or wait until it does",
+        main: probe::main,
+        linked: false,
+    },
     Applet { name: "manual", about: "print the man page of a command of s6", main: manual::main, linked: false },
     Applet { name: "install", about: "make links to this program in a directory", main: install::main, linked: false },
 ];

@@ -110,6 +110,7 @@ fn man_pages_have_every_option() {
         ("svc-scan.8", &["svc-scan", "--help"][..]),
         ("svc.1", &["--help"]),
         ("svc.1", &["exec", "--help"]),
+        ("svc.1", &["probe", "--help"]),
         ("svc.1", &["syslog", "--help"]),
     ] {
         let (manual, help) = (manual(page), help(arguments));

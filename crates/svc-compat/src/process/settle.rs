@@ -39,6 +39,18 @@ impl User {
         Ok(User { identity: Identity { uid: Some(uid), gid: Some(gid), groups: Some(groups) }, account: known })
     }
 
+    /// The same account under other numbers, without a change of /etc/passwd: a volume belongs to them.
+    pub fn renumber(&mut self, uid: Option<u32>, gid: Option<u32>) {
+        self.identity.uid = uid.or(self.identity.uid);
+        self.identity.gid = gid.or(self.identity.gid);
+    }
+
+    /// Who its files belong to.
+    pub fn ids(&self) -> (u32, u32) {
+        // `find` leaves neither open.
+        (self.identity.uid.unwrap_or(0), self.identity.gid.unwrap_or(0))
+    }
+
     /// `HOME`, `USER`, `LOGNAME` and `SHELL` as they are after a login.
     pub fn variables(&self) -> Result<Vec<OsString>, String> {
         let (name, account) = self.account.as_ref().ok_or("this uid has no account in /etc/passwd, and so no home")?;

@@ -6,6 +6,7 @@ mod events;
 mod graph;
 mod health;
 mod logs;
+mod render;
 mod show;
 mod shutdown;
 mod status;
@@ -21,6 +22,8 @@ use crate::client::Client;
 use crate::exit::{Code, Failure};
 use crate::names;
 use crate::output::{Output, complain};
+
+pub use health::verdict;
 
 /// Who presses TAB waits no longer than this.
 const COMPLETION: Duration = Duration::from_secs(1);
@@ -48,6 +51,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Stop { dependents, change } => control::stop(session, dependents, change).await,
         Command::Restart(change) => control::change(session, Verb::Restart, change).await,
         Command::Once(change) => control::change(session, Verb::Once, change).await,
+        Command::Run(change) => control::change(session, Verb::Run, change).await,
         Command::Reload(names) => control::signal(session, Verb::Reload, None, &names.names).await,
         Command::Pause(names) => control::signal(session, Verb::Pause, None, &names.names).await,
         Command::Continue(names) => control::signal(session, Verb::Continue, None, &names.names).await,
@@ -61,6 +65,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Health { quiet, names } => health::run(session, quiet, &names.names).await,
         Command::Graph { dot, mermaid } => graph::run(session, dot, mermaid).await,
         Command::Show(names) => show::run(session, &names.names).await,
+        Command::Render { diff, names } => render::run(session, diff, &names.names).await,
         Command::Rescan => rescan(session).await,
         Command::Shutdown { code, force, waiting } => shutdown::run(session, code, force, &waiting).await,
         Command::CompleteNames { beginning } => complete(session, &beginning).await,

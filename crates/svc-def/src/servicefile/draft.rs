@@ -2,8 +2,11 @@
 
 use svc_core::definition::Script;
 use svc_core::graph::Dependency;
+use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
+use super::prepared::Prepared;
+use super::probes::Probes;
 use super::values::Limit;
 use crate::rc;
 
@@ -13,11 +16,17 @@ pub(super) enum Kind {
     Oneshot,
     Bundle,
     Milestone,
+    Timer,
 }
 
 impl Kind {
-    pub(super) const NAMES: [(&'static str, Kind); 4] =
-        [("process", Kind::Process), ("oneshot", Kind::Oneshot), ("bundle", Kind::Bundle), ("milestone", Kind::Milestone)];
+    pub(super) const NAMES: [(&'static str, Kind); 5] = [
+        ("process", Kind::Process),
+        ("oneshot", Kind::Oneshot),
+        ("bundle", Kind::Bundle),
+        ("milestone", Kind::Milestone),
+        ("timer", Kind::Timer),
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -25,6 +34,7 @@ impl Kind {
             Kind::Oneshot => "oneshot",
             Kind::Bundle => "bundle",
             Kind::Milestone => "milestone",
+            Kind::Timer => "timer",
         }
     }
 }
@@ -51,7 +61,21 @@ pub(super) struct Draft {
     pub(super) umask: Option<String>,
     pub(super) nice: Option<i64>,
     pub(super) limits: Vec<Limit>,
+    pub(super) cron: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) every: Option<Millis>,
+    pub(super) every_from: Option<From>,
+    pub(super) jitter: Millis,
+    pub(super) overlap: Overlap,
+    pub(super) missed: Missed,
+    pub(super) run_timeout: Millis,
+    pub(super) run_at_start: bool,
+    pub(super) prepared: Prepared,
+    pub(super) probes: Probes,
 }
+
+/// A run that does not end by itself is killed after this long: the next one waits for its end.
+const TIMER_KILL: Millis = Millis::from_secs(10);
 
 impl Draft {
     pub(super) fn new(kind: Kind) -> Draft {
@@ -59,6 +83,9 @@ impl Draft {
         if kind == Kind::Oneshot {
             // What an `up` starts is meant to stay.
             settings.keep_descendants = true;
+        }
+        if kind == Kind::Timer {
+            settings.timeout_kill = TIMER_KILL;
         }
         Draft {
             kind,
@@ -81,6 +108,17 @@ impl Draft {
             umask: None,
             nice: None,
             limits: Vec::new(),
+            cron: None,
+            zone: None,
+            every: None,
+            every_from: None,
+            jitter: Millis::ZERO,
+            overlap: Overlap::Skip,
+            missed: Missed::Skip,
+            run_timeout: Millis::ZERO,
+            run_at_start: false,
+            prepared: Prepared::default(),
+            probes: Probes::default(),
         }
     }
 
@@ -96,15 +134,57 @@ impl Draft {
             Kind::Bundle if self.members.as_ref().is_none_or(Vec::is_empty) => {
                 Some("has no members: write members = [\"NAME\"], or kind = \"milestone\" for what does nothing")
             }
+            Kind::Timer => self.missing_of_timer(),
             Kind::Process | Kind::Oneshot | Kind::Bundle | Kind::Milestone => None,
         }
+    }
+
+    fn missing_of_timer(&self) -> Option<&'static str> {
+        if self.command.is_none() {
+            return Some("has no command: write command = \"PROGRAM ARGUMENT...\"");
+        }
+        match (&self.cron, self.every) {
+            (None, None) => {
+                Some("has neither cron nor every: write cron = \"30 3 * * *\", or every = \"5m\", or kind = \"oneshot\"")
+            }
+            (Some(_), Some(_)) => Some("has both, cron and every: remove one of the two"),
+            (None, Some(_)) if self.zone.is_some() => Some("has a zone, which only cron knows: remove it"),
+            (Some(_), None) if self.every_from.is_some() => Some("has every-from without every: remove it"),
+            (None, Some(span)) if span < Millis::from_secs(1) => {
+                Some("has an every of less than a second: write every = \"1s\" or more")
+            }
+            (Some(_), None) | (None, Some(_)) => None,
+        }
+    }
+
+    /// When it runs, if it is a timer with nothing missing.
+    pub(super) fn timer(&self) -> Option<rc::Timer> {
+        let schedule = match (self.kind, &self.cron, self.every) {
+            (Kind::Timer, Some(_), _) => Schedule::Calendar,
+            (Kind::Timer, None, Some(span)) => Schedule::Every { span, from: self.every_from.unwrap_or(From::Start) },
+            (Kind::Timer, None, None) => return None,
+            (Kind::Process | Kind::Oneshot | Kind::Bundle | Kind::Milestone, _, _) => return None,
+        };
+        let cron = self.cron.clone().map(|expression| {
+            let zone = self.zone.clone().unwrap_or_else(|| "UTC".into());
+            rc::Cron { expression, zone }
+        });
+        let rules = Rules {
+            schedule,
+            jitter: self.jitter,
+            overlap: self.overlap,
+            missed: self.missed,
+            timeout: self.run_timeout,
+            at_start: self.run_at_start,
+        };
+        Some(rc::Timer { rules, cron })
     }
 
     /// As the graph sees it.
     pub(super) fn graph_kind(&self) -> rc::Kind {
         match self.kind {
-            Kind::Process => rc::Kind::Longrun,
-            Kind::Oneshot => rc::Kind::Oneshot { up: self.script(&self.up), down: self.script(&self.down) },
+            Kind::Process | Kind::Timer => rc::Kind::Longrun,
+            Kind::Oneshot => rc::Kind::Oneshot { up: self.up(), down: self.script(&self.down) },
             Kind::Bundle => rc::Kind::Bundle { contents: self.members.clone().unwrap_or_default() },
             Kind::Milestone => rc::Kind::Oneshot { up: None, down: None },
         }
@@ -113,9 +193,25 @@ impl Draft {
     /// What is executed for it; none for what has no process.
     pub(super) fn program(&self) -> Option<Program> {
         match self.kind {
-            Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.chain(words))),
-            Kind::Oneshot => Some(Program::Oneshot { up: self.script(&self.up), down: self.script(&self.down) }),
+            Kind::Timer => Some(Program::Oneshot { up: self.script(&self.command), down: None }),
+            Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.process(words))),
+            Kind::Oneshot => Some(Program::Oneshot { up: self.up(), down: self.script(&self.down) }),
             Kind::Bundle | Kind::Milestone => None,
+        }
+    }
+
+    /// What brings a oneshot up; only once, if there is a marker.
+    fn up(&self) -> Option<Script> {
+        let once = self.prepared.marker.iter().flat_map(|marker| ["--once".to_owned(), marker.clone()]);
+        let words = once.map(String::into_bytes).chain(self.chain(self.up.as_ref()?));
+        Some(Script::Chain(words.collect()))
+    }
+
+    /// The words of a process, with the probe in front that looks until it is ready.
+    fn process(&self, command: &[String]) -> Vec<Vec<u8>> {
+        match self.probes.beside(command) {
+            Some(words) => [vec![b"--probe".to_vec()], self.chain(&words)].concat(),
+            None => self.chain(command),
         }
     }
 
@@ -127,7 +223,9 @@ impl Draft {
     fn chain(&self, command: &[String]) -> Vec<Vec<u8>> {
         let mut words: Vec<String> = Vec::new();
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
+        self.prepared.choice().iter().for_each(|(name, value)| option(name, value));
         self.env_files.iter().for_each(|file| option("env-file", file));
+        self.prepared.found_out().iter().for_each(|(name, value)| option(name, value));
         self.unset.iter().for_each(|name| option("env", name));
         self.env.iter().for_each(|(name, value)| option("env", &format!("{name}={value}")));
         self.umask.iter().for_each(|mask| option("umask", mask));
@@ -135,7 +233,9 @@ impl Draft {
             option("nice", &nice.to_string());
         }
         self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
+        self.prepared.files().iter().for_each(|(name, value)| option(name, value));
         self.user.iter().for_each(|user| option("user", user));
+        self.prepared.numbers().iter().for_each(|(name, value)| option(name, value));
         self.groups.iter().for_each(|groups| option("groups", &groups.join(",")));
         self.directory.iter().for_each(|dir| option("directory", dir));
         if self.home && self.user.is_some() {

@@ -1,11 +1,12 @@
 //! service.toml(5), from the table of keys.
 
-use super::keys::{KEYS, Shape};
+use super::keys::{self, Shape};
+use super::probes;
 
 /// The man page.
 pub fn manual() -> String {
     let mut page = String::from(HEAD);
-    for key in KEYS {
+    for key in keys::all() {
         page += &format!(".TP\n.B {}\n{}\n", escaped(key.name), escaped(key.about));
         let kinds: Vec<&str> = key.within.iter().map(|kind| kind.name()).collect();
         page += &format!(
@@ -24,9 +25,12 @@ pub fn manual() -> String {
 
 fn value(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Kind(_) => "process, oneshot, bundle or milestone",
+        Shape::Kind(_) => "process, oneshot, bundle, milestone or timer",
+        Shape::Word { .. } => "one of the words that are told here",
+        Shape::Checked { .. } => "a text",
         Shape::Flag(_) => "true or false",
         Shape::Span(_) => "a time with its unit (ms, s, m, h, d), or 0",
+        Shape::Pause(_) => "a time with its unit (ms, s, m, h, d)",
         Shape::Signal(_) => "a signal: \"TERM\", \"SIGTERM\" or \"15\"",
         Shape::Number { .. } => "a number",
         Shape::Mask(_) => "octal digits in quotes",
@@ -46,6 +50,13 @@ fn value(shape: &Shape) -> &'static str {
         }
         Shape::Environment(_) => "a table of texts and numbers",
         Shape::Limits(_) => "a table of limits",
+        Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
+        Shape::Probe(probes::Kind::Exec, _) => "a list of words, or one text",
+        Shape::Probe(probes::Kind::Http, _) => {
+            "a URL, or a table with url, status (a number, a range such as \"200-299\", or a list), header (a table) and body (a \
+             regular expression)"
+        }
+        Shape::Probe(probes::Kind::Tcp | probes::Kind::Unix | probes::Kind::File | probes::Kind::Log, _) => "a text",
     }
 }
 

@@ -6,6 +6,8 @@
 mod draft;
 mod keys;
 mod manual;
+mod prepared;
+mod probes;
 mod schema;
 mod show;
 mod text;
@@ -45,6 +47,7 @@ pub(crate) struct Said {
     pub(crate) timeout_up: Millis,
     pub(crate) timeout_down: Millis,
     pub(crate) facts: rc::Facts,
+    pub(crate) timer: Option<rc::Timer>,
 }
 
 /// Whether a directory has this form.
@@ -83,6 +86,9 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
     if draft.kind == Kind::Oneshot {
         settings.timeout_finish = draft.stop_timeout;
     }
+    if draft.probes.ready.is_some() {
+        settings.notification_fd = Some(probes::READY_FD);
+    }
     Some(Said {
         kind: draft.graph_kind(),
         program,
@@ -90,6 +96,7 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
         start: draft.start,
         timeout_up: draft.start_timeout,
         timeout_down: draft.stop_timeout,
+        timer: draft.timer(),
         relations: draft.relations,
         facts,
     })
@@ -151,7 +158,9 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
     // What only a restart changes, by itself: two files that differ in nothing of this run the same.
     let mut made = Draft::new(kind.kind);
     let mut values = Vec::new();
-    for (name, entry) in leaves(&tree.root, &mut fault) {
+    let leaves = leaves(&tree.root, &mut fault);
+    probes::faults(&leaves).into_iter().for_each(&mut fault);
+    for (name, entry) in leaves {
         let Some(key) = keys::find(&name) else {
             let meant = keys::nearest(&name).map_or(String::new(), |meant| format!(": did you mean {meant}?"));
             fault((entry.place, format!("{} is no key of a service{meant}", quoted(name.as_bytes()))));
@@ -202,8 +211,7 @@ fn leaves<'a>(root: &'a [Entry], fault: &mut impl FnMut((Place, String))) -> Vec
         match &entry.node.item {
             Item::Table(inner) => found.extend(inner.iter().map(|inner| (format!("{}.{}", entry.key, inner.key), inner))),
             other => {
-                let example =
-                    keys::KEYS.iter().find(|key| key.name.strip_prefix(&entry.key).is_some_and(|r| r.starts_with('.')));
+                let example = keys::all().find(|key| key.name.strip_prefix(&entry.key).is_some_and(|r| r.starts_with('.')));
                 let example = example.map_or(String::new(), |key| format!(": write {} = {}", key.name, key.example));
                 fault((entry.node.place, format!("{} is {}, and must be a table{example}", entry.key, other.described())));
             }

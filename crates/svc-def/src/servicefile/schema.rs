@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::draft::Kind;
-use super::keys::{KEYS, Key, Shape};
-use super::values::{BONDS, CONDITIONS, LIMITS};
+use super::keys::{self, Key, Shape};
+use super::probes;
+use super::values::{BONDS, CONDITIONS, Check, LIMITS};
 
 /// The schema.
 pub fn schema() -> String {
     let mut tables: BTreeMap<&str, Vec<(&str, String)>> = BTreeMap::new();
-    for key in KEYS {
+    for key in keys::all() {
         let (table, name) = key.name.split_once('.').unwrap_or(("", key.name));
         tables.entry(table).or_default().push((name, property(key)));
     }
@@ -45,11 +46,15 @@ fn shape(shape: &Shape) -> String {
                 r#"{{"anyOf":[{{"const":0}},{{"type":"string","pattern":"^(0|[0-9]+(\\.[0-9]+)? *(ms|s|m|h|d))$"}},{VARIABLE}]}}"#
             )
         }
+        Shape::Pause(_) => {
+            format!(r#"{{"anyOf":[{{"type":"string","pattern":"^[0-9]+(\\.[0-9]+)? *(ms|s|m|h|d)$"}},{VARIABLE}]}}"#)
+        }
         Shape::Number { least, most, .. } => {
             format!(r#"{{"anyOf":[{{"type":"integer","minimum":{least},"maximum":{most}}},{VARIABLE}]}}"#)
         }
         Shape::Mask(_) => format!(r#"{{"anyOf":[{{"type":"string","pattern":"^[0-7]{{1,4}}$"}},{VARIABLE}]}}"#),
-        Shape::Signal(_) | Shape::Text(_) => text,
+        Shape::Signal(_) | Shape::Text(_) | Shape::Checked { .. } => text,
+        Shape::Word { known, .. } => choice(known.iter().copied()),
         Shape::Who(_) => r#"{"type":["string","integer"]}"#.into(),
         Shape::Whose(_) => r#"{"type":"array","items":{"type":["string","integer"]}}"#.into(),
         Shape::Texts(_) | Shape::Command(_) => {
@@ -74,6 +79,29 @@ fn shape(shape: &Shape) -> String {
             let properties: Vec<(&str, String)> = LIMITS.iter().map(|(name, _)| (*name, one.clone())).collect();
             object(&properties, "")
         }
+        Shape::Records { fields, .. } => {
+            let one = |check: &Check| match check {
+                Check::Text => text.clone(),
+                Check::Mode => r#"{"type":"string","pattern":"^[0-7]{1,4}$"}"#.to_owned(),
+                Check::Choice(names) => choice(names.iter().copied()),
+            };
+            let properties: Vec<(&str, String)> = fields.iter().map(|field| (field.name, one(&field.check))).collect();
+            let required: Vec<String> =
+                fields.iter().filter(|field| field.required).map(|field| string(field.name)).collect();
+            let table = object(&properties, &format!("\"required\":[{}],", required.join(",")));
+            let alone = if required.len() == 1 { format!("{text},") } else { String::new() };
+            format!(r#"{{"type":"array","items":{{"anyOf":[{alone}{table}]}}}}"#)
+        }
+        Shape::Probe(probes::Kind::Exec, _) => {
+            r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()
+        }
+        Shape::Probe(probes::Kind::Http, _) => {
+            let status = r#"{"type":["string","integer","array"],"items":{"type":["string","integer"]}}"#.to_owned();
+            let header = r#"{"type":"object","additionalProperties":{"type":"string"}}"#.to_owned();
+            let properties = [("url", text.clone()), ("status", status), ("header", header), ("body", text.clone())];
+            format!(r#"{{"anyOf":[{text},{}]}}"#, object(&properties, r#""required":["url"],"#))
+        }
+        Shape::Probe(probes::Kind::Tcp | probes::Kind::Unix | probes::Kind::File | probes::Kind::Log, _) => text,
     }
 }
 

@@ -27,7 +27,7 @@ pub fn show(dir: &Path, problems: &mut Vec<Problem>) -> Vec<Shown> {
             Shown { key, value: written(&entry.node.item), place }
         })
         .collect();
-    let rank = |key: &str| keys::KEYS.iter().position(|known| known.name == key).unwrap_or(keys::KEYS.len());
+    let rank = |key: &str| keys::all().position(|known| known.name == key).unwrap_or(usize::MAX);
     found.sort_by_key(|shown| rank(&shown.key));
     found
 }

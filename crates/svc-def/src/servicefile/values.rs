@@ -7,6 +7,7 @@ use svc_core::{ServiceName, Signal};
 
 use super::draft::{Draft, Kind};
 use super::keys::{Key, Shape};
+use super::probes;
 use super::text;
 use super::tree::{Entry, Item, Node, Place};
 use crate::problem::quoted;
@@ -48,6 +49,36 @@ pub(super) const LIMITS: [(&str, Counts); 15] = [
     ("stack", Counts::Bytes),
 ];
 
+/// One name of a table of a [`Shape::Records`].
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) required: bool,
+    pub(super) check: Check,
+}
+
+/// What the text of a field must be.
+pub(super) enum Check {
+    Text,
+    /// Octal digits.
+    Mode,
+    Choice(&'static [&'static str]),
+}
+
+/// Such a table: names of fields with their texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record(Vec<(&'static str, String)>);
+
+impl Record {
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    }
+
+    /// One that is required.
+    pub(super) fn text(&self, name: &str) -> String {
+        self.get(name).unwrap_or_default()
+    }
+}
+
 pub(super) const CONDITIONS: [(&str, Condition); 3] =
     [("started", Condition::Started), ("ready", Condition::Ready), ("completed", Condition::Completed)];
 
@@ -70,6 +101,10 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
         Shape::Kind(set) => set(draft, reader.choice(node, &Kind::NAMES).map_err(one)?),
         Shape::Flag(set) => set(draft, reader.flag(node).map_err(one)?),
         Shape::Span(set) => set(draft, reader.read(node, "a time with its unit", text::span).map_err(one)?),
+        Shape::Pause(set) => {
+            let pause = |text: &str| text::span(text).filter(|span| span.0 > 0);
+            set(draft, reader.read(node, "a time with its unit, and more than 0", pause).map_err(one)?);
+        }
         Shape::Signal(set) => set(draft, reader.read(node, "a signal that kill -l knows", Signal::parse).map_err(one)?),
         Shape::Number { least, most, set } => set(draft, reader.number(node, *least, *most).map_err(one)?),
         Shape::Mask(set) => {
@@ -97,18 +132,32 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
         }
         Shape::Environment(set) => set(draft, reader.environment(node)?),
         Shape::Limits(set) => set(draft, reader.limits(node)?),
+        Shape::Word { known, set } => {
+            let places: Vec<(&str, usize)> = known.iter().enumerate().map(|(at, word)| (*word, at)).collect();
+            set(draft, reader.choice(node, &places).map_err(one)?);
+        }
+        Shape::Checked { check, set } => {
+            let text = reader.text(node).map_err(one)?;
+            check(&text).map_err(|what| one((node.place, format!("{} {what}", key.name))))?;
+            set(draft, text);
+        }
+        Shape::Records { fields, set } => {
+            let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
+            set(draft, gather(items.iter().map(|item| reader.record(item, fields)))?);
+        }
+        Shape::Probe(kind, set) => set(draft, probes::read(&reader, *kind, node)?),
     }
     Ok(())
 }
 
-struct Reader<'a> {
-    name: &'a str,
-    example: &'a str,
-    variable: Variable<'a>,
+pub(super) struct Reader<'a> {
+    pub(super) name: &'a str,
+    pub(super) example: &'a str,
+    pub(super) variable: Variable<'a>,
 }
 
 impl Reader<'_> {
-    fn fault(&self, node: &Node, wanted: &str) -> Fault {
+    pub(super) fn fault(&self, node: &Node, wanted: &str) -> Fault {
         let message = format!("{} is {}, and must be {wanted}, such as {}", self.name, node.item.described(), self.example);
         (node.place, message)
     }
@@ -122,7 +171,7 @@ impl Reader<'_> {
         Ok(expanded)
     }
 
-    fn text(&self, node: &Node) -> Result<String, Fault> {
+    pub(super) fn text(&self, node: &Node) -> Result<String, Fault> {
         match &node.item {
             Item::Text(text) => self.expanded(node, text).map(|expanded| expanded.text),
             _ => Err(self.fault(node, "a text in quotes")),
@@ -188,12 +237,12 @@ impl Reader<'_> {
     }
 
     /// Every element by itself, and all that is wrong with any of them.
-    fn list<T>(&self, node: &Node, read: impl Fn(&Node) -> Result<T, Fault>) -> Result<Vec<T>, Vec<Fault>> {
+    pub(super) fn list<T>(&self, node: &Node, read: impl Fn(&Node) -> Result<T, Fault>) -> Result<Vec<T>, Vec<Fault>> {
         let Item::List(items) = &node.item else { return Err(vec![self.fault(node, "a list")]) };
         gather(items.iter().map(|item| read(item).map_err(|fault| vec![fault])))
     }
 
-    fn command(&self, node: &Node) -> Result<Vec<String>, Vec<Fault>> {
+    pub(super) fn command(&self, node: &Node) -> Result<Vec<String>, Vec<Fault>> {
         let words = match &node.item {
             Item::Text(line) => {
                 let words = text::split(line).map_err(|what| vec![(node.place, format!("{} {what}", self.name))])?;
@@ -264,7 +313,10 @@ impl Reader<'_> {
                 Item::Text(_) => self.text(&entry.node)?,
                 Item::Date(_) | Item::List(_) | Item::Table(_) => {
                     let what = entry.node.item.described();
-                    return Err((entry.node.place, format!("env.{} is {what}, and must be a text or a number", entry.key)));
+                    return Err((
+                        entry.node.place,
+                        format!("{}.{} is {what}, and must be a text or a number", self.name, entry.key),
+                    ));
                 }
             };
             Ok((entry.key.clone(), value))
@@ -304,6 +356,51 @@ impl Reader<'_> {
         gather(entries.iter().map(one))
     }
 
+    /// `"/data"`, or `{ path = "/data", mode = "0750" }`.
+    fn record(&self, node: &Node, fields: &'static [Field]) -> Result<Record, Vec<Fault>> {
+        let Item::Table(entries) = &node.item else {
+            let first = fields.first().filter(|_| fields.iter().filter(|field| field.required).count() == 1);
+            let first = first.ok_or_else(|| vec![self.fault(node, "a list of tables")])?;
+            return Ok(Record(vec![(first.name, self.field(node, first)?)]));
+        };
+        let (mut record, mut faults) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let Some(field) = fields.iter().find(|field| field.name == entry.key) else {
+                let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
+                faults.push((entry.place, unknown(&format!("{} has", self.name), &entry.key, &known)));
+                continue;
+            };
+            let inner = Reader { name: &format!("{}: {}", self.name, field.name), ..*self };
+            match inner.field(&entry.node, field) {
+                Ok(text) => record.push((field.name, text)),
+                Err(more) => faults.extend(more),
+            }
+        }
+        for field in fields.iter().filter(|field| field.required && !entries.iter().any(|entry| entry.key == field.name)) {
+            let message = format!("{} has an entry without {}: write {}", self.name, field.name, self.example);
+            faults.push((node.place, message));
+        }
+        if faults.is_empty() { Ok(Record(record)) } else { Err(faults) }
+    }
+
+    fn field(&self, node: &Node, field: &Field) -> Result<String, Vec<Fault>> {
+        let text = match field.check {
+            Check::Text => self.text(node),
+            Check::Mode => {
+                let mode = |text: &str| u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
+                self.read(node, "octal digits in quotes", |text| mode(text).map(|_| text.to_owned()))
+            }
+            Check::Choice(names) => {
+                let known: Vec<(&str, &str)> = names.iter().map(|name| (*name, *name)).collect();
+                self.choice(node, &known).map(String::from)
+            }
+        };
+        match text {
+            Ok(text) if text.is_empty() => Err(vec![self.fault(node, "something")]),
+            text => text.map_err(|fault| vec![fault]),
+        }
+    }
+
     fn amount(&self, name: &str, counts: Counts, node: &Node) -> Result<String, Fault> {
         let wanted = match counts {
             Counts::Bytes => "a size such as \"64MiB\", a number of bytes, or \"unlimited\"",
@@ -330,7 +427,7 @@ impl Reader<'_> {
 }
 
 /// All values, or all faults.
-fn gather<T>(results: impl Iterator<Item = Result<T, Vec<Fault>>>) -> Result<Vec<T>, Vec<Fault>> {
+pub(super) fn gather<T>(results: impl Iterator<Item = Result<T, Vec<Fault>>>) -> Result<Vec<T>, Vec<Fault>> {
     let (mut values, mut faults) = (Vec::new(), Vec::new());
     for result in results {
         match result {
@@ -341,7 +438,7 @@ fn gather<T>(results: impl Iterator<Item = Result<T, Vec<Fault>>>) -> Result<Vec
     if faults.is_empty() { Ok(values) } else { Err(faults) }
 }
 
-fn unknown(what: &str, key: &str, known: &[&str]) -> String {
+pub(super) fn unknown(what: &str, key: &str, known: &[&str]) -> String {
     let known: BTreeSet<&str> = known.iter().copied().collect();
     let list: Vec<&str> = known.iter().copied().collect();
     let meant = nearest(key, known.into_iter()).map_or(String::new(), |meant| format!(": did you mean {meant}?"));

@@ -4,6 +4,7 @@
 mod documents;
 mod entries;
 mod explanations;
+mod probes;
 mod programs;
 mod readings;
 mod scratch;

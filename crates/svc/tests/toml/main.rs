@@ -4,8 +4,10 @@
 mod changes;
 mod commands;
 mod graph;
+mod prepared;
 mod programs;
 mod stopping;
+mod timers;
 
 use svc_testkit::{ServiceDir, Tree, until};
 

@@ -1,0 +1,62 @@
+//! `render`: the files that services make of templates, made or compared while the services run.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use svc_core::Program;
+use svc_core::definition::Script;
+use svc_proto::api::{Detail, Verb};
+
+use crate::client::encode;
+use crate::exit::{Code, Failure};
+use crate::output::complain;
+
+use super::{Session, choose, control};
+
+pub async fn run(session: &mut Session, diff: bool, typed: &[String]) -> Result<Code, Failure> {
+    // No name is all of them.
+    let all = ["*".to_owned()];
+    let chosen = choose(session, if typed.is_empty() { &all } else { typed }).await?;
+    let mut code = chosen.code;
+    for name in &chosen.names {
+        let detail: Detail = session.client.get(&format!("/v1/services/{}", encode(name))).await?;
+        let Some(words) = options(name, Path::new(&detail.status.dir)) else { continue };
+        let mode = if diff { "--dry-run" } else { "--render" };
+        let output = execute(mode, words, Path::new(&detail.status.dir))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            code = code.max(Code::Failed);
+        } else if diff {
+            text.lines().try_for_each(|line| session.out.line(line))?;
+        } else if !text.is_empty() {
+            let changed: Vec<&str> = text.lines().collect();
+            session.out.line(&format!("{name}: made {}, and reload", changed.join(", ")))?;
+            code = code.max(control::signal(session, Verb::Reload, None, std::slice::from_ref(name)).await?);
+        }
+    }
+    session.out.flush()?;
+    Ok(code)
+}
+
+/// What `svc exec` is told for this service, without its program; none if there is nothing to make.
+fn options(name: &str, dir: &Path) -> Option<Vec<Vec<u8>>> {
+    let name = svc_core::ServiceName::new(name.as_bytes()).ok()?;
+    let reading = svc_def::read(dir, &name, None);
+    reading.problems.iter().filter(|problem| problem.fatal).for_each(|problem| complain(&problem.to_string()));
+    let svc_def::Outcome::Ready(definition) = reading.outcome else { return None };
+    let words = match definition.program {
+        Program::Chain(words) | Program::Oneshot { up: Some(Script::Chain(words)), .. } => words,
+        Program::Directory | Program::Command(_) | Program::Oneshot { .. } => return None,
+    };
+    let options: Vec<Vec<u8>> = words.into_iter().take_while(|word| word != b"--").collect();
+    options.iter().any(|word| word == b"--template").then_some(options)
+}
+
+/// Our own program makes the files, as it does before a start.
+fn execute(mode: &str, options: Vec<Vec<u8>>, dir: &Path) -> Result<Output, Failure> {
+    use std::os::unix::ffi::OsStringExt;
+    let words = options.into_iter().map(std::ffi::OsString::from_vec);
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["exec", mode]).args(words).current_dir(dir).stderr(Stdio::inherit());
+    command.output().map_err(|error| Failure::system(format!("cannot execute svc: {error}")))
+}

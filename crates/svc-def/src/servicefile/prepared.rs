@@ -1,0 +1,66 @@
+//! What is to be made ready before the command: the words of `svc exec` for it. svc-prepare does it, and nothing here knows how.
+
+use super::values::Record;
+
+/// The option of `svc exec` for it, and its value.
+type Word = (&'static str, String);
+
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    pub(super) env_allow: Vec<String>,
+    pub(super) env_deny: Vec<String>,
+    pub(super) env_dirs: Vec<String>,
+    pub(super) links: Vec<String>,
+    pub(super) secret_variables: Vec<String>,
+    pub(super) secrets: Vec<(String, String)>,
+    pub(super) credentials: Vec<(String, String)>,
+    pub(super) certificates: Vec<String>,
+    pub(super) volumes: Vec<Record>,
+    pub(super) templates: Vec<Record>,
+    pub(super) uid: Option<i64>,
+    pub(super) gid: Option<i64>,
+    pub(super) marker: Option<String>,
+}
+
+impl Prepared {
+    /// Who gets which of the variables that are there, before any are added.
+    pub(super) fn choice(&self) -> Vec<Word> {
+        let all = |option, patterns: &[String]| (!patterns.is_empty()).then(|| (option, patterns.join(",")));
+        let choice = [all("env-allow", &self.env_allow), all("env-deny", &self.env_deny)].into_iter().flatten();
+        choice.chain(self.env_dirs.iter().map(|dir| ("env-dir", dir.clone()))).collect()
+    }
+
+    /// Variables that are found out.
+    pub(super) fn found_out(&self) -> Vec<Word> {
+        let mut words: Vec<Word> = self.links.iter().map(|link| ("link", link.clone())).collect();
+        if !self.secret_variables.is_empty() {
+            words.push(("secret-variables", self.secret_variables.join(",")));
+        }
+        words.extend(self.secrets.iter().map(|(name, file)| ("secret", format!("{name}={file}"))));
+        words
+    }
+
+    /// Files.
+    pub(super) fn files(&self) -> Vec<Word> {
+        let mut words: Vec<Word> = Vec::new();
+        for volume in &self.volumes {
+            words.push(("volume", volume.text("path")));
+            words.extend(volume.get("mode").map(|mode| ("volume-mode", mode)));
+        }
+        words.extend(self.credentials.iter().map(|(name, file)| ("credential", format!("{name}={file}"))));
+        words.extend(self.certificates.iter().map(|place| ("certificates", place.clone())));
+        for template in &self.templates {
+            words.push(("template", format!("{}={}", template.text("from"), template.text("to"))));
+            words.extend(template.get("language").map(|language| ("template-language", language)));
+            words.extend(template.get("mode").map(|mode| ("template-mode", mode)));
+            words.extend(template.get("owner").map(|owner| ("template-owner", owner)));
+        }
+        words
+    }
+
+    /// Other numbers for the user.
+    pub(super) fn numbers(&self) -> Vec<Word> {
+        let number = |option, number: Option<i64>| number.map(|number| (option, number.to_string()));
+        [number("uid", self.uid), number("gid", self.gid)].into_iter().flatten().collect()
+    }
+}

@@ -1,0 +1,187 @@
+//! The keys about readiness and health: what `svc probe` is told.
+
+use svc_core::Millis;
+use svc_core::endpoint::{self, Url};
+
+use super::tree::{Entry, Item, Node, Place};
+use super::values::{Fault, Reader};
+
+/// The descriptor that `svc probe` tells that the service is ready. Below those that programs count from (3, as sockets do) and
+/// the least limit that anybody sets.
+pub(super) const READY_FD: u32 = 63;
+
+/// The keys of which one service may have one.
+const READY: [&str; 8] =
+    ["ready.fd", "ready.notify", "ready.exec", "ready.tcp", "ready.http", "ready.unix", "ready.file", "ready.log"];
+/// Those of them that look again and again.
+const LOOKING: [&str; 5] = ["ready.exec", "ready.tcp", "ready.http", "ready.unix", "ready.file"];
+const PACE: [&str; 2] = ["ready.interval", "ready.timeout"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Exec,
+    Tcp,
+    Http,
+    Unix,
+    File,
+    Log,
+}
+
+/// Words for `svc probe`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Probe {
+    options: Vec<String>,
+    kind: &'static str,
+    target: Vec<String>,
+}
+
+/// All that a service says of its probes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Probes {
+    pub(super) ready: Option<Probe>,
+    pub(super) ready_interval: Option<Millis>,
+    pub(super) ready_timeout: Option<Millis>,
+}
+
+impl Probes {
+    /// What stands behind `svc exec --probe` for a service that is looked at until it is ready: the probe, and the command that
+    /// it goes beside.
+    pub(super) fn beside(&self, command: &[String]) -> Option<Vec<String>> {
+        let probe = self.ready.as_ref()?;
+        let mut words = vec!["--notify".to_owned(), READY_FD.to_string()];
+        for (name, span) in [("--interval", self.ready_interval), ("--attempt", self.ready_timeout)] {
+            words.extend(span.into_iter().flat_map(|span| [name.to_owned(), format!("{}ms", span.0)]));
+        }
+        match probe.kind {
+            "file" => words.push("--fresh".into()),
+            "exec" => words.extend(["--words".into(), probe.target.len().to_string()]),
+            _ => {}
+        }
+        words.extend(probe.options.iter().cloned());
+        words.push(probe.kind.into());
+        words.extend(probe.target.iter().cloned());
+        words.push("--".into());
+        words.extend(command.iter().cloned());
+        Some(words)
+    }
+}
+
+/// What is wrong with the keys together.
+pub(super) fn faults(leaves: &[(String, &Entry)]) -> Vec<Fault> {
+    let place = |name: &str| leaves.iter().find(|(key, _)| key == name).map(|(_, entry)| entry.place);
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut only_one = |keys: &[&str], what: &str| {
+        let given: Vec<(&str, Place)> = keys.iter().filter_map(|&key| Some((key, place(key)?))).collect();
+        if let [(first, _), rest @ ..] = given.as_slice() {
+            let message = |key: &str| format!("{first} and {key} both say {what}: keep one of them");
+            faults.extend(rest.iter().map(|&(key, place)| (place, message(key))));
+        }
+    };
+    only_one(&READY, "when it is ready");
+    for key in PACE.into_iter().filter(|_| LOOKING.iter().all(|key| place(key).is_none())) {
+        let list = LOOKING.join(", ");
+        faults.extend(
+            place(key).map(|place| (place, format!("{key} means nothing without one of {list}: add one, or remove it"))),
+        );
+    }
+    faults
+}
+
+/// The value of a probe of this kind.
+pub(super) fn read(reader: &Reader<'_>, kind: Kind, node: &Node) -> Result<Probe, Vec<Fault>> {
+    let one = |fault: Fault| vec![fault];
+    let plain = |kind, target| Probe { options: Vec::new(), kind, target };
+    let path = || match reader.text(node) {
+        Ok(text) if text.is_empty() => Err(vec![reader.fault(node, "a path")]),
+        Ok(text) => Ok(text),
+        Err(fault) => Err(vec![fault]),
+    };
+    Ok(match kind {
+        Kind::Exec => plain("exec", reader.command(node)?),
+        Kind::Tcp => {
+            let text = reader.text(node).map_err(one)?;
+            let checked = endpoint::place(&text);
+            plain("tcp", vec![checked.map_err(|what| vec![(node.place, format!("{}: {what}", reader.name))])?])
+        }
+        Kind::Http => http(reader, node)?,
+        Kind::Unix => plain("unix", vec![path()?]),
+        Kind::File => plain("file", vec![path()?]),
+        Kind::Log => plain("log", vec![regex(reader, node).map_err(one)?]),
+    })
+}
+
+fn regex(reader: &Reader<'_>, node: &Node) -> Result<String, Fault> {
+    let text = reader.text(node)?;
+    endpoint::check_regex(&text).map_err(|what| (node.place, format!("{} {what}", reader.name)))?;
+    Ok(text)
+}
+
+/// `"http://localhost:8080/health"`, or `{ url = "...", status = 200, header = { Host = "x" }, body = "ok" }`.
+fn http(reader: &Reader<'_>, node: &Node) -> Result<Probe, Vec<Fault>> {
+    let url = |reader: &Reader<'_>, node: &Node| {
+        let text = reader.text(node)?;
+        Url::parse(&text).map(|_| text.clone()).map_err(|what| (node.place, format!("{}: {what}", reader.name)))
+    };
+    let Item::Table(entries) = &node.item else {
+        let url = url(reader, node).map_err(|fault| vec![fault])?;
+        return Ok(Probe { options: Vec::new(), kind: "http", target: vec![url] });
+    };
+    let (mut target, mut options, mut faults) = (None, Vec::new(), Vec::new());
+    for entry in entries {
+        let name = format!("{}: {}", reader.name, entry.key);
+        let inner = Reader { name: &name, ..*reader };
+        match entry.key.as_str() {
+            "url" => match url(&inner, &entry.node) {
+                Ok(url) => target = Some(url),
+                Err(fault) => faults.push(fault),
+            },
+            "status" => match statuses(&inner, &entry.node) {
+                Ok(list) => options.extend(["--status".into(), list]),
+                Err(more) => faults.extend(more),
+            },
+            "header" => match headers(&inner, &entry.node) {
+                Ok(list) => options.extend(list.into_iter().flat_map(|header| ["--header".into(), header])),
+                Err(more) => faults.extend(more),
+            },
+            "body" => match regex(&inner, &entry.node) {
+                Ok(regex) => options.extend(["--body".into(), regex]),
+                Err(fault) => faults.push(fault),
+            },
+            other => {
+                let known = ["url", "status", "header", "body"];
+                faults.push((entry.place, super::values::unknown(&format!("{} has", reader.name), other, &known)));
+            }
+        }
+    }
+    if !entries.iter().any(|entry| entry.key == "url") {
+        faults.push((node.place, format!("{} has no url: write {}", reader.name, reader.example)));
+    }
+    match target.filter(|_| faults.is_empty()) {
+        Some(url) => Ok(Probe { options, kind: "http", target: vec![url] }),
+        None => Err(faults),
+    }
+}
+
+/// `200`, `"200-299"`, or a list of these.
+fn statuses(reader: &Reader<'_>, node: &Node) -> Result<String, Vec<Fault>> {
+    let one = |node: &Node| {
+        let text = match &node.item {
+            Item::Integer(number) => number.to_string(),
+            _ => reader.text(node)?,
+        };
+        endpoint::statuses(&text).map(|_| text).map_err(|what| (node.place, format!("{}: {what}", reader.name)))
+    };
+    match &node.item {
+        Item::List(_) => reader.list(node, one).map(|list| list.join(",")),
+        _ => one(node).map_err(|fault| vec![fault]),
+    }
+}
+
+fn headers(reader: &Reader<'_>, node: &Node) -> Result<Vec<String>, Vec<Fault>> {
+    let Item::Table(entries) = &node.item else { return Err(vec![reader.fault(node, "a table of texts")]) };
+    let one = |entry: &Entry| {
+        let text = format!("{}: {}", entry.key, reader.text(&entry.node)?);
+        endpoint::header(&text).map(|_| text).map_err(|what| (entry.place, format!("{}: {what}", reader.name)))
+    };
+    super::values::gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
+}

@@ -1,0 +1,28 @@
+//! What is done to variables and files before a program starts: variables from links, directories and files, secrets,
+//! configuration from templates, owners of volumes, certificates.
+//!
+//! It is called by `svc exec` in front of a program, and by programs of their own (`svc render` ...). It runs to its end: nothing
+//! here stays, watches or supervises, and nothing here becomes another user. Variables are returned and not set: the caller
+//! has one thread, and knows when that is safe.
+#![forbid(unsafe_code)]
+
+pub mod certificates;
+pub mod links;
+pub mod place;
+pub mod render;
+pub mod secrets;
+pub mod template;
+pub mod variables;
+pub mod volumes;
+
+mod files;
+
+/// A variable and its value.
+pub type Variable = (String, String);
+
+/// Who a file is to belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    pub uid: u32,
+    pub gid: u32,
+}

@@ -1,0 +1,228 @@
+//! The options of `svc exec` that make files and variables ready before a program starts; what they do is svc-prepare's.
+//! Variables are set at once, so that later options see them; files are made when it is known who the program runs as.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use svc_compat::settle::User;
+use svc_prepare::render::{Done, ELSEWHERE, Template};
+use svc_prepare::template::Language;
+use svc_prepare::volumes::Volume;
+use svc_prepare::{Owner, Variable, certificates, links, place, secrets, variables};
+
+/// What `--help` says of them.
+pub(crate) const USAGE: &str = "\
+      --env-dir DIR    set the variables of DIR, a file each; an empty file removes one
+      --env-allow LIST remove all variables but these and PATH; patterns such as WEB_*
+      --env-deny LIST  remove these variables
+      --link NAME      set NAME_HOST if NAME is a container that is linked
+      --secret-variables LIST
+                       take X from the file that X_FILE or FILE__X names, for these X
+      --secret NAME=FILE
+                       set a variable to what FILE says (/run/secrets, without a slash)
+      --credential NAME=FILE
+                       copy FILE to $CREDENTIALS_DIRECTORY/NAME, which only USER can read
+      --certificates PATH
+                       let programs trust the certificates of a file or directory, too
+      --volume PATH    have everything below PATH belong to USER, where it does not
+      --volume-mode M  and have this mode: of the volume before
+      --template FROM=TO
+                       make the file TO of the template FROM
+      --template-language L, --template-mode M, --template-owner USER
+                       variables or jinja; mode and owner of TO: of the template before
+      --uid N, --gid N numbers for USER in place of those of its account
+";
+
+/// What is still to be done when all options are read.
+#[derive(Default)]
+pub(crate) struct Preparations {
+    /// The environment of svc, before anything was removed from it: links and names of files are looked for there.
+    original: Option<Vec<Variable>>,
+    templates: Vec<(Template, Option<OsString>)>,
+    credentials: Vec<(String, PathBuf)>,
+    certificates: Vec<PathBuf>,
+    volumes: Vec<(PathBuf, Option<u32>)>,
+}
+
+/// What an option of this kind has done.
+pub(crate) enum Taken {
+    Done,
+    /// It is none of these.
+    Unknown,
+}
+
+impl Preparations {
+    /// Takes an option in; what it sets is set.
+    pub(crate) fn take(&mut self, name: &str, value: impl FnOnce() -> Result<String, String>) -> Result<Taken, String> {
+        match name {
+            "env-dir" => {
+                for (name, value) in variables::of_directory(Path::new(&value()?))? {
+                    change(&name, value.as_deref());
+                }
+            }
+            "env-allow" => {
+                let allowed = list(&value()?);
+                self.original();
+                variables::not_allowed(&allowed, names()).for_each(|name| change(&name, None));
+            }
+            "env-deny" => {
+                let denied = list(&value()?);
+                self.original();
+                names().filter(|name| variables::matches(&denied, name)).for_each(|name| change(&name, None));
+            }
+            "link" => {
+                links::resolve(&value()?, self.original()).iter().for_each(set);
+            }
+            "secret-variables" => {
+                let found = secrets::of_variables(&list(&value()?), self.original())?;
+                found.unset.iter().for_each(|name| change(name, None));
+                found.set.iter().for_each(set);
+            }
+            "secret" => {
+                let (name, file) = pair(&value()?, "a secret is NAME=FILE")?;
+                change(&name, Some(&secrets::value(&secrets::place(&file))?));
+            }
+            "credential" => {
+                let (name, file) = pair(&value()?, "a credential is NAME=FILE")?;
+                if name.contains('/') || name.starts_with('.') {
+                    return Err(format!("{name}: the name of a credential has no slash, and does not begin with a dot"));
+                }
+                self.credentials.push((name, secrets::place(&file)));
+            }
+            "certificates" => self.certificates.push(value()?.into()),
+            "volume" => self.volumes.push((value()?.into(), None)),
+            "volume-mode" => last(&mut self.volumes, "volume")?.1 = Some(mode(&value()?)?),
+            "template" => self.templates.push((Template::parse(&value()?)?, None)),
+            "template-language" => {
+                let value = value()?;
+                let known = Language::NAMES.iter().find(|(name, _)| *name == value);
+                let language = known.ok_or_else(|| format!("{value}: a template is in variables or jinja"))?.1;
+                last(&mut self.templates, "template")?.0.language = Some(language);
+            }
+            "template-mode" => last(&mut self.templates, "template")?.0.mode = Some(mode(&value()?)?),
+            "template-owner" => last(&mut self.templates, "template")?.1 = Some(value()?.into()),
+            _other => return Ok(Taken::Unknown),
+        }
+        Ok(Taken::Done)
+    }
+
+    fn original(&mut self) -> &[Variable] {
+        self.original.get_or_insert_with(variables::all)
+    }
+
+    /// Makes the files for a program that is to run as `user`.
+    pub(crate) fn carry_out(self, user: Option<&User>) -> Result<(), String> {
+        let owner = user.map(owner);
+        for (path, mode) in &self.volumes {
+            let volume = Volume { owner, mode: *mode, dry_run: false };
+            let counted = volume.settle(path, &mut |_| {})?;
+            if counted.owners + counted.modes > 0 {
+                let (owners, modes, seen) = (counted.owners, counted.modes, counted.seen);
+                eprintln!("svc exec: {}: changed the owner of {owners} and the mode of {modes} of {seen}", path.display());
+            }
+        }
+        let run_dir = svc_init::own_run_dir();
+        let needed = || run_dir.as_deref().ok_or("no directory can be written to: give svc one (docker run --tmpfs /run)");
+        if !self.credentials.is_empty() {
+            let dir = place::of_service(needed()?, "credentials")?;
+            secrets::hand_over(&dir, &self.credentials, owner)?;
+            change("CREDENTIALS_DIRECTORY", Some(&dir.to_string_lossy()));
+        }
+        if !self.certificates.is_empty() {
+            let bundle = place::of_service(needed()?, "certificates")?.with_extension("pem");
+            certificates::add(&self.certificates, &bundle)?.iter().for_each(set);
+        }
+        self.put(run_dir.as_deref(), |_| {})
+    }
+
+    /// Makes the files of templates; a line for each that has changed.
+    pub(crate) fn render(self) -> Result<String, String> {
+        let mut changed = String::new();
+        self.put(svc_init::own_run_dir().as_deref(), |file| changed += &format!("{}\n", file.display()))?;
+        Ok(changed)
+    }
+
+    fn put(&self, run_dir: Option<&Path>, mut written: impl FnMut(&Path)) -> Result<(), String> {
+        let service = service();
+        for template in self.owned()? {
+            let to = template.to.display();
+            match template.put(&service, &variables::all(), run_dir)? {
+                Done::Written => {
+                    eprintln!("svc exec: wrote {to}");
+                    written(&template.to);
+                }
+                Done::Unchanged => {}
+                Done::Skipped => eprintln!("svc exec: left {to} alone, as SVC_SKIP_RENDER says"),
+                Done::Elsewhere { root, file } => {
+                    eprintln!("svc exec: {to} is on a read-only file system: it is {} instead", file.display());
+                    change(ELSEWHERE, Some(&root.to_string_lossy()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What would become of volumes and of the files of templates; nothing is changed.
+    pub(crate) fn dry_run(self, user: Option<&User>) -> Result<String, String> {
+        let mut text = String::new();
+        for (path, mode) in &self.volumes {
+            let volume = Volume { owner: user.map(owner), mode: *mode, dry_run: true };
+            volume.settle(path, &mut |line| text += &format!("{line}\n"))?;
+        }
+        for template in self.owned()? {
+            text += &template.diff(&variables::all())?;
+        }
+        Ok(text)
+    }
+
+    /// The templates, each with who its file is to belong to.
+    fn owned(&self) -> Result<Vec<Template>, String> {
+        let find = |(template, owner): &(Template, Option<OsString>)| {
+            let owner = owner.as_deref().map(User::find).transpose()?.as_ref().map(self::owner);
+            Ok(Template { owner, ..template.clone() })
+        };
+        self.templates.iter().map(find).collect()
+    }
+}
+
+pub(crate) fn owner(user: &User) -> Owner {
+    let (uid, gid) = user.ids();
+    Owner { uid, gid }
+}
+
+/// The service whose directory this process was started in.
+pub(crate) fn service() -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    here.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
+    mode.ok_or_else(|| format!("{text}: a mode is octal, such as 0640"))
+}
+
+fn change(name: &str, value: Option<&str>) {
+    let assignment = value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}"));
+    svc_sys::environment::change(assignment.into());
+}
+
+fn set((name, value): &Variable) {
+    change(name, Some(value));
+}
+
+fn names() -> impl Iterator<Item = String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').filter(|pattern| !pattern.is_empty()).map(String::from).collect()
+}
+
+fn pair(text: &str, form: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, file)| !name.is_empty() && !file.is_empty());
+    pair.map(|(name, file)| (name.to_owned(), file.to_owned())).ok_or_else(|| format!("{text}: {form}"))
+}
+
+fn last<'a, T>(all: &'a mut [T], what: &str) -> Result<&'a mut T, String> {
+    all.last_mut().ok_or_else(|| format!("there is no --{what} before it"))
+}

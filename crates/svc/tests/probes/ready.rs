@@ -1,0 +1,160 @@
+//! Readiness keys of service.toml in a running system.
+
+use std::net::TcpListener;
+
+use svc_testkit::{State, Tree, is_alive, until};
+
+use crate::Files;
+
+/// A service that is ready by this key once `shell` has run, which waits for the file `go`. It is up and not ready first.
+#[track_caller]
+fn ready_by(key: &str, shell: &str) -> Tree {
+    let mut tree = Tree::new();
+    let dir = tree.services().join("web").display().to_string();
+    let key = key.replace("DIR", &dir);
+    let shell = format!("cd {dir}; until test -e go; do sleep 0.01; done; {}", shell.replace("DIR", &dir));
+    tree.toml("web", &format!("command = [\"sh\", \"-c\", '''{shell}''']\n{key}\n"));
+    tree.toml("app", "command = \"sleep 1000\"\nneeds = [\"web\"]\n");
+    tree.start();
+    tree.await_up("web");
+    assert_eq!(tree.status("web").and_then(|status| status.ready), Some(false));
+    assert_eq!(tree.status("app").and_then(|status| status.pid), None, "it waits");
+    std::fs::write(tree.services().join("web/go"), "").expect("ours");
+    tree.await_status("web", "ready", |status| status.ready == Some(true));
+    tree.await_up("app");
+    tree
+}
+
+/// No program of ours is left beside the service once it is ready.
+fn assert_alone(tree: &Tree) {
+    until("the end of the probe", || tree.find_process("probe").is_none().then_some(()));
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+#[test]
+fn a_command_that_succeeds() {
+    let mut tree = ready_by("ready.exec = [\"test\", \"-e\", \"DIR/there\"]", "touch there; exec sleep 1000");
+    assert_alone(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_port_that_takes_connections() {
+    let port = free_port();
+    let server = format!("exec python3 -m http.server --bind 127.0.0.1 {port}");
+    let mut tree = ready_by(&format!("ready.tcp = \"127.0.0.1:{port}\""), &server);
+    assert_alone(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_url_with_status_header_and_body() {
+    let port = free_port();
+    let server = format!("exec python3 -m http.server --bind 127.0.0.1 --directory DIR {port}");
+    let key = format!(
+        "ready.http = {{ url = \"http://127.0.0.1:{port}/\", status = [200, \"300-302\"], header = {{ Accept = \"text/html\" }}, \
+         body = \"service.toml\" }}"
+    );
+    let mut tree = ready_by(&key, &server);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_socket() {
+    let server = "exec python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); s.bind(\"DIR/sock\"); s.listen(); time.sleep(1000)'";
+    let mut tree = ready_by("ready.unix = \"DIR/sock\"", server);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_file_of_this_start() {
+    let mut tree = ready_by("ready.file = \"DIR/pid\"", "echo $$ >pid; rm go; exec sleep 1000");
+    // The file is there already when it starts again, and does not count before it is written again.
+    tree.ctl_ok(&["restart", "--no-wait", "web"]);
+    let again = tree.await_status("web", "up again", |status| status.restarts == 1 && status.state == State::Up);
+    assert_eq!(again.ready, Some(false));
+    std::fs::write(tree.services().join("web/go"), "").expect("ours");
+    tree.await_status("web", "ready", |status| status.ready == Some(true));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_line_of_output() {
+    let mut tree =
+        ready_by("ready.log = \"^now [a-z]+ to serve$\"", "echo no; echo now able to serve >&2; rm go; exec sleep 1000");
+    let lines = tree.detail("web").expect("web").last_lines;
+    assert!(lines.iter().any(|line| line.line == "now able to serve"), "{lines:?}");
+    // That line is of the start before.
+    tree.ctl_ok(&["restart", "--no-wait", "web"]);
+    let again = tree.await_status("web", "up again", |status| status.restarts == 1 && status.state == State::Up);
+    assert_eq!(again.ready, Some(false));
+    std::fs::write(tree.services().join("web/go"), "").expect("ours");
+    tree.await_status("web", "ready", |status| status.ready == Some(true));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_probe_goes_on_when_the_supervisor_is_killed() {
+    for key in ["ready.exec = [\"test\", \"-e\", \"DIR/there\"]", "ready.log = \"^there$\"", "ready.file = \"DIR/there\""] {
+        let mut tree = Tree::new();
+        let dir = tree.services().join("web").display().to_string();
+        let shell = format!("cd {dir}; until test -e go; do sleep 0.01; done; echo there | tee there; exec sleep 1000");
+        tree.toml("web", &format!("command = [\"sh\", \"-c\", '''{shell}''']\n{}\n", key.replace("DIR", &dir)));
+        tree.start();
+        let pid = tree.await_up("web");
+        let before = tree.supervisor("web");
+        tree.kill_supervisor("web");
+        tree.await_status("web", "another supervisor", |status| {
+            status.supervisor_pid.is_some() && status.supervisor_pid != before
+        });
+        std::fs::write(tree.services().join("web/go"), "").expect("ours");
+        let status = tree.await_status("web", "ready", |status| status.ready == Some(true));
+        assert_eq!(status.pid, Some(pid), "{key}");
+        assert_eq!(tree.stop(), 0);
+    }
+}
+
+#[test]
+fn a_service_that_never_is_ready_fails_and_leaves_no_probe() {
+    let mut tree = Tree::new();
+    let port = free_port();
+    tree.toml(
+        "web",
+        &format!("command = \"sleep 1000\"\nready.tcp = \"127.0.0.1:{port}\"\ntimeout.start = \"300ms\"\nkeep-descendants = true\n"),
+    );
+    tree.start();
+    tree.await_status("web", "failed", |status| !status.wanted_up || status.problem.is_some());
+    let problem = tree.await_problem("web", &["not up in time"]);
+    assert!(!problem.is_empty());
+    tree.ctl_ok(&["wait", "--finished", "web"]);
+    assert_alone(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_probe_has_the_user_and_the_environment_of_the_service() {
+    if !svc_testkit::is_root() {
+        return;
+    }
+    let mut tree = Tree::new();
+    let seen = tree.path("seen");
+    std::fs::write(&seen, "").expect("ours");
+    std::fs::set_permissions(&seen, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("ours");
+    tree.toml(
+        "web",
+        &format!(
+            "command = \"sleep 1000\"\nuser = \"65534\"\ndirectory = \"/usr\"\nenv.COLOUR = \"red\"\nready.exec = [\"sh\", \"-c\", \
+             'echo $(id -u) $COLOUR $(pwd) >{}']\n",
+            seen.display()
+        ),
+    );
+    tree.start();
+    let pid = tree.await_up("web");
+    tree.await_status("web", "ready", |status| status.ready == Some(true));
+    assert_eq!(std::fs::read_to_string(&seen).expect("ours"), "65534 red /usr\n");
+    assert!(is_alive(pid));
+    assert_eq!(tree.stop(), 0);
+}

@@ -1,0 +1,253 @@
+//! What is made ready before a command starts: variables, secrets, files of templates, volumes, certificates.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+use svc_testkit::{NOBODY, Tree, is_root, until};
+
+use crate::Files;
+
+/// A service that prints what it sees, a line each, into a file of its directory.
+fn seen(tree: &mut Tree, keys: &str, shell: &str, lines: usize) -> Vec<String> {
+    let here = tree.services().join("web").display().to_string();
+    let command =
+        format!("command = [\"sh\", \"-c\", '''cd {here}; ({shell}) >seen.new 2>&1; mv seen.new seen; exec sleep 1000''']");
+    tree.toml("web", &format!("{command}\n{keys}\n"));
+    fs::set_permissions(&here, fs::Permissions::from_mode(0o777)).expect("ours");
+    tree.start();
+    let seen = tree.await_lines("web/seen", lines);
+    assert_eq!(tree.stop(), 0);
+    seen
+}
+
+/// A file beside the services.
+fn file(tree: &Tree, name: &str, content: &str) -> String {
+    let path = tree.root().join(name);
+    fs::create_dir_all(path.parent().expect("a directory")).expect("ours");
+    fs::write(&path, content).expect("ours");
+    path.display().to_string()
+}
+
+#[test]
+fn who_gets_which_variables() {
+    let mut tree = Tree::new();
+    for (name, value) in [("WEB_PORT", "80"), ("WEB_KEY", "k"), ("AWS_KEY", "a"), ("OTHER", "o"), ("WEB_GONE", "g")] {
+        tree.set(name, value);
+    }
+    let dir = tree.root().join("env").display().to_string();
+    file(&tree, "env/FROM_DIR", "d\n\n");
+    file(&tree, "env/WEB_GONE", "");
+    let keys = format!("env-allow = [\"WEB_*\", \"AWS_*\"]\nenv-deny = \"*_KEY\"\nenv-dir = \"{dir}\"\nenv.ADDED = \"x\"");
+    let shell = "echo \"$WEB_PORT [$WEB_KEY$AWS_KEY$OTHER$WEB_GONE]\"; printf \"%s|\\n\" \"$FROM_DIR\"; echo $ADDED";
+    assert_eq!(seen(&mut tree, &keys, shell, 4), ["80 []", "d", "|", "x"]);
+}
+
+#[test]
+fn a_link_beats_the_variable_also_where_few_are_allowed() {
+    let mut tree = Tree::new();
+    tree.set("MYSQL_HOST", "db.example").set("MYSQL_NAME", "/web/mysql").set("REDIS_HOST", "cache.example");
+    let keys = "links = [\"mysql\", \"redis\", \"smtp\"]\nenv-allow = \"NOTHING\"";
+    assert_eq!(
+        seen(&mut tree, keys, "echo $MYSQL_HOST; echo $REDIS_HOST; echo \"[$SMTP_HOST]\"", 3),
+        ["mysql", "cache.example", "[]"]
+    );
+}
+
+#[test]
+fn secrets_come_from_files_and_stand_nowhere_else() {
+    let mut tree = Tree::new();
+    let secret = file(&tree, "db", "s3cret-word\n");
+    tree.set("DB_PASSWORD_FILE", &secret).set("FILE__API_KEY", &secret).set("LOG_FILE", &secret);
+    let keys = format!(
+        "secret-variables = [\"DB_*\", \"API_KEY\"]\nsecrets = {{ TOKEN = \"{secret}\" }}\ncredentials = {{ \"tls.key\" = \"{secret}\" }}\n{}",
+        if is_root() { format!("user = \"{NOBODY}:{NOBODY}\"") } else { String::new() }
+    );
+    let shell = "echo \"$DB_PASSWORD $API_KEY $TOKEN\"; echo \"[$DB_PASSWORD_FILE$FILE__API_KEY] $LOG\"; \
+                 cat \"$CREDENTIALS_DIRECTORY/tls.key\"; stat -c \"%a %u\" \"$CREDENTIALS_DIRECTORY/tls.key\"; id -u";
+    let lines = seen(&mut tree, &keys, shell, 5);
+    assert_eq!(lines[..3], ["s3cret-word s3cret-word s3cret-word", "[] ", "s3cret-word"]);
+    assert_eq!(lines[3], format!("400 {}", lines[4]));
+    assert!(!tree.log().contains("s3cret-word"), "{}", tree.log());
+}
+
+#[test]
+fn templates_are_rendered_when_something_changes() {
+    let mut tree = Tree::new();
+    tree.set("PORT", "80").set("HOSTS", "a b");
+    let plain = tree.root().join("web.conf");
+    let rich = tree.root().join("hosts.conf");
+    file(&tree, "hosts.j2", "{% for host in HOSTS | split(\" \") %}\nserver {{ host }};\n{% endfor %}\n");
+    fs::write(&plain, "old").expect("ours");
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o604)).expect("ours");
+    let keys = format!(
+        "templates = [{{ from = \"web.tmpl\", to = \"{0}\" }}, {{ from = \"{1}/hosts.j2\", to = \"{2}\", mode = \"0640\" }}]\nenv.NAME = \"web\"",
+        plain.display(),
+        tree.root().display(),
+        rich.display()
+    );
+    tree.draft("web")
+        .file("service.toml", &format!("command = 'sleep 1000'\n{keys}"))
+        .file("web.tmpl", "${NAME}: ${PORT}\n");
+    tree.place("web");
+    tree.start();
+    tree.ctl_ok(&["wait", "--up", "web"]);
+    let text = |path: &std::path::Path| fs::read_to_string(path).unwrap_or_default();
+    until("both files", || (text(&plain) == "web: 80\n" && text(&rich) == "server a;\nserver b;\n").then_some(()));
+    assert_eq!(fs::metadata(&plain).expect("there").mode() & 0o777, 0o604, "the mode that it had");
+    assert_eq!(fs::metadata(&rich).expect("there").mode() & 0o777, 0o640);
+    let written = fs::metadata(&plain).expect("there").ino();
+    tree.ctl_ok(&["restart", "web"]);
+    assert_eq!(fs::metadata(&plain).expect("there").ino(), written, "what would not change is not written");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_missing_variable_is_named_with_its_file_and_line() {
+    let mut tree = Tree::new();
+    let to = tree.root().join("out").display().to_string();
+    let keys = format!("command = 'sleep 1000'\ntemplates = [{{ from = \"t\", to = \"{to}\" }}]");
+    tree.draft("web").file("service.toml", &keys).file("t", "a\n${DB_HOST:?the database} ${NONE}\n");
+    tree.place("web");
+    tree.start();
+    for words in ["t:2: DB_HOST is not set: the database", "t:2: NONE is not set: set it, or write ${NONE:-TEXT}"] {
+        until(words, || tree.log().contains(words).then_some(()));
+    }
+    assert!(!std::path::Path::new(&to).exists());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn mounted_files_are_left_alone_where_somebody_says_so() {
+    let mut tree = Tree::new();
+    tree.set("SVC_SKIP_RENDER", "db,web");
+    let to = file(&tree, "out", "mounted");
+    let keys = format!("command = 'sleep 1000'\ntemplates = [{{ from = \"t\", to = \"{to}\" }}]");
+    tree.draft("web").file("service.toml", &keys).file("t", "${NONE}");
+    tree.place("web");
+    tree.start();
+    until("a line", || tree.log().contains("as SVC_SKIP_RENDER says").then_some(()));
+    tree.ctl_ok(&["wait", "--up", "web"]);
+    assert_eq!(fs::read_to_string(&to).expect("there"), "mounted");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn volumes_belong_to_the_user_under_other_numbers() {
+    if !is_root() {
+        return;
+    }
+    let mut tree = Tree::new();
+    tree.set("PUID", "4711");
+    file(&tree, "data/deep/file", "x");
+    let (data, right) = (tree.root().join("data"), tree.root().join("data/deep/right"));
+    fs::write(&right, "y").expect("ours");
+    chown(&right, Some(4711), Some(4712)).expect("root");
+    let keys = format!(
+        "user = \"nobody\"\nuid = \"${{PUID:-1000}}\"\ngid = 4712\nhome = true\nvolumes = [{{ path = \"{}\", mode = \"0640\" }}]",
+        data.display()
+    );
+    let lines = seen(&mut tree, &keys, "id -u; id -g; echo $USER", 3);
+    assert_eq!(lines, ["4711", "4712", "nobody"]);
+    for (path, mode) in [(data.join("deep/file"), 0o640), (data.join("deep"), 0o750), (right.clone(), 0o640)] {
+        let metadata = fs::metadata(&path).expect("there");
+        assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (4711, 4712, mode), "{}", path.display());
+    }
+    assert!(tree.log().contains("changed the owner of 3 and the mode of"), "{}", tree.log());
+}
+
+#[test]
+fn certificates_are_added_to_a_bundle_of_its_own() {
+    let mut tree = Tree::new();
+    let one = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    file(&tree, "certs/a.pem", one);
+    file(&tree, "certs/b.crt", one);
+    file(&tree, "certs/README", "no certificate");
+    let keys = format!("certificates = \"{}\"", tree.root().join("certs").display());
+    let lines = seen(
+        &mut tree,
+        &keys,
+        "grep -cx AAAA \"$SSL_CERT_FILE\"; [ \"$SSL_CERT_FILE\" = \"$CURL_CA_BUNDLE\" ] && echo same",
+        2,
+    );
+    assert_eq!(lines, ["1", "same"]);
+}
+
+#[test]
+fn what_cannot_be_made_ready_is_told() {
+    let mut tree = Tree::new();
+    let bad = file(&tree, "bad.pem", "x");
+    let nothing = tree.root().join("nothing").display().to_string();
+    for (name, key) in [
+        ("secret", format!("secrets = {{ A = \"{nothing}\" }}")),
+        ("volume", format!("volumes = [\"{nothing}\"]")),
+        ("certificate", format!("certificates = \"{bad}\"")),
+        ("template", format!("templates = [{{ from = \"{nothing}\", to = \"/x\" }}]")),
+        ("numbers", "uid = 5".to_owned()),
+    ] {
+        tree.toml(name, &format!("command = 'sleep 1000'\n{key}"));
+    }
+    tree.start();
+    for words in [
+        format!("cannot read the secret {nothing}: No such file or directory (os error 2): mount the secret there"),
+        format!("{nothing}: No such file or directory (os error 2): there is nothing: mount the volume"),
+        format!("{bad}: has no certificate in PEM form"),
+        format!("svc exec: {nothing}: No such file or directory"),
+        "--uid and --gid need --user".to_owned(),
+    ] {
+        until(&format!("{words} in\n{}", tree.log()), || tree.log().contains(&words).then_some(()));
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn what_has_a_marker_is_done_once() {
+    let mut tree = Tree::new();
+    let up = "up = [\"sh\", \"-c\", \"echo did >>../did; [ -e ../good ]\"]";
+    tree.toml("setup", &format!("kind = 'oneshot'\nmarker = \"../marker\"\n{up}\ndown = \"true\""));
+    tree.start();
+    until("a failure", || (tree.lines("did").len() == 1 && tree.status("setup")?.last_exit.is_some()).then_some(()));
+    let marker = tree.services().join("marker");
+    assert!(!marker.exists(), "it has failed");
+    fs::write(tree.services().join("good"), "").expect("ours");
+    tree.ctl_ok(&["start", "setup"]);
+    assert!(marker.exists());
+    assert_eq!(tree.lines("did").len(), 2);
+    tree.ctl_ok(&["stop", "setup"]);
+    tree.ctl_ok(&["start", "setup"]);
+    assert_eq!(tree.lines("did").len(), 2, "done before");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_signal_reaches_what_is_done_once() {
+    let mut tree = Tree::new();
+    tree.toml("setup", "kind = 'oneshot'\nmarker = \"../marker\"\nup = 'sleep 1000'");
+    tree.start();
+    let pid = until("a process", || tree.find_process("sleep 1000"));
+    assert_eq!(tree.stop(), 0);
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!tree.services().join("marker").exists());
+}
+
+#[test]
+fn render_shows_what_would_change_and_reloads_who_uses_it() {
+    let mut tree = Tree::new();
+    let (from, to) = (file(&tree, "web.tmpl", "one\n"), tree.root().join("web.conf"));
+    let shell = "trap \"echo reloaded >>../reloads\" HUP; sleep 1000 & echo up >ready; while :; do wait; done";
+    let templates = format!("templates = [{{ from = \"{from}\", to = \"{}\" }}]", to.display());
+    tree.toml("web", &format!("command = [\"sh\", \"-c\", '''{shell}''']\n{templates}"));
+    tree.toml("other", "command = 'sleep 1000'");
+    tree.start();
+    tree.await_lines("web/ready", 1);
+    assert_eq!(tree.ctl_ok(&["render", "--diff"]), "");
+    fs::write(&from, "two\n").expect("ours");
+    let diff = tree.ctl_ok(&["render", "--diff", "web"]);
+    assert!(diff.contains("-one\n+two\n"), "{diff}");
+    assert_eq!(fs::read_to_string(&to).expect("there"), "one\n");
+    let said = tree.ctl_ok(&["render"]);
+    assert!(said.contains("web"), "{said}");
+    assert_eq!(fs::read_to_string(&to).expect("there"), "two\n");
+    tree.await_lines("reloads", 1);
+    assert_eq!(tree.ctl_ok(&["render"]), "", "nothing to do");
+    assert_eq!(tree.stop(), 0);
+}
