@@ -122,6 +122,7 @@ mod tests {
             restarts: 0,
             last_exit: None,
             next_start_ms: None,
+            reason: None,
             problem: None,
             supervisor_pid: Some(11),
             dir: format!("/etc/s6/{name}"),

@@ -75,6 +75,9 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         None => String::new(),
     };
     let mut text = match status.state {
+        State::Down if status.reason.is_some() => {
+            format!("down for {span}: {}", status.reason.as_deref().unwrap_or_default())
+        }
         State::Down if status.wanted_up => format!("down for {span}, though it is wanted up"),
         State::Down => format!("down for {span}, and nobody wants it up"),
         State::Waiting => format!("waiting to be started again, down for {span}"),
@@ -87,7 +90,8 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         // A name without a process.
         State::Failed if status.last_exit.is_none() => "failed".into(),
         State::Failed => {
-            format!("failed for good {span} ago: its finish script said 125, so only svc-ctl start starts it again")
+            let reason = status.reason.as_deref().unwrap_or("its finish script said 125");
+            format!("failed for good {span} ago: {reason}, so only svc-ctl start starts it again")
         }
         State::Done => "done: it ran to its end, and what it did stands".into(),
         State::Broken => "broken: its directory cannot be run as it is".into(),
@@ -105,6 +109,9 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
     }
     if let Some(at_ms) = status.next_start_ms {
         text.push_str(&format!(", next start {}", next_start(at_ms, now_ms)));
+        if let Some(reason) = &status.reason {
+            text.push_str(&format!(" ({reason})"));
+        }
     }
     if let Some(at_ms) = status.timer.as_ref().and_then(|timer| timer.next_run_ms) {
         text.push_str(&format!(", next run {}", next_start(at_ms, now_ms)));

@@ -68,6 +68,8 @@ fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut pro
         None => Outcome::Name,
         Some(program) => {
             let mut settings = classic::settings(dir, previous.map(|definition| &definition.settings), &mut problems);
+            let essential = classic::essential(dir, previous.and_then(|definition| definition.essential), &mut problems);
+            settings.essential = essential.is_some();
             classic::check_descriptors(dir, &settings, &mut problems);
             if let Program::Oneshot { .. } = program {
                 // What an `up` starts is meant to stay, and `down` has the time that the source gives it.
@@ -82,7 +84,7 @@ fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut pro
                 program,
                 output: if source.producer_for.is_some() { Output::Logger } else { Output::Keeper },
                 down: false,
-                essential: false,
+                essential,
                 managed: Some(Wish::Down),
                 settings,
             }))
@@ -119,7 +121,7 @@ fn one_file(dir: &Path, name: &ServiceName, mut problems: Vec<Problem>) -> Readi
             program,
             output: Output::Keeper,
             down: false,
-            essential: false,
+            essential: said.essential,
             managed: Some(Wish::Down),
             settings: said.settings,
         })),
@@ -173,7 +175,9 @@ fn inside(
         return (Outcome::Incomplete, logger);
     }
     classic::check_finish(dir, problems);
-    let settings = classic::settings(dir, previous.map(|definition| &definition.settings), problems);
+    let mut settings = classic::settings(dir, previous.map(|definition| &definition.settings), problems);
+    let essential = classic::essential(dir, previous.and_then(|definition| definition.essential), problems);
+    settings.essential = essential.is_some();
     classic::check_descriptors(dir, &settings, problems);
     let mut flag = |file: &str, before: Option<bool>| classic::flag(&dir.join(file), before.unwrap_or(false), problems);
     let definition = Definition {
@@ -183,7 +187,7 @@ fn inside(
         output: if logger.is_some() { Output::Logger } else { Output::Keeper },
         down: flag("down", previous.map(|definition| definition.down)),
         managed: None,
-        essential: flag("essential", previous.map(|definition| definition.essential)),
+        essential,
         settings,
     };
     let broken = problems.iter().any(|problem| problem.fatal);

@@ -82,6 +82,9 @@ pub struct Status {
     pub last_exit: Option<Death>,
     /// When it will be started again, if it is waiting for that.
     pub next_start_ms: Option<u64>,
+    /// Why it is started then, or not any more: what its restart policy has made of its last end.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// What is wrong with it: what, where and the cure, in one line.
     pub problem: Option<String>,
     /// Its supervisor.

@@ -9,6 +9,7 @@ pub mod handover;
 pub mod label;
 pub mod ledger;
 pub mod link;
+mod policy;
 pub mod s6;
 pub mod syslog;
 pub mod tail;

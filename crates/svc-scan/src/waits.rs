@@ -1,7 +1,7 @@
 //! Clients who wait for something to happen to services. State is looked at before and after each event, so nothing is missed.
 
 use svc_core::graph::RequestId;
-use svc_core::service::{State, Stop, Want};
+use svc_core::service::{Rest, State, Stop, Want};
 use svc_core::{Exit, Millis, Service};
 use svc_proto::api::{self, Until, Verdict};
 use tokio::sync::oneshot;
@@ -69,7 +69,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool) -> Standing 
                 return Standing::Missed("could not be started".into());
             }
             if machine.failed() && nothing_left && machine.deaths() > deaths {
-                return Standing::Missed("has failed for good (its finish said 125)".into());
+                return Standing::Missed(failed(machine).into());
             }
             let died = machine.starts() > before && machine.deaths() > deaths + u64::from(stopping);
             if died && !up && nothing_left {
@@ -84,7 +84,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool) -> Standing 
         },
         Goal::Ran { .. } => Standing::Open,
         Goal::Until(Until::Up | Until::Ready) if machine.failed() && nothing_left => {
-            Standing::Missed("has failed for good (its finish said 125)".into())
+            Standing::Missed(failed(machine).into())
         }
         Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Request(_) => Standing::Open,
     }
@@ -135,5 +135,13 @@ impl Waiter {
             Some(Answer::Wait(answer)) => drop(answer.send(outcomes)),
             None => {}
         }
+    }
+}
+
+fn failed(machine: &Service) -> &'static str {
+    match machine.rest() {
+        Rest::No => "has failed for good (its finish said 125)",
+        Rest::Ended => "has failed for good (after such an end it is not started again)",
+        Rest::Limit => "has failed for good (it has ended too often)",
     }
 }

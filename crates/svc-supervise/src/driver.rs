@@ -4,8 +4,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use svc_core::definition::{Definition, Settings};
 use svc_core::letters::{self, DownFile};
+use svc_core::restart::AtLimit;
 use svc_core::service::{
-    Action, Actions, Command, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble,
+    Action, Actions, Command, Event, NOTHING_TO_DO, Note, Rest, Role, Service, Stage, State, Target, Trouble,
 };
 use svc_core::{Exit, Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
@@ -83,6 +84,8 @@ impl Driver {
             Some(wish) => Service::new(now, false).with_wish(wish),
             None => Service::new(now, !definition.down),
         });
+        // Any number will do, as long as not all services have the same.
+        let machine = if heir { machine } else { machine.with_chance(process::id() as u32 ^ (now.0 as u32) << 16) };
         let settings = definition.settings.clone();
         let mut driver = Box::new(Driver {
             machine,
@@ -306,7 +309,10 @@ impl Driver {
     }
 
     fn spawn(&mut self, role: Role) {
-        if role == Role::Finish && !self.programs.has_finish(&self.definition, self.machine.undoing()) {
+        if role == Role::Finish
+            && last_words(&self.machine, &self.settings).is_none()
+            && !self.programs.has_finish(&self.definition, self.machine.undoing())
+        {
             let trouble = Trouble { stage: Stage::Exec, errno: NOTHING_TO_DO };
             self.feed(Event::SpawnFailed { retry: Millis::ZERO, trouble });
             return;
@@ -335,7 +341,10 @@ impl Driver {
             }
             Role::Finish => {
                 let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
-                self.programs.finish(&self.definition, last, self.last_group, self.row, mark).map(|pid| (pid, None))
+                // The settings may have been read again since.
+                let last_words = last_words(&self.machine, &self.settings);
+                let made = self.programs.finish(&self.definition, last_words, last, self.last_group, self.row, mark);
+                made.map(|pid| (pid, None))
             }
         };
         match made {
@@ -612,6 +621,14 @@ impl Driver {
         let sent = message::try_send(link.as_fd(), &report.encode(), &[]);
         self.unsent = matches!(sent, Err(errno) if errno.is_shortage());
         self.told_gone = sent.is_ok() && self.machine.state() == State::Gone;
+    }
+}
+
+/// What is run in the place of a `finish` when a service has ended too often.
+fn last_words<'a>(machine: &Service, settings: &'a Settings) -> Option<&'a [Vec<u8>]> {
+    match settings.restart().map(|restart| &restart.at_limit) {
+        Some(AtLimit::Run(words)) if machine.rest() == Rest::Limit => Some(words),
+        Some(AtLimit::Run(_) | AtLimit::Fail | AtLimit::StopContainer { .. }) | None => None,
     }
 }
 

@@ -127,10 +127,11 @@ impl Programs {
         }
     }
 
-    /// Starts `finish`, with how `run` ended.
+    /// Starts `finish`, with how `run` ended; or `last_words`, which stand behind `svc exec`, in its place.
     pub(crate) fn finish(
         &self,
         definition: &Definition,
+        last_words: Option<&[Vec<u8>]>,
         exit: Exit,
         group: Option<Pid>,
         row: Row,
@@ -147,7 +148,10 @@ impl Programs {
             c_string(group.map_or_else(|| "-1".to_owned(), |group| group.to_string()).as_bytes()),
         ];
         let none = Trouble { stage: Stage::Exec, errno: Errno::NOT_FOUND.0 };
-        let words = Words::of_finish(definition, exit).ok_or(none)?;
+        let words = match last_words {
+            Some(chain) => Words::of_chain(chain),
+            None => Words::of_finish(definition, exit).ok_or(none)?,
+        };
         let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
         spawn::spawn(
             &Spawn {

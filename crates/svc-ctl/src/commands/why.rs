@@ -96,6 +96,7 @@ mod tests {
                 restarts: 4,
                 last_exit: Some(death.clone()),
                 next_start_ms: Some(10_700),
+                reason: None,
                 problem: None,
                 supervisor_pid: Some(11),
                 dir: "/etc/s6/web".into(),

@@ -2,6 +2,8 @@
 
 use svc_core::definition::Script;
 use svc_core::graph::Dependency;
+use svc_core::policy::Essential;
+use svc_core::restart::AtLimit;
 use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
@@ -72,6 +74,9 @@ pub(super) struct Draft {
     pub(super) run_at_start: bool,
     pub(super) prepared: Prepared,
     pub(super) probes: Probes,
+    pub(super) essential: Option<Essential>,
+    /// What is run when it has ended too often.
+    pub(super) at_limit: Option<Vec<String>>,
 }
 
 /// A run that does not end by itself is killed after this long: the next one waits for its end.
@@ -119,6 +124,8 @@ impl Draft {
             run_at_start: false,
             prepared: Prepared::default(),
             probes: Probes::default(),
+            essential: None,
+            at_limit: None,
         }
     }
 
@@ -198,6 +205,16 @@ impl Draft {
             Kind::Oneshot => Some(Program::Oneshot { up: self.up(), down: self.script(&self.down) }),
             Kind::Bundle | Kind::Milestone => None,
         }
+    }
+
+    /// The settings, with the commands in them.
+    pub(super) fn settings(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        settings.essential = self.essential.is_some();
+        if let Some(words) = &self.at_limit {
+            settings.policy_mut().restart.at_limit = AtLimit::Run(self.chain(words));
+        }
+        settings
     }
 
     /// What brings a oneshot up; only once, if there is a marker.

@@ -6,9 +6,11 @@ use svc_core::timer::{From, Missed, Overlap};
 use svc_core::{Millis, ServiceName, Signal};
 
 use super::draft::{Draft, Kind};
+use super::policies;
 use super::probes::{self, Probe};
 use super::values::{Field, Limit, Record};
 
+mod policy;
 mod prepare;
 mod probe;
 
@@ -98,6 +100,7 @@ pub(super) enum Shape {
     },
     /// What is looked for, by a probe of this kind.
     Probe(probes::Kind, fn(&mut Draft, Probe)),
+    Policy(policies::Kind),
 }
 
 const ALL: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Bundle, Kind::Milestone, Kind::Timer];
@@ -125,7 +128,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+    [KEYS, prepare::KEYS, probe::KEYS, policy::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[

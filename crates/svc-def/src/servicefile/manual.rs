@@ -51,6 +51,7 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Environment(_) => "a table of texts and numbers",
         Shape::Limits(_) => "a table of limits",
         Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
+        Shape::Policy(kind) => kind.about(),
         Shape::Probe(probes::Kind::Exec, _) => "a list of words, or one text",
         Shape::Probe(probes::Kind::Http, _) => {
             "a URL, or a table with url, status (a number, a range such as \"200-299\", or a list), header (a table) and body (a \

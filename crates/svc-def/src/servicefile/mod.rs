@@ -6,6 +6,7 @@
 mod draft;
 mod keys;
 mod manual;
+mod policies;
 mod prepared;
 mod probes;
 mod schema;
@@ -17,6 +18,8 @@ mod values;
 use std::path::Path;
 
 use svc_core::graph::Dependency;
+use svc_core::policy::Essential;
+use svc_core::restart::AtLimit;
 use svc_core::{Millis, Program, Settings};
 
 use crate::look::{Look, look};
@@ -42,6 +45,7 @@ pub(crate) struct Said {
     pub(crate) kind: rc::Kind,
     pub(crate) program: Option<Program>,
     pub(crate) settings: Settings,
+    pub(crate) essential: Option<Essential>,
     pub(crate) relations: Vec<Dependency>,
     pub(crate) start: bool,
     pub(crate) timeout_up: Millis,
@@ -73,7 +77,8 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
         return None;
     }
     let program = draft.program();
-    let length = program.as_ref().map_or(0, length);
+    let mut settings = draft.settings();
+    let length = program.as_ref().map_or(0, length) + of_policy(&settings);
     if length > MOST_WORDS {
         let message = format!(
             "is too much: its words and variables have {length} bytes, and {MOST_WORDS} is the most: put \
@@ -82,7 +87,6 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
         problems.push(Problem::fatal(dir.join(FILE), message));
         return None;
     }
-    let mut settings = draft.settings.clone();
     if draft.kind == Kind::Oneshot {
         settings.timeout_finish = draft.stop_timeout;
     }
@@ -93,6 +97,7 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
         kind: draft.graph_kind(),
         program,
         settings,
+        essential: draft.essential,
         start: draft.start,
         timeout_up: draft.start_timeout,
         timeout_down: draft.stop_timeout,
@@ -100,6 +105,14 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
         relations: draft.relations,
         facts,
     })
+}
+
+/// The bytes of the commands that a policy has.
+fn of_policy(settings: &Settings) -> usize {
+    match settings.restart().map(|restart| &restart.at_limit) {
+        Some(AtLimit::Run(words)) => words.iter().map(|word| word.len() + 8).sum(),
+        Some(AtLimit::Fail | AtLimit::StopContainer { .. }) | None => 0,
+    }
 }
 
 fn length(program: &Program) -> usize {
@@ -160,6 +173,7 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
     let mut values = Vec::new();
     let leaves = leaves(&tree.root, &mut fault);
     probes::faults(&leaves).into_iter().for_each(&mut fault);
+    policies::faults(&leaves).into_iter().for_each(&mut fault);
     for (name, entry) in leaves {
         let Some(key) = keys::find(&name) else {
             let meant = keys::nearest(&name).map_or(String::new(), |meant| format!(": did you mean {meant}?"));

@@ -92,6 +92,7 @@ fn shape(shape: &Shape) -> String {
             let alone = if required.len() == 1 { format!("{text},") } else { String::new() };
             format!(r#"{{"type":"array","items":{{"anyOf":[{alone}{table}]}}}}"#)
         }
+        Shape::Policy(kind) => kind.schema(),
         Shape::Probe(probes::Kind::Exec, _) => {
             r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()
         }

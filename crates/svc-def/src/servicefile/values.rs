@@ -145,6 +145,7 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
             set(draft, gather(items.iter().map(|item| reader.record(item, fields)))?);
         }
+        Shape::Policy(kind) => super::policies::apply(&reader, kind, node, draft)?,
         Shape::Probe(kind, set) => set(draft, probes::read(&reader, *kind, node)?),
     }
     Ok(())
@@ -189,7 +190,7 @@ impl Reader<'_> {
         read(&text).ok_or_else(|| self.fault(&Node { item: Item::Text(text), ..*node }, wanted))
     }
 
-    fn choice<T: Copy>(&self, node: &Node, known: &[(&str, T)]) -> Result<T, Fault> {
+    pub(super) fn choice<T: Copy>(&self, node: &Node, known: &[(&str, T)]) -> Result<T, Fault> {
         let text = self.text(node)?;
         if let Some((_, value)) = known.iter().find(|(name, _)| *name == text) {
             return Ok(*value);
@@ -214,7 +215,7 @@ impl Reader<'_> {
         }
     }
 
-    fn number(&self, node: &Node, least: i64, most: i64) -> Result<i64, Fault> {
+    pub(super) fn number(&self, node: &Node, least: i64, most: i64) -> Result<i64, Fault> {
         let wanted = format!("a number from {least} to {most}, without quotes");
         let number = match &node.item {
             Item::Integer(number) => Some(*number),

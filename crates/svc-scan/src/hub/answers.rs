@@ -83,7 +83,8 @@ impl Hub {
         );
         // What waits for others is wanted all the same: its supervisor does not know.
         let wished = self.engine.graph().id(member.name.as_str()).map(|id| self.engine.wish(id) != Wish::Down);
-        let status = api::Status { wanted_up: wished.unwrap_or(status.wanted_up), ..status };
+        let reason = member.machine.as_ref().and_then(|machine| status::reason(machine, &member.definition.settings));
+        let status = api::Status { wanted_up: wished.unwrap_or(status.wanted_up), reason, ..status };
         match self.timer_status(&member.name) {
             Some(timer) => self.status_of_timer(member, timer, status),
             None => status,
