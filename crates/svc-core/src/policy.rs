@@ -56,6 +56,6 @@ impl Settings {
 
     /// Whether the first end is the last, where no `finish` says otherwise.
     pub(crate) fn ends_once(&self) -> bool {
-        self.essential && self.restart().is_none_or(|restart| restart.when == When::Unsaid)
+        self.essential && self.restart().is_none_or(|restart| restart.when == When::Unsaid && restart.limit == 0)
     }
 }

@@ -20,7 +20,7 @@ const MOST_STEPS: u16 = 64;
 /// Which ends are followed by a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum When {
-    /// Nothing was said: always, but an essential service without a `finish` ends with its first end.
+    /// Nothing was said: always, but an essential service without a `finish` and without a limit ends with its first end.
     #[default]
     Unsaid,
     Always,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use svc_core::definition::Settings;
+use svc_core::policy::Policy;
 use svc_core::restart::When;
 use svc_core::service::{
     Action, Command, Event, HISTORY, NOTHING_TO_DO, Note, Past, RESTART_GAP, Rest, Role, Service, State, Stop, Target, Want,
@@ -178,7 +179,7 @@ impl Promises {
         if let Some(seen) = &mut self.seen {
             seen.insert((state_name(before.state()), event_name(event)));
         }
-        if asks_for_start(event) && !before.leaving() {
+        if asks_for_start(event) && !before.leaving() && before.state() != State::Gone {
             self.hurried = true;
             self.permanent = false;
             self.over = false;
@@ -276,7 +277,8 @@ impl Promises {
         let no_finish = matches!(event, Event::SpawnFailed { trouble, .. } if trouble.errno == NOTHING_TO_DO)
             && before.state() == State::Starting { role: Role::Finish }
             && !before.undoing();
-        let says_nothing = settings.policy.as_ref().is_none_or(|policy| policy.restart.when == When::Unsaid);
+        let says_nothing = |policy: &Policy| policy.restart.when == When::Unsaid && policy.restart.limit == 0;
+        let says_nothing = settings.policy.as_deref().is_none_or(says_nothing);
         let own = self.past.front().is_some_and(|past| past.counts);
         self.over || no_finish && settings.essential && says_nothing && own
     }

@@ -6,6 +6,7 @@ mod commands;
 mod graph;
 mod prepared;
 mod programs;
+mod restarts;
 mod stopping;
 mod timers;
 

@@ -23,7 +23,7 @@ pub(super) const KEYS: &[Key] = &[
             known: &["always", "on-failure", "never"],
             set: |draft, at| draft.settings.policy_mut().restart.when = WHEN.get(at).copied().unwrap_or_default(),
         },
-        "always; never for an essential service",
+        "always; never for an essential service without restart.limit",
         PROCESS,
         Change::Holds,
         "Whether it is started again when it has ended without anybody having asked for that.",
