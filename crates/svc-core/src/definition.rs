@@ -97,6 +97,22 @@ pub struct Settings {
     pub essential: bool,
     /// What few services say: when to start again, and how to stop.
     pub policy: Option<Box<Policy>>,
+    /// The command ends when it has put a daemon into the background, and that is the service.
+    pub forking: Option<Forking>,
+}
+
+/// How the daemon is found among what the command has left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Forking {
+    /// Where the daemon may have written its pid, in bytes because paths are; relative to the service directory.
+    pub pid_file: Option<Vec<u8>>,
+}
+
+impl Settings {
+    /// Whether it can be told when the service is ready.
+    pub fn says_ready(&self) -> bool {
+        self.notification_fd.is_some() || self.forking.is_some()
+    }
 }
 
 impl Default for Settings {
@@ -114,6 +130,7 @@ impl Default for Settings {
             keep_descendants: false,
             essential: false,
             policy: None,
+            forking: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A [`Definition`] as bytes, for the way from svc-scan through svc-init to its supervisor.
 
-use svc_core::definition::{Language, Script};
+use svc_core::definition::{Forking, Language, Script};
 use svc_core::graph::Wish;
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
@@ -8,7 +8,7 @@ use crate::codec::{Malformed, Reader, Writer};
 use crate::policy;
 
 /// Grows when a field is added; a supervisor refuses what it does not know.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 pub fn encode(definition: &Definition) -> Vec<u8> {
     let Definition { name, dir, program, output, down, essential, managed, settings } = definition;
@@ -37,6 +37,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         new_pid_namespace,
         keep_descendants,
         essential: ends_all,
+        forking,
         policy: _,
     } = settings;
     let writer = writer
@@ -51,6 +52,11 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         .flag(*new_pid_namespace)
         .flag(*keep_descendants)
         .flag(*ends_all);
+    let writer = match forking {
+        None => writer.u8(0),
+        Some(Forking { pid_file: None }) => writer.u8(1),
+        Some(Forking { pid_file: Some(path) }) => writer.u8(2).bytes(path),
+    };
     policy::write(writer, settings).finish()
 }
 
@@ -87,6 +93,12 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
         new_pid_namespace: reader.flag()?,
         keep_descendants: reader.flag()?,
         essential: reader.flag()?,
+        forking: match reader.u8()? {
+            0 => None,
+            1 => Some(Forking { pid_file: None }),
+            2 => Some(Forking { pid_file: Some(reader.bytes()?.to_owned()) }),
+            _ => return Err(Malformed),
+        },
         policy: policy::read(&mut reader)?,
     };
     reader.end()?;
@@ -179,6 +191,7 @@ mod tests {
                 down_signal: Signal::INT,
                 keep_descendants: true,
                 essential: true,
+                forking: Some(Forking { pid_file: Some(b"/run/x.pid".to_vec()) }),
                 ..Settings::default()
             },
         };

@@ -40,6 +40,8 @@ const LABEL_LENGTH: usize = 5;
 const LABEL: usize = 6;
 
 const RELAY_HOLDS: u64 = 1 << 63;
+/// Who came to svc-init with this end is told in a message of its own.
+const RELAY_LEFT: u64 = 1 << 62;
 
 /// The ledger over its memory.
 #[derive(Clone, Copy)]
@@ -206,16 +208,25 @@ impl Row {
     // --- what svc-init writes
 
     /// svc-init has reaped this process, which stands in [`Row::spawned`].
-    pub fn relay(self, pid: Pid, exit: Exit) {
-        let word = RELAY_HOLDS | (pid.raw() as u64) << 16 | u64::from(exit.wait_status() & 0xffff);
+    /// `left`: the supervisor gets a message that says whom it has left behind.
+    pub fn relay(self, pid: Pid, exit: Exit, left: bool) {
+        let word = RELAY_HOLDS
+            | if left { RELAY_LEFT } else { 0 }
+            | (pid.raw() as u64) << 16
+            | u64::from(exit.wait_status() & 0xffff);
         self.hot(RELAYED).store(word, Ordering::Release);
     }
 
     /// How this process ended, if svc-init has reaped it. An exit that is written down late is not taken for another's.
     pub fn relayed(self, pid: Pid) -> Option<Exit> {
         let word = self.hot(RELAYED).load(Ordering::Acquire);
-        let matches = word & RELAY_HOLDS != 0 && (word & !RELAY_HOLDS) >> 16 == pid.raw() as u64;
+        let matches = word & RELAY_HOLDS != 0 && (word & !RELAY_HOLDS & !RELAY_LEFT) >> 16 == pid.raw() as u64;
         matches.then(|| Exit::from_wait_status((word & 0xffff) as u32))
+    }
+
+    /// Whether a message says whom the process that is relayed has left behind.
+    pub fn relayed_left(self) -> bool {
+        self.hot(RELAYED).load(Ordering::Acquire) & RELAY_LEFT != 0
     }
 
     pub fn in_use(self) -> bool {
@@ -340,12 +351,12 @@ mod tests {
         let row = ledger().row(1).expect("a row");
         let (pid, other) = (Pid::new(4_194_303).expect("positive"), Pid::new(7).expect("positive"));
         assert_eq!(row.relayed(pid), None);
-        row.relay(pid, Exit::Code(0));
-        assert_eq!(row.relayed(pid), Some(Exit::Code(0)));
+        row.relay(pid, Exit::Code(0), true);
+        assert_eq!((row.relayed(pid), row.relayed_left()), (Some(Exit::Code(0)), true));
         assert_eq!(row.relayed(other), None);
         row.clear_spawned();
         assert_eq!(row.relayed(pid), None);
-        row.relay(pid, Exit::Signal(Signal::KILL));
+        row.relay(pid, Exit::Signal(Signal::KILL), false);
         assert_eq!(row.relayed(pid), Some(Exit::Signal(Signal::KILL)));
     }
 }

@@ -22,6 +22,8 @@ pub enum ToSupervisor {
     Define(Vec<u8>),
     /// Say your status: svc-scan has just been started and knows nothing.
     Query,
+    /// These came to svc-init when the main process of a forking daemon ended: they are of this service.
+    Orphans(Vec<u32>),
     /// svc-init has reaped something that an earlier supervisor of this service had started: look into the ledger.
     Look,
 }
@@ -131,6 +133,10 @@ impl ToSupervisor {
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
+            ToSupervisor::Orphans(pids) => {
+                let writer = Writer::tagged(67).u32(pids.len() as u32);
+                return pids.iter().fold(writer, |writer, &pid| writer.u32(pid)).finish();
+            }
             ToSupervisor::Define(definition) => return Writer::tagged(66).bytes(definition).finish(),
         };
         Writer::tagged(number).u8(signal).finish()
@@ -143,6 +149,14 @@ impl ToSupervisor {
             let definition = reader.bytes()?.to_owned();
             reader.end()?;
             return Ok(ToSupervisor::Define(definition));
+        }
+        if tag == 67 {
+            let mut pids = Vec::new();
+            for _ in 0..reader.u32()? {
+                pids.push(reader.u32()?);
+            }
+            reader.end()?;
+            return Ok(ToSupervisor::Orphans(pids));
         }
         let signal = reader.u8()?;
         reader.end()?;
@@ -351,7 +365,8 @@ mod tests {
             Command::DownSignal,
             Command::KillGroup(Signal::KILL),
         ];
-        let others = [ToSupervisor::Query, ToSupervisor::Look, ToSupervisor::Define(vec![1, 2])];
+        let others =
+            [ToSupervisor::Query, ToSupervisor::Look, ToSupervisor::Define(vec![1, 2]), ToSupervisor::Orphans(vec![7, 8])];
         for message in commands.map(ToSupervisor::Command).into_iter().chain(others) {
             check(message.clone(), &message.encode(), ToSupervisor::decode);
         }

@@ -6,7 +6,7 @@ use svc_core::definition::{Definition, Settings};
 use svc_core::letters::{self, DownFile};
 use svc_core::restart::AtLimit;
 use svc_core::service::{
-    Action, Actions, Command, Event, NOTHING_TO_DO, Note, Rest, Role, Service, Stage, State, Target, Trouble,
+    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Rest, Role, Service, Stage, State, Target, Trouble,
 };
 use svc_core::{Exit, Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
@@ -16,6 +16,7 @@ use svc_sys::process::{self, PidFd, Reap};
 use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, message, poll, say};
 
+use crate::daemon;
 use crate::ondisk::OnDisk;
 use crate::program::Programs;
 use crate::remains::Remains;
@@ -44,6 +45,8 @@ pub(crate) struct Driver {
     readiness: Option<OwnedFd>,
     /// The main process, if it is not our child because a predecessor of ours started it.
     adopted: Option<Adopted>,
+    /// svc-init has told whom a main process that was not our child has left behind.
+    knows_orphans: bool,
     /// The group of the last `run`, for `finish`.
     last_group: Option<Pid>,
     /// What is left is being killed, and whoever it makes meanwhile.
@@ -69,6 +72,8 @@ pub(crate) struct Driver {
 struct Adopted {
     pid: Pid,
     handle: Option<PidFd>,
+    /// The session it is in: its own, or that of somebody who has ended.
+    session: i32,
 }
 
 impl Driver {
@@ -96,6 +101,7 @@ impl Driver {
             remains: Remains::new(&handover.orphans),
             readiness: None,
             adopted: None,
+            knows_orphans: false,
             last_group: None,
             killing: false,
             unsent: false,
@@ -156,13 +162,18 @@ impl Driver {
                 None => self.spawn(role),
             }
         }
+        if self.machine.daemon() == Daemon::Found
+            && let State::Up { pid, .. } = self.machine.state()
+            && self.row.spawned() != Some(pid)
+        {
+            // Killed between the two that say so.
+            self.row.set_spawned(pid, start_mark(&self.machine, Role::Run));
+        }
         if let Some(pid) = self.machine.pid().filter(|_| self.adopted.is_none())
             && self.row.spawned() == Some(pid)
             && !self.is_own_child(pid)
         {
-            // The handle is opened first and looked at after: if it was svc-init's child then, it is ours to signal.
-            let handle = PidFd::open(pid).ok().filter(|_| self.is_with_init(pid));
-            self.adopted = Some(Adopted { pid, handle });
+            self.adopt(pid);
             self.remains.remember_descendants(pid);
         }
         // What has ended meanwhile gets no signal any more.
@@ -170,6 +181,16 @@ impl Driver {
         self.machine.resume(&mut actions, &self.settings);
         self.perform_all(&mut actions, self.machine.pid());
         self.report(Some(Note::Changed));
+    }
+
+    /// The main process is svc-init's child.
+    fn adopt(&mut self, pid: Pid) {
+        let session = svc_sys::procfs::session(pid).unwrap_or(pid.raw());
+        // The handle is opened first and looked at after: if it was svc-init's child then, it is ours to signal.
+        let handle = PidFd::open(pid).ok().filter(|_| self.is_with_init(pid));
+        self.adopted = Some(Adopted { pid, handle, session });
+        // One that had ended before we came left those whom we were started with.
+        self.knows_orphans = self.row.relayed(pid).is_some();
     }
 
     /// Whether a process that a predecessor started lives, or waits for svc-init to reap it: its number is its own until then.
@@ -384,6 +405,7 @@ impl Driver {
             // Reaped by svc-init: the number may be somebody else's.
             (Target::Main | Target::Group, Some(_)) if !self.is_with_init(pid) => Err(Errno::NO_SUCH_PROCESS),
             (Target::Main, _) => process::signal_child(pid, signal),
+            (Target::Group, _) if self.machine.daemon() == Daemon::Found => process::signal_group_of(pid, signal),
             (Target::Group, _) => process::signal_group(pid, signal),
         };
         if let Err(errno) = sent
@@ -399,7 +421,7 @@ impl Driver {
         if let Some(adopted) = &self.adopted {
             // Its children never come to us; find them while they can be found.
             self.remains.remember_descendants(adopted.pid);
-            self.remains.remember_session(adopted.pid, self.init_pid);
+            self.remains.remember_session(adopted.pid, adopted.session, self.init_pid);
         }
         self.remains.signal(signal, main, self.init_pid);
         self.count_remains();
@@ -491,6 +513,18 @@ impl Driver {
     /// The main process, or finish, has ended; `reap` takes it, where that is ours to do.
     fn ended(&mut self, pid: Pid, exit: Exit, reap: impl FnOnce()) {
         self.read_readiness();
+        if let Some(main) = self.successor(pid, exit) {
+            let (row, mark) = (self.row, start_mark(&self.machine, Role::Run));
+            self.feed_then(Event::Forked(main), || {
+                row.set_spawned(main, mark);
+                reap();
+            });
+            self.remains.forget(main);
+            if !self.is_own_child(main) {
+                self.adopt(main);
+            }
+            return;
+        }
         if let State::Up { .. } = self.machine.state() {
             self.last_group = Some(pid);
             // How many deaths are remembered is read when there is one.
@@ -503,10 +537,26 @@ impl Driver {
         self.feed_then(Event::Exited(exit), reap);
     }
 
+    /// Who goes on as the service where the main process has put it into the background.
+    fn successor(&self, ended: Pid, exit: Exit) -> Option<Pid> {
+        let forking = self.settings.forking.as_ref().filter(|_| self.machine.may_have_forked(exit, &self.settings))?;
+        let left = svc_sys::procfs::children(process::id()).into_iter().chain(self.remains.others());
+        let found = daemon::successor(ended, forking, left);
+        if found.is_none() && self.machine.daemon() == Daemon::Launching {
+            let name = &self.definition.name;
+            say!(
+                "svc-supervise: {name}: forking, and its command ended with 0 and left no process behind: does it stay in the foreground?"
+            );
+        }
+        found
+    }
+
     /// Looks whether svc-init has reaped what a predecessor of ours had started.
     fn look(&mut self) {
-        let Some(pid) = self.adopted.as_ref().map(|adopted| adopted.pid) else { return };
+        let Some((pid, session)) = self.adopted.as_ref().map(|adopted| (adopted.pid, adopted.session)) else { return };
         let exit = match self.row.relayed(pid) {
+            // Who is left behind is about to be told.
+            Some(_) if self.row.relayed_left() && !self.knows_orphans => return,
             Some(exit) => exit,
             // Not svc-init's child and not reaped by it: it ended before it came there, and nobody knows how.
             None if !self.is_with_init(pid) && std::path::Path::new("/proc/self").exists() => {
@@ -514,7 +564,7 @@ impl Driver {
             }
             None => return,
         };
-        self.remains.remember_session(pid, self.init_pid);
+        self.remains.remember_session(pid, session, self.init_pid);
         self.adopted = None;
         self.ended(pid, exit, || {});
     }
@@ -549,6 +599,14 @@ impl Driver {
                         }
                     }
                     Ok(ToSupervisor::Define(definition)) => self.define(&definition),
+                    Ok(ToSupervisor::Orphans(pids)) => {
+                        let pids = pids.into_iter().filter_map(|pid| Pid::new(pid as i32));
+                        for pid in pids.filter(|&pid| self.is_with_init(pid)).collect::<Vec<Pid>>() {
+                            self.remains.remember(pid);
+                        }
+                        // How it ended is told next.
+                        self.knows_orphans = true;
+                    }
                     Ok(ToSupervisor::Query) => self.report(None),
                     Ok(ToSupervisor::Look) => {
                         self.look();

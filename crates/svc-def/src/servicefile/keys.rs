@@ -5,6 +5,7 @@ use svc_core::graph::Relation;
 use svc_core::timer::{From, Missed, Overlap};
 use svc_core::{Millis, ServiceName, Signal};
 
+use super::Instances;
 use super::draft::{Draft, Kind};
 use super::policies;
 use super::probes::{self, Probe};
@@ -81,6 +82,8 @@ pub(super) enum Shape {
     Names(fn(&mut Draft, Vec<ServiceName>)),
     /// Names, each maybe with what is waited for.
     Relations(Relation),
+    /// A number, or names.
+    Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
     /// One of these words, by its place in the list.
@@ -103,10 +106,14 @@ pub(super) enum Shape {
     Policy(policies::Kind),
 }
 
-const ALL: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Bundle, Kind::Milestone, Kind::Timer];
-const RUNNING: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Timer];
+const ALL: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot, Kind::Bundle, Kind::Milestone, Kind::Timer];
+const RUNNING: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot, Kind::Timer];
 const TIMER: &[Kind] = &[Kind::Timer];
-const PROCESS: &[Kind] = &[Kind::Process];
+const PROCESS: &[Kind] = &[Kind::Process, Kind::Forking];
+/// What goes beside the command ends with it, and the command of a forking daemon ends early.
+const FOREGROUND: &[Kind] = &[Kind::Process];
+/// A forking daemon is what is left behind.
+const KEEPING: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Timer];
 const FIRST: &str = "0.1.0";
 
 macro_rules! key {
@@ -138,7 +145,8 @@ const KEYS: &[Key] = &[
         "process",
         ALL,
         Change::Never,
-        "What it is: a process runs until it is stopped, a oneshot runs to its end and is up from then on, a bundle is a name \
+        "What it is: a process runs until it is stopped, a forking one is a daemon that its command puts into the background, a \
+         oneshot runs to its end and is up from then on, a bundle is a name \
          for its members, a milestone a point in time that others wait for, a timer runs again and again to its end.",
         "\"oneshot\""
     ),
@@ -146,10 +154,24 @@ const KEYS: &[Key] = &[
         "command",
         Shape::Command(|draft, words| draft.command = Some(words)),
         "none: a process or timer must have one",
-        &[Kind::Process, Kind::Timer],
+        &[Kind::Process, Kind::Forking, Kind::Timer],
         Change::Restart,
         "The program and its arguments; one text is split into words as by a shell, with quotes and without expansions.",
         "[\"nginx\", \"-g\", \"daemon off;\"]"
+    ),
+    key!(
+        "pid-file",
+        Shape::Text(|draft, path| {
+            if let Some(forking) = &mut draft.settings.forking {
+                forking.pid_file = Some(path.into_bytes());
+            }
+        }),
+        "none: the daemon is the oldest process that its command has left behind",
+        &[Kind::Forking],
+        Change::Holds,
+        "Where the daemon writes its pid, relative to the service directory: a hint, which counts if it names a process of the \
+         service.",
+        "\"/run/web.pid\""
     ),
     key!(
         "up",
@@ -177,6 +199,17 @@ const KEYS: &[Key] = &[
         Change::Holds,
         "The services of a bundle.",
         "[\"web\", \"worker\"]"
+    ),
+    key!(
+        "instances",
+        Shape::Instances(|draft, instances| draft.instances = Some(instances)),
+        "1",
+        RUNNING,
+        Change::Holds,
+        "Of a template (a file NAME@.toml, or a directory NAME@): how many services NAME@1, NAME@2 ... there are, or a list of \
+         what stands behind the @. ${INSTANCE} is that in every text, and NAME stands for all of them. svc-ctl scale changes a \
+         number.",
+        "\"${WORKERS:-2}\""
     ),
     key!(
         "start",
@@ -321,7 +354,7 @@ const KEYS: &[Key] = &[
         "timeout.start",
         Shape::Span(|draft, span| draft.start_timeout = span),
         "0 (for ever)",
-        &[Kind::Process, Kind::Oneshot],
+        &[Kind::Process, Kind::Forking, Kind::Oneshot],
         Change::Holds,
         "How long it may take until it is up (and ready, if it says so); after that the start has failed.",
         "\"30s\""
@@ -376,7 +409,7 @@ const KEYS: &[Key] = &[
         "keep-descendants",
         Shape::Flag(|draft, flag| draft.settings.keep_descendants = flag),
         "false for a process, true for a oneshot",
-        RUNNING,
+        KEEPING,
         Change::Holds,
         "Processes that it leaves behind are left alone.",
         "true"

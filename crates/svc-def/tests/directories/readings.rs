@@ -10,7 +10,9 @@ fn ready(scratch: &Scratch) -> Definition {
     assert_eq!(reading.problems, []);
     match reading.outcome {
         Outcome::Ready(definition) => *definition,
-        Outcome::Incomplete | Outcome::Name | Outcome::Broken => panic!("not ready: {:?}", reading.outcome),
+        Outcome::Incomplete | Outcome::Name | Outcome::Template(_) | Outcome::Broken => {
+            panic!("not ready: {:?}", reading.outcome)
+        }
     }
 }
 
@@ -18,7 +20,7 @@ fn settings_in_spite_of_problems(scratch: &Scratch, previous: Option<&Definition
     let reading = read(scratch.path(), &name("web"), previous);
     match reading.outcome {
         Outcome::Ready(definition) => (definition.settings, reading.problems),
-        Outcome::Incomplete | Outcome::Name | Outcome::Broken => panic!("not ready: {reading:?}"),
+        Outcome::Incomplete | Outcome::Name | Outcome::Template(_) | Outcome::Broken => panic!("not ready: {reading:?}"),
     }
 }
 
@@ -30,7 +32,7 @@ fn a_run_is_all_that_a_service_needs() {
     assert_eq!(definition.dir, service.path().as_os_str().as_encoded_bytes());
     assert_eq!(definition.program, Program::Directory);
     assert_eq!(definition.output, Output::Keeper);
-    assert!(!definition.down && !definition.essential);
+    assert!(!definition.down && definition.essential.is_none());
     assert_eq!(definition.settings, Settings::default());
 }
 
@@ -55,7 +57,7 @@ fn every_file_arrives_in_the_definition() {
         service.file(file, content);
     }
     let definition = ready(&service);
-    assert!(definition.down && definition.essential);
+    assert!(definition.down && definition.essential.is_some());
     assert_eq!(
         definition.settings,
         Settings {
@@ -69,6 +71,9 @@ fn every_file_arrives_in_the_definition() {
             reload_signal: Signal::USR1,
             new_pid_namespace: true,
             keep_descendants: true,
+            forking: None,
+            essential: true,
+            policy: None,
         }
     );
 }

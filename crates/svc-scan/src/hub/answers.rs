@@ -41,6 +41,10 @@ impl Hub {
                 }
             }
             Ask::Logs { services, lines, follow, answer } => drop(answer.send(self.read_logs(services, lines, follow))),
+            Ask::Scale { scale, answer } => {
+                let scaled = self.scale(&scale);
+                drop(answer.send(scaled));
+            }
             Ask::Rescan(answer) => {
                 self.rescan();
                 let count = self.members.len();
@@ -70,7 +74,7 @@ impl Hub {
                 dir: svc_def::shown(&member.dir),
                 machine: member.machine.as_ref(),
                 oneshot: matches!(member.definition.program, Program::Oneshot { .. }),
-                says_ready: member.definition.settings.notification_fd.is_some(),
+                says_ready: member.definition.settings.says_ready(),
                 supervisor: member.supervisor,
                 problem: member
                     .trouble

@@ -381,7 +381,7 @@ impl Hub {
         }
         let Some(member) = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot)) else { return };
         let Some(machine) = member.machine.as_ref().filter(|_| item.outcome.is_none()) else { return };
-        let says_ready = member.definition.settings.notification_fd.is_some();
+        let says_ready = member.definition.settings.says_ready();
         let (result, message) = match waits::look(item.goal, machine, says_ready) {
             Standing::Open => return,
             Standing::Reached => match item.goal {
@@ -405,7 +405,7 @@ impl Hub {
             if took.0 < 50 { String::new() } else { format!(" after {:.1} s", took.0 as f64 / 1000.0) }
         };
         match machine.state() {
-            State::Up { pid, ready: Some(at), .. } if member.definition.settings.notification_fd.is_some() => {
+            State::Up { pid, ready: Some(at), .. } if member.definition.settings.says_ready() => {
                 format!("up (pid {pid}), ready{}", after(at))
             }
             State::Up { pid, .. } => format!("up (pid {pid})"),
