@@ -12,7 +12,7 @@ use svc_proto::ledger::{KEPT, Kept, Ledger, Own, Row};
 use svc_proto::link::{ToLog, ToScan, ToSupervisor};
 use svc_sys::fd::{self, Limit};
 use svc_sys::process::{self, Fork, Reaped};
-use svc_sys::{Errno, message, procfs, say};
+use svc_sys::{Errno, clock, message, procfs, say};
 
 use crate::outbox::Outbox;
 
@@ -101,6 +101,7 @@ impl Table {
             inbox: self.inbox,
             stdio: [stdin, out.as_ref().map(End::number), err.as_ref().map(End::number)],
             notification: row.kept(Kept::Notification),
+            sockets: row.sockets().into_iter().map(|(_, socket)| socket).collect(),
             orphans,
             init_pid: process::id(),
             exe: self.ledger.own(Own::Exe).saturating_sub(1) as RawFd,
@@ -108,6 +109,7 @@ impl Table {
             title: self.title,
             run_dir: self.run_dir,
         };
+        self.ledger.note_launch(clock::now());
         match process::fork()? {
             Fork::Child => {
                 // Written by both sides, so that whoever of them is killed the ledger is right.
@@ -169,6 +171,13 @@ impl Table {
         }
     }
 
+    /// Keeps what a service listens on; what was kept before and is not among it is closed.
+    pub(crate) fn keep_sockets(&mut self, slot: u32, prints: &[u64], sockets: Vec<OwnedFd>) {
+        let Some(row) = self.ledger.row(slot).filter(|row| row.in_use()) else { return };
+        let numbers = prints.iter().copied().zip(sockets.into_iter().map(fd::release)).collect::<Vec<(u64, RawFd)>>();
+        row.keep_sockets(&numbers).into_iter().for_each(fd::close);
+    }
+
     /// What was kept is of no use any more.
     pub(crate) fn drop_kept(&mut self, row: Row, what: Kept) {
         close_kept(row, what);
@@ -185,6 +194,7 @@ impl Table {
         for what in KEPT {
             close_kept(row, what);
         }
+        row.keep_sockets(&[]).into_iter().for_each(fd::close);
         row.free();
         self.orphans.retain(|_, owner| *owner != slot);
     }
@@ -247,27 +257,37 @@ impl Table {
         self.supervisors.contains_key(&child) || self.orphans.contains_key(&child) || self.is_daemon(child)
     }
 
-    /// Somebody without a supervisor has ended. If it was what a service's state speaks of, its next supervisor must know.
+    /// Somebody without a supervisor has ended. If it was what a service's state speaks of, its next supervisor must know; and
+    /// before it is reaped: who finds neither the process nor its end would take it for one that nobody knows of.
+    pub(crate) fn relay(&mut self, ended: Reaped) {
+        if let Some(row) = self.row_of(ended.pid) {
+            let left = self.claim_left_behind(row);
+            row.relay(ended.pid, ended.exit, left);
+        }
+    }
+
+    /// It has been reaped.
     pub(crate) fn orphan_ended(&mut self, reaped: Reaped) {
         let owner = self.orphans.remove(&reaped.pid);
-        let row = match self.ledger.rows().find(|row| row.spawned() == Some(reaped.pid)) {
-            Some(row) => {
-                let left = self.claim_left_behind(row);
-                row.relay(reaped.pid, reaped.exit, left);
-                Some(row)
-            }
-            None => owner.and_then(|slot| self.ledger.row(slot)),
-        };
+        let row = self.row_of(reaped.pid).or_else(|| owner.and_then(|slot| self.ledger.row(slot)));
         if let Some(link) = row.and_then(|row| row.kept(Kept::ScanEnd)).and_then(fd::borrow) {
             // A full socket holds other messages that make it look.
             let _ = message::try_send(link, &ToSupervisor::Look.encode(), &[]);
         }
     }
 
+    fn row_of(&self, main: Pid) -> Option<Row> {
+        self.ledger.rows().find(|row| row.spawned() == Some(main))
+    }
+
     /// Tells a new svc-scan everything.
     pub(crate) fn introduce(&self, scan: &mut Outbox) {
         for row in self.ledger.rows() {
             self.introduce_row(row, scan);
+            let (prints, sockets): (Vec<u64>, Vec<RawFd>) = row.sockets().into_iter().unzip();
+            if !prints.is_empty() {
+                scan.send(Some(row.slot()), ToScan::Sockets { slot: row.slot(), prints }.encode(), sockets);
+            }
         }
         if let Some(listener) = self.ledger.own(Own::Listener).checked_sub(1) {
             scan.send(None, ToScan::Listener.encode(), vec![listener as RawFd]);

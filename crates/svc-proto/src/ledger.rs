@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use svc_core::snapshot::{WORDS, Words};
-use svc_core::{Exit, Output, Pid};
+use svc_core::{Exit, Millis, Output, Pid};
 
 use crate::definition::{output_from, output_number};
 
@@ -22,8 +22,14 @@ const HEADER: usize = 512;
 /// service, 16384 is where a container has other problems.
 pub const MAX_SLOTS: u32 = 16384;
 
+/// Words of a row for the sockets of a service: two each. They stand behind all rows, where most services touch nothing.
+const SHELF: usize = 2 * MAX_SOCKETS;
+
+/// So many sockets one service may have.
+pub const MAX_SOCKETS: usize = 16;
+
 /// Bytes of the whole ledger. Pages that nobody touched cost nothing.
-pub const BYTES: usize = 8 * (HEADER + MAX_SLOTS as usize * (HOT + COLD));
+pub const BYTES: usize = 8 * (HEADER + MAX_SLOTS as usize * (HOT + COLD + SHELF));
 
 /// The longest label.
 pub const MAX_LABEL: usize = 8 * (COLD - LABEL);
@@ -38,6 +44,9 @@ const SUPERVISOR: usize = 1;
 const DESCRIPTORS: usize = 2;
 const LABEL_LENGTH: usize = 5;
 const LABEL: usize = 6;
+
+/// Where in its word it stands how many sockets are kept.
+const SOCKETS: u32 = 16;
 
 const RELAY_HOLDS: u64 = 1 << 63;
 /// Who came to svc-init with this end is told in a message of its own.
@@ -88,6 +97,8 @@ pub enum Own {
     Guard,
     Console,
     RunDir,
+    /// How many supervisors were launched without a pause, and when the last one was: `count << 48 | milliseconds`.
+    Launches,
 }
 
 /// The descriptors among them, which must outlive a re-execution.
@@ -106,6 +117,10 @@ pub const OWN_DESCRIPTORS: [Own; 12] = [
     Own::RunDir,
 ];
 
+/// Supervisors launched so soon after one another belong together.
+const PAUSE: u64 = 100;
+const TIME: u64 = (1 << 48) - 1;
+
 impl Ledger {
     /// `None` if the memory is too small to be a ledger.
     pub fn new(words: &'static [AtomicU64]) -> Option<Ledger> {
@@ -118,6 +133,18 @@ impl Ledger {
 
     pub fn set_own(self, which: Own, value: u64) {
         self.word(which as usize).store(value, Ordering::Release);
+    }
+
+    /// svc-init launches a supervisor.
+    pub fn note_launch(self, now: Millis) {
+        let count = self.launches(now).saturating_add(1).min(0xffff);
+        self.set_own(Own::Launches, count << 48 | now.0 & TIME);
+    }
+
+    /// How many supervisors were launched without a pause until now; none if there has been a pause since.
+    pub fn launches(self, now: Millis) -> u64 {
+        let word = self.own(Own::Launches);
+        if (now.0 & TIME).saturating_sub(word & TIME) < PAUSE { word >> 48 } else { 0 }
     }
 
     /// The row of a slot; `None` beyond the end.
@@ -155,6 +182,11 @@ impl Row {
 
     fn cold(self, index: usize) -> &'static AtomicU64 {
         self.ledger.word(HEADER + MAX_SLOTS as usize * HOT + self.slot as usize * COLD + index)
+    }
+
+    /// See [`Ledger::launches`].
+    pub fn launches(self, now: Millis) -> u64 {
+        self.ledger.launches(now)
     }
 
     // --- what the supervisor writes
@@ -273,6 +305,33 @@ impl Row {
         (output, ((word >> 32) as u32).checked_sub(1))
     }
 
+    fn shelf(self, index: usize) -> &'static AtomicU64 {
+        self.ledger.word(HEADER + MAX_SLOTS as usize * (HOT + COLD) + self.slot as usize * SHELF + index)
+    }
+
+    /// The sockets that are kept for the service, each with the number of what it was opened for.
+    pub fn sockets(self) -> Vec<(u64, i32)> {
+        // Looked at first: a look at the shelf would cost a page.
+        let count = (self.cold(USE).load(Ordering::Acquire) >> SOCKETS) as u8 as usize;
+        let word = |index| self.shelf(index).load(Ordering::Relaxed);
+        (0..count.min(MAX_SOCKETS)).map(|at| (word(2 * at), word(2 * at + 1) as i32)).collect()
+    }
+
+    /// Notes which sockets are kept, and gives back those of before.
+    pub fn keep_sockets(self, sockets: &[(u64, i32)]) -> Vec<i32> {
+        let before = self.sockets().into_iter().map(|(_, socket)| socket).collect();
+        let others = self.cold(USE).load(Ordering::Acquire) & !(0xff << SOCKETS);
+        // None, while they are exchanged: what is forgotten in between stays open, and does no harm.
+        self.cold(USE).store(others, Ordering::Release);
+        for (at, &(print, socket)) in sockets.iter().take(MAX_SOCKETS).enumerate() {
+            self.shelf(2 * at).store(print, Ordering::Relaxed);
+            self.shelf(2 * at + 1).store(socket as u64, Ordering::Relaxed);
+        }
+        let count = sockets.len().min(MAX_SOCKETS) as u64;
+        self.cold(USE).store(others | count << SOCKETS, Ordering::Release);
+        before
+    }
+
     pub fn free(self) {
         self.cold(USE).store(0, Ordering::Release);
     }
@@ -344,6 +403,30 @@ mod tests {
             assert_eq!(row.keep(what, None), Some(number as i32));
             assert_eq!(row.kept(what), None);
         }
+    }
+
+    #[test]
+    fn launches_are_counted_until_there_is_a_pause() {
+        let ledger = ledger();
+        assert_eq!(ledger.launches(Millis(0)), 0);
+        for number in 0..100 {
+            ledger.note_launch(Millis(5_000 + number));
+        }
+        assert_eq!(ledger.launches(Millis(5_099 + PAUSE - 1)), 100);
+        assert_eq!(ledger.launches(Millis(5_099 + PAUSE)), 0);
+        ledger.note_launch(Millis(6_000));
+        assert_eq!(ledger.launches(Millis(6_000)), 1);
+    }
+
+    #[test]
+    fn sockets_are_kept_beside_what_the_row_says() {
+        let row = ledger().row(MAX_SLOTS - 1).expect("the last row");
+        row.take(Output::Logger, Some(3), b"x");
+        assert_eq!(row.keep_sockets(&[(7, 40), (u64::MAX, 41)]), Vec::<i32>::new());
+        assert_eq!(row.sockets(), [(7, 40), (u64::MAX, 41)]);
+        assert_eq!(row.wiring(), (Output::Logger, Some(3)));
+        assert_eq!(row.keep_sockets(&[(8, 42)]), [40, 41]);
+        assert_eq!(row.sockets(), [(8, 42)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use svc_core::definition::{Definition, Settings};
 use svc_core::letters::{self, DownFile};
 use svc_core::restart::AtLimit;
 use svc_core::service::{
-    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Rest, Role, Service, Stage, State, Target, Trouble,
+    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Rest, Role, Service, Stage, State, Target, Trouble, Want,
 };
 use svc_core::{Exit, Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
@@ -30,6 +30,11 @@ const RETRY_EXEC: Millis = Millis::from_secs(10);
 const REAP_TURN: usize = 256;
 /// Where the FIFO of letters stands among what is waited for.
 const CONTROL: usize = 3;
+/// Where so many are launched at once, what runs comes before what can be looked at.
+const MANY: u64 = 64;
+/// So long after its start a service gets its files, or after that again; but not later than the last.
+const LATER: Millis = Millis(200);
+const LATEST: Millis = Millis::from_secs(1);
 
 pub(crate) struct Driver {
     machine: Service,
@@ -40,6 +45,8 @@ pub(crate) struct Driver {
     link: Option<OwnedFd>,
     signals: Signals,
     programs: Programs,
+    /// What the service listens on, in the order in which it gets them.
+    sockets: Vec<OwnedFd>,
     remains: Remains,
     /// The pipe on which the running service says that it is ready.
     readiness: Option<OwnedFd>,
@@ -62,6 +69,8 @@ pub(crate) struct Driver {
     /// What s6's tools find.
     files: OnDisk,
     run_dir: Option<&'static std::path::Path>,
+    /// The files are made when the others have been started, and when to look whether they have.
+    files_at: Option<Millis>,
     /// What is to be run from the next start on.
     coming: Option<Program>,
     /// The settings were read just now, by svc-scan.
@@ -98,6 +107,7 @@ impl Driver {
             row: handover.row,
             link,
             signals,
+            sockets: handover.sockets.iter().filter_map(|&number| fd::adopt(number)).collect(),
             remains: Remains::new(&handover.orphans),
             readiness: None,
             adopted: None,
@@ -114,6 +124,7 @@ impl Driver {
             init_pid: handover.init_pid,
             files: OnDisk::None,
             run_dir: handover.run_dir,
+            files_at: None,
             programs: Programs::new(&handover, &definition),
             definition,
         });
@@ -135,12 +146,48 @@ impl Driver {
         if self.definition.program != svc_core::Program::Directory || !self.programs.has_entered() {
             return;
         }
+        let now = clock::now();
+        if !heir && self.may_make_files_later() && self.row.launches(now) >= MANY {
+            self.files_at = Some(now + LATER);
+            return;
+        }
         self.files = OnDisk::open(self.run_dir, &self.definition.name);
         if heir {
             self.files.inherit(&self.machine);
         } else {
             self.files.begin(&self.machine);
         }
+    }
+
+    /// Whether nobody can miss them at the moment of the start: nobody else supervises the directory, and the service is not
+    /// one that tells when it is ready, which looks for `event/` where s6-notifyoncheck does it.
+    fn may_make_files_later(&self) -> bool {
+        let starts = self.machine.want() == Want::Up;
+        starts && !self.is_alone() && self.settings.notification_fd.is_none() && !OnDisk::is_there()
+    }
+
+    /// Makes the files that were put off.
+    #[inline(never)]
+    fn make_late_files(&mut self) {
+        if self.files_at.take().is_none() {
+            return;
+        }
+        self.files = OnDisk::open(self.run_dir, &self.definition.name);
+        if self.files.is_taken() {
+            say!("svc-supervise: {}: somebody else supervises it since it was started: stop one", self.definition.name);
+        }
+        self.files.begin_late(&self.machine);
+    }
+
+    /// Makes them if those that start now have been started.
+    fn look_at_late_files(&mut self, now: Millis) {
+        let Some(at) = self.files_at.filter(|&at| at <= now) else { return };
+        let since = now - self.machine.since();
+        if self.row.launches(now) > 0 && since < LATEST { self.files_at = Some(at + LATER) } else { self.make_late_files() }
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        [self.machine.deadline(), self.files_at].into_iter().flatten().min()
     }
 
     /// Started for this one service, as s6-supervise is: nobody above us starts it again elsewhere.
@@ -213,7 +260,7 @@ impl Driver {
                 self.wait_with_remains()
             } else {
                 let mut interests = self.interests();
-                poll::wait(&mut interests, clock::now(), self.machine.deadline());
+                poll::wait(&mut interests, clock::now(), self.deadline());
                 poll::is_ready(&interests[CONTROL])
             };
             // Ready before dead: who says that it is ready and dies was ready. Told before dead: a logger that ends because
@@ -223,6 +270,9 @@ impl Driver {
             self.read_signals();
             if asked {
                 self.read_control();
+            }
+            if self.files_at.is_some() {
+                self.look_at_late_files(clock::now());
             }
             if self.unsent {
                 self.report(None);
@@ -261,7 +311,7 @@ impl Driver {
         let adopted = self.adopted.as_ref().filter(|_| self.link.is_none());
         interests
             .extend(adopted.and_then(|adopted| adopted.handle.as_ref()).map(|handle| poll::readable(handle.as_raw_fd())));
-        poll::wait(&mut interests, clock::now(), self.machine.deadline());
+        poll::wait(&mut interests, clock::now(), self.deadline());
         if interests[CONTROL + 1..].iter().any(poll::is_ready) {
             if self.link.is_none() {
                 self.look_alone();
@@ -358,7 +408,7 @@ impl Driver {
                 }
                 self.readiness = None;
                 self.adopted = None;
-                self.programs.run(&self.definition, &self.settings, self.row, mark)
+                self.programs.run(&self.definition, &self.settings, &self.sockets, self.row, mark)
             }
             Role::Finish => {
                 let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
@@ -589,7 +639,7 @@ impl Driver {
                     return;
                 }
                 Ok(None) => return,
-                Ok(Some((length, _))) => match ToSupervisor::decode(&packet[..length]) {
+                Ok(Some((length, descriptors))) => match ToSupervisor::decode(&packet[..length]) {
                     Ok(ToSupervisor::Command(command)) => {
                         self.heard = self.heard.wrapping_add(1);
                         self.command(command);
@@ -598,7 +648,7 @@ impl Driver {
                             self.report(None);
                         }
                     }
-                    Ok(ToSupervisor::Define(definition)) => self.define(&definition),
+                    Ok(ToSupervisor::Define(definition)) => self.define(&definition, descriptors),
                     Ok(ToSupervisor::Orphans(pids)) => {
                         let pids = pids.into_iter().filter_map(|pid| Pid::new(pid as i32));
                         for pid in pids.filter(|&pid| self.is_with_init(pid)).collect::<Vec<Pid>>() {
@@ -645,11 +695,13 @@ impl Driver {
         }
     }
 
-    fn define(&mut self, bytes: &[u8]) {
+    /// `sockets`: what it listens on from its next start on.
+    fn define(&mut self, bytes: &[u8], sockets: Vec<OwnedFd>) {
         let Ok(definition) = svc_proto::definition::decode(bytes) else {
             say!("svc-supervise: {}: refused a definition that it does not understand", self.definition.name);
             return;
         };
+        self.sockets = sockets;
         self.settings = definition.settings.clone();
         // What is running, and what takes it down, are as they were when it was started.
         let program = std::mem::replace(&mut self.definition, definition).program;
@@ -668,6 +720,10 @@ impl Driver {
     #[inline(never)]
     fn report(&mut self, note: Option<Note>) {
         if let Some(note) = note {
+            if !matches!(note, Note::Starting | Note::Up) {
+                // Whatever else happens is told as it happens.
+                self.make_late_files();
+            }
             self.files.publish(note, &self.machine, self.most_deaths());
         }
         self.reported = self.heard;

@@ -10,6 +10,7 @@ use svc_core::{Millis, Program, ServiceName, Settings};
 use super::Instances;
 use super::prepared::Prepared;
 use super::probes::Probes;
+use super::sockets::{self, Socket};
 use super::values::Limit;
 use crate::rc;
 
@@ -52,6 +53,7 @@ pub(super) struct Draft {
     pub(super) up: Option<Vec<String>>,
     pub(super) down: Option<Vec<String>>,
     pub(super) members: Option<Vec<ServiceName>>,
+    pub(super) sockets: Vec<Socket>,
     pub(super) instances: Option<Instances>,
     pub(super) relations: Vec<Dependency>,
     pub(super) start: bool,
@@ -106,6 +108,7 @@ impl Draft {
             up: None,
             down: None,
             members: None,
+            sockets: Vec::new(),
             instances: None,
             relations: Vec::new(),
             start: true,
@@ -257,6 +260,8 @@ impl Draft {
         self.prepared.found_out().iter().for_each(|(name, value)| option(name, value));
         self.unset.iter().for_each(|name| option("env", name));
         self.env.iter().for_each(|(name, value)| option("env", &format!("{name}={value}")));
+        words.extend(sockets::words(&self.sockets));
+        let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.umask.iter().for_each(|mask| option("umask", mask));
         if let Some(nice) = self.nice {
             option("nice", &nice.to_string());

@@ -9,6 +9,7 @@ use super::Instances;
 use super::draft::{Draft, Kind};
 use super::policies;
 use super::probes::{self, Probe};
+use super::sockets::Socket;
 use super::values::{Field, Limit, Record};
 
 mod policy;
@@ -96,6 +97,8 @@ pub(super) enum Shape {
         check: fn(&str) -> Result<(), String>,
         set: fn(&mut Draft, String),
     },
+    /// Addresses, each maybe with more in a table.
+    Sockets(fn(&mut Draft, Vec<Socket>)),
     /// Tables with these fields; a text stands for one with the first field alone.
     Records {
         fields: &'static [Field],
@@ -172,6 +175,16 @@ const KEYS: &[Key] = &[
         "Where the daemon writes its pid, relative to the service directory: a hint, which counts if it names a process of the \
          service.",
         "\"/run/web.pid\""
+    ),
+    key!(
+        "sockets",
+        Shape::Sockets(|draft, sockets| draft.sockets = sockets),
+        "none",
+        PROCESS,
+        Change::Restart,
+        "What svc listens on for it and holds while it restarts: ADDRESS:PORT, a PORT, udp://, /PATH, @NAME, unix-datagram:// or \
+         unix-packets://. It finds them from descriptor 3 on, with LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID.",
+        "[{ listen = \"0.0.0.0:80\", name = \"http\" }, { listen = \"/run/web.sock\", mode = \"0660\", group = \"www-data\" }]"
     ),
     key!(
         "up",

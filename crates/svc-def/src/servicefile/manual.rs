@@ -51,6 +51,10 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Instances(_) => "a number, or a list of names",
         Shape::Environment(_) => "a table of texts and numbers",
         Shape::Limits(_) => "a table of limits",
+        Shape::Sockets(_) => {
+            "a list of addresses, or of tables with listen, name (listen if not given), mode, user, group (of a path), backlog (4096), \
+             reuse-port, dual-stack (an address of IPv6 takes IPv4 too)"
+        }
         Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
         Shape::Policy(kind) => kind.about(),
         Shape::Probe(probes::Kind::Exec, _) => "a list of words, or one text",

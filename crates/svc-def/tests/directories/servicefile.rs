@@ -312,6 +312,8 @@ fn every_example_is_taken() {
             "members" => "kind = 'bundle'",
             "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
             "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
+            "restart.max-delay" => "command = 'x'\nrestart.factor = 2",
+            "restart.window" | "restart.at-limit" => "command = 'x'\nrestart.limit = 5",
             _ => "command = 'x'",
         };
         good(&format!("{frame}\n{example}\n"));

@@ -146,6 +146,11 @@ impl Hub {
                 (self.members.get(&slot)?.definition != definition).then_some((slot, definition))
             })
             .collect();
+        // What they listen on comes with it, and may be all that has changed.
+        let with_sockets: Vec<u32> = self.members.keys().copied().collect();
+        for slot in with_sockets {
+            self.open_sockets(slot);
+        }
         for (slot, definition) in changed {
             if let Some(member) = self.members.get_mut(&slot) {
                 member.definition = definition;
@@ -159,7 +164,7 @@ impl Hub {
         let Some(member) = self.members.get(&slot).filter(|member| is_chain(&member.definition.program)) else { return };
         let Some(link) = &member.link else { return };
         let packet = ToSupervisor::Define(svc_proto::definition::encode(&member.definition)).encode();
-        match message::try_send(link.as_fd(), &packet, &[]) {
+        match message::try_send(link.as_fd(), &packet, &member.sockets.numbers()) {
             // It has just died: the next one is started with it.
             Ok(()) | Err(Errno::BROKEN_PIPE) => {}
             Err(errno) => say!("svc-scan: {}: its supervisor cannot be told its definition: {errno}", member.name),
@@ -231,6 +236,7 @@ impl Hub {
     fn recover(&mut self, nodes: &[Node]) {
         let Ok(graph) = Graph::new(nodes.to_vec()) else { return };
         self.engine = Engine::new(clock::now(), graph);
+        self.wishes_known = false;
         let planned = planned(self.engine.graph());
         let all = self.engine.graph().living();
         let (new, processes): (Vec<Id>, Vec<Id>) = all
@@ -264,6 +270,7 @@ impl Hub {
             self.fit(id);
         }
         if self.early_end.is_some() {
+            self.wishes_known = true;
             return;
         }
         // Nothing is done before all wishes are known, and those who have come since have slots.
@@ -274,8 +281,14 @@ impl Hub {
             self.engine.step(clock::now(), Event::Recovered(id, wish), &mut actions);
         }
         self.recover_names(&all, &mut actions);
+        self.wishes_known = true;
         self.give_slots();
         self.perform(actions);
+        for &id in &processes {
+            if let Some(slot) = self.slot_named(self.engine.graph().name(id)) {
+                self.remind(slot, id);
+            }
+        }
     }
 
     /// Names without a process are wished as long as nobody has stopped one of those behind them.
@@ -312,13 +325,16 @@ impl Hub {
             // It was to stop before it was known what there was to stop.
             member.counted = counted;
         }
+        // Both at once: a supervisor that were told of the wish between them would tell a third svc-scan.
+        let (now, mut actions) = (clock::now(), Vec::new());
         if nothing {
             // It was never on the way: it waits for what it needs.
-            self.step_engine(Event::Stopped(id));
+            self.engine.step(now, Event::Stopped(id), &mut actions);
         }
         if !self.is_ending() {
-            self.step_engine(Event::Recovered(id, wish));
+            self.engine.step(now, Event::Recovered(id, wish), &mut actions);
         }
+        self.perform(actions);
         self.fit(id);
     }
 
@@ -347,6 +363,9 @@ impl Hub {
             let slot = self.add(name, identity, scan_dir, dir, definition, producer, None);
             if let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) {
                 member.substance = Some(substance);
+            }
+            if let Some(slot) = slot {
+                self.open_sockets(slot);
             }
         }
         let late = |hub: &Hub| {
@@ -471,6 +490,8 @@ impl Hub {
             };
             match verdict {
                 Match::Fits => return,
+                // It starts when all that it is to listen on is open.
+                Match::Tell(Command::Start) if self.lacks_sockets(slot) => return,
                 Match::Tell(command) => return self.tell(slot, command),
                 Match::Hear(event) => {
                     if let (Event::Stopped(_), Kind::Oneshot, true) = (&event, kind, machine.done()) {
@@ -515,7 +536,8 @@ impl Hub {
         match self.slot_named(&name) {
             Some(slot) => {
                 let known = self.members.get(&slot).and_then(|member| member.machine.as_ref()).map(Service::wished);
-                if known.is_some_and(|known| known != wish) {
+                // What a svc-scan before us wished is with the supervisors only, until it has been heard of all.
+                if self.wishes_known && known.is_some_and(|known| known != wish) {
                     self.tell(slot, Command::Wish(wish));
                 }
             }
@@ -550,6 +572,7 @@ impl Hub {
             return;
         }
         self.early_end = None;
+        self.launch_delayed();
         let nothing_up = self.engine.graph().living().into_iter().all(|id| self.engine.progress(id) == Progress::Down);
         if self.ending.is_some() && !force {
             return;

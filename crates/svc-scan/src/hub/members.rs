@@ -275,6 +275,9 @@ impl Hub {
             self.maybe_repaired(slot);
         }
         self.compose();
+        if !self.is_reading() {
+            self.launch_delayed();
+        }
         self.end_early();
         self.start_command();
     }
@@ -409,6 +412,9 @@ impl Hub {
 
     pub(super) fn launch(&mut self, slot: u32) {
         let Some(member) = self.members.get(&slot) else { return };
+        if let Some(delayed) = self.delayed.as_mut().filter(|_| member.definition.managed.is_some()) {
+            return delayed.push(slot);
+        }
         let label = Label {
             name: member.name.to_string(),
             device: member.identity.device,
@@ -427,6 +433,13 @@ impl Hub {
             definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
+    }
+
+    /// The graph is known, or will not be any more.
+    pub(super) fn launch_delayed(&mut self) {
+        for slot in self.delayed.take().into_iter().flatten() {
+            self.launch(slot);
+        }
     }
 
     pub(super) fn tell(&mut self, slot: u32, command: Command) {
@@ -454,6 +467,7 @@ impl Hub {
 
     pub(super) fn retire(&mut self, slot: u32) {
         let Some(member) = self.members.remove(&slot) else { return };
+        Hub::forget_sockets(&member);
         self.names.remove(&member.name);
         self.replaced.remove(&member.name);
         if let Some(link) = &member.link {
@@ -514,6 +528,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         recovering: false,
         substance: None,
         counted: Counted::default(),
+        sockets: super::sockets::Sockets::default(),
         added_ms: 0,
     }
 }

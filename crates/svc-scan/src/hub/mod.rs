@@ -5,6 +5,7 @@ mod manager;
 mod members;
 mod orders;
 mod reports;
+mod sockets;
 mod templates;
 mod timing;
 
@@ -69,6 +70,7 @@ struct Member {
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
+    sockets: sockets::Sockets,
     added_ms: u64,
 }
 
@@ -117,6 +119,10 @@ struct Hub {
     early_end: Option<(Millis, Millis)>,
     /// The graph has been made once.
     composed: bool,
+    /// The graph's wishes are what is wished, and not what has been heard of so far.
+    wishes_known: bool,
+    /// Supervisors to launch when the graph is known: one whose row is blank takes for its wish what it is launched with.
+    delayed: Option<Vec<u32>>,
     /// Since when directories are being read without a pause.
     reading_since: Option<Millis>,
 }
@@ -154,6 +160,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         ending: None,
         early_end: None,
         composed: false,
+        wishes_known: true,
+        delayed: None,
         reading_since: None,
         config,
     };
@@ -244,6 +252,7 @@ impl Hub {
                     Ok(ToScan::Listener) => {
                         kept = descriptors.pop().map(listener::from_init);
                         self.recovered = true;
+                        self.delayed = Some(Vec::new());
                         self.is_heir = true;
                     }
                     Ok(message) => self.hear(message, descriptors),
@@ -279,6 +288,11 @@ impl Hub {
     fn hear(&mut self, message: ToScan, mut descriptors: Vec<OwnedFd>) {
         match message {
             ToScan::Slot { slot, supervisor, label } => self.meet(slot, supervisor, &label, descriptors.pop()),
+            ToScan::Sockets { slot, prints } => {
+                if let Some(member) = self.members.get_mut(&slot) {
+                    member.sockets.recovered(prints, descriptors);
+                }
+            }
             ToScan::Listener => {}
             ToScan::Begin { init_pid } => {
                 self.init_pid = init_pid;
@@ -332,12 +346,13 @@ impl Hub {
     fn deadline(&self) -> Option<svc_core::Millis> {
         let waits = self.waiters.iter().filter_map(|waiter| waiter.deadline);
         let directories = self.directories.deadline().filter(|_| !self.is_ending());
-        let others = [self.manager_deadline(), directories, self.rescan_at, self.timers.deadline()];
+        let others = [self.sockets_deadline(), self.manager_deadline(), directories, self.rescan_at, self.timers.deadline()];
         waits.chain(self.roster.deadline()).chain(others.into_iter().flatten()).min()
     }
 
     fn time(&mut self) {
         self.happened(Happened::Deadline);
+        self.sockets_time();
         self.manager_time();
         self.time_timers(svc_core::timer::Event::Deadline);
         if self.rescan_at.is_some_and(|at| at <= clock::now()) {
