@@ -95,6 +95,12 @@ pub fn problems(services: &[&Status], directories: &[Problem]) -> String {
     for status in services {
         if let Some(problem) = &status.problem {
             let _ = writeln!(text, "{}: {problem}", status.name);
+        } else if status.changed {
+            let _ = writeln!(
+                text,
+                "{}: its files have changed since: svc-ctl plan says what that does, apply does it",
+                status.name
+            );
         }
     }
     for problem in directories {
@@ -124,6 +130,7 @@ mod tests {
             next_start_ms: None,
             reason: None,
             problem: None,
+            changed: false,
             supervisor_pid: Some(11),
             dir: format!("/etc/s6/{name}"),
             timer: None,

@@ -27,6 +27,7 @@ fn status(name: &str) -> Status {
         next_start_ms: None,
         reason: None,
         problem: None,
+        changed: false,
         supervisor_pid: Some(11),
         dir: format!("/etc/s6/{name}"),
         timer: None,

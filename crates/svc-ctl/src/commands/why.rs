@@ -98,6 +98,7 @@ mod tests {
                 next_start_ms: Some(10_700),
                 reason: None,
                 problem: None,
+                changed: false,
                 supervisor_pid: Some(11),
                 dir: "/etc/s6/web".into(),
                 timer: None,

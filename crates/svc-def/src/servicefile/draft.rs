@@ -46,6 +46,17 @@ impl Kind {
     }
 }
 
+/// What a change in a watched file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnChange {
+    Reload,
+    Restart,
+}
+
+impl OnChange {
+    pub(super) const ALL: [OnChange; 2] = [OnChange::Reload, OnChange::Restart];
+}
+
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) kind: Kind,
@@ -55,6 +66,10 @@ pub(super) struct Draft {
     pub(super) members: Option<Vec<ServiceName>>,
     pub(super) sockets: Vec<Socket>,
     pub(super) instances: Option<Instances>,
+    pub(super) watch: Vec<String>,
+    pub(super) on_change: OnChange,
+    /// Edits count without anybody asking.
+    pub(super) applies: bool,
     pub(super) relations: Vec<Dependency>,
     pub(super) start: bool,
     pub(super) start_timeout: Millis,
@@ -110,6 +125,9 @@ impl Draft {
             members: None,
             sockets: Vec::new(),
             instances: None,
+            watch: Vec::new(),
+            on_change: OnChange::Reload,
+            applies: false,
             relations: Vec::new(),
             start: true,
             start_timeout: Millis::ZERO,

@@ -12,6 +12,7 @@ use super::probes::{self, Probe};
 use super::sockets::Socket;
 use super::values::{Field, Limit, Record};
 
+mod edits;
 mod policy;
 mod prepare;
 mod probe;
@@ -138,7 +139,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, prepare::KEYS, probe::KEYS, policy::KEYS].into_iter().flatten()
+    [KEYS, edits::KEYS, prepare::KEYS, probe::KEYS, policy::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[

@@ -388,3 +388,15 @@ fn a_template_says_which_instances_there_are() {
     let said = reading.problems[0].to_string();
     assert!(said.contains("instances means something in a template only, whose name ends in @"), "{said}");
 }
+
+#[test]
+fn what_is_wrong_with_watching_is_told() {
+    for (text, told) in [
+        ("on-change = 'stop'", "1:13: on-change must be one of reload, restart, and is \"stop\""),
+        ("apply = 'atuo'", "1:9: apply must be one of asked, auto, and is \"atuo\""),
+        ("watch = 3", "1:9: watch is 3, and must be a text"),
+    ] {
+        let found = problems(&format!("{text}\ncommand = 'x'"));
+        assert!(found.iter().any(|line| line.starts_with(told)), "{text}: {found:?}");
+    }
+}
