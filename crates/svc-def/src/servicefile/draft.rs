@@ -8,6 +8,7 @@ use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
 use super::Instances;
+use super::computed::Computed;
 use super::prepared::Prepared;
 use super::probes::Probes;
 use super::sockets::{self, Socket};
@@ -79,6 +80,7 @@ pub(super) struct Draft {
     pub(super) groups: Option<Vec<String>>,
     pub(super) home: bool,
     pub(super) env: Vec<(String, String)>,
+    pub(super) computed: Vec<Computed>,
     pub(super) env_files: Vec<String>,
     pub(super) unset: Vec<String>,
     pub(super) directory: Option<String>,
@@ -137,6 +139,7 @@ impl Draft {
             groups: None,
             home: false,
             env: Vec::new(),
+            computed: Vec::new(),
             env_files: Vec::new(),
             unset: Vec::new(),
             directory: None,
@@ -293,6 +296,7 @@ impl Draft {
         if self.home && self.user.is_some() {
             words.push("--home".into());
         }
+        words.extend(self.computed.iter().flat_map(Computed::words));
         words.push("--".into());
         words.extend(command.iter().cloned());
         words.into_iter().map(String::into_bytes).collect()

@@ -6,6 +6,7 @@ use svc_core::timer::{From, Missed, Overlap};
 use svc_core::{Millis, ServiceName, Signal};
 
 use super::Instances;
+use super::computed::Computed;
 use super::draft::{Draft, Kind};
 use super::policies;
 use super::probes::{self, Probe};
@@ -87,6 +88,8 @@ pub(super) enum Shape {
     /// A number, or names.
     Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
+    /// The same, where a value may be what a command prints.
+    Assignments(fn(&mut Draft, Vec<(String, String)>, Vec<Computed>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
     /// One of these words, by its place in the list.
     Word {
@@ -466,11 +469,12 @@ const KEYS: &[Key] = &[
     ),
     key!(
         "env",
-        Shape::Environment(|draft, env| draft.env = env),
+        Shape::Assignments(|draft, env, computed| (draft.env, draft.computed) = (env, computed)),
         "the environment of svc",
         RUNNING,
         Change::Restart,
-        "Variables that are set for it.",
+        "Variables that are set for it. A table with command, and maybe timeout (10 s), stands for what that command prints: it runs \
+         at each start as the service's user, and where it fails the service is not started.",
         "{ PORT = \"${PORT:-80}\" }"
     ),
     key!(

@@ -3,6 +3,7 @@
 //! [`tree`] reads the files and merges them, [`keys`] says which keys there are, [`values`] what a value means, and [`draft`] what
 //! is executed in the end. Everything that is wrong is told at once, each with its line and column.
 
+mod computed;
 mod draft;
 mod keys;
 pub(crate) mod layout;

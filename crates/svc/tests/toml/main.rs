@@ -4,6 +4,7 @@
 mod applying;
 mod changes;
 mod commands;
+mod computed;
 mod files;
 mod graph;
 mod prepared;
