@@ -20,6 +20,7 @@ pub fn state(status: &Status) -> &'static str {
         State::Done => "done",
         State::Broken => "broken",
         State::Scheduled => "scheduled",
+        State::Skipped => "skipped",
     }
 }
 
@@ -75,11 +76,12 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         None => String::new(),
     };
     let mut text = match status.state {
-        State::Down if status.reason.is_some() => {
-            format!("down for {span}: {}", status.reason.as_deref().unwrap_or_default())
+        State::Down if status.verdict.is_some() => {
+            format!("down for {span}: {}", status.verdict.as_deref().unwrap_or_default())
         }
         State::Down if status.wanted_up => format!("down for {span}, though it is wanted up"),
         State::Down => format!("down for {span}, and nobody wants it up"),
+        State::Waiting if status.reason.is_some() => "waiting".into(),
         State::Waiting => format!("waiting to be started again, down for {span}"),
         State::Starting => format!("being started{process}"),
         State::Up if status.paused => format!("up{process} for {span}, but paused: svc-ctl continue wakes it"),
@@ -90,12 +92,13 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         // A name without a process.
         State::Failed if status.last_exit.is_none() => "failed".into(),
         State::Failed => {
-            let reason = status.reason.as_deref().unwrap_or("its finish script said 125");
+            let reason = status.verdict.as_deref().unwrap_or("its finish script said 125");
             format!("failed for good {span} ago: {reason}, so only svc-ctl start starts it again")
         }
         State::Done => "done: it ran to its end, and what it did stands".into(),
         State::Broken => "broken: its directory cannot be run as it is".into(),
         State::Scheduled => "scheduled".into(),
+        State::Skipped => "skipped".into(),
     };
     match (status.state, status.ready) {
         (State::Up, Some(true)) => text.push_str(", ready"),
@@ -109,7 +112,7 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
     }
     if let Some(at_ms) = status.next_start_ms {
         text.push_str(&format!(", next start {}", next_start(at_ms, now_ms)));
-        if let Some(reason) = &status.reason {
+        if let Some(reason) = &status.verdict {
             text.push_str(&format!(" ({reason})"));
         }
     }

@@ -71,12 +71,13 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
             restarts: 0,
             last_exit: None,
             next_start_ms: None,
-            reason: None,
+            verdict: None,
             problem,
             changed: false,
             supervisor_pid: supervisor.map(Pid::raw),
             dir,
             timer: None,
+            reason: None,
         };
     };
     let (ready_at, paused) = match machine.state() {
@@ -102,17 +103,18 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
         restarts: restarts(machine),
         last_exit: machine.last().map(|past| death(past, now)),
         next_start_ms: next_start.map(|at| now.wall_of(at)),
-        reason: None,
+        verdict: None,
         problem,
         changed: false,
         supervisor_pid: supervisor.map(Pid::raw),
         dir,
         timer: None,
+        reason: None,
     }
 }
 
 /// What its policy has made of its last end, in words.
-pub(crate) fn reason(machine: &Service, settings: &Settings) -> Option<String> {
+pub(crate) fn verdict(machine: &Service, settings: &Settings) -> Option<String> {
     if !matches!(machine.state(), State::Down { .. }) {
         return None;
     }

@@ -44,12 +44,13 @@ pub fn verdict(status: &Status) -> Option<Result<(), String>> {
 
 /// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.
 fn healthy(status: &Status) -> bool {
-    matches!(status.state, State::Done | State::Scheduled) || status.state == State::Up && status.ready != Some(false)
+    matches!(status.state, State::Done | State::Scheduled | State::Skipped)
+        || status.state == State::Up && status.ready != Some(false)
 }
 
 fn complaint(status: &Status) -> String {
     let mut text = format!("{}: {}", status.name, words::sentence(status, span::now_ms()));
-    match (&status.problem, &status.last_exit) {
+    match (status.problem.as_ref().or(status.reason.as_ref()), &status.last_exit) {
         (Some(problem), _) => text.push_str(&format!(": {problem}")),
         (None, Some(death)) => text.push_str(&format!("; last {}", words::end(death))),
         (None, None) => {}

@@ -35,6 +35,9 @@ pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failur
 fn explain(detail: &Detail, now_ms: u64) -> String {
     let status = &detail.status;
     let mut lines = vec![format!("{}: {}", status.name, words::sentence(status, now_ms))];
+    if let Some(reason) = &status.reason {
+        lines.push(format!("  {reason}"));
+    }
     if let Some(problem) = &status.problem {
         lines.push(format!("  problem: {problem}"));
     }
@@ -96,12 +99,13 @@ mod tests {
                 restarts: 4,
                 last_exit: Some(death.clone()),
                 next_start_ms: Some(10_700),
-                reason: None,
+                verdict: None,
                 problem: None,
                 changed: false,
                 supervisor_pid: Some(11),
                 dir: "/etc/s6/web".into(),
                 timer: None,
+                reason: None,
             },
             deaths: vec![death],
             death_count: 5,

@@ -28,7 +28,7 @@ fn horust_restart_never_and_on_failure() {
     tree.toml("bad", &(ends("test $(wc -l <seen) -gt 1 || exit 3") + "restart = { when = 'on-failure', delay = '1ms' }"));
     tree.start();
     let never = is_down_for_good(&tree, "never", State::Failed);
-    assert_eq!(never.reason.as_deref(), Some("exit 1, after which it is not started again"));
+    assert_eq!(never.verdict.as_deref(), Some("exit 1, after which it is not started again"));
     is_down_for_good(&tree, "good", State::Down);
     is_down_for_good(&tree, "bad", State::Down);
     assert_eq!(["never", "good", "bad"].map(|name| tree.lines(&format!("{name}/seen")).len()), [1, 1, 2]);
@@ -73,7 +73,8 @@ fn pebble_back_off_grows_to_its_cap_and_is_told() {
     tree.toml("web", &(ends("exit 1") + policy));
     tree.start();
     let status = tree.await_status("web", "a back-off", |status| {
-        status.reason.as_ref().is_some_and(|reason| reason.contains("failure, back-off")) && status.next_start_ms.is_some()
+        status.verdict.as_ref().is_some_and(|verdict| verdict.contains("failure, back-off"))
+            && status.next_start_ms.is_some()
     });
     assert_eq!(status.state, State::Waiting);
     // 100, 300, 600, 600: each 10 % less at most. Only the shortest time is a promise on a busy machine.
@@ -99,7 +100,7 @@ fn dinit_a_used_up_restart_limit_fails_and_a_manual_start_works() {
     tree.toml("edge", "command = 'sleep 1000'\nneeds = [{ on = 'web', bond = 'follow' }]");
     tree.start();
     let status = is_down_for_good(&tree, "web", State::Failed);
-    assert_eq!(status.reason.as_deref(), Some("3 ends within 60 min"));
+    assert_eq!(status.verdict.as_deref(), Some("3 ends within 60 min"));
     assert_eq!(tree.lines("web/seen").len(), 3);
     assert!(tree.ctl_ok(&["why", "web"]).contains("failed for good"));
     // Killed in this state, it stays in it.
@@ -107,7 +108,7 @@ fn dinit_a_used_up_restart_limit_fails_and_a_manual_start_works() {
     tree.await_status("web", "a new supervisor", |new| {
         new.supervisor_pid.is_some() && new.supervisor_pid != status.supervisor_pid
     });
-    assert_eq!(is_down_for_good(&tree, "web", State::Failed).reason, status.reason);
+    assert_eq!(is_down_for_good(&tree, "web", State::Failed).verdict, status.verdict);
     tree.say(&["start", "web"]);
     tree.await_lines("web/seen", 6);
     is_down_for_good(&tree, "web", State::Failed);
@@ -206,7 +207,7 @@ fn pebble_a_stop_during_back_off_holds() {
     tree.start();
     tree.await_status("web", "waiting", |status| status.state == State::Waiting);
     tree.ctl_ok(&["stop", "web"]);
-    assert_eq!(is_down_for_good(&tree, "web", State::Down).reason, None);
+    assert_eq!(is_down_for_good(&tree, "web", State::Down).verdict, None);
     assert_eq!(tree.lines("web/seen").len(), 1);
     assert_eq!(tree.stop(), 0);
 }
