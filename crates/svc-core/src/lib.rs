@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod capability;
 pub mod definition;
 pub mod endpoint;
 pub mod files;
@@ -16,7 +17,9 @@ pub mod init;
 pub mod letters;
 pub mod name;
 pub mod policy;
+pub mod priority;
 pub mod restart;
+pub mod rights;
 pub mod roster;
 pub mod service;
 pub mod shutdown;

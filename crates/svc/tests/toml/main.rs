@@ -3,6 +3,7 @@
 
 mod admission;
 mod applying;
+mod cgroups;
 mod changes;
 mod commands;
 mod computed;
@@ -10,7 +11,9 @@ mod files;
 mod graph;
 mod prepared;
 mod programs;
+mod refused;
 mod restarts;
+mod rights;
 mod stopping;
 mod templates;
 mod timers;
