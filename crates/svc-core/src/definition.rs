@@ -1,9 +1,11 @@
 //! What one supervisor must know of its service. `svc-def` makes these from directories, `svc-proto` carries them.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::graph::Wish;
+use crate::health::Checks;
 use crate::signal::Signal;
 use crate::time::Millis;
 
@@ -91,6 +93,20 @@ pub struct Settings {
     pub new_pid_namespace: bool,
     /// Leave processes alone that the service leaves behind.
     pub keep_descendants: bool,
+    /// What is looked at while it runs; small files say nothing of that.
+    pub checks: Option<Box<Checks>>,
+}
+
+impl Settings {
+    /// Whether it says when it is ready.
+    pub fn says_ready(&self) -> bool {
+        self.notification_fd.is_some() || self.checks.as_ref().is_some_and(|checks| checks.says_ready)
+    }
+
+    /// Whether its health is looked at.
+    pub fn has_health(&self) -> bool {
+        self.checks.as_ref().is_some_and(|checks| checks.health.is_some())
+    }
 }
 
 impl Default for Settings {
@@ -106,6 +122,7 @@ impl Default for Settings {
             reload_signal: Signal::HUP,
             new_pid_namespace: false,
             keep_descendants: false,
+            checks: None,
         }
     }
 }

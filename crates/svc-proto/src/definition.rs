@@ -4,10 +4,11 @@ use svc_core::definition::{Language, Script};
 use svc_core::graph::Wish;
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
+use crate::checks;
 use crate::codec::{Malformed, Reader, Writer};
 
 /// Grows when a field is added; a supervisor refuses what it does not know.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 pub fn encode(definition: &Definition) -> Vec<u8> {
     let Definition { name, dir, program, output, down, essential, managed, settings } = definition;
@@ -34,8 +35,9 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         reload_signal,
         new_pid_namespace,
         keep_descendants,
+        checks: looked_at,
     } = settings;
-    writer
+    let writer = writer
         .option(*notification_fd)
         .option(*lock_fd)
         .u64(timeout_finish.0)
@@ -45,8 +47,8 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         .u8(down_signal.number())
         .u8(reload_signal.number())
         .flag(*new_pid_namespace)
-        .flag(*keep_descendants)
-        .finish()
+        .flag(*keep_descendants);
+    checks::encode(writer, looked_at.as_deref()).finish()
 }
 
 pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
@@ -81,6 +83,7 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
         reload_signal: Signal::new(reader.u8()?).ok_or(Malformed)?,
         new_pid_namespace: reader.flag()?,
         keep_descendants: reader.flag()?,
+        checks: checks::decode(&mut reader)?.map(Box::new),
     };
     reader.end()?;
     Ok(Definition { name, dir, program, output, down, essential, managed, settings })
@@ -116,11 +119,11 @@ fn script(reader: &mut Reader<'_>) -> Result<Option<Script>, Malformed> {
     })
 }
 
-fn list(writer: Writer, words: &[Vec<u8>]) -> Writer {
+pub(crate) fn list(writer: Writer, words: &[Vec<u8>]) -> Writer {
     words.iter().fold(writer.u32(words.len() as u32), |writer, word| writer.bytes(word))
 }
 
-fn words(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
+pub(crate) fn words(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
     let mut words = Vec::new();
     for _ in 0..reader.u32()? {
         words.push(reader.bytes()?.to_owned());
@@ -168,6 +171,7 @@ mod tests {
                 max_death_tally: 4096,
                 down_signal: Signal::INT,
                 keep_descendants: true,
+                checks: Some(Box::new(checks::tests::some())),
                 ..Settings::default()
             },
         };

@@ -15,6 +15,7 @@ pub mod fd;
 pub mod inotify;
 pub mod lock;
 pub mod message;
+pub mod notify;
 pub mod pattern;
 pub mod poll;
 pub mod process;
