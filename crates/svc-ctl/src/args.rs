@@ -119,6 +119,9 @@ pub enum Command {
     },
     /// Say everything that is wrong with the services in directories, without svc
     Check {
+        /// Check this container against Mozilla's Dockerflow instead
+        #[arg(long, conflicts_with = "dirs")]
+        dockerflow: bool,
         /// Directories of services; none: /etc/s6
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         dirs: Vec<PathBuf>,

@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod commands;
 mod completions;
+mod dockerflow;
 mod exit;
 mod manual;
 mod names;
@@ -29,6 +30,8 @@ use client::Client;
 use commands::Session;
 use exit::{Code, Failure};
 use output::Output;
+
+pub use commands::verdict;
 
 /// Runs `svc-ctl` with its arguments, the name it was called by first, and returns its exit code.
 pub fn main(arguments: Vec<OsString>) -> u8 {
@@ -64,7 +67,8 @@ fn run(cli: Cli) -> Result<Code, Failure> {
     match command {
         Command::Completions { shell } => completions::print(shell, &mut out),
         Command::Man => manual::print(&mut out),
-        Command::Check { dirs } => check::run(&dirs, &mut out),
+        Command::Check { dockerflow: true, .. } => dockerflow::run(cli.json, &mut out),
+        Command::Check { dirs, dockerflow: false } => check::run(&dirs, &mut out),
         Command::Schema => {
             out.text(&svc_def::schema())?;
             out.flush()?;

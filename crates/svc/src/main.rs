@@ -35,7 +35,7 @@ struct Applet {
     linked: bool,
 }
 
-const APPLETS: [Applet; 9] = [
+const APPLETS: [Applet; 10] = [
     Applet { name: "svc-scan", about: "watch directories of services and run them", main: scan::main, linked: true },
     Applet { name: "svc-ctl", about: "steer and look at services", main: svc_ctl::main, linked: true },
     Applet {
@@ -54,6 +54,12 @@ const APPLETS: [Applet; 9] = [
         name: "syslog",
         about: "read /dev/log, and write it to standard output",
         main: svc_log::syslog::main,
+        linked: false,
+    },
+    Applet {
+        name: "dockerflow",
+        about: "answer the endpoints of Mozilla's Dockerflow",
+        main: svc_dockerflow::main,
         linked: false,
     },
     Applet { name: "exec", about: "change what a process has, and execute a program", main: chain::main, linked: false },

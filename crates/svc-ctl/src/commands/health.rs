@@ -16,7 +16,7 @@ pub async fn run(session: &mut Session, quiet: bool, typed: &[String]) -> Result
     };
     let wanted = answer.services.iter().filter(|status| status.wanted_up).count();
     // What has failed for good was wanted once, and nobody has stopped it.
-    answer.services.retain(|status| (status.wanted_up || status.state == State::Failed) && !healthy(status));
+    answer.services.retain(|status| matches!(verdict(status), Some(Err(_))));
     // What is no service is wanted by nobody.
     answer.problems.clear();
     let code = if answer.services.is_empty() { Code::Done } else { Code::Failed };
@@ -32,6 +32,14 @@ pub async fn run(session: &mut Session, quiet: bool, typed: &[String]) -> Result
         }
     }
     Ok(code.max(known))
+}
+
+/// Whether a service is as it should be, or what is wrong with it; none where nobody wants anything of it.
+pub fn verdict(status: &Status) -> Option<Result<(), String>> {
+    if !status.wanted_up && status.state != State::Failed {
+        return None;
+    }
+    Some(if healthy(status) { Ok(()) } else { Err(complaint(status)) })
 }
 
 /// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.

@@ -23,6 +23,8 @@ use crate::exit::{Code, Failure};
 use crate::names;
 use crate::output::{Output, complain};
 
+pub use health::verdict;
+
 /// Who presses TAB waits no longer than this.
 const COMPLETION: Duration = Duration::from_secs(1);
 
