@@ -72,6 +72,8 @@ pub struct Status {
     /// Whether it is ready; `null` for a service that does not say (no notification-fd).
     pub ready: Option<bool>,
     pub ready_since_ms: Option<u64>,
+    /// How it is, where that is looked at or it says so itself; `null` for others.
+    pub health: Option<Health>,
     /// Whether somebody, or the absence of a `down` file, wants it up.
     pub wanted_up: bool,
     pub paused: bool,
@@ -85,6 +87,39 @@ pub struct Status {
     /// Its supervisor.
     pub supervisor_pid: Option<i32>,
     pub dir: String,
+}
+
+/// How a running service is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// What its health check found; `null` where there is none.
+    pub verdict: Option<HealthVerdict>,
+    /// When that last changed.
+    pub since_ms: Option<u64>,
+    /// So many checks in a row have failed.
+    pub failures: u32,
+    /// What the last check said.
+    pub probe: Option<String>,
+    /// What the service says of itself (STATUS of sd_notify).
+    pub says: Option<String>,
+    /// What it says it is doing, other than to run.
+    pub phase: Option<Phase>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthVerdict {
+    /// Not enough checks have ended yet.
+    Unknown,
+    Healthy,
+    Unhealthy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Reloading,
+    Stopping,
 }
 
 /// One end of a main process.
@@ -226,6 +261,8 @@ pub enum Until {
     Up,
     /// Up, and ready if it says when it is.
     Ready,
+    /// Ready, and its health check says that it is well.
+    Healthy,
     /// The main process is gone.
     Down,
     /// Gone, `finish` done, and nothing left of it.
@@ -296,6 +333,9 @@ pub enum EventKind {
     Starting,
     Up,
     Ready,
+    /// Its health check says so; `message` is what it said.
+    Healthy,
+    Unhealthy,
     Stopping,
     Exited,
     Finishing,

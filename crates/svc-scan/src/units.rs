@@ -250,8 +250,8 @@ impl Units {
                 Start::Always => true,
                 Start::Asked => false,
             };
-            node.readiness =
-                unit.definition.as_ref().is_some_and(|definition| definition.settings.notification_fd.is_some());
+            node.readiness = unit.definition.as_ref().is_some_and(|definition| definition.settings.says_ready());
+            node.health = unit.definition.as_ref().is_some_and(|definition| definition.settings.has_health());
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
             node.substance = self.fingerprint(unit);

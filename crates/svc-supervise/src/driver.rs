@@ -1,5 +1,7 @@
 //! The loop: wait, take in, act.
 
+mod checks;
+
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use svc_core::definition::{Definition, Settings};
@@ -55,6 +57,8 @@ pub(crate) struct Driver {
     /// svc-scan has been told that nothing of the service is left.
     told_gone: bool,
     small_files: SmallFiles,
+    /// What is looked at while it runs; none where nothing is.
+    watch: Option<Box<checks::Watch>>,
     /// What s6's tools find.
     files: OnDisk,
     run_dir: Option<&'static std::path::Path>,
@@ -100,6 +104,7 @@ impl Driver {
             reported: 0,
             told_gone: false,
             small_files: SmallFiles::default(),
+            watch: None,
             coming: None,
             fresh: true,
             init_pid: handover.init_pid,
@@ -113,7 +118,13 @@ impl Driver {
             return Err(if driver.files.is_taken() { Errno::IN_USE } else { Errno::NOT_ALLOWED });
         }
         if heir {
-            driver.readiness = handover.notification.and_then(fd::adopt);
+            let kept = handover.notification.and_then(fd::adopt);
+            if driver.settings.checks.as_ref().is_some_and(|checks| checks.notify.is_some()) {
+                driver.inherit_checks(kept);
+            } else {
+                driver.readiness = kept;
+                driver.inherit_checks(None);
+            }
             driver.inherit();
         } else if let Some(stale) = handover.notification {
             fd::close(stale);
@@ -167,6 +178,8 @@ impl Driver {
         self.machine.resume(&mut actions, &self.settings);
         self.perform_all(&mut actions, self.machine.pid());
         self.report(Some(Note::Changed));
+        self.follow();
+        self.report_health();
     }
 
     /// Whether a process that a predecessor started lives, or waits for svc-init to reap it: its number is its own until then.
@@ -189,7 +202,7 @@ impl Driver {
                 self.wait_with_remains()
             } else {
                 let mut interests = self.interests();
-                poll::wait(&mut interests, clock::now(), self.machine.deadline());
+                poll::wait(&mut interests, clock::now(), self.deadline());
                 poll::is_ready(&interests[CONTROL])
             };
             // Ready before dead: who says that it is ready and dies was ready. Told before dead: a logger that ends because
@@ -210,9 +223,11 @@ impl Driver {
                 self.reread();
             }
             self.feed(Event::Deadline);
+            self.check_time();
         }
         let done = self.machine.leaving() || self.is_alone();
         if done {
+            self.leave_socket();
             self.files.leave();
         }
         // Somebody who leaves a service alone must not look like somebody who has none any more.
@@ -224,7 +239,8 @@ impl Driver {
         if self.unsent {
             link.events |= poll::writable(-1).events;
         }
-        let readiness = self.readiness.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        // A service has one of the two.
+        let readiness = self.readiness.as_ref().map_or(self.socket(), AsRawFd::as_raw_fd);
         let control = self.files.control();
         [poll::readable(self.signals.as_raw_fd()), link, poll::readable(readiness), poll::readable(control)]
     }
@@ -237,7 +253,7 @@ impl Driver {
         let adopted = self.adopted.as_ref().filter(|_| self.link.is_none());
         interests
             .extend(adopted.and_then(|adopted| adopted.handle.as_ref()).map(|handle| poll::readable(handle.as_raw_fd())));
-        poll::wait(&mut interests, clock::now(), self.machine.deadline());
+        poll::wait(&mut interests, clock::now(), self.deadline());
         if interests[CONTROL + 1..].iter().any(poll::is_ready) {
             if self.link.is_none() {
                 self.look_alone();
@@ -281,7 +297,7 @@ impl Driver {
             self.perform_all(&mut actions, self.machine.pid().or(before));
             match (self.machine.state(), self.machine.deadline()) {
                 (State::Down { .. }, Some(at)) if at <= now && event != Event::Deadline => event = Event::Deadline,
-                _ => return,
+                _ => return self.follow(),
             }
         }
     }
@@ -331,7 +347,8 @@ impl Driver {
                 }
                 self.readiness = None;
                 self.adopted = None;
-                self.programs.run(&self.definition, &self.settings, self.row, mark)
+                let surroundings = self.surroundings();
+                self.programs.run(&self.definition, &self.settings, surroundings, self.row, mark)
             }
             Role::Finish => {
                 let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
@@ -415,6 +432,7 @@ impl Driver {
     }
 
     fn read_readiness(&mut self) {
+        self.read_socket();
         let Some(pipe) = &self.readiness else { return };
         let mut interest = [poll::readable(pipe.as_raw_fd())];
         poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
@@ -473,6 +491,7 @@ impl Driver {
                     process::reap_one(ended.pid);
                 });
             } else {
+                self.ends_look(ended.pid, ended.exit);
                 process::reap_one(ended.pid);
             }
         }
@@ -587,6 +606,7 @@ impl Driver {
         // What is running, and what takes it down, are as they were when it was started.
         let program = std::mem::replace(&mut self.definition, definition).program;
         self.coming = Some(std::mem::replace(&mut self.definition.program, program));
+        self.follow();
     }
 
     fn command(&mut self, command: Command) {
@@ -612,6 +632,10 @@ impl Driver {
         let sent = message::try_send(link.as_fd(), &report.encode(), &[]);
         self.unsent = matches!(sent, Err(errno) if errno.is_shortage());
         self.told_gone = sent.is_ok() && self.machine.state() == State::Gone;
+        if note.is_none() && !self.unsent {
+            // Who asks, asks for all of it.
+            self.report_health();
+        }
     }
 }
 

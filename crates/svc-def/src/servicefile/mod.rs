@@ -88,6 +88,7 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
     if draft.probes.ready.is_some() {
         settings.notification_fd = Some(probes::READY_FD);
     }
+    settings.checks = draft.checks().map(Box::new);
     Some(Said {
         kind: draft.graph_kind(),
         program,

@@ -70,7 +70,7 @@ impl Hub {
                 dir: svc_def::shown(&member.dir),
                 machine: member.machine.as_ref(),
                 oneshot: matches!(member.definition.program, Program::Oneshot { .. }),
-                says_ready: member.definition.settings.notification_fd.is_some(),
+                says_ready: member.definition.settings.says_ready(),
                 supervisor: member.supervisor,
                 problem: member
                     .trouble
@@ -83,7 +83,7 @@ impl Hub {
         );
         // What waits for others is wanted all the same: its supervisor does not know.
         let wished = self.engine.graph().id(member.name.as_str()).map(|id| self.engine.wish(id) != Wish::Down);
-        api::Status { wanted_up: wished.unwrap_or(status.wanted_up), ..status }
+        api::Status { wanted_up: wished.unwrap_or(status.wanted_up), health: member.vitals(now), ..status }
     }
 
     /// The status of a name of the graph that no process stands behind.

@@ -361,7 +361,7 @@ impl Hub {
     }
 
     /// The node of this name, which may be on its way out.
-    fn node_of(&self, name: &str) -> Option<Id> {
+    pub(super) fn node_of(&self, name: &str) -> Option<Id> {
         let graph = self.engine.graph();
         graph.id(name).or_else(|| self.engine.outgoing().find(|&id| graph.name(id) == name))
     }
@@ -457,6 +457,7 @@ impl Hub {
         let Some(member) = self.members.get(&slot).filter(|member| member.definition.managed.is_some()) else { return };
         if let Some(id) = self.node_of(member.name.as_str()) {
             self.fit(id);
+            self.fit_health(slot, id);
             self.remind(slot, id);
         }
         self.take_slots();

@@ -274,7 +274,7 @@ impl Hub {
 
     /// Where a node stands that somebody waits for: a process by what its supervisor says, the others by what the graph says.
     fn check_node(&self, item: &mut Item, until: api::Until, id: Id, began: svc_core::Millis) {
-        let up = matches!(until, api::Until::Up | api::Until::Ready);
+        let up = matches!(until, api::Until::Up | api::Until::Ready | api::Until::Healthy);
         let (result, message) = match self.stand(id) {
             Stand::Up if up => (api::Verdict::Done, self.told_of(&item.service, began)),
             Stand::Failed(why) if up => (api::Verdict::Failed, why),
@@ -340,8 +340,8 @@ impl Hub {
         }
         let Some(member) = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot)) else { return };
         let Some(machine) = member.machine.as_ref().filter(|_| item.outcome.is_none()) else { return };
-        let says_ready = member.definition.settings.notification_fd.is_some();
-        let (result, message) = match waits::look(item.goal, machine, says_ready) {
+        let says_ready = member.definition.settings.says_ready();
+        let (result, message) = match waits::look(item.goal, machine, says_ready, member.verdict()) {
             Standing::Open => return,
             Standing::Reached => (api::Verdict::Done, self.told(member, machine, began)),
             Standing::Missed(why) => {
@@ -361,7 +361,7 @@ impl Hub {
             if took.0 < 50 { String::new() } else { format!(" after {:.1} s", took.0 as f64 / 1000.0) }
         };
         match machine.state() {
-            State::Up { pid, ready: Some(at), .. } if member.definition.settings.notification_fd.is_some() => {
+            State::Up { pid, ready: Some(at), .. } if member.definition.settings.says_ready() => {
                 format!("up (pid {pid}), ready{}", after(at))
             }
             State::Up { pid, .. } => format!("up (pid {pid})"),
