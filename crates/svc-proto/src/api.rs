@@ -69,7 +69,7 @@ pub struct Status {
     pub since_ms: u64,
     /// Seconds since then, on the server's clock.
     pub since_seconds: f64,
-    /// Whether it is ready; `null` for a service that does not say (no notification-fd).
+    /// Whether it is ready; `null` for a service that does not say.
     pub ready: Option<bool>,
     pub ready_since_ms: Option<u64>,
     /// How it is, where that is looked at or it says so itself; `null` for others.
@@ -96,8 +96,6 @@ pub struct Health {
     pub verdict: Option<HealthVerdict>,
     /// When that last changed.
     pub since_ms: Option<u64>,
-    /// So many checks in a row have failed.
-    pub failures: u32,
     /// What the last check said.
     pub probe: Option<String>,
     /// What the service says of itself (STATUS of sd_notify).
@@ -316,7 +314,7 @@ pub struct Change {
     /// For `exited`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Death>,
-    /// For `problem` and `lagged`.
+    /// For `problem`, `lagged`, `healthy` and `unhealthy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

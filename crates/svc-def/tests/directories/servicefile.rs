@@ -297,6 +297,8 @@ fn every_example_is_taken() {
             "marker" => "kind = 'oneshot'\nup = 'x'",
             "members" => "kind = 'bundle'",
             "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
+            "health.interval" | "health.timeout" | "health.start-period" | "health.failures" | "health.successes"
+            | "health.action" => "command = 'x'\nhealth.tcp = ':1'",
             "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
             _ => "command = 'x'",
         };

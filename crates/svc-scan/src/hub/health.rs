@@ -25,7 +25,6 @@ impl Member {
         Some(api::Health {
             verdict: self.verdict().map(verdict),
             since_ms: report.map(|report| now.wall_of(report.health.since())),
-            failures: report.map_or(0, |report| u32::from(report.health.failures())),
             probe: report.and_then(|report| text(&report.said)),
             says: report.and_then(|report| text(&report.status)),
             phase: report.and_then(|report| match report.health.phase() {

@@ -37,8 +37,16 @@ pub(super) struct Watch {
     said: Vec<u8>,
     /// The start, or stop, may take until then, it said.
     extended: Millis,
-    /// A stranger's message was refused, or descriptors were not kept: that is said once a start.
-    complained: bool,
+    /// What was said already, which is once a start.
+    complained: [bool; 3],
+}
+
+/// What is not heard as it was meant.
+#[derive(Clone, Copy)]
+enum Complaint {
+    Sender,
+    Length,
+    Store,
 }
 
 /// What the checks are where there are none.
@@ -208,7 +216,7 @@ impl Driver {
         // What an earlier run has said is nobody's word any more.
         self.read_socket();
         let Some(watch) = &mut self.watch else { return Vec::new() };
-        watch.complained = false;
+        watch.complained = [false; 3];
         watch.extended = Millis::ZERO;
         if !watch.status.is_empty() {
             watch.status.clear();
@@ -270,11 +278,14 @@ impl Driver {
             let Some(packet) = packet else { return };
             if !packet.sender.is_some_and(|sender| self.may_speak(sender)) {
                 let sender = packet.sender.map_or(0, Pid::raw);
-                self.complain(&format!("refused a message of process {sender}, which may not speak for it (ready.notify)"));
+                self.complain(
+                    Complaint::Sender,
+                    &format!("refused a message of process {sender}, which may not speak for it (ready.notify)"),
+                );
                 continue;
             }
             if packet.cut {
-                self.complain(&format!("refused a message of more than {} bytes", notify::MOST));
+                self.complain(Complaint::Length, &format!("refused a message of more than {} bytes", notify::MOST));
                 continue;
             }
             for word in notify::words(&buffer[..packet.length]) {
@@ -301,9 +312,9 @@ impl Driver {
         look.is_some_and(|look| look == sender || procfs::descends(sender, look.raw()))
     }
 
-    fn complain(&mut self, what: &str) {
-        if let Some(watch) = self.watch.as_mut().filter(|watch| !watch.complained) {
-            watch.complained = true;
+    fn complain(&mut self, of: Complaint, what: &str) {
+        let Some(watch) = &mut self.watch else { return };
+        if !std::mem::replace(&mut watch.complained[of as usize], true) {
             say!("svc-supervise: {}: {what}", self.definition.name);
         }
     }
@@ -338,7 +349,9 @@ impl Driver {
             }
             // Its descriptor is closed with the message.
             Word::Barrier => {}
-            Word::Store => self.complain("svc keeps no descriptors for services (FDSTORE): these are closed"),
+            Word::Store => {
+                self.complain(Complaint::Store, "svc keeps no descriptors for services (FDSTORE): these are closed")
+            }
         }
     }
 
@@ -363,7 +376,7 @@ impl Watch {
             status: Vec::new(),
             said: Vec::new(),
             extended: Millis::ZERO,
-            complained: false,
+            complained: [false; 3],
         }
     }
 }
