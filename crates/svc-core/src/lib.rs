@@ -22,6 +22,7 @@ pub mod shutdown;
 pub mod signal;
 pub mod snapshot;
 pub mod time;
+pub mod timer;
 
 pub use definition::{Definition, Output, Program, Settings};
 pub use name::{NameError, ServiceName};

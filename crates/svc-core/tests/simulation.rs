@@ -201,8 +201,10 @@ impl Life {
         let exit = Exit::Code(125);
         let candidates: &[Event] = match state {
             State::Down { .. } => &[Event::Ready, Event::Swept { left: 1 }, Event::Swept { left: 0 }, Event::Exited(exit)],
-            State::Up { .. } | State::Finish { .. } => &[Event::Swept { left: 0 }, Event::Deadline],
-            State::Sweep { .. } => &[Event::Ready, Event::Exited(exit), Event::Deadline],
+            State::Up { .. } | State::Finish { .. } => {
+                &[Event::Swept { left: 0 }, Event::Deadline, Event::Extend(Millis(1))]
+            }
+            State::Sweep { .. } => &[Event::Ready, Event::Exited(exit), Event::Deadline, Event::Extend(Millis(9000))],
             State::Starting { .. } | State::Gone => &[Event::Ready, Event::Swept { left: 0 }, Event::Exited(exit)],
         };
         rng.chance(10).then(|| rng.pick(candidates))

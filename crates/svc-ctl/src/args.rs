@@ -51,6 +51,8 @@ pub enum Command {
     Reload(SomeNames),
     /// Start services, and do not start them again when they end
     Once(Change),
+    /// Run timers now, or oneshots once more, and wait for the end
+    Run(Change),
     /// Stop the processes of services where they are (SIGSTOP)
     Pause(SomeNames),
     /// Let paused services go on (SIGCONT)
@@ -111,7 +113,7 @@ pub enum Command {
     Show(SomeNames),
     /// Make the files that services have templates for, and reload those services whose files have changed
     Render {
-        /// Print what would change, as diff -u does, and leave everything as it is
+        /// Print what would change, and leave everything as it is
         #[arg(long)]
         diff: bool,
         #[command(flatten)]

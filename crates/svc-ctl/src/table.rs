@@ -127,6 +127,7 @@ mod tests {
             problem: None,
             supervisor_pid: Some(11),
             dir: format!("/etc/s6/{name}"),
+            timer: None,
         }
     }
 

@@ -19,6 +19,7 @@ pub fn state(status: &Status) -> &'static str {
         State::Failed => "failed",
         State::Done => "done",
         State::Broken => "broken",
+        State::Scheduled => "scheduled",
     }
 }
 
@@ -97,6 +98,7 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         }
         State::Done => "done: it ran to its end, and what it did stands".into(),
         State::Broken => "broken: its directory cannot be run as it is".into(),
+        State::Scheduled => "scheduled".into(),
     };
     match (status.state, status.ready) {
         (State::Up, Some(true)) => text.push_str(", ready"),
@@ -123,6 +125,12 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
     }
     if let Some(at_ms) = status.next_start_ms {
         text.push_str(&format!(", next start {}", next_start(at_ms, now_ms)));
+    }
+    if let Some(at_ms) = status.timer.as_ref().and_then(|timer| timer.next_run_ms) {
+        text.push_str(&format!(", next run {}", next_start(at_ms, now_ms)));
+    }
+    if status.timer.as_ref().is_some_and(|timer| timer.queued) {
+        text.push_str(", another run follows this one");
     }
     text
 }

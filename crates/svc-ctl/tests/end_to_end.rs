@@ -29,6 +29,7 @@ fn status(name: &str) -> Status {
         problem: None,
         supervisor_pid: Some(11),
         dir: format!("/etc/s6/{name}"),
+        timer: None,
     }
 }
 

@@ -7,6 +7,7 @@
 //! service.toml; `reading` tells them apart.
 #![forbid(unsafe_code)]
 
+mod calendar;
 mod classic;
 mod elf;
 mod entry;
@@ -22,9 +23,10 @@ mod servicefile;
 mod shebang;
 mod user;
 
+pub use calendar::Calendar;
 pub use entry::{Entry, Identity, entry, identity};
 pub use explain::explain_exec;
 pub use problem::{Problem, shown};
-pub use rc::{Facts, Kind, Source, Start, Value};
+pub use rc::{Cron, Facts, Kind, Source, Start, Timer, Value};
 pub use reading::{Outcome, Reading, missing_run, read};
 pub use servicefile::{Change, Shown, manual, schema, show};

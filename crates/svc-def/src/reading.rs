@@ -109,6 +109,7 @@ fn one_file(dir: &Path, name: &ServiceName, mut problems: Vec<Problem>) -> Readi
         relations: said.relations,
         start: if said.start { Start::Always } else { Start::Asked },
         facts: Some(Box::new(said.facts)),
+        timer: said.timer.map(Box::new),
     };
     let outcome = match said.program {
         None => Outcome::Name,

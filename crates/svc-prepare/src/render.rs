@@ -114,7 +114,7 @@ impl Template {
         Like { owner: like.owner.or(own), mode: like.mode }
     }
 
-    /// How the file would change, as diff -u shows it; empty if it would not.
+    /// How the file would change, line by line; empty if it would not.
     pub fn diff(&self, variables: &[Variable]) -> Result<String, String> {
         let (new, name) = (self.text(variables)?, self.to.display().to_string());
         let old = match fs::read(&self.to) {
@@ -125,8 +125,31 @@ impl Template {
         if old == new {
             return Ok(String::new());
         }
-        Ok(similar::TextDiff::from_lines(&old, &new).unified_diff().header(&name, &format!("{name} (rendered)")).to_string())
+        Ok(format!("--- {name}\n+++ {name} (rendered)\n{}", changed_lines(&old, &new)))
     }
+}
+
+/// The lines that differ, each group of them with its place in the old file.
+fn changed_lines(old: &str, new: &str) -> String {
+    let (mut text, mut line, mut within) = (String::new(), 0, false);
+    for one in diff::lines(old, new) {
+        if let diff::Result::Both(..) = one {
+            (line, within) = (line + 1, false);
+            continue;
+        }
+        if !std::mem::replace(&mut within, true) {
+            text += &format!("@@ line {} @@\n", line + 1);
+        }
+        match one {
+            diff::Result::Left(gone) => {
+                text += &format!("-{gone}\n");
+                line += 1;
+            }
+            diff::Result::Right(come) => text += &format!("+{come}\n"),
+            diff::Result::Both(..) => {}
+        }
+    }
+    text
 }
 
 /// Whether somebody wants this one left alone.
@@ -152,6 +175,11 @@ fn is_read_only(file: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_lines_that_differ_are_shown() {
+        assert_eq!(changed_lines("a\nb\nc\nd\n", "a\nx\nc\nd\ne\n"), "@@ line 2 @@\n-b\n+x\n@@ line 5 @@\n+e\n");
+    }
 
     #[test]
     fn who_is_left_alone() {

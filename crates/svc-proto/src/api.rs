@@ -56,6 +56,8 @@ pub enum State {
     Done,
     /// The directory cannot be run as it is; `problem` says why.
     Broken,
+    /// A timer that waits for its time.
+    Scheduled,
 }
 
 /// One service.
@@ -87,6 +89,23 @@ pub struct Status {
     /// Its supervisor.
     pub supervisor_pid: Option<i32>,
     pub dir: String,
+    /// When it runs, if it is a timer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timer: Option<Box<Timer>>,
+}
+
+/// When a timer runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timer {
+    /// `30 3 * * * (Europe/Berlin)`, or `every 300 s`.
+    pub schedule: String,
+    /// Its jitter included; none while it is down, or while the next time depends on the end of a run.
+    pub next_run_ms: Option<u64>,
+    /// When its last run began, and how that or the one before ended; also before the last start of svc.
+    pub last_run_ms: Option<u64>,
+    pub last_exit: Option<Death>,
+    /// A run follows the one that is under way.
+    pub queued: bool,
 }
 
 /// How a running service is.
@@ -174,6 +193,8 @@ pub enum Verb {
     Pause,
     /// SIGCONT.
     Continue,
+    /// Run a timer, or a oneshot once more, to its end.
+    Run,
 }
 
 /// The body of `POST /v1/control`.
@@ -249,6 +270,7 @@ pub enum NodeKind {
     Longrun,
     Oneshot,
     Bundle,
+    Timer,
 }
 
 /// What `POST /v1/wait` waits for.

@@ -11,6 +11,7 @@ mod controls;
 mod directories;
 mod http;
 mod hub;
+mod kept;
 mod links;
 mod listener;
 mod logs;

@@ -69,6 +69,26 @@ pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Co
     }
 }
 
+/// A timer, which is up by itself: only the end of the run that is under way must be waited for.
+pub(crate) fn timer(id: Id, progress: Progress, machine: &Service) -> Match {
+    match (progress, machine.state()) {
+        (Progress::Stopping { .. }, State::Up { stop: Stop::No, .. }) => Match::Tell(Command::Stop),
+        (Progress::Stopping { .. }, State::Down { .. }) if machine.want() != Want::Down => Match::Tell(Command::Stop),
+        (Progress::Stopping { .. }, State::Down { .. } | State::Gone) => Match::Hear(Event::Stopped(id)),
+        (Progress::Stopping { .. }, _) => Match::Fits,
+        (Progress::Starting, _) => Match::Hear(Event::Started(id)),
+        (
+            Progress::Down
+            | Progress::Waiting
+            | Progress::Awaiting
+            | Progress::Up(_)
+            | Progress::Completed
+            | Progress::Failed(_),
+            _,
+        ) => Match::Fits,
+    }
+}
+
 /// One that runs to its end.
 pub(crate) fn oneshot(id: Id, progress: Progress, machine: &Service, counted: Counted) -> Match {
     match (progress, machine.state()) {

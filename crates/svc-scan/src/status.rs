@@ -75,6 +75,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
             problem,
             supervisor_pid: supervisor.map(Pid::raw),
             dir,
+            timer: None,
         };
     };
     let (ready_at, paused) = match machine.state() {
@@ -104,6 +105,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
         problem,
         supervisor_pid: supervisor.map(Pid::raw),
         dir,
+        timer: None,
     }
 }
 

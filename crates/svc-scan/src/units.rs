@@ -297,7 +297,10 @@ impl Units {
         let mut hasher = DefaultHasher::new();
         if let Some(facts) = &unit.source.facts {
             // What else a service.toml says its supervisor is told while it runs.
-            facts.substance.hash(&mut hasher);
+            // What a timer executes holds from its next run on: a restart would break off the one that is under way.
+            if unit.source.timer.is_none() {
+                facts.substance.hash(&mut hasher);
+            }
             unit.dir.hash(&mut hasher);
             return hasher.finish();
         }
@@ -352,6 +355,7 @@ mod tests {
             relations: Vec::new(),
             start: Start::ByBundles,
             facts: None,
+            timer: None,
         };
         let identity = Identity { device: 0, inode: 0 };
         Unit::new(identity, 0, "/x".into(), None, source)

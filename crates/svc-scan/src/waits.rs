@@ -3,7 +3,7 @@
 use svc_core::graph::RequestId;
 use svc_core::health::Verdict as Health;
 use svc_core::service::{State, Stop, Want};
-use svc_core::{Millis, Service};
+use svc_core::{Exit, Millis, Service};
 use svc_proto::api::{self, Until, Verdict};
 use tokio::sync::oneshot;
 
@@ -17,6 +17,10 @@ pub(crate) enum Goal {
     Started {
         before: u64,
         deaths: u64,
+    },
+    /// A run more than there were, and its end.
+    Ran {
+        before: u64,
     },
     /// Nothing left of it, and nobody wants it up.
     Stopped,
@@ -53,6 +57,10 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
         Goal::Until(Until::Finished) => nothing_left,
         Goal::Started { before, .. } => machine.starts() > before && ready && !stopping,
         Goal::Stopped => nothing_left && machine.want() == Want::Down,
+        Goal::Ran { before } => {
+            let well = machine.last().is_some_and(|past| past.exit == Exit::Code(0));
+            machine.starts() > before && nothing_left && machine.trouble().is_none() && well
+        }
         // Whoever asked is told by the graph.
         Goal::Request(_) => return Standing::Open,
     };
@@ -75,6 +83,11 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             }
             Standing::Open
         }
+        Goal::Ran { before } if machine.starts() > before && nothing_left => match (machine.trouble(), machine.last()) {
+            (None, Some(past)) => Standing::Missed(format!("{} after {:.1} s", past.exit, past.ran.0 as f64 / 1000.0)),
+            (Some(_), _) | (None, None) => Standing::Missed("could not be started".into()),
+        },
+        Goal::Ran { .. } => Standing::Open,
         Goal::Until(Until::Up | Until::Ready | Until::Healthy) if machine.failed() && nothing_left => {
             Standing::Missed("has failed for good (its finish said 125)".into())
         }

@@ -3,6 +3,7 @@
 //! Each function wraps one system call or one idiom (a descriptor passed over a socket, a child that is held back until its
 //! pid is written down). Nothing here decides anything, and nothing here logs.
 
+pub mod alarm;
 pub mod alloc;
 pub mod at;
 pub mod bytes;

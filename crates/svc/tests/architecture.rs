@@ -12,7 +12,7 @@ use serde_json::Value;
 const EDGES: [(&str, &[&str], &[&str]); 15] = [
     ("svc-core", &[], &[]),
     ("svc-proto", &["svc-core"], &["serde", "serde_json"]),
-    ("svc-def", &["svc-core"], &["toml"]),
+    ("svc-def", &["svc-core"], &["croner", "jiff", "toml"]),
     ("svc-sys", &["svc-core"], &["libc"]),
     // Every page that these three write to is paid for, once a service in svc-supervise: no libraries there.
     ("svc-init", &["svc-core", "svc-proto", "svc-sys"], &[]),
@@ -45,7 +45,7 @@ const EDGES: [(&str, &[&str], &[&str]); 15] = [
         &["svc-ctl", "svc-proto", "svc-sys"],
         &["http-body-util", "hyper", "hyper-util", "lexopt", "serde_json", "tokio"],
     ),
-    ("svc-prepare", &[], &["fast-glob", "minijinja", "similar"]),
+    ("svc-prepare", &[], &["diff", "fast-glob", "minijinja"]),
     ("svc-compat", &["svc-core", "svc-ctl", "svc-def", "svc-proto", "svc-sys"], &["nix"]),
     (
         "svc",

@@ -173,8 +173,11 @@ fn would_do(graph: &Graph, nodes: &[&Node], way: Way, prune: bool) -> Outcome {
 fn reload(names: &[OsString]) -> Outcome {
     let graph = load()?;
     let nodes = atoms(&graph, &chosen(&graph, names)?);
-    let running: Vec<String> =
-        nodes.iter().filter(|node| node.kind == NodeKind::Longrun && node.up).map(|node| node.name.clone()).collect();
+    let running: Vec<String> = nodes
+        .iter()
+        .filter(|node| matches!(node.kind, NodeKind::Longrun | NodeKind::Timer) && node.up)
+        .map(|node| node.name.clone())
+        .collect();
     if running.is_empty() {
         return Ok(exit::DONE);
     }

@@ -61,7 +61,8 @@ pub(super) fn run(call: &Call) -> Outcome {
 
 fn kind(node: &Node) -> &'static str {
     match node.kind {
-        NodeKind::Longrun => "longrun",
+        // s6-rc knows none of those.
+        NodeKind::Longrun | NodeKind::Timer => "longrun",
         NodeKind::Oneshot => "oneshot",
         NodeKind::Bundle => "bundle",
     }
@@ -72,7 +73,7 @@ fn list(graph: &Graph, what: &str) -> Outcome {
         "all" => true,
         "services" => node.kind != NodeKind::Bundle,
         "oneshots" => node.kind == NodeKind::Oneshot,
-        "longruns" => node.kind == NodeKind::Longrun,
+        "longruns" => matches!(node.kind, NodeKind::Longrun | NodeKind::Timer),
         "bundles" => node.kind == NodeKind::Bundle,
         _ => false,
     };

@@ -28,6 +28,7 @@ fn kind(node: &Node) -> &'static str {
         NodeKind::Longrun => "longrun",
         NodeKind::Oneshot => "oneshot",
         NodeKind::Bundle => "bundle",
+        NodeKind::Timer => "timer",
     }
 }
 
@@ -51,6 +52,7 @@ fn as_dot(nodes: &[Node]) -> Vec<String> {
             NodeKind::Longrun => "box",
             NodeKind::Oneshot => "ellipse",
             NodeKind::Bundle => "folder",
+            NodeKind::Timer => "diamond",
         };
         let style = if node.up { "solid" } else { "dashed" };
         lines.push(format!("  {} [shape={shape}, style={style}];", quoted(&node.name)));
@@ -69,6 +71,7 @@ fn as_mermaid(nodes: &[Node]) -> Vec<String> {
             NodeKind::Longrun => format!("  n{index}[\"{name}\"]"),
             NodeKind::Oneshot => format!("  n{index}([\"{name}\"])"),
             NodeKind::Bundle => format!("  n{index}[[\"{name}\"]]"),
+            NodeKind::Timer => format!("  n{index}{{{{\"{name}\"}}}}"),
         });
         lines.extend(node.needs.iter().map(|on| format!("  n{index} --> n{}", number(on))));
     }

@@ -45,7 +45,8 @@ pub fn verdict(status: &Status) -> Option<Result<(), String>> {
 /// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.
 fn healthy(status: &Status) -> bool {
     let well = words::verdict(status).is_none_or(|verdict| verdict == HealthVerdict::Healthy);
-    status.state == State::Done || status.state == State::Up && status.ready != Some(false) && well
+    matches!(status.state, State::Done | State::Scheduled)
+        || status.state == State::Up && status.ready != Some(false) && well
 }
 
 fn complaint(status: &Status) -> String {

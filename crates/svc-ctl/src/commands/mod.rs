@@ -51,6 +51,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Stop { dependents, change } => control::stop(session, dependents, change).await,
         Command::Restart(change) => control::change(session, Verb::Restart, change).await,
         Command::Once(change) => control::change(session, Verb::Once, change).await,
+        Command::Run(change) => control::change(session, Verb::Run, change).await,
         Command::Reload(names) => control::signal(session, Verb::Reload, None, &names.names).await,
         Command::Pause(names) => control::signal(session, Verb::Pause, None, &names.names).await,
         Command::Continue(names) => control::signal(session, Verb::Continue, None, &names.names).await,

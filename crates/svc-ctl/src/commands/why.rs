@@ -50,6 +50,19 @@ fn explain(detail: &Detail, now_ms: u64) -> String {
         Some(pid) => format!("  directory: {} (supervisor pid {pid})", status.dir),
         None => format!("  directory: {} (no supervisor)", status.dir),
     });
+    if let Some(timer) = &status.timer {
+        lines.push(format!("  runs: {}", timer.schedule));
+        let next = timer.next_run_ms.map_or("none yet".into(), span::stamp);
+        lines.push(format!("  next run: {next}"));
+        lines.push(match (timer.last_run_ms, &timer.last_exit) {
+            (None, _) => "  last run: none".into(),
+            (Some(at_ms), None) => format!("  last run: {}", span::stamp(at_ms)),
+            (Some(at_ms), Some(death)) if death.at_ms + 50 < at_ms => {
+                format!("  last run: {}, not over; the one before: {}", span::stamp(at_ms), words::end(death))
+            }
+            (Some(at_ms), Some(death)) => format!("  last run: {}, {}", span::stamp(at_ms), words::end(death)),
+        });
+    }
     match (detail.deaths.len() as u64, detail.death_count) {
         (_, 0) => lines.push("  it has never ended".into()),
         (listed, all) if listed < all => lines.push(format!("  the last {listed} of {all} ends:")),
@@ -95,6 +108,7 @@ mod tests {
                 problem: None,
                 supervisor_pid: Some(11),
                 dir: "/etc/s6/web".into(),
+                timer: None,
             },
             deaths: vec![death],
             death_count: 5,

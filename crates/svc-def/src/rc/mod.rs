@@ -36,6 +36,22 @@ pub struct Source {
     pub start: Start,
     /// What its service.toml says, where it has one.
     pub facts: Option<Box<Facts>>,
+    /// When it runs, if it is a timer.
+    pub timer: Option<Box<Timer>>,
+}
+
+/// When a timer runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timer {
+    pub rules: svc_core::timer::Rules,
+    /// What its calendar is made of; none for an interval.
+    pub cron: Option<Cron>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cron {
+    pub expression: String,
+    pub zone: String,
 }
 
 /// What is remembered of a service.toml, to compare it with what it says later.
@@ -102,6 +118,7 @@ pub(crate) fn read(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) 
         relations: Vec::new(),
         start: Start::ByBundles,
         facts: None,
+        timer: None,
         kind,
     });
     check_place(dir, source.as_ref(), problems);

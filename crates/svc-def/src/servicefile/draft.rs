@@ -3,6 +3,7 @@
 use svc_core::definition::Script;
 use svc_core::graph::Dependency;
 use svc_core::health::Checks;
+use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
 use super::prepared::Prepared;
@@ -16,11 +17,17 @@ pub(super) enum Kind {
     Oneshot,
     Bundle,
     Milestone,
+    Timer,
 }
 
 impl Kind {
-    pub(super) const NAMES: [(&'static str, Kind); 4] =
-        [("process", Kind::Process), ("oneshot", Kind::Oneshot), ("bundle", Kind::Bundle), ("milestone", Kind::Milestone)];
+    pub(super) const NAMES: [(&'static str, Kind); 5] = [
+        ("process", Kind::Process),
+        ("oneshot", Kind::Oneshot),
+        ("bundle", Kind::Bundle),
+        ("milestone", Kind::Milestone),
+        ("timer", Kind::Timer),
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -28,6 +35,7 @@ impl Kind {
             Kind::Oneshot => "oneshot",
             Kind::Bundle => "bundle",
             Kind::Milestone => "milestone",
+            Kind::Timer => "timer",
         }
     }
 }
@@ -54,9 +62,21 @@ pub(super) struct Draft {
     pub(super) umask: Option<String>,
     pub(super) nice: Option<i64>,
     pub(super) limits: Vec<Limit>,
+    pub(super) cron: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) every: Option<Millis>,
+    pub(super) every_from: Option<From>,
+    pub(super) jitter: Millis,
+    pub(super) overlap: Overlap,
+    pub(super) missed: Missed,
+    pub(super) run_timeout: Millis,
+    pub(super) run_at_start: bool,
     pub(super) prepared: Prepared,
     pub(super) probes: Probes,
 }
+
+/// A run that does not end by itself is killed after this long: the next one waits for its end.
+const TIMER_KILL: Millis = Millis::from_secs(10);
 
 impl Draft {
     pub(super) fn new(kind: Kind) -> Draft {
@@ -64,6 +84,9 @@ impl Draft {
         if kind == Kind::Oneshot {
             // What an `up` starts is meant to stay.
             settings.keep_descendants = true;
+        }
+        if kind == Kind::Timer {
+            settings.timeout_kill = TIMER_KILL;
         }
         Draft {
             kind,
@@ -86,6 +109,15 @@ impl Draft {
             umask: None,
             nice: None,
             limits: Vec::new(),
+            cron: None,
+            zone: None,
+            every: None,
+            every_from: None,
+            jitter: Millis::ZERO,
+            overlap: Overlap::Skip,
+            missed: Missed::Skip,
+            run_timeout: Millis::ZERO,
+            run_at_start: false,
             prepared: Prepared::default(),
             probes: Probes::default(),
         }
@@ -103,14 +135,56 @@ impl Draft {
             Kind::Bundle if self.members.as_ref().is_none_or(Vec::is_empty) => {
                 Some("has no members: write members = [\"NAME\"], or kind = \"milestone\" for what does nothing")
             }
+            Kind::Timer => self.missing_of_timer(),
             Kind::Process | Kind::Oneshot | Kind::Bundle | Kind::Milestone => None,
         }
+    }
+
+    fn missing_of_timer(&self) -> Option<&'static str> {
+        if self.command.is_none() {
+            return Some("has no command: write command = \"PROGRAM ARGUMENT...\"");
+        }
+        match (&self.cron, self.every) {
+            (None, None) => {
+                Some("has neither cron nor every: write cron = \"30 3 * * *\", or every = \"5m\", or kind = \"oneshot\"")
+            }
+            (Some(_), Some(_)) => Some("has both, cron and every: remove one of the two"),
+            (None, Some(_)) if self.zone.is_some() => Some("has a zone, which only cron knows: remove it"),
+            (Some(_), None) if self.every_from.is_some() => Some("has every-from without every: remove it"),
+            (None, Some(span)) if span < Millis::from_secs(1) => {
+                Some("has an every of less than a second: write every = \"1s\" or more")
+            }
+            (Some(_), None) | (None, Some(_)) => None,
+        }
+    }
+
+    /// When it runs, if it is a timer with nothing missing.
+    pub(super) fn timer(&self) -> Option<rc::Timer> {
+        let schedule = match (self.kind, &self.cron, self.every) {
+            (Kind::Timer, Some(_), _) => Schedule::Calendar,
+            (Kind::Timer, None, Some(span)) => Schedule::Every { span, from: self.every_from.unwrap_or(From::Start) },
+            (Kind::Timer, None, None) => return None,
+            (Kind::Process | Kind::Oneshot | Kind::Bundle | Kind::Milestone, _, _) => return None,
+        };
+        let cron = self.cron.clone().map(|expression| {
+            let zone = self.zone.clone().unwrap_or_else(|| "UTC".into());
+            rc::Cron { expression, zone }
+        });
+        let rules = Rules {
+            schedule,
+            jitter: self.jitter,
+            overlap: self.overlap,
+            missed: self.missed,
+            timeout: self.run_timeout,
+            at_start: self.run_at_start,
+        };
+        Some(rc::Timer { rules, cron })
     }
 
     /// As the graph sees it.
     pub(super) fn graph_kind(&self) -> rc::Kind {
         match self.kind {
-            Kind::Process => rc::Kind::Longrun,
+            Kind::Process | Kind::Timer => rc::Kind::Longrun,
             Kind::Oneshot => rc::Kind::Oneshot { up: self.up(), down: self.script(&self.down) },
             Kind::Bundle => rc::Kind::Bundle { contents: self.members.clone().unwrap_or_default() },
             Kind::Milestone => rc::Kind::Oneshot { up: None, down: None },
@@ -120,6 +194,7 @@ impl Draft {
     /// What is executed for it; none for what has no process.
     pub(super) fn program(&self) -> Option<Program> {
         match self.kind {
+            Kind::Timer => Some(Program::Oneshot { up: self.script(&self.command), down: None }),
             Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.process(words))),
             Kind::Oneshot => Some(Program::Oneshot { up: self.up(), down: self.script(&self.down) }),
             Kind::Bundle | Kind::Milestone => None,

@@ -3,6 +3,7 @@
 
 use svc_core::graph::Relation;
 use svc_core::health::{Remedy, Senders};
+use svc_core::timer::{From, Missed, Overlap};
 use svc_core::{Millis, ServiceName, Signal};
 
 use super::draft::{Draft, Kind};
@@ -81,6 +82,16 @@ pub(super) enum Shape {
     Relations(Relation),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
+    /// One of these words, by its place in the list.
+    Word {
+        known: &'static [&'static str],
+        set: fn(&mut Draft, usize),
+    },
+    /// A text that something else must be able to read.
+    Checked {
+        check: fn(&str) -> Result<(), String>,
+        set: fn(&mut Draft, String),
+    },
     /// Tables with these fields; a text stands for one with the first field alone.
     Records {
         fields: &'static [Field],
@@ -94,8 +105,9 @@ pub(super) enum Shape {
     Probe(probes::Kind, fn(&mut Draft, Probe)),
 }
 
-const ALL: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Bundle, Kind::Milestone];
-const RUNNING: &[Kind] = &[Kind::Process, Kind::Oneshot];
+const ALL: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Bundle, Kind::Milestone, Kind::Timer];
+const RUNNING: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Timer];
+const TIMER: &[Kind] = &[Kind::Timer];
 const PROCESS: &[Kind] = &[Kind::Process];
 const FIRST: &str = "0.1.0";
 
@@ -129,14 +141,14 @@ const KEYS: &[Key] = &[
         ALL,
         Change::Never,
         "What it is: a process runs until it is stopped, a oneshot runs to its end and is up from then on, a bundle is a name \
-         for its members, a milestone a point in time that others wait for.",
+         for its members, a milestone a point in time that others wait for, a timer runs again and again to its end.",
         "\"oneshot\""
     ),
     key!(
         "command",
         Shape::Command(|draft, words| draft.command = Some(words)),
-        "none: a process must have one",
-        PROCESS,
+        "none: a process or timer must have one",
+        &[Kind::Process, Kind::Timer],
         Change::Restart,
         "The program and its arguments; one text is split into words as by a shell, with quotes and without expansions.",
         "[\"nginx\", \"-g\", \"daemon off;\"]"
@@ -176,6 +188,91 @@ const KEYS: &[Key] = &[
         Change::Holds,
         "Whether it is started without anybody asking.",
         "false"
+    ),
+    key!(
+        "cron",
+        Shape::Checked { check: crate::calendar::check_cron, set: |draft, cron| draft.cron = Some(cron) },
+        "none: a timer has this or every",
+        TIMER,
+        Change::Holds,
+        "When it runs: [SECOND] MINUTE HOUR DAY MONTH WEEKDAY, or @hourly, @daily, @weekly, @monthly, @yearly.",
+        "\"30 3 * * *\""
+    ),
+    key!(
+        "zone",
+        Shape::Checked { check: crate::calendar::check_zone, set: |draft, zone| draft.zone = Some(zone) },
+        "UTC",
+        TIMER,
+        Change::Holds,
+        "The time zone of cron, a file below /usr/share/zoneinfo (or TZDIR).",
+        "\"Europe/Berlin\""
+    ),
+    key!(
+        "every",
+        Shape::Span(|draft, span| draft.every = Some(span)),
+        "none: a timer has this or cron",
+        TIMER,
+        Change::Holds,
+        "How long from one run to the next, at least 1s.",
+        "\"5m\""
+    ),
+    key!(
+        "every-from",
+        Shape::Word { known: &["start", "end"], set: |draft, at| draft.every_from = Some([From::Start, From::End][at]) },
+        "start",
+        TIMER,
+        Change::Holds,
+        "Whether every counts from start to start, or from the end of a run to the start of the next.",
+        "\"end\""
+    ),
+    key!(
+        "jitter",
+        Shape::Span(|draft, span| draft.jitter = span),
+        "0",
+        TIMER,
+        Change::Holds,
+        "Each run begins later by a random time up to this; another one for each run and each container.",
+        "\"30s\""
+    ),
+    key!(
+        "overlap",
+        Shape::Word {
+            known: &["skip", "queue", "kill"],
+            set: |draft, at| draft.overlap = [Overlap::Skip, Overlap::Queue, Overlap::Kill][at],
+        },
+        "skip",
+        TIMER,
+        Change::Holds,
+        "What happens when the time comes while it runs: nothing (skip), one run follows (queue), or the running one is stopped \
+         first (kill).",
+        "\"queue\""
+    ),
+    key!(
+        "missed",
+        Shape::Word { known: &["skip", "run"], set: |draft, at| draft.missed = [Missed::Skip, Missed::Run][at] },
+        "skip",
+        TIMER,
+        Change::Holds,
+        "What happens when its time came while svc did not run, or the clock was set past it: nothing, or one run for all of them.",
+        "\"run\""
+    ),
+    key!(
+        "run-at-start",
+        Shape::Flag(|draft, flag| draft.run_at_start = flag),
+        "false",
+        TIMER,
+        Change::Holds,
+        "Whether it also runs each time it is started.",
+        "true"
+    ),
+    key!(
+        "timeout.run",
+        Shape::Span(|draft, span| draft.run_timeout = span),
+        "0 (for ever)",
+        TIMER,
+        Change::Holds,
+        "How long a run may take; after that it is stopped.",
+        "\"10m\""
     ),
     key!(
         "needs",
@@ -226,7 +323,7 @@ const KEYS: &[Key] = &[
         "timeout.start",
         Shape::Span(|draft, span| draft.start_timeout = span),
         "0 (for ever)",
-        RUNNING,
+        &[Kind::Process, Kind::Oneshot],
         Change::Holds,
         "How long it may take until it is up (and ready, if it says so); after that the start has failed.",
         "\"30s\""
@@ -244,7 +341,7 @@ const KEYS: &[Key] = &[
     key!(
         "timeout.kill",
         Shape::Span(|draft, span| draft.settings.timeout_kill = span),
-        "0 (never)",
+        "0 (never); 10s for a timer",
         RUNNING,
         Change::Holds,
         "SIGKILL follows the signal that stops it after this long.",

@@ -25,7 +25,9 @@ pub fn manual() -> String {
 
 fn value(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Kind(_) => "process, oneshot, bundle or milestone",
+        Shape::Kind(_) => "process, oneshot, bundle, milestone or timer",
+        Shape::Word { .. } => "one of the words that are told here",
+        Shape::Checked { .. } => "a text",
         Shape::Flag(_) => "true or false",
         Shape::Span(_) => "a time with its unit (ms, s, m, h, d), or 0",
         Shape::Pause(_) => "a time with its unit (ms, s, m, h, d)",

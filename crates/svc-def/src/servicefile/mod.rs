@@ -47,6 +47,7 @@ pub(crate) struct Said {
     pub(crate) timeout_up: Millis,
     pub(crate) timeout_down: Millis,
     pub(crate) facts: rc::Facts,
+    pub(crate) timer: Option<rc::Timer>,
 }
 
 /// Whether a directory has this form.
@@ -96,6 +97,7 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
         start: draft.start,
         timeout_up: draft.start_timeout,
         timeout_down: draft.stop_timeout,
+        timer: draft.timer(),
         relations: draft.relations,
         facts,
     })

@@ -53,7 +53,8 @@ fn shape(shape: &Shape) -> String {
             format!(r#"{{"anyOf":[{{"type":"integer","minimum":{least},"maximum":{most}}},{VARIABLE}]}}"#)
         }
         Shape::Mask(_) => format!(r#"{{"anyOf":[{{"type":"string","pattern":"^[0-7]{{1,4}}$"}},{VARIABLE}]}}"#),
-        Shape::Signal(_) | Shape::Text(_) => text,
+        Shape::Signal(_) | Shape::Text(_) | Shape::Checked { .. } => text,
+        Shape::Word { known, .. } => choice(known.iter().copied()),
         Shape::Who(_) => r#"{"type":["string","integer"]}"#.into(),
         Shape::Whose(_) => r#"{"type":"array","items":{"type":["string","integer"]}}"#.into(),
         Shape::Texts(_) | Shape::Command(_) => {

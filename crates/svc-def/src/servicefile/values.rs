@@ -137,6 +137,15 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
         }
         Shape::Environment(set) => set(draft, reader.environment(node)?),
         Shape::Limits(set) => set(draft, reader.limits(node)?),
+        Shape::Word { known, set } => {
+            let places: Vec<(&str, usize)> = known.iter().enumerate().map(|(at, word)| (*word, at)).collect();
+            set(draft, reader.choice(node, &places).map_err(one)?);
+        }
+        Shape::Checked { check, set } => {
+            let text = reader.text(node).map_err(one)?;
+            check(&text).map_err(|what| one((node.place, format!("{} {what}", key.name))))?;
+            set(draft, text);
+        }
         Shape::Records { fields, set } => {
             let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
             set(draft, gather(items.iter().map(|item| reader.record(item, fields)))?);

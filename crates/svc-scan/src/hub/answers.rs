@@ -83,7 +83,24 @@ impl Hub {
         );
         // What waits for others is wanted all the same: its supervisor does not know.
         let wished = self.engine.graph().id(member.name.as_str()).map(|id| self.engine.wish(id) != Wish::Down);
-        api::Status { wanted_up: wished.unwrap_or(status.wanted_up), health: member.vitals(now), ..status }
+        let status = api::Status { wanted_up: wished.unwrap_or(status.wanted_up), health: member.vitals(now), ..status };
+        match self.timer_status(&member.name) {
+            Some(timer) => self.status_of_timer(member, timer, status),
+            None => status,
+        }
+    }
+
+    /// A timer is not down between its runs, and its runs are no restarts.
+    fn status_of_timer(&self, member: &Member, timer: Box<api::Timer>, status: api::Status) -> api::Status {
+        let state = match status.state {
+            api::State::Down | api::State::Done | api::State::Failed if self.is_scheduled(&member.name) => {
+                api::State::Scheduled
+            }
+            api::State::Done | api::State::Failed => api::State::Down,
+            other => other,
+        };
+        let last_exit = status.last_exit.or_else(|| timer.last_exit.clone());
+        api::Status { state, restarts: 0, last_exit, timer: Some(timer), ..status }
     }
 
     /// The status of a name of the graph that no process stands behind.
@@ -152,6 +169,7 @@ impl Hub {
             api::Node {
                 name: node.name.clone(),
                 kind: match node.kind {
+                    Kind::Process if self.is_timer(&node.name) => api::NodeKind::Timer,
                     Kind::Process => api::NodeKind::Longrun,
                     Kind::Oneshot | Kind::Milestone => api::NodeKind::Oneshot,
                     Kind::Bundle => api::NodeKind::Bundle,

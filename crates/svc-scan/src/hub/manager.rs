@@ -170,12 +170,14 @@ impl Hub {
             nodes = self.units.compose(&self.replaced);
         }
         self.redefine();
+        self.set_timers();
         let mut actions = Vec::new();
         let request = self.next_request();
         self.composed = true;
         self.engine.step(clock::now(), Event::Request(request, Request::Apply(nodes)), &mut actions);
         self.give_slots();
         self.perform(actions);
+        self.time_nodes();
         self.slots_to_take = true;
         self.take_slots();
     }
@@ -215,6 +217,8 @@ impl Hub {
         for &id in &processes {
             let failure = match self.machine_of(id) {
                 Some(machine) if !has_failed(machine) || machine.wished() == Wish::Down => continue,
+                // How its last run ended says nothing of a timer.
+                Some(_) if self.is_timer(self.engine.graph().name(id)) => continue,
                 Some(machine) => Some(ended(machine)),
                 None => None,
             };
@@ -272,7 +276,9 @@ impl Hub {
         let Some(id) = self.engine.graph().id(&name) else { return };
         let Some(machine) = self.machine_of(id) else { return };
         let is_down = matches!(machine.state(), State::Down { .. } | State::Gone) && machine.want() == Want::Down;
-        let (nothing, wish) = (is_down && !machine.done() && !has_failed(machine), machine.wished());
+        let is_timer = self.is_timer(&name);
+        let nothing = is_down && (is_timer || !machine.done() && !has_failed(machine));
+        let wish = machine.wished();
         let counted = Counted::of(machine);
         if matches!(self.engine.progress(id), Progress::Stopping { .. })
             && let Some(member) = self.members.get_mut(&slot)
@@ -432,6 +438,7 @@ impl Hub {
             };
             let progress = self.engine.progress(id);
             let verdict = match kind {
+                Kind::Process if self.is_timer(name) => matching::timer(id, progress, machine),
                 Kind::Process => matching::process(id, progress, machine, member.counted),
                 Kind::Oneshot => matching::oneshot(id, progress, machine, member.counted),
                 Kind::Milestone | Kind::Bundle => return,
@@ -460,6 +467,11 @@ impl Hub {
             self.fit_health(slot, id);
             self.remind(slot, id);
         }
+        if let Some(name) =
+            self.members.get(&slot).map(|member| member.name.clone()).filter(|name| self.is_timer(name.as_str()))
+        {
+            self.see_timer(&name);
+        }
         self.take_slots();
     }
 
@@ -474,6 +486,7 @@ impl Hub {
 
     fn publish_node(&mut self, id: Id) {
         let (name, wish) = (self.engine.graph().name(id).to_owned(), self.engine.wish(id));
+        self.time_node(id);
         match self.slot_named(&name) {
             Some(slot) => {
                 let known = self.members.get(&slot).and_then(|member| member.machine.as_ref()).map(Service::wished);
@@ -652,6 +665,7 @@ impl Hub {
 /// Whether the same supervisor can go on with it.
 fn is_same_kind(before: &Source, now: &Source) -> bool {
     let number = |source: &Source| match &source.kind {
+        svc_def::Kind::Longrun if source.timer.is_some() => 4,
         svc_def::Kind::Longrun => 0,
         svc_def::Kind::Oneshot { up: None, down: None } => 1,
         svc_def::Kind::Oneshot { .. } => 2,

@@ -6,6 +6,7 @@ mod manager;
 mod members;
 mod orders;
 mod reports;
+mod timing;
 
 use crate::clients::Subscriber;
 use crate::controls::Controls;
@@ -28,6 +29,7 @@ use svc_core::{Command, Definition, Millis, Pid, Program, Service, ServiceName, 
 use svc_def::Identity;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
+use timing::Timers;
 use tokio::sync::mpsc;
 
 /// The name of the main program that stands behind `--`.
@@ -99,6 +101,9 @@ struct Hub {
     /// An earlier svc-scan has worked here.
     recovered: bool,
     units: Units,
+    timers: Timers,
+    /// An earlier svc-scan has worked here; of us this is said for ever.
+    is_heir: bool,
     /// Units whose supervisors must go before they can be what their directories say now.
     replaced: BTreeSet<ServiceName>,
     /// There may be slots of units that are over.
@@ -138,6 +143,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         started: false,
         recovered: false,
         units: Units::default(),
+        timers: Timers::new(config.run_dir.as_deref()),
+        is_heir: false,
         replaced: BTreeSet::new(),
         slots_to_take: false,
         engine: Engine::default(),
@@ -196,6 +203,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
                 let slots = hub.slots();
                 hub.logs.deliver(&slots);
             }
+            ring = hub.timers.ring() => hub.rung(ring),
             () = sleep_until(deadline) => hub.time(),
         }
     }
@@ -234,6 +242,7 @@ impl Hub {
                     Ok(ToScan::Listener) => {
                         kept = descriptors.pop().map(listener::from_init);
                         self.recovered = true;
+                        self.is_heir = true;
                     }
                     Ok(message) => self.hear(message, descriptors),
                     Err(_) => say!("svc-scan: refused a message from svc-init that it does not know"),
@@ -321,13 +330,14 @@ impl Hub {
     fn deadline(&self) -> Option<svc_core::Millis> {
         let waits = self.waiters.iter().filter_map(|waiter| waiter.deadline);
         let directories = self.directories.deadline().filter(|_| !self.is_ending());
-        let others = [self.manager_deadline(), directories, self.rescan_at];
+        let others = [self.manager_deadline(), directories, self.rescan_at, self.timers.deadline()];
         waits.chain(self.roster.deadline()).chain(others.into_iter().flatten()).min()
     }
 
     fn time(&mut self) {
         self.happened(Happened::Deadline);
         self.manager_time();
+        self.time_timers(svc_core::timer::Event::Deadline);
         if self.rescan_at.is_some_and(|at| at <= clock::now()) {
             self.rescan();
             self.rescan_at = self.config.rescan.map(|span| clock::now() + span);

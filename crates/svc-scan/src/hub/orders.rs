@@ -6,7 +6,7 @@ use crate::status::Now;
 use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
 use svc_core::graph::{Dependents, Id, Kind, Level, Progress, Request, Wish};
 use svc_core::service::{Role, State, Want};
-use svc_core::{Command, Service};
+use svc_core::{Command, Service, ServiceName};
 use svc_proto::api;
 use svc_sys::clock;
 
@@ -32,7 +32,13 @@ impl Hub {
         let mut items = Vec::new();
         let (nodes, others): (Vec<String>, Vec<String>) =
             std::mem::take(&mut control.services).into_iter().partition(|service| self.is_steered(service, control.verb));
-        items.extend(self.order_nodes(nodes, &control));
+        if control.verb == api::Verb::Run {
+            for name in nodes {
+                items.extend(self.order_run(name, &control));
+            }
+        } else {
+            items.extend(self.order_nodes(nodes, &control));
+        }
         for service in others {
             let item = match self.slot_named(&service) {
                 Some(slot) => self.order(slot, service, control.verb, command, control.wait),
@@ -46,7 +52,7 @@ impl Hub {
     /// Whether the graph decides on this.
     fn is_steered(&self, service: &str, verb: api::Verb) -> bool {
         let steers = match verb {
-            api::Verb::Start | api::Verb::Stop | api::Verb::Restart | api::Verb::Once => true,
+            api::Verb::Start | api::Verb::Stop | api::Verb::Restart | api::Verb::Once | api::Verb::Run => true,
             api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => false,
         };
         steers && self.engine.graph().id(service).is_some()
@@ -62,6 +68,7 @@ impl Hub {
             }
             api::Verb::Restart => Request::Restart(nodes),
             api::Verb::Once if nodes.len() == 1 => Request::Run(nodes[0]),
+            api::Verb::Run if nodes.len() == 1 => Request::Run(nodes[0]),
             _ => {
                 if control.prune {
                     self.prune(&nodes);
@@ -82,6 +89,24 @@ impl Hub {
             Item { service, goal, outcome }
         };
         names.into_iter().map(item).collect()
+    }
+
+    /// Has a timer run now, or a oneshot once more.
+    fn order_run(&mut self, service: String, control: &api::Control) -> Vec<Item> {
+        let Some(name) = ServiceName::parse(&service).ok().filter(|name| self.is_timer(name.as_str())) else {
+            return self.order_nodes(vec![service], control);
+        };
+        let machine = self.slot_named(&service).and_then(|slot| self.members.get(&slot)?.machine.as_ref());
+        let goal = Goal::Ran { before: machine.map_or(0, Service::starts) };
+        let told = self.run_timer(&name);
+        let (result, message) = match (told, control.wait) {
+            (Err(refusal), _) => (api::Verdict::Failed, refusal),
+            (Ok(()), true) => return vec![Item { service, goal, outcome: None }],
+            (Ok(()), false) => (api::Verdict::Done, "told".into()),
+        };
+        let status = self.status_named(&service);
+        let outcome = Some(api::Outcome { service: service.clone(), result, message, status });
+        vec![Item { service, goal, outcome }]
     }
 
     /// Stops everything that these do not depend on.
@@ -134,12 +159,25 @@ impl Hub {
     fn told_of(&self, name: &str, began: svc_core::Millis) -> String {
         let member = self.slot_named(name).and_then(|slot| self.members.get(&slot));
         match member.and_then(|member| Some((member, member.machine.as_ref()?))) {
+            Some((member, machine)) if self.is_scheduled(&member.name) => self.told_of_run(member, machine),
             Some((member, machine)) if member.is_done(machine) => "done".into(),
             Some((member, machine)) => self.told(member, machine, began),
             None => match self.state_of_name(name) {
                 api::State::Up => "up".into(),
                 _ => "down".into(),
             },
+        }
+    }
+
+    /// What a timer does, in words.
+    fn told_of_run(&self, member: &Member, machine: &Service) -> String {
+        match (machine.pid(), machine.last()) {
+            (Some(pid), _) => format!("runs (pid {pid})"),
+            (None, _) => {
+                let next = self.timer_status(&member.name).and_then(|timer| timer.next_run_ms);
+                let left = next.map(|at| at.saturating_sub(clock::wall_ms()) as f64 / 1000.0);
+                left.map_or("scheduled".into(), |left| format!("scheduled, next run in {left:.1} s"))
+            }
         }
     }
 
@@ -174,6 +212,9 @@ impl Hub {
                 None => Item { service: service.clone(), goal: started, outcome: None },
             },
             api::Verb::Restart => Item { service: service.clone(), goal: started, outcome: None },
+            api::Verb::Run => {
+                return settled(api::Verdict::Failed, format!("{service} does not run to an end: restart it instead"));
+            }
             api::Verb::Stop => Item { service: service.clone(), goal: Goal::Stopped, outcome: None },
             api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => {
                 match machine.and_then(Service::pid) {
@@ -334,7 +375,7 @@ impl Hub {
     pub(super) fn check(&self, item: &mut Item, began: svc_core::Millis) {
         if let (Goal::Until(until), Some(id), None) = (item.goal, self.engine.graph().id(&item.service), &item.outcome) {
             let failed = matches!(self.engine.progress(id), Progress::Failed(_));
-            if failed || self.engine.graph().node(id).kind != Kind::Process {
+            if failed || self.engine.graph().node(id).kind != Kind::Process || self.is_timer(&item.service) {
                 return self.check_node(item, until, id, began);
             }
         }
@@ -343,7 +384,10 @@ impl Hub {
         let says_ready = member.definition.settings.says_ready();
         let (result, message) = match waits::look(item.goal, machine, says_ready, member.verdict()) {
             Standing::Open => return,
-            Standing::Reached => (api::Verdict::Done, self.told(member, machine, began)),
+            Standing::Reached => match item.goal {
+                Goal::Ran { .. } => (api::Verdict::Done, ran(machine)),
+                _ => (api::Verdict::Done, self.told(member, machine, began)),
+            },
             Standing::Missed(why) => {
                 let problem = member.trouble.as_ref().map_or_else(String::new, |problem| format!(": {problem}"));
                 (api::Verdict::Failed, format!("{why}{problem}"))
@@ -426,6 +470,11 @@ enum Stand {
     Between,
 }
 
+/// How the last run went, in words.
+fn ran(machine: &Service) -> String {
+    machine.last().map_or_else(String::new, |past| format!("ran for {:.1} s ({})", past.ran.0 as f64 / 1000.0, past.exit))
+}
+
 fn machine_is_stopped(member: Option<&Member>) -> bool {
     let machine = member.and_then(|member| member.machine.as_ref());
     machine.is_some_and(|machine| matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Down)
@@ -444,7 +493,7 @@ fn command_of(control: &api::Control) -> Result<Command, String> {
         (api::Verb::Stop, None) => Ok(Command::Stop),
         (api::Verb::Restart, None) => Ok(Command::Restart),
         (api::Verb::Reload, None) => Ok(Command::Reload),
-        (api::Verb::Once, None) => Ok(Command::Once),
+        (api::Verb::Once | api::Verb::Run, None) => Ok(Command::Once),
         (api::Verb::Pause, None) => Ok(Command::Pause),
         (api::Verb::Continue, None) => Ok(Command::Continue),
     }

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use svc_testkit::{State, Tree, api, has_program, kill, needs, until};
 
-use crate::Files;
-
 /// Reads commands from the FIFO `told`: each line is Python, in which `say(text)` sends a message.
 const SPEAKER: &str = r#"
 import os, socket, sys, time, array, signal, subprocess

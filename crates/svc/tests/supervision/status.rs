@@ -17,7 +17,14 @@ fn assert_whole(status: &Status) {
     let up = matches!(status.state, State::Up | State::Stopping);
     match status.state {
         State::Up | State::Stopping | State::Finishing => {}
-        State::Down | State::Waiting | State::Starting | State::Draining | State::Failed | State::Done | State::Broken => {
+        State::Down
+        | State::Waiting
+        | State::Starting
+        | State::Draining
+        | State::Failed
+        | State::Done
+        | State::Broken
+        | State::Scheduled => {
             assert_eq!(status.pid, None, "{status:?}");
         }
     }

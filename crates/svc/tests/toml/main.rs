@@ -7,6 +7,7 @@ mod graph;
 mod prepared;
 mod programs;
 mod stopping;
+mod timers;
 
 use svc_testkit::{ServiceDir, Tree, until};
 
