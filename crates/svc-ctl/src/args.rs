@@ -7,7 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use svc_core::Signal;
-use svc_proto::api::Until;
+use svc_proto::api::{Scale, Until};
 
 use crate::span;
 
@@ -130,6 +130,14 @@ pub enum Command {
     },
     /// Print the JSON Schema of service.toml, for editors
     Schema,
+    /// Change how many instances of a template there are, and wait until the new ones are up
+    Scale {
+        #[command(flatten)]
+        waiting: Waiting,
+        /// The template worker@ with 5 instances; worker= for as many as its file says
+        #[arg(value_name = "NAME=N", required = true, value_parser = scale, value_hint = ValueHint::Other)]
+        scales: Vec<Scale>,
+    },
     /// Look through the service directories again, and apply what has changed in a service.toml
     Rescan,
     /// Stop all services and end svc, and so the container
@@ -255,6 +263,14 @@ fn signal(text: &str) -> Result<String, String> {
         Some(_) => Ok(text.to_string()),
         None => Err("expected a signal such as TERM, SIGTERM or 15".into()),
     }
+}
+
+/// NAME=N, or NAME= for what the definition says.
+fn scale(text: &str) -> Result<Scale, String> {
+    let expected = || "expected NAME=N, such as worker=5, or worker= for as many as its file says".to_string();
+    let (template, count) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(expected)?;
+    let instances = if count.is_empty() { None } else { Some(count.parse().map_err(|_| expected())?) };
+    Ok(Scale { template: template.into(), instances })
 }
 
 /// The shells whose scripts complete the names of services. clap knows more, but for those it would be the options only.

@@ -44,9 +44,17 @@ impl Found {
         let dir = std::fs::canonicalize(dir).map_err(failed)?;
         let mut names: Vec<_> = std::fs::read_dir(&dir).map_err(failed)?.flatten().map(|entry| entry.file_name()).collect();
         names.sort();
+        let mut places: BTreeMap<ServiceName, PathBuf> = BTreeMap::new();
         for file_name in names {
             match svc_def::entry(&dir, &file_name) {
-                Some(Entry::Service { name, .. }) => self.service(&dir.join(&file_name), &name),
+                Some(Entry::Service { name, .. }) => {
+                    let path = dir.join(&file_name);
+                    if let Some(other) = places.insert(name.clone(), path.clone()) {
+                        self.say(true, &format!("{}: {}", svc_def::shown(&path), svc_def::two_forms(&other)));
+                        continue;
+                    }
+                    self.service(&path, &name);
+                }
                 Some(Entry::Problem(problem)) => self.problem(&problem),
                 Some(Entry::Skip) | None => {}
             }
@@ -57,16 +65,31 @@ impl Found {
     fn service(&mut self, dir: &Path, name: &ServiceName) {
         self.services += 1;
         let reading = svc_def::read(dir, name, None);
+        if let Outcome::Template(instances) = &reading.outcome {
+            self.template(dir, &svc_def::bundle_of(name), instances);
+        }
         reading.problems.iter().for_each(|problem| self.problem(problem));
         if let Outcome::Incomplete = reading.outcome {
             self.problem(&svc_def::missing_run(dir));
         }
         if let Some(source) = reading.source {
-            self.sources.insert(name.clone(), source);
+            self.sources.insert(svc_def::bundle_of(name), source);
         }
         if let Some(log) = reading.logger {
             self.service(&log, &name.logger());
         }
+    }
+
+    /// Each instance is a service; what is wrong with the file is told once.
+    fn template(&mut self, path: &Path, name: &ServiceName, instances: &svc_def::Instances) {
+        for instance in instances.names() {
+            let Ok(made) = ServiceName::parse(&format!("{name}@{instance}")) else { continue };
+            self.services += 1;
+            if let Some(source) = svc_def::read(path, &made, None).source {
+                self.sources.insert(made, source);
+            }
+        }
+        self.services -= 1;
     }
 
     fn problem(&mut self, problem: &svc_def::Problem) {

@@ -24,9 +24,9 @@ mod shebang;
 mod user;
 
 pub use calendar::Calendar;
-pub use entry::{Entry, Identity, entry, identity};
+pub use entry::{Entry, Identity, entry, identity, two_forms};
 pub use explain::explain_exec;
 pub use problem::{Problem, shown};
 pub use rc::{Cron, Facts, Kind, Source, Start, Timer, Value};
 pub use reading::{Outcome, Reading, missing_run, read};
-pub use servicefile::{Change, Shown, manual, schema, show};
+pub use servicefile::{Change, Instances, Shown, bundle_of, find, is_one_file, manual, schema, show};

@@ -12,7 +12,8 @@ use crate::classic::{self, Run};
 use crate::look::{self, Look, look};
 use crate::problem::{Problem, shown};
 use crate::rc::{self, Source, Start};
-use crate::servicefile;
+use crate::servicefile::layout::{FILE, Layout, TEMPLATE, layout};
+use crate::servicefile::{self, Instances};
 
 /// What a directory says.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Reading {
 pub enum Outcome {
     /// Complete; the problems, if any, are warnings.
     Ready(Box<Definition>),
+    /// A template: these are its instances, to be read each by its name.
+    Template(Instances),
     /// Complete, and nothing that runs: a bundle, or a oneshot with nothing to do.
     Name,
     /// No `run` yet: it may be on its way. [`missing_run`] has the words for when that has gone on for too long.
@@ -41,12 +44,16 @@ pub enum Outcome {
 /// now stays as it was.
 pub fn read(dir: &Path, name: &ServiceName, previous: Option<&Definition>) -> Reading {
     let mut problems = Vec::new();
-    let (outcome, logger) = match entrance(dir) {
-        Ok(true) if servicefile::is_there(dir) => return one_file(dir, name, problems),
-        Ok(true) if rc::is_source(dir) => return source(dir, name, previous, problems),
-        Ok(true) => inside(dir, name, previous, &mut problems),
-        Ok(false) => (Outcome::Incomplete, None),
-        Err(problem) => {
+    let layout = layout(dir);
+    if let Some(layout) = layout.as_ref().filter(|layout| layout.main == dir) {
+        return one_file(layout, name, problems);
+    }
+    let (outcome, logger) = match (entrance(dir), layout) {
+        (Ok(true), Some(layout)) => return one_file(&layout, name, problems),
+        (Ok(true), None) if rc::is_source(dir) => return source(dir, name, previous, problems),
+        (Ok(true), None) => inside(dir, name, previous, &mut problems),
+        (Ok(false), _) => (Outcome::Incomplete, None),
+        (Err(problem), _) => {
             problems.push(problem);
             (Outcome::Broken, None)
         }
@@ -92,11 +99,26 @@ fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut pro
     Reading { outcome: if broken { Outcome::Broken } else { outcome }, problems, logger: None, source: Some(source) }
 }
 
-/// Reads a directory with a service.toml. Its output goes to svc-log.
-fn one_file(dir: &Path, name: &ServiceName, mut problems: Vec<Problem>) -> Reading {
-    let Some(said) = servicefile::read(dir, &mut problems) else {
-        return Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
-    };
+/// Reads a service.toml or a NAME.toml. Its output goes to svc-log.
+fn one_file(layout: &Layout, name: &ServiceName, mut problems: Vec<Problem>) -> Reading {
+    let broken = |problems| Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
+    let instance = name.as_str().rsplit_once(TEMPLATE).map(|(_, instance)| instance);
+    let instance = instance.filter(|instance| layout.is_template && !instance.is_empty());
+    let Some(mut said) = servicefile::read(layout, instance, &mut problems) else { return broken(problems) };
+    let is_template = layout.is_template && instance.is_none();
+    if is_template {
+        // Its name without the @ stands for all instances, which have the rest.
+        let names = said.instances.names();
+        let names = names.iter().map(|instance| ServiceName::new(format!("{}{instance}", layout.name).as_bytes()));
+        match names.collect::<Result<Vec<ServiceName>, _>>() {
+            Ok(contents) => said.kind = rc::Kind::Bundle { contents },
+            Err(error) => {
+                problems.push(Problem::fatal(&layout.main, format!("has instances without a name: {error}")));
+                return broken(problems);
+            }
+        }
+        said.relations.clear();
+    }
     let source = Source {
         kind: said.kind,
         dependencies: Vec::new(),
@@ -112,10 +134,11 @@ fn one_file(dir: &Path, name: &ServiceName, mut problems: Vec<Problem>) -> Readi
         timer: said.timer.map(Box::new),
     };
     let outcome = match said.program {
+        Some(_) | None if is_template => Outcome::Template(said.instances),
         None => Outcome::Name,
         Some(program) => Outcome::Ready(Box::new(Definition {
             name: name.as_str().into(),
-            dir: dir.as_os_str().as_bytes().to_vec(),
+            dir: layout.base.as_os_str().as_bytes().to_vec(),
             program,
             output: Output::Keeper,
             down: false,
@@ -134,7 +157,7 @@ pub fn missing_run(dir: &Path) -> Problem {
     }
     if dir.join(servicefile::DROP_INS).is_dir() {
         let message = format!("does not exist, and {} is merged over it: write it", servicefile::DROP_INS);
-        return Problem::fatal(dir.join(servicefile::FILE), message);
+        return Problem::fatal(dir.join(FILE), message);
     }
     let message = "does not exist: write a script that begins with #!/bin/sh and make it executable (chmod +x), \
                    or a service.toml, or remove the directory";

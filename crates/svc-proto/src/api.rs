@@ -12,6 +12,7 @@
 //! | `GET /v1/events` | | a stream of [`Change`], a line of JSON each |
 //! | `GET /v1/logs?service=NAME&lines=N&follow=1` (`service` may stand several times; none: all) | | a stream of [`LogLine`], a line of JSON each |
 //! | `POST /v1/rescan` | | [`Done`] |
+//! | `POST /v1/scale` | [`Scale`] | [`Scaled`] at once |
 //! | `POST /v1/shutdown` | [`Shutdown`] | [`Done`] at once; the end of the connection is the end of svc |
 //!
 //! Errors are a status of 400 and above and an [`ErrorBody`]. Times are milliseconds since 1970 (`*_ms`), spans seconds or
@@ -384,6 +385,27 @@ pub struct LogLine {
 pub enum Stream {
     Stdout,
     Stderr,
+}
+
+/// The most instances of one template.
+pub const MOST_INSTANCES: u32 = 4096;
+
+/// The body of `POST /v1/scale`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// `worker` for the template worker@.
+    pub template: String,
+    /// How many instances there are to be; none: as many as the definition says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scaled {
+    pub message: String,
+    /// Those that were not there before.
+    pub new: Vec<String>,
 }
 
 /// The body of `POST /v1/shutdown`.

@@ -93,7 +93,9 @@ impl Candidate {
     /// Watches it, and what will be its logger. Whether that is new: what happened before is found by looking once more.
     pub(crate) fn watch(&mut self, watches: &mut Watches) -> bool {
         let mut new = false;
-        for path in [self.path.clone(), self.path.join("log")] {
+        let mut beside = self.path.clone().into_os_string();
+        beside.push(".d");
+        for path in [self.path.clone(), self.path.join("log"), beside.into()] {
             if !self.watched.contains(&path) && path.is_dir() {
                 watches.add(&path);
                 self.watched.push(path);
@@ -161,8 +163,10 @@ impl Candidates {
 
     /// Something happened at a path, which may be inside one of them.
     pub(crate) fn touched(&mut self, now: Millis, event: &EventKind, path: &Path) {
-        // A candidate is watched no deeper than its log/ and what is in there.
-        let identity = path.ancestors().take(3).find_map(|path| self.paths.get(path));
+        // A candidate is watched no deeper than its log/ and what is in there. Beside a NAME.toml there is NAME.toml.d.
+        let file = |path: &Path| path.extension().filter(|end| *end == "d").map(|_| path.with_extension(""));
+        let known = |path: &Path| self.paths.get(path).or_else(|| self.paths.get(&file(path)?));
+        let identity = path.ancestors().take(3).find_map(known);
         if let Some(candidate) = identity.and_then(|identity| self.all.get_mut(identity)) {
             candidate.touched(now, event, path);
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use notify::EventKind;
 use notify::event::{AccessKind, ModifyKind, RemoveKind, RenameMode};
 use svc_core::{Definition, Millis, ServiceName};
-use svc_def::{Entry, Identity, Problem, Source};
+use svc_def::{Entry, Identity, Instances, Problem, Source};
 use svc_sys::{clock, say};
 
 use crate::candidates::{Candidate, Candidates, QUIET};
@@ -17,6 +17,9 @@ use crate::watches::Watches;
 
 /// So many directories are read in one go; clients are answered before the next.
 const AT_A_TIME: usize = 64;
+
+/// A file that runs may be missing for this long before its service is stopped.
+const GRACE: Millis = Millis(500);
 
 /// A directory that can run, with its logger.
 pub(crate) struct Found {
@@ -30,6 +33,8 @@ pub(crate) struct Found {
     /// What it says of others.
     pub(crate) source: Option<Source>,
     pub(crate) warnings: Vec<Problem>,
+    /// Of a template.
+    pub(crate) instances: Option<Instances>,
     /// What was said of it before.
     said: Option<String>,
 }
@@ -82,6 +87,8 @@ pub(crate) struct Directories {
     whole: HashSet<PathBuf>,
     /// Entries that were removed: what has the same name and inode now is another directory all the same.
     deleted: HashSet<PathBuf>,
+    /// Files that are not there at the moment, and when that is believed.
+    missing: HashMap<Identity, Millis>,
     /// What is watched for each root: itself, or the nearest directory above one that is not there.
     root_watches: Vec<Option<PathBuf>>,
     /// The entries must be looked at again.
@@ -104,6 +111,7 @@ impl Directories {
             odd: BTreeMap::new(),
             whole: HashSet::new(),
             deleted: HashSet::new(),
+            missing: HashMap::new(),
             stale: true,
             list_at: Millis::ZERO,
             first: true,
@@ -205,13 +213,15 @@ impl Directories {
     }
 
     pub(crate) fn deadline(&self) -> Option<Millis> {
-        let list = self.stale.then_some(self.list_at);
+        let missing = self.missing.values().copied().min();
+        let list = self.stale.then_some(self.list_at).into_iter().chain(missing).min();
         [list, self.candidates.deadline(), self.repairs.deadline()].into_iter().flatten().min()
     }
 
     /// Looks at what must be looked at, and says what is wrong for too long.
     pub(crate) fn look(&mut self, now: Millis) -> Changes {
         let mut changes = Changes::default();
+        self.stale |= self.missing.values().any(|&at| now >= at);
         if self.stale && now >= self.list_at {
             self.stale = false;
             self.list(now, &mut changes);
@@ -235,6 +245,8 @@ impl Directories {
             self.watch_root(scan_dir);
             self.list_root(scan_dir, &mut seen);
         }
+        self.separate(&mut seen);
+        self.spare(now, &mut seen);
         let deleted = std::mem::take(&mut self.deleted);
         let is_gone = |identity: &Identity, place: &Path| {
             let there = seen.places.contains_key(identity) && !deleted.contains(place);
@@ -253,6 +265,7 @@ impl Directories {
             self.candidates.remove(identity, &mut self.watches);
         }
         for identity in &changes.removed {
+            self.missing.remove(identity);
             self.running.remove(identity);
         }
         let whole = std::mem::take(&mut self.whole);
@@ -264,6 +277,47 @@ impl Directories {
             say!("svc-scan: {}: {message}", svc_def::shown(path));
         }
         self.odd = seen.odd;
+    }
+
+    /// A directory NAME and a file NAME.toml: which of them is meant nobody can know. What runs goes on.
+    fn separate(&self, seen: &mut Seen) {
+        let mut by_name: HashMap<(u32, &ServiceName), Vec<(Identity, &Place)>> = HashMap::new();
+        if !seen.places.keys().any(|identity| identity.is_file()) {
+            return;
+        }
+        for (&identity, place) in &seen.places {
+            by_name.entry((place.scan_dir, &place.name)).or_default().push((identity, place));
+        }
+        let mut out = Vec::new();
+        for mut twins in by_name.into_values().filter(|twins| twins.len() > 1) {
+            twins.sort_by(|one, other| one.1.path.cmp(&other.1.path));
+            for (identity, place) in &twins {
+                let Some((_, other)) = twins.iter().find(|(other, _)| other != identity) else { continue };
+                let message = svc_def::two_forms(&other.path);
+                out.push((*identity, !self.running.contains_key(identity), place.path.clone(), message));
+            }
+        }
+        for (identity, leaves, path, message) in out {
+            seen.odd.insert(path, message);
+            if leaves {
+                seen.places.remove(&identity);
+            }
+        }
+    }
+
+    /// Files that are missing, and maybe not for long: editors take the old one away before they put the new one there.
+    fn spare(&mut self, now: Millis, seen: &mut Seen) {
+        let missing = |(identity, place): &(&Identity, &Place)| {
+            identity.is_file() && !seen.places.contains_key(identity) && !place.path.exists()
+        };
+        let missing: Vec<(Identity, Place)> =
+            self.running.iter().filter(missing).map(|(&identity, place)| (identity, place.clone())).collect();
+        self.missing.retain(|identity, _| missing.iter().any(|(known, _)| known == identity));
+        for (identity, place) in missing {
+            if now < *self.missing.entry(identity).or_insert(now + GRACE) {
+                seen.hidden.insert(place.path);
+            }
+        }
     }
 
     fn list_root(&self, scan_dir: usize, seen: &mut Seen) {
@@ -344,10 +398,11 @@ impl Directories {
         let candidate = self.candidates.get_mut(identity)?;
         candidate.look_at = None;
         match pair::read(&candidate.name, &candidate.path) {
-            Ok(Pair { definition, logger, source, warnings }) => {
+            Ok(Pair { definition, logger, source, warnings, instances }) => {
                 let Candidate { name, path, scan_dir, said, .. } = self.candidates.remove(identity, &mut self.watches)?;
                 self.running.insert(identity, Place { name: name.clone(), scan_dir, path: path.clone() });
-                Some(Found { name, identity, scan_dir, path, definition, logger, source, warnings, said })
+                let name = if instances.is_some() { svc_def::bundle_of(&name) } else { name };
+                Some(Found { name, identity, scan_dir, path, definition, logger, source, warnings, instances, said })
             }
             Err(problem) => {
                 candidate.blocked = false;

@@ -240,6 +240,14 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
                 Err(error) => Err(Refusal(StatusCode::BAD_REQUEST, error)),
             }
         }
+        ("scale", false) => {
+            steers(peer)?;
+            let scale = body(request).await?;
+            match ask(asks, |answer| Ask::Scale { scale, answer }).await? {
+                Ok(scaled) => Ok(json(StatusCode::OK, &scaled)),
+                Err(error) => Err(Refusal(StatusCode::BAD_REQUEST, error)),
+            }
+        }
         ("rescan", false) => {
             steers(peer)?;
             ask(asks, Ask::Rescan).await.map(|done| json(StatusCode::OK, &done))
@@ -257,7 +265,7 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
 }
 
 const GETS: [&str; 5] = ["version", "services", "graph", "events", "logs"];
-const POSTS: [&str; 4] = ["wait", "control", "rescan", "shutdown"];
+const POSTS: [&str; 5] = ["wait", "control", "rescan", "scale", "shutdown"];
 
 /// Who may do more than look: root, and whoever svc runs as.
 fn steers(peer: Option<Peer>) -> Result<(), Refusal> {

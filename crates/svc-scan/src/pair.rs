@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use svc_core::{Definition, ServiceName};
-use svc_def::{Identity, Outcome, Problem, Source};
+use svc_def::{Identity, Instances, Outcome, Problem, Source};
 
 /// What both say.
 pub(crate) struct Pair {
@@ -13,12 +13,18 @@ pub(crate) struct Pair {
     /// What it says of others.
     pub(crate) source: Option<Source>,
     pub(crate) warnings: Vec<Problem>,
+    /// Of a template.
+    pub(crate) instances: Option<Instances>,
 }
 
 /// Reads both, or says what keeps them from running.
 pub(crate) fn read(name: &ServiceName, path: &Path) -> Result<Pair, String> {
     let reading = svc_def::read(path, name, None);
     let source = reading.source;
+    let instances = match &reading.outcome {
+        Outcome::Template(instances) => Some(instances.clone()),
+        Outcome::Ready(_) | Outcome::Name | Outcome::Incomplete | Outcome::Broken => None,
+    };
     let definition = complete(reading.outcome, &reading.problems, path)?;
     let mut warnings = reading.problems;
     let logger = match reading.logger {
@@ -32,7 +38,7 @@ pub(crate) fn read(name: &ServiceName, path: &Path) -> Result<Pair, String> {
             Some((definition, identity))
         }
     };
-    Ok(Pair { definition, logger, source, warnings })
+    Ok(Pair { definition, logger, source, warnings, instances })
 }
 
 /// What keeps one directory from being executed, as it is now.
@@ -44,7 +50,7 @@ pub(crate) fn fault(name: &ServiceName, path: &Path) -> Option<String> {
 fn complete(outcome: Outcome, problems: &[Problem], path: &Path) -> Result<Option<Definition>, String> {
     match outcome {
         Outcome::Ready(definition) => Ok(Some(*definition)),
-        Outcome::Name => Ok(None),
+        Outcome::Name | Outcome::Template(_) => Ok(None),
         Outcome::Incomplete => Err(svc_def::missing_run(path).to_string()),
         Outcome::Broken => {
             let fatal: Vec<String> = problems.iter().filter(|problem| problem.fatal).map(ToString::to_string).collect();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use svc_core::graph::{Bond, Condition, Dependency, Graph, Kind, Node, Problem, Relation};
 use svc_core::{Definition, ServiceName};
-use svc_def::{Identity, Source, Start};
+use svc_def::{Identity, Instances, Source, Start};
 
 /// Bundles of which s6-overlay and others start what is in them; where there is none of these everything is started.
 const STARTED: [&str; 4] = ["default", "user", "user2", "top"];
@@ -22,6 +22,10 @@ pub(crate) struct Unit {
     /// What its supervisor is to know; none for a name without a process.
     pub(crate) definition: Option<Definition>,
     pub(crate) source: Source,
+    /// Of a template: which services it makes; its own node stands for all of them.
+    pub(crate) instances: Option<Instances>,
+    /// The template that made it.
+    pub(crate) of: Option<ServiceName>,
     /// What keeps it out of the graph, or parts of it.
     pub(crate) problem: Option<String>,
     /// What it was before an edit that has not been in the graph yet.
@@ -38,7 +42,8 @@ impl Unit {
         definition: Option<Definition>,
         source: Source,
     ) -> Unit {
-        Unit { identity, scan_dir, dir, definition, source, problem: None, before: None, edit: None }
+        let (instances, of) = (None, None);
+        Unit { identity, scan_dir, dir, definition, source, instances, of, problem: None, before: None, edit: None }
     }
 }
 
@@ -66,6 +71,23 @@ impl Units {
 
     pub(crate) fn with_identity(&self, identity: Identity) -> Option<ServiceName> {
         self.all.iter().find(|(_, unit)| unit.identity == identity).map(|(name, _)| name.clone())
+    }
+
+    pub(crate) fn get_mut(&mut self, name: &ServiceName) -> Option<&mut Unit> {
+        self.all.get_mut(name)
+    }
+
+    /// Whom a template stands for.
+    pub(crate) fn set_contents(&mut self, template: &ServiceName, contents: Vec<ServiceName>) {
+        let Some(unit) = self.all.get_mut(template) else { return };
+        let kind = svc_def::Kind::Bundle { contents };
+        self.stale |= unit.source.kind != kind;
+        unit.source.kind = kind;
+    }
+
+    /// What a template has made.
+    pub(crate) fn made_by(&self, template: &ServiceName) -> Vec<ServiceName> {
+        self.all.iter().filter(|(_, unit)| unit.of.as_ref() == Some(template)).map(|(name, _)| name.clone()).collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ServiceName, &Unit)> {

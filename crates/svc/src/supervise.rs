@@ -64,7 +64,7 @@ fn definition(call: &Call, dir: &Path, name: String) -> Result<Definition, Failu
             call.warn(svc_def::missing_run(dir));
             Settings::default()
         }
-        svc_def::Outcome::Name | svc_def::Outcome::Broken => Settings::default(),
+        svc_def::Outcome::Name | svc_def::Outcome::Template(_) | svc_def::Outcome::Broken => Settings::default(),
     };
     Ok(Definition {
         name,

@@ -46,7 +46,7 @@ pub(super) fn compile(call: &Call) -> Outcome {
                     wrong += 1;
                     call.warn(svc_def::missing_run(&dir.join(name.as_str())));
                 }
-                (Read::Ready(_) | Read::Name | Read::Broken, _) => {}
+                (Read::Ready(_) | Read::Name | Read::Template(_) | Read::Broken, _) => {}
             }
         }
     }

@@ -7,6 +7,7 @@ mod graph;
 mod health;
 mod logs;
 mod render;
+mod scale;
 mod show;
 mod shutdown;
 mod status;
@@ -65,6 +66,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Health { quiet, names } => health::run(session, quiet, &names.names).await,
         Command::Graph { dot, mermaid } => graph::run(session, dot, mermaid).await,
         Command::Show(names) => show::run(session, &names.names).await,
+        Command::Scale { waiting, scales } => scale::run(session, &waiting, scales).await,
         Command::Render { diff, names } => render::run(session, diff, &names.names).await,
         Command::Rescan => rescan(session).await,
         Command::Shutdown { code, force, waiting } => shutdown::run(session, code, force, &waiting).await,

@@ -27,7 +27,7 @@ pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failur
 }
 
 fn one(session: &mut Session, name: &str, dir: &Path) -> Result<Code, Failure> {
-    if !dir.join("service.toml").is_file() {
+    if !svc_def::is_one_file(dir) {
         complain(&format!("{name}: {} has no service.toml: its files say what it is", dir.display()));
         return Ok(Code::Failed);
     }

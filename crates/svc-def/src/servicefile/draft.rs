@@ -6,6 +6,7 @@ use svc_core::health::Checks;
 use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
+use super::Instances;
 use super::prepared::Prepared;
 use super::probes::Probes;
 use super::values::Limit;
@@ -47,6 +48,7 @@ pub(super) struct Draft {
     pub(super) up: Option<Vec<String>>,
     pub(super) down: Option<Vec<String>>,
     pub(super) members: Option<Vec<ServiceName>>,
+    pub(super) instances: Option<Instances>,
     pub(super) relations: Vec<Dependency>,
     pub(super) start: bool,
     pub(super) start_timeout: Millis,
@@ -94,6 +96,7 @@ impl Draft {
             up: None,
             down: None,
             members: None,
+            instances: None,
             relations: Vec::new(),
             start: true,
             start_timeout: Millis::ZERO,

@@ -6,6 +6,7 @@ use svc_core::health::{Remedy, Senders};
 use svc_core::timer::{From, Missed, Overlap};
 use svc_core::{Millis, ServiceName, Signal};
 
+use super::Instances;
 use super::draft::{Draft, Kind};
 use super::probes::{self, Probe};
 use super::values::{Field, Limit, Record};
@@ -80,6 +81,8 @@ pub(super) enum Shape {
     Names(fn(&mut Draft, Vec<ServiceName>)),
     /// Names, each maybe with what is waited for.
     Relations(Relation),
+    /// A number, or names.
+    Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
     /// One of these words, by its place in the list.
@@ -179,6 +182,17 @@ const KEYS: &[Key] = &[
         Change::Holds,
         "The services of a bundle.",
         "[\"web\", \"worker\"]"
+    ),
+    key!(
+        "instances",
+        Shape::Instances(|draft, instances| draft.instances = Some(instances)),
+        "1",
+        RUNNING,
+        Change::Holds,
+        "Of a template (a file NAME@.toml, or a directory NAME@): how many services NAME@1, NAME@2 ... there are, or a list of \
+         what stands behind the @. ${INSTANCE} is that in every text, and NAME stands for all of them. svc-ctl scale changes a \
+         number.",
+        "\"${WORKERS:-2}\""
     ),
     key!(
         "start",

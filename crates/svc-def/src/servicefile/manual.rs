@@ -48,6 +48,7 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Relations(_) => {
             "a list of services, or of tables with on and until (started, ready, healthy, completed; ready if not given)"
         }
+        Shape::Instances(_) => "a number, or a list of names",
         Shape::Environment(_) => "a table of texts and numbers",
         Shape::Limits(_) => "a table of limits",
         Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
@@ -76,8 +77,13 @@ service.toml \- a service of svc in one file
 .I SCANDIR/NAME/service.toml
 .br
 .I SCANDIR/NAME/service.toml.d/*.toml
+.br
+.I SCANDIR/NAME.toml
+.br
+.I SCANDIR/NAME.toml.d/*.toml
 .SH DESCRIPTION
-A service directory with a file service.toml in it says in this file all there is to say about the service. The file is TOML. A key
+A service directory with a file service.toml in it says in this file all there is to say about the service; so does a file NAME.toml
+in a scan directory, which runs in the directory that it stands in. Where NAME ends in @ it is a template. The file is TOML. A key
 that is not listed here is an error, and so is a file of another form beside it (run, type, and those that go with them). Every
 error is told at once, with file, line and column.
 .PP

@@ -5,6 +5,7 @@
 
 mod draft;
 mod keys;
+pub(crate) mod layout;
 mod manual;
 mod prepared;
 mod probes;
@@ -23,16 +24,20 @@ use crate::look::{Look, look};
 use crate::problem::{Problem, quoted, shown};
 use crate::rc::{self, Value};
 use draft::{Draft, Kind};
+use layout::{FILE, Layout};
 use tree::{Entry, Item, Place, Tree};
 
 pub use keys::Change;
+pub use layout::{bundle_of, find, is_one_file};
 pub use manual::manual;
 pub use schema::schema;
 pub use show::{Shown, show};
 
-/// The name of the file, and of the directory with what is merged over it.
-pub(crate) const FILE: &str = "service.toml";
+/// The directory with what is merged over a service.toml.
 pub(crate) const DROP_INS: &str = "service.toml.d";
+
+/// What a template calls its instance in texts.
+const INSTANCE: &str = "INSTANCE";
 
 /// The words that are executed for a service go in one packet with the rest of its definition, which is shorter than 64 KiB.
 const MOST_WORDS: usize = 48 * 1024;
@@ -47,21 +52,44 @@ pub(crate) struct Said {
     pub(crate) timeout_up: Millis,
     pub(crate) timeout_down: Millis,
     pub(crate) facts: rc::Facts,
+    /// Of a template.
+    pub(crate) instances: Instances,
     pub(crate) timer: Option<rc::Timer>,
 }
 
-/// Whether a directory has this form.
-pub(crate) fn is_there(dir: &Path) -> bool {
-    !matches!(look(&dir.join(FILE)), Look::Absent)
+/// Which instances there are of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instances {
+    /// That many, from 1 on.
+    Counted(u32),
+    Named(Vec<String>),
 }
 
-/// Reads the files; none if one of the problems is fatal.
-pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
+impl Instances {
+    /// What they are called behind the @.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Instances::Counted(count) => (1..=*count).map(|number| number.to_string()).collect(),
+            Instances::Named(names) => names.clone(),
+        }
+    }
+}
+
+/// Reads the files; none if one of the problems is fatal. `instance`: of a template, which one.
+pub(crate) fn read(layout: &Layout, instance: Option<&str>, problems: &mut Vec<Problem>) -> Option<Said> {
     let before = problems.len();
-    check_other_forms(dir, problems);
-    let tree = tree::read(dir, problems);
-    let variable = |name: &str| std::env::var(name).ok();
+    if layout.main.ends_with(FILE) {
+        check_other_forms(&layout.base, problems);
+    }
+    let tree = tree::read(layout, problems);
+    // What is wrong with a template is wrong with its first instance.
+    let instance = instance.or(layout.is_template.then_some("1"));
+    let variable = |name: &str| match instance {
+        Some(instance) if name == INSTANCE => Some(instance.to_owned()),
+        Some(_) | None => std::env::var(name).ok(),
+    };
     let (draft, facts) = draft(&tree, &variable, problems);
+    check_instances(layout, &tree, problems);
     // In the order of the lines; the parser may say a thing twice.
     problems[before..].sort_by(|a, b| (&a.path, a.place).cmp(&(&b.path, b.place)));
     problems.dedup();
@@ -69,7 +97,7 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
         return None;
     }
     if let Some(what) = draft.missing() {
-        problems.push(Problem::fatal(dir.join(FILE), what.into()));
+        problems.push(Problem::fatal(&layout.main, what.into()));
         return None;
     }
     let program = draft.program();
@@ -79,7 +107,7 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
             "is too much: its words and variables have {length} bytes, and {MOST_WORDS} is the most: put \
                                variables into an env-file"
         );
-        problems.push(Problem::fatal(dir.join(FILE), message));
+        problems.push(Problem::fatal(&layout.main, message));
         return None;
     }
     let mut settings = draft.settings.clone();
@@ -100,7 +128,18 @@ pub(crate) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Option<Said> {
         timer: draft.timer(),
         relations: draft.relations,
         facts,
+        instances: draft.instances.unwrap_or(Instances::Counted(1)),
     })
+}
+
+/// Only a template has instances.
+fn check_instances(layout: &Layout, tree: &Tree, problems: &mut Vec<Problem>) {
+    let entry = tree.root.iter().find(|entry| entry.key == "instances").filter(|_| !layout.is_template);
+    if let Some(entry) = entry {
+        let message =
+            "instances means something in a template only, whose name ends in @: call it NAME@.toml, or NAME@/service.toml";
+        problems.push(tree.fatal(entry.place, message.into()));
+    }
 }
 
 fn length(program: &Program) -> usize {
@@ -193,12 +232,12 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
     {
         fault((entry.place, "home needs user, whose home it is: write user = \"NAME\"".into()));
     }
-    (draft, rc::Facts { substance: fingerprint(&format!("{made:?}")), values })
+    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), values })
 }
 
-/// The same number for the same text, whoever computes it (FNV-1a).
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// The same number for the same bytes, whoever computes it (FNV-1a).
+pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The keys with their values, those in tables under their long names.

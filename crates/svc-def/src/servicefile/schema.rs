@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::Kind;
 use super::keys::{self, Key, Shape};
 use super::probes;
-use super::values::{BONDS, CONDITIONS, Check, LIMITS};
+use super::values::{BONDS, CONDITIONS, Check, LIMITS, MOST_INSTANCES};
 
 /// The schema.
 pub fn schema() -> String {
@@ -71,6 +71,9 @@ fn shape(shape: &Shape) -> String {
             let table = object(&properties, r#""required":["on"],"#);
             format!(r#"{{"type":"array","items":{{"anyOf":[{service},{table}]}}}}"#)
         }
+        Shape::Instances(_) => format!(
+            r#"{{"anyOf":[{{"type":"integer","minimum":0,"maximum":{MOST_INSTANCES}}},{{"type":"array","items":{{"type":"string"}}}},{VARIABLE}]}}"#
+        ),
         Shape::Environment(_) => r#"{"type":"object","additionalProperties":{"type":["string","number","boolean"]}}"#.into(),
         Shape::Limits(_) => {
             let amount = r#"{"type":["string","integer"]}"#.to_owned();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::layout::layout;
 use super::tree::{self, Item};
 use super::{keys, leaves};
 use crate::problem::{Problem, shown};
@@ -16,9 +17,10 @@ pub struct Shown {
     pub place: String,
 }
 
-/// All values of a directory with a service.toml, in the order of the table of keys; variables are not put in.
-pub fn show(dir: &Path, problems: &mut Vec<Problem>) -> Vec<Shown> {
-    let tree = tree::read(dir, problems);
+/// All values of a service with a service.toml or a NAME.toml, in the order of the table of keys; variables are not put in.
+pub fn show(path: &Path, problems: &mut Vec<Problem>) -> Vec<Shown> {
+    let Some(layout) = layout(path) else { return Vec::new() };
+    let tree = tree::read(&layout, problems);
     let mut found: Vec<Shown> = leaves(&tree.root, &mut |_| {})
         .into_iter()
         .map(|(key, entry)| {

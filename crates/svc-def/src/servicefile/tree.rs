@@ -1,11 +1,12 @@
 //! What the files of a service say, before anybody asks what it means: service.toml with its drop-ins merged over it, and for
 //! each value where it stands.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
 
+use super::layout::Layout;
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted};
 use crate::rc::lists::content;
@@ -56,10 +57,10 @@ impl Tree {
     }
 }
 
-/// Reads service.toml, and what is in service.toml.d in the order of the names.
-pub(super) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Tree {
+/// Reads the file, and what is merged over it in the order of the names.
+pub(super) fn read(layout: &Layout, problems: &mut Vec<Problem>) -> Tree {
     let mut tree = Tree { files: Vec::new(), root: Vec::new() };
-    for path in paths(dir, problems) {
+    for path in paths(layout, problems) {
         let Some(bytes) = content(&path, problems) else { continue };
         tree.files.push(path);
         let file = tree.files.len() - 1;
@@ -88,9 +89,9 @@ pub(super) fn read(dir: &Path, problems: &mut Vec<Problem>) -> Tree {
     tree
 }
 
-fn paths(dir: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    let mut paths = vec![dir.join(super::FILE)];
-    let folder = dir.join(super::DROP_INS);
+fn paths(layout: &Layout, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let mut paths = vec![layout.main.clone()];
+    let folder = layout.drop_ins.clone();
     if matches!(look(&folder), Look::Absent) {
         return paths;
     }

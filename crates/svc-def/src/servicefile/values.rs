@@ -6,6 +6,7 @@ use svc_core::graph::{Bond, Condition, Dependency, Relation, distance};
 use svc_core::health::Senders;
 use svc_core::{ServiceName, Signal};
 
+use super::Instances;
 use super::draft::{Draft, Kind};
 use super::keys::{Key, Shape};
 use super::probes;
@@ -49,6 +50,9 @@ pub(super) const LIMITS: [(&str, Counts); 15] = [
     ("sigpending", Counts::Things),
     ("stack", Counts::Bytes),
 ];
+
+/// More is a mistake; each is a process.
+pub(super) const MOST_INSTANCES: u32 = 4096;
 
 /// One name of a table of a [`Shape::Records`].
 pub(super) struct Field {
@@ -135,6 +139,7 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
             draft.relations.extend(gather(items.iter().map(|item| reader.relation(item, *relation)))?);
         }
+        Shape::Instances(set) => set(draft, reader.instances(node)?),
         Shape::Environment(set) => set(draft, reader.environment(node)?),
         Shape::Limits(set) => set(draft, reader.limits(node)?),
         Shape::Word { known, set } => {
@@ -309,6 +314,31 @@ impl Reader<'_> {
         match on.filter(|_| faults.is_empty()) {
             Some(on) => Ok(Dependency { on: on.to_string(), relation, until }),
             None => Err(faults),
+        }
+    }
+
+    fn instances(&self, node: &Node) -> Result<Instances, Vec<Fault>> {
+        let Item::List(_) = &node.item else {
+            let count = self
+                .number(node, 0, i64::from(MOST_INSTANCES))
+                .map_err(|(place, what)| vec![(place, what.replace(", without quotes", ", or a list of names"))])?;
+            return Ok(Instances::Counted(count as u32));
+        };
+        let mut seen = BTreeSet::new();
+        let one = |node: &Node| {
+            let name = self.text(node)?;
+            let wrong = |what: &str| (node.place, format!("instances has {}, {what}", quoted(name.as_bytes())));
+            // Behind a name and its @, it must be one of a service.
+            match ServiceName::new(format!("x@{name}").as_bytes()) {
+                Ok(_) if name.is_empty() => Err(wrong("which is no name")),
+                Ok(_) => Ok(name),
+                Err(_) => Err(wrong("which cannot be part of the name of a service")),
+            }
+        };
+        let names = self.list(node, one)?;
+        match names.iter().find(|name| !seen.insert(name.as_str())) {
+            Some(twice) => Err(vec![(node.place, format!("instances has {} twice", quoted(twice.as_bytes())))]),
+            None => Ok(Instances::Named(names)),
         }
     }
 

@@ -10,7 +10,9 @@ fn ready(scratch: &Scratch) -> Definition {
     assert_eq!(reading.problems, []);
     match reading.outcome {
         Outcome::Ready(definition) => *definition,
-        Outcome::Incomplete | Outcome::Name | Outcome::Broken => panic!("not ready: {:?}", reading.outcome),
+        Outcome::Incomplete | Outcome::Name | Outcome::Template(_) | Outcome::Broken => {
+            panic!("not ready: {:?}", reading.outcome)
+        }
     }
 }
 
@@ -18,7 +20,7 @@ fn settings_in_spite_of_problems(scratch: &Scratch, previous: Option<&Definition
     let reading = read(scratch.path(), &name("web"), previous);
     match reading.outcome {
         Outcome::Ready(definition) => (definition.settings, reading.problems),
-        Outcome::Incomplete | Outcome::Name | Outcome::Broken => panic!("not ready: {reading:?}"),
+        Outcome::Incomplete | Outcome::Name | Outcome::Template(_) | Outcome::Broken => panic!("not ready: {reading:?}"),
     }
 }
 

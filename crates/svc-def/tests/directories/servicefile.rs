@@ -290,6 +290,13 @@ fn examples() -> Vec<String> {
 #[test]
 fn every_example_is_taken() {
     for example in examples() {
+        if example.starts_with("instances ") {
+            let scratch = Scratch::new();
+            scratch.file("worker@.toml", format!("command = 'x'\n{example}"));
+            let reading = read(&scratch.join("worker@.toml"), &name("worker"), None);
+            assert!(matches!(reading.outcome, Outcome::Template(_)), "{example}: {reading:?}");
+            continue;
+        }
         let frame = match example.split(' ').next().unwrap_or_default() {
             "kind" => "up = 'x'",
             "command" => "",
@@ -349,4 +356,38 @@ fn what_takes_a_restart_is_another_number_and_the_rest_is_not() {
     let values = good("command = 'a ${HOME}'\n[timeout]\nkill = '1s'").1.facts.expect("facts").values;
     let told: Vec<(&str, &str, Change)> = values.iter().map(|v| (v.key, v.written.as_str(), v.change)).collect();
     assert_eq!(told, [("command", "\"a ${HOME}\"", Change::Restart), ("timeout.kill", "\"1s\"", Change::Holds)]);
+}
+
+#[test]
+fn a_template_says_which_instances_there_are() {
+    let scratch = Scratch::new();
+    let instances = |text: &str| {
+        scratch.file("worker@.toml", text);
+        let reading = read(&scratch.join("worker@.toml"), &name("worker"), None);
+        match reading.outcome {
+            Outcome::Template(instances) => instances.names().join(" "),
+            _ => reading.problems.iter().map(|problem| format!("{:?} {}", problem.place, problem.message)).collect(),
+        }
+    };
+    assert_eq!(instances("command = 'x'"), "1");
+    assert_eq!(instances("command = 'x'\ninstances = \"${NOT_SET_HERE:-3}\""), "1 2 3");
+    assert_eq!(instances("command = 'x'\ninstances = ['a', 'b c']"), "a b c");
+    assert_eq!(instances("command = 'x'\ninstances = 0"), "");
+    for (text, told) in [
+        (
+            "instances = -1",
+            "Some((1, 13)) instances is -1, and must be a number from 0 to 4096, or a list of names, such as",
+        ),
+        ("instances = true", "Some((1, 13)) instances is true, and must be a number"),
+        ("instances = 'many'", "Some((1, 13)) instances is \"many\""),
+        ("instances = ['a/b']", "Some((1, 14)) instances has \"a/b\", which cannot be part of the name of a service"),
+        ("instances = ['']", "Some((1, 14)) instances has \"\", which is no name"),
+        ("instances = ['a', 'a']", "Some((1, 13)) instances has \"a\" twice"),
+    ] {
+        let said = instances(&format!("{text}\ncommand = 'x'"));
+        assert!(said.contains(told), "{text}: {said}");
+    }
+    let (_scratch, reading) = reading("command = 'x'\ninstances = 2");
+    let said = reading.problems[0].to_string();
+    assert!(said.contains("instances means something in a template only, whose name ends in @"), "{said}");
 }

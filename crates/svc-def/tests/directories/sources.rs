@@ -20,7 +20,7 @@ fn read(scratch: &Scratch) -> (Option<Definition>, Source) {
     match reading.outcome {
         Outcome::Ready(definition) => (Some(*definition), source),
         Outcome::Name => (None, source),
-        Outcome::Incomplete | Outcome::Broken => panic!("not ready"),
+        Outcome::Incomplete | Outcome::Template(_) | Outcome::Broken => panic!("not ready"),
     }
 }
 

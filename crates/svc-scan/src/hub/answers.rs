@@ -41,6 +41,10 @@ impl Hub {
                 }
             }
             Ask::Logs { services, lines, follow, answer } => drop(answer.send(self.read_logs(services, lines, follow))),
+            Ask::Scale { scale, answer } => {
+                let scaled = self.scale(&scale);
+                drop(answer.send(scaled));
+            }
             Ask::Rescan(answer) => {
                 self.rescan();
                 let count = self.members.len();

@@ -60,17 +60,26 @@ fn has_failed(machine: &Service) -> bool {
 
 impl Hub {
     pub(super) fn add_unit(&mut self, found: Found) {
-        let Found { name, identity, scan_dir, path, definition, source, warnings, .. } = found;
+        let Found { name, identity, scan_dir, path, definition, source, warnings, instances, .. } = found;
         let Some(source) = source else { return };
         for warning in &warnings {
             say!("svc-scan: {name}: {warning}");
         }
         self.replaced.remove(&name);
-        self.units.insert(name, Unit::new(identity, scan_dir, path, definition, source));
+        let is_template = instances.is_some();
+        let mut unit = Unit::new(identity, scan_dir, path, definition, source);
+        unit.instances = instances;
+        self.units.insert(name.clone(), unit);
+        if is_template {
+            self.make_instances(&name);
+        }
     }
 
     /// A directory of a unit is gone: what runs of it is stopped in order.
     pub(super) fn remove_unit(&mut self, name: &ServiceName) {
+        for made in self.units.made_by(name) {
+            self.units.remove(&made);
+        }
         self.units.remove(name);
         // Its name may be another one's now.
         self.directories.unblock();
@@ -78,19 +87,29 @@ impl Hub {
 
     /// A directory is no longer this unit, but something else: it is read anew when nothing of the unit is left.
     pub(super) fn turn_unit(&mut self, name: &ServiceName) {
+        let made = self.units.made_by(name);
+        let lives = made.iter().chain([name]).any(|name| self.names.contains_key(name));
+        for made in made {
+            self.units.remove(&made);
+        }
         let Some(unit) = self.units.remove(name) else { return };
-        if !self.names.contains_key(name) {
+        if !lives {
             self.directories.forget(unit.identity);
         }
     }
 
     /// Reads all units again. What is wrong with one leaves it as it was.
     pub(super) fn reread_units(&mut self) {
-        let all: Vec<(ServiceName, PathBuf)> =
-            self.units.iter().map(|(name, unit)| (name.clone(), unit.dir.clone())).collect();
+        // What a template has made is read with it.
+        let all: Vec<(ServiceName, PathBuf)> = self
+            .units
+            .iter()
+            .filter(|(_, unit)| unit.of.is_none())
+            .map(|(name, unit)| (name.clone(), unit.dir.clone()))
+            .collect();
         for (name, dir) in all {
-            // Gone with its directory: that is told by the directories.
-            if !dir.is_dir() {
+            // Gone: that is told by the directories.
+            if !dir.exists() {
                 continue;
             }
             let Some(unit) = self.units.get(name.as_str()) else { continue };
@@ -101,6 +120,13 @@ impl Hub {
                         "{shown}: it is of another kind now: take the directory out and put it back (mv it aside, and again here)"
                     );
                     self.units.keep(&name, &problem);
+                }
+                Ok(Pair { source: Some(source), instances: Some(instances), .. }) => {
+                    self.units.read_again(&name, None, source);
+                    if let Some(unit) = self.units.get_mut(&name) {
+                        unit.instances = Some(instances);
+                    }
+                    self.make_instances(&name);
                 }
                 Ok(Pair { source: Some(source), definition, .. }) => self.units.read_again(&name, definition, source),
                 Ok(Pair { source: None, .. }) => self.turn_unit(&name),
@@ -663,7 +689,7 @@ impl Hub {
 }
 
 /// Whether the same supervisor can go on with it.
-fn is_same_kind(before: &Source, now: &Source) -> bool {
+pub(super) fn is_same_kind(before: &Source, now: &Source) -> bool {
     let number = |source: &Source| match &source.kind {
         svc_def::Kind::Longrun if source.timer.is_some() => 4,
         svc_def::Kind::Longrun => 0,

@@ -71,7 +71,7 @@ impl Hub {
         let label = Label::decode(label).ok()?;
         let name = ServiceName::parse(&label.name).ok()?;
         let root = self.config.scan_dirs.get(label.scan_dir as usize).cloned().unwrap_or_default();
-        let dir = root.join(&label.name);
+        let dir = svc_def::find(&root, &label.name);
         let definition = Definition {
             name: label.name.clone(),
             dir: dir.as_os_str().as_bytes().to_vec(),
@@ -101,8 +101,9 @@ impl Hub {
             let alive = self.members.get(&id).is_some_and(|member| member.supervisor.is_some());
             self.happened(Happened::Recovered { id, producer, alive });
             let Some(member) = self.members.get(&id).filter(|member| member.name.as_str() != COMMAND) else { continue };
-            // Those with dependencies are read again with all that they depend on.
-            if member.name.producer().is_none() && member.definition.managed.is_none() {
+            // Those with dependencies are read again with all that they depend on, also where there is a mistake in them now.
+            let is_classic = member.definition.managed.is_none() && !svc_def::is_one_file(&member.dir);
+            if member.name.producer().is_none() && is_classic {
                 self.directories.knows(member.identity, member.name.clone(), member.scan_dir, member.dir.clone());
             }
         }

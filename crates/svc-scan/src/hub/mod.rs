@@ -6,6 +6,7 @@ mod manager;
 mod members;
 mod orders;
 mod reports;
+mod templates;
 mod timing;
 
 use crate::clients::Subscriber;
@@ -29,6 +30,7 @@ use svc_core::{Command, Definition, Millis, Pid, Program, Service, ServiceName, 
 use svc_def::Identity;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
+use templates::Scales;
 use timing::Timers;
 use tokio::sync::mpsc;
 
@@ -101,6 +103,7 @@ struct Hub {
     /// An earlier svc-scan has worked here.
     recovered: bool,
     units: Units,
+    scales: Scales,
     timers: Timers,
     /// An earlier svc-scan has worked here; of us this is said for ever.
     is_heir: bool,
@@ -143,6 +146,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         started: false,
         recovered: false,
         units: Units::default(),
+        scales: Scales::default(),
         timers: Timers::new(config.run_dir.as_deref()),
         is_heir: false,
         replaced: BTreeSet::new(),
@@ -157,6 +161,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         config,
     };
     let listener = hub.learn().await?;
+    hub.scales = Scales::open(hub.config.run_dir.as_deref(), hub.recovered);
     hub.hear_everybody().await;
     tokio::task::spawn_local(http::serve(listener, asks));
     hub.look_at_directories();

@@ -132,7 +132,10 @@ impl Hub {
                 Program::Oneshot { up: Some(Script::File { path, .. }), .. } => {
                     PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(path)))
                 }
-                Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) => member.dir.join("service.toml"),
+                Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) if member.dir.is_dir() => {
+                    member.dir.join("service.toml")
+                }
+                Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) => member.dir.clone(),
                 Program::Oneshot { up: None, .. } => member.dir.join("up"),
                 Program::Command(words) => {
                     PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(words.first().map_or(&[][..], Vec::as_slice))))

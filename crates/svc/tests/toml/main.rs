@@ -3,10 +3,12 @@
 
 mod changes;
 mod commands;
+mod files;
 mod graph;
 mod prepared;
 mod programs;
 mod stopping;
+mod templates;
 mod timers;
 
 use svc_testkit::{ServiceDir, Tree, until};
@@ -18,6 +20,9 @@ pub trait Files {
 
     /// Writes another one in its place, as editors do, and has it applied.
     fn edit(&self, name: &str, text: &str);
+
+    /// A file NAME.toml in the scan directory, put there whole; what is there already is replaced.
+    fn one_file(&self, name: &str, text: &str);
 
     fn await_problem(&self, name: &str, words: &[&str]) -> String;
 }
@@ -33,6 +38,13 @@ impl Files for Tree {
         std::fs::write(dir.join(".new"), text).expect("ours");
         std::fs::rename(dir.join(".new"), dir.join("service.toml")).expect("ours");
         self.ctl_ok(&["rescan"]);
+    }
+
+    fn one_file(&self, name: &str, text: &str) {
+        let file = self.services().join(format!("{name}.toml"));
+        let new = file.with_extension("new");
+        std::fs::write(&new, text).expect("ours");
+        std::fs::rename(new, file).expect("ours");
     }
 
     #[track_caller]

@@ -1,0 +1,131 @@
+//! Templates: one file, many services.
+
+use svc_testkit::{State, Tree, kill, until};
+
+use crate::Files;
+
+/// The names of services that begin so, and run.
+fn up(tree: &Tree, beginning: &str) -> Vec<String> {
+    let services = tree.list().map(|list| list.services).unwrap_or_default();
+    let up = services.iter().filter(|status| status.state == State::Up && status.pid.is_some());
+    up.map(|status| status.name.clone()).filter(|name| name.starts_with(beginning)).collect()
+}
+
+#[track_caller]
+fn await_up(tree: &Tree, beginning: &str, names: &[&str]) {
+    until(&format!("{names:?}; log:\n{}", tree.log()), || (up(tree, beginning) == names).then_some(()));
+}
+
+#[test]
+fn a_template_makes_a_service_for_each_instance() {
+    let mut tree = Tree::new();
+    let command = "command = [\"sh\", \"-c\", \"echo $PORT >seen-${INSTANCE}; exec sleep 1000\"]";
+    tree.one_file("worker@", &format!("instances = 2\n{command}\nenv.PORT = '900${{INSTANCE}}'"));
+    tree.toml("zone@", "instances = ['north', 'south']\ncommand = 'sleep 1000'");
+    tree.toml("edge", "command = 'sleep 1000'\nneeds = ['worker@1', 'zone']");
+    tree.start();
+    tree.await_up("edge");
+    await_up(&tree, "worker", &["worker@1", "worker@2"]);
+    await_up(&tree, "zone", &["zone@north", "zone@south"]);
+    assert_eq!((tree.await_lines("seen-1", 1), tree.await_lines("seen-2", 1)), (vec!["9001".into()], vec!["9002".into()]));
+    assert_eq!(tree.status("worker").map(|status| status.state), Some(State::Up), "a name for all of them");
+    let refused = tree.say(&["stop", "worker@1"]);
+    assert!(refused.err.contains("needed by edge"), "{refused:?}");
+    tree.ctl_ok(&["stop", "worker@2"]);
+    await_up(&tree, "worker", &["worker@1"]);
+    tree.ctl_ok(&["start", "worker"]);
+    await_up(&tree, "worker", &["worker@1", "worker@2"]);
+    tree.ctl_ok(&["stop", "--dependents", "zone"]);
+    assert!(up(&tree, "zone").is_empty() && up(&tree, "edge").is_empty());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn the_number_comes_from_the_environment_and_an_edit_touches_only_what_changed() {
+    let mut tree = Tree::new();
+    let text = |count: &str| format!("instances = {count}\ncommand = 'sleep 1000'");
+    tree.one_file("worker@", &text("\"${WORKERS:-2}\""));
+    tree.set("WORKERS", "3");
+    tree.start();
+    await_up(&tree, "worker", &["worker@1", "worker@2", "worker@3"]);
+    let first = tree.await_up("worker@1");
+    tree.one_file("worker@", &text("4"));
+    tree.ctl_ok(&["rescan"]);
+    await_up(&tree, "worker", &["worker@1", "worker@2", "worker@3", "worker@4"]);
+    tree.one_file("worker@", &text("1"));
+    tree.ctl_ok(&["rescan"]);
+    until("one is left", || (tree.list().ok()?.services.len() == 2).then_some(()));
+    assert_eq!(tree.await_up("worker@1"), first);
+    tree.one_file("worker@", "instances = 9000\ncommand = 'sleep 1000'");
+    tree.ctl_ok(&["rescan"]);
+    tree.await_problem("worker", &["instances is 9000, and must be a number from 0 to 4096"]);
+    assert_eq!(tree.await_up("worker@1"), first);
+    std::fs::remove_file(tree.services().join("worker@.toml")).expect("there");
+    until("nothing is left", || tree.list().ok()?.services.is_empty().then_some(()));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_scale_outlives_svc_scan_and_ends_with_another_definition() {
+    let mut tree = Tree::new();
+    tree.one_file("worker@", "instances = 2\ncommand = 'sleep 1000'");
+    tree.start();
+    await_up(&tree, "worker", &["worker@1", "worker@2"]);
+    let first = tree.await_up("worker@1");
+    let said = tree.ctl_ok(&["scale", "worker=4"]);
+    assert!(said.contains("worker: 4 instances, 2 before"), "{said}");
+    assert_eq!(up(&tree, "worker").len(), 4, "the new ones are waited for");
+    for asked in [4, 0] {
+        tree.ctl_ok(&["scale", &format!("worker={asked}")]);
+        until("as asked", || (up(&tree, "worker").len() == asked).then_some(()));
+        let scan = tree.process("svc-scan");
+        kill(scan, "KILL");
+        until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
+        tree.await_control();
+        tree.ctl_ok(&["rescan"]);
+        assert_eq!(up(&tree, "worker").len(), asked, "{}", tree.log());
+        if asked > 0 {
+            assert_eq!(tree.await_up("worker@1"), first);
+        }
+    }
+    tree.ctl_ok(&["scale", "worker="]);
+    await_up(&tree, "worker", &["worker@1", "worker@2"]);
+    tree.ctl_ok(&["scale", "worker=5"]);
+    tree.one_file("worker@", "instances = 3\ncommand = 'sleep 1000'");
+    tree.ctl_ok(&["rescan"]);
+    await_up(&tree, "worker", &["worker@1", "worker@2", "worker@3"]);
+    assert_eq!(tree.stop(), 0);
+    // A new start is a new svc: nothing of an earlier one is left.
+    tree.start();
+    await_up(&tree, "worker", &["worker@1", "worker@2", "worker@3"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn what_cannot_be_scaled_is_told() {
+    let mut tree = Tree::new();
+    tree.one_file("zone@", "instances = ['a']\ncommand = 'sleep 1000'");
+    tree.one_file("many@", "command = 'sleep 1000'");
+    tree.one_file("web", "instances = 2\ncommand = 'sleep 1000'");
+    tree.one_file("plain", "command = 'sleep 1000'");
+    tree.start();
+    await_up(&tree, "many", &["many@1"]);
+    tree.await_problem("web", &["web.toml:1:1", "call it NAME@.toml"]);
+    for (words, error) in [
+        ("zone=2", "its instances have names"),
+        ("plain=2", "is no template"),
+        ("none=2", "no such service"),
+        ("many=5000", "4096 is the most"),
+        ("many=x", "expected NAME=N"),
+    ] {
+        let said = tree.say(&["scale", words]);
+        assert!(said.code != 0 && said.err.contains(error), "{words}: {said:?}");
+    }
+    // A directory of the name of an instance is another service.
+    tree.toml("many@2", "command = 'sleep 1000'");
+    tree.await_up("many@2");
+    tree.ctl_ok(&["scale", "--no-wait", "many=3"]);
+    tree.await_up("many@3");
+    assert!(tree.log().contains("there is another service many@2"), "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
