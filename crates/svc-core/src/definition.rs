@@ -93,14 +93,24 @@ pub struct Settings {
     pub new_pid_namespace: bool,
     /// Leave processes alone that the service leaves behind.
     pub keep_descendants: bool,
+    /// The command ends when it has put a daemon into the background, and that is the service.
+    pub forking: Option<Forking>,
     /// What is looked at while it runs; small files say nothing of that.
     pub checks: Option<Box<Checks>>,
 }
 
+/// How the daemon is found among what the command has left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Forking {
+    /// Where the daemon may have written its pid, in bytes because paths are; relative to the service directory.
+    pub pid_file: Option<Vec<u8>>,
+}
+
 impl Settings {
-    /// Whether it says when it is ready.
+    /// Whether it can be told when the service is ready.
     pub fn says_ready(&self) -> bool {
-        self.notification_fd.is_some() || self.checks.as_ref().is_some_and(|checks| checks.says_ready)
+        let by_socket = self.checks.as_ref().is_some_and(|checks| checks.says_ready);
+        self.notification_fd.is_some() || self.forking.is_some() || by_socket
     }
 
     /// Whether its health is looked at.
@@ -122,6 +132,7 @@ impl Default for Settings {
             reload_signal: Signal::HUP,
             new_pid_namespace: false,
             keep_descendants: false,
+            forking: None,
             checks: None,
         }
     }

@@ -1,7 +1,7 @@
 //! The small files of a classic service directory, in one table: the reader, the supervisor that reads them again, `svc-ctl
 //! check` and the manual all go by it.
 
-use crate::definition::Settings;
+use crate::definition::{Forking, Settings};
 use crate::signal::Signal;
 use crate::time::Millis;
 
@@ -16,6 +16,8 @@ pub enum Kind {
     Signal,
     /// Being there is all it says.
     Flag,
+    /// Being there says it; there may be a path on the first line.
+    FlagWithPath,
 }
 
 /// One file: its name, its kind, and where it goes.
@@ -24,25 +26,29 @@ pub struct File {
     pub kind: Kind,
     /// One sentence for the manual.
     pub about: &'static str,
-    set: fn(&mut Settings, Value),
+    set: fn(&mut Settings, Value<'_>),
 }
 
 /// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Value {
+enum Value<'a> {
     Absent,
     Number(u32),
     Signal(Signal),
     Flag,
+    /// Empty where there is none.
+    Path(&'a [u8]),
 }
 
+/// The longest path in a file; a file is read into a small buffer.
+pub const MAX_PATH: usize = 255;
 /// The largest descriptor that a file may ask for. The kernel's own ceiling for RLIMIT_NOFILE is 1048576 (fs.nr_open).
 const MAX_FD: u32 = 1_048_575;
 /// s6 caps the death tally here.
 const MAX_TALLY: u32 = 4096;
 
 /// Every small file that sets something. `run`, `finish`, `down` and `log/` are not among them: they are looked at, not read.
-pub const FILES: [File; 10] = [
+pub const FILES: [File; 11] = [
     File {
         name: "notification-fd",
         kind: Kind::Number { max: MAX_FD },
@@ -106,23 +112,36 @@ pub const FILES: [File; 10] = [
         about: "processes that the service leaves behind are not stopped with it",
         set: |settings, value| settings.keep_descendants = value == Value::Flag,
     },
+    File {
+        name: "forking",
+        kind: Kind::FlagWithPath,
+        about: "run ends when it has put a daemon into the background, which is the service; the pid file of the daemon may be named",
+        set: |settings, value| settings.forking = forking(value),
+    },
 ];
 
-fn number(value: Value) -> Option<u32> {
+fn forking(value: Value<'_>) -> Option<Forking> {
     match value {
-        Value::Number(number) => Some(number),
-        Value::Absent | Value::Signal(_) | Value::Flag => None,
+        Value::Path(path) => Some(Forking { pid_file: (!path.is_empty()).then(|| path.to_vec()) }),
+        Value::Absent | Value::Number(_) | Value::Signal(_) | Value::Flag => None,
     }
 }
 
-fn millis(value: Value, default: Millis) -> Millis {
+fn number(value: Value<'_>) -> Option<u32> {
+    match value {
+        Value::Number(number) => Some(number),
+        Value::Absent | Value::Signal(_) | Value::Flag | Value::Path(_) => None,
+    }
+}
+
+fn millis(value: Value<'_>, default: Millis) -> Millis {
     number(value).map_or(default, |ms| Millis(u64::from(ms)))
 }
 
-fn signal(value: Value, default: Signal) -> Signal {
+fn signal(value: Value<'_>, default: Signal) -> Signal {
     match value {
         Value::Signal(signal) => signal,
-        Value::Absent | Value::Number(_) | Value::Flag => default,
+        Value::Absent | Value::Number(_) | Value::Flag | Value::Path(_) => default,
     }
 }
 
@@ -135,6 +154,8 @@ pub enum Invalid {
     TooLarge { max: u32 },
     /// Not the name or number of a signal.
     Signal,
+    /// Longer than [`MAX_PATH`], or with a NUL byte in it.
+    Path,
 }
 
 impl core::fmt::Display for Invalid {
@@ -143,6 +164,7 @@ impl core::fmt::Display for Invalid {
             Invalid::Number => f.write_str("the first line must be a plain decimal number"),
             Invalid::TooLarge { max } => write!(f, "the number is above {max}"),
             Invalid::Signal => f.write_str("the first line must be a signal, such as TERM, SIGTERM or 15"),
+            Invalid::Path => write!(f, "the first line must be a path of at most {MAX_PATH} bytes, or empty"),
         }
     }
 }
@@ -163,10 +185,12 @@ impl File {
 }
 
 impl Kind {
-    fn read(self, content: &[u8]) -> Result<Value, Invalid> {
+    fn read(self, content: &[u8]) -> Result<Value<'_>, Invalid> {
         let line = content.split(|&byte| byte == b'\n').next().unwrap_or(content).trim_ascii();
         match self {
             Kind::Flag => Ok(Value::Flag),
+            Kind::FlagWithPath if line.len() > MAX_PATH || line.contains(&0) => Err(Invalid::Path),
+            Kind::FlagWithPath => Ok(Value::Path(line)),
             Kind::Signal => {
                 core::str::from_utf8(line).ok().and_then(Signal::parse).map(Value::Signal).ok_or(Invalid::Signal)
             }
@@ -176,7 +200,7 @@ impl Kind {
     }
 }
 
-fn read_number(line: &[u8], max: u32) -> Result<Value, Invalid> {
+fn read_number(line: &[u8], max: u32) -> Result<Value<'static>, Invalid> {
     if line.is_empty() || !line.iter().all(u8::is_ascii_digit) {
         return Err(Invalid::Number);
     }
@@ -205,6 +229,10 @@ mod tests {
         for content in [&b"3000"[..], b"3000\n", b"3000\r\n", b" 3000 \njunk"] {
             assert_eq!(read("timeout-kill", content).map(|s| s.timeout_kill), Ok(Millis(3000)));
         }
+        assert_eq!(read("forking", b"").map(|s| s.forking), Ok(Some(Forking { pid_file: None })));
+        let named = Some(Forking { pid_file: Some(b"/run/web.pid".to_vec()) });
+        assert_eq!(read("forking", b" /run/web.pid\r\n").map(|s| s.forking), Ok(named));
+        assert_eq!(read("forking", &[b'/'; MAX_PATH + 1]), Err(Invalid::Path));
         assert_eq!(read("down-signal", b"SIGINT\r\n").map(|s| s.down_signal), Ok(Signal::INT));
     }
 

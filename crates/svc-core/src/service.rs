@@ -81,6 +81,9 @@ pub enum Event {
     },
     /// The main process, or `finish`, ended.
     Exited(Exit),
+    /// The main process ended with 0 and left this one behind, which is the service now: the command of a forking daemon, or
+    /// what it had put into the background and did the same.
+    Forked(Pid),
     /// A newline came on the notification descriptor.
     Ready,
     /// So many processes of the service are left (the answer to [`Action::Sweep`], and whenever one of them ended).
@@ -198,6 +201,17 @@ pub enum Stage {
     Exec,
 }
 
+/// Whether the main process is what was executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Daemon {
+    /// It is.
+    No,
+    /// It is, and is to leave a daemon behind when it ends.
+    Launching,
+    /// It is the daemon that was left behind.
+    Found,
+}
+
 /// How one run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Past {
@@ -252,6 +266,8 @@ pub struct Service {
     pub(crate) done: bool,
     /// `finish` runs because somebody asked for [`Command::Undo`].
     pub(crate) undoing: bool,
+    /// Where the service is a forking daemon: how far that is.
+    pub(crate) daemon: Daemon,
     /// What svc-scan wishes of it, where it decides when it starts; kept here for the svc-scan after a killed one.
     pub(crate) wished: Wish,
     /// When `run` was last started.
@@ -278,6 +294,7 @@ impl Service {
             hasten: false,
             done: false,
             undoing: false,
+            daemon: Daemon::No,
             wished: Wish::Down,
             started: None,
             since: now,
@@ -313,6 +330,13 @@ impl Service {
         }
     }
 
+    /// Whether the end of the main process like this may be that of a command that has put a daemon into the background: then
+    /// who is left is looked for, and [`Event::Forked`] takes the place of the exit.
+    pub fn may_have_forked(&self, exit: Exit, settings: &Settings) -> bool {
+        let runs = matches!(self.state, State::Up { stop: Stop::No, .. });
+        runs && settings.forking.is_some() && exit == Exit::Code(0)
+    }
+
     /// When to call `step` with [`Event::Deadline`] if nothing else happens before.
     pub fn deadline(&self) -> Option<Millis> {
         match self.state {
@@ -343,6 +367,7 @@ impl Service {
                 // A killed supervisor's successor may have come to this long after the start was written down.
                 self.started = Some(now);
                 self.trouble = None;
+                self.daemon = if settings.forking.is_some() { Daemon::Launching } else { Daemon::No };
                 out.push(Action::Publish(Note::Up));
             }
             (State::Starting { role: Role::Run }, Event::SpawnFailed { retry, trouble }) => {
@@ -383,6 +408,16 @@ impl Service {
             // The first newline counts; a successor finds the pipe open again and may read a second one.
             (State::Up { ready: Some(_), .. }, Event::Ready) => {}
             (State::Up { .. }, Event::Exited(exit)) => self.run_ended(now, exit, out),
+            (State::Up { ready, stop: Stop::No, .. }, Event::Forked(pid)) => {
+                self.daemon = Daemon::Found;
+                // Where it says by itself when it is ready, that counts.
+                let is_news = ready.is_none() && settings.notification_fd.is_none();
+                let ready = if is_news { Some(now) } else { ready };
+                self.state = State::Up { pid, ready, paused: false, stop: Stop::No };
+                out.push(Action::Publish(if is_news { Note::Ready } else { Note::Changed }));
+            }
+            // It was to stop before: what it has left behind is swept.
+            (State::Up { stop: Stop::Asked { .. }, .. }, Event::Forked(_)) => self.run_ended(now, Exit::Code(0), out),
             (State::Up { pid, ready, stop: Stop::Asked { kill_at: Some(at) }, .. }, Event::Deadline) if now >= at => {
                 let target = if settings.kill_group { Target::Group } else { Target::Main };
                 kill(target, out);
@@ -471,7 +506,9 @@ impl Service {
             (State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. }, Event::Swept { .. }) => {
             }
             // Answers to questions nobody asked: a late exit of a process that was taken note of before.
-            (State::Down { .. } | State::Starting { .. } | State::Sweep { .. }, Event::Exited(_)) => {}
+            (State::Down { .. } | State::Starting { .. } | State::Sweep { .. }, Event::Exited(_) | Event::Forked(_)) => {}
+            // finish is the last.
+            (State::Finish { .. }, Event::Forked(_)) => {}
             (
                 State::Down { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
                 Event::Spawned(_) | Event::SpawnFailed { .. },
@@ -482,6 +519,7 @@ impl Service {
                 | Event::Spawned(_)
                 | Event::SpawnFailed { .. }
                 | Event::Exited(_)
+                | Event::Forked(_)
                 | Event::Ready
                 | Event::Swept { .. }
                 | Event::Extend(_)

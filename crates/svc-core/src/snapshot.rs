@@ -3,7 +3,7 @@
 
 use crate::Pid;
 use crate::graph::Wish;
-use crate::service::{HISTORY, Past, Role, Service, Stage, State, Stop, Trouble, Want};
+use crate::service::{Daemon, HISTORY, Past, Role, Service, Stage, State, Stop, Trouble, Want};
 use crate::signal::Exit;
 use crate::time::Millis;
 
@@ -51,7 +51,12 @@ impl Service {
                 Wish::Dependency => 1 << 6,
                 Wish::Explicit => 2 << 6,
             };
-        words[0] = tag | want << 8 | marks << 16 | flags << 24;
+        let daemon = match self.daemon {
+            Daemon::No => 0,
+            Daemon::Launching => 1,
+            Daemon::Found => 2,
+        };
+        words[0] = tag | want << 8 | marks << 16 | flags << 24 | daemon << 32;
         words[1] = pid as u64;
         words[2] = self.started.map_or(NEVER, |at| at.0);
         words[3] = self.since.0;
@@ -114,6 +119,12 @@ impl Service {
             forced: marks & 8 != 0,
             done: marks & 16 != 0,
             undoing: marks & 32 != 0,
+            daemon: match words[0] >> 32 & 3 {
+                0 => Daemon::No,
+                1 => Daemon::Launching,
+                2 => Daemon::Found,
+                _ => return None,
+            },
             wished: match marks >> 6 & 3 {
                 0 => Wish::Down,
                 1 => Wish::Dependency,
@@ -136,6 +147,11 @@ impl Service {
     /// Whether the last `run` ended well, and nothing has been started since.
     pub fn done(&self) -> bool {
         self.done
+    }
+
+    /// Whether the main process is what was executed, or a daemon that this has left behind.
+    pub fn daemon(&self) -> Daemon {
+        self.daemon
     }
 
     /// What svc-scan wished of it last.
@@ -249,6 +265,7 @@ mod tests {
                 service.done = hasten;
                 service.undoing = failed;
                 service.wished = if hasten { Wish::Explicit } else { Wish::Dependency };
+                service.daemon = if leaving { Daemon::Launching } else { Daemon::Found };
                 service.starts = 9;
                 service.deaths = 8;
                 service.trouble = failed.then_some(Trouble { stage: Stage::Exec, errno: 13 });
@@ -262,7 +279,7 @@ mod tests {
     #[test]
     fn words_that_nobody_wrote_are_refused() {
         let good = Service::new(Millis(5), true).to_words();
-        for (word, value) in [(0, 7), (0, 3 << 8), (8, 9 << 32)] {
+        for (word, value) in [(0, 7), (0, 3 << 8), (8, 9 << 32), (0, 3 << 32)] {
             let mut words = good;
             words[word] = value;
             assert_eq!(Service::from_words(&words), None, "word {word} = {value}");

@@ -13,7 +13,8 @@
 //! `finish` without its timer or its second kill, a stop without SIGCONT, a restart that only wishes; 125 ignored, a stop
 //! during `finish` forgotten, once for ever; leaving forgotten when down, or taken back by a start; force that waits for
 //! `finish` without end; a signal to the dead; actions after the end; a death not counted; a second newline that counts; a
-//! snapshot that forgets the kill time; a heir that forgets the stop signals, the sweep or a pause.
+//! snapshot that forgets the kill time; a heir that forgets the stop signals, the sweep or a pause; a daemon that is taken for what it is
+//! after it was to stop, that nobody is told of, or whose heir does not know it.
 
 #[path = "support/promises.rs"]
 mod promises;
@@ -30,7 +31,7 @@ use std::collections::BTreeSet;
 
 use svc_core::graph::Wish;
 use svc_core::service::{Command, Event, State, Stop, Want};
-use svc_core::{Exit, Millis, Service, Signal};
+use svc_core::{Exit, Millis, Pid, Service, Signal};
 
 use promises::Promises;
 use seeds::Outcome;
@@ -71,6 +72,9 @@ fn it_comes_to_every_state_with_every_event() {
                 missing.push((state, event));
             }
         }
+    }
+    if !seen.contains(&("Up".into(), "Forked".into())) {
+        missing.push(("Up", "Forked"));
     }
     for event in ["Spawned", "SpawnFailed"] {
         for state in ["Starting run", "Starting finish"] {
@@ -198,13 +202,16 @@ impl Life {
     /// What no driver says at this point, and what must do no harm.
     fn spurious(&mut self, state: State) -> Option<Event> {
         let rng = &mut self.world.rng;
-        let exit = Exit::Code(125);
+        let (exit, main) = (Exit::Code(125), Pid::new(99).expect("positive"));
         let candidates: &[Event] = match state {
-            State::Down { .. } => &[Event::Ready, Event::Swept { left: 1 }, Event::Swept { left: 0 }, Event::Exited(exit)],
-            State::Up { .. } | State::Finish { .. } => {
-                &[Event::Swept { left: 0 }, Event::Deadline, Event::Extend(Millis(1))]
+            State::Down { .. } => {
+                &[Event::Forked(main), Event::Ready, Event::Swept { left: 1 }, Event::Swept { left: 0 }, Event::Exited(exit)]
             }
-            State::Sweep { .. } => &[Event::Ready, Event::Exited(exit), Event::Deadline, Event::Extend(Millis(9000))],
+            State::Up { .. } => &[Event::Swept { left: 0 }, Event::Deadline, Event::Extend(Millis(1))],
+            State::Finish { .. } => &[Event::Forked(main), Event::Swept { left: 0 }, Event::Deadline],
+            State::Sweep { .. } => {
+                &[Event::Forked(main), Event::Ready, Event::Exited(exit), Event::Deadline, Event::Extend(Millis(9000))]
+            }
             State::Starting { .. } | State::Gone => &[Event::Ready, Event::Swept { left: 0 }, Event::Exited(exit)],
         };
         rng.chance(10).then(|| rng.pick(candidates))

@@ -8,10 +8,11 @@ mod sequence;
 use std::fmt::Write;
 use std::path::Path;
 
-use svc_core::service::{Action, Command, Event, Note, Role, Service, Stage, State, Stop, Target, Trouble, Want};
+use svc_core::definition::Forking;
+use svc_core::service::{Action, Command, Daemon, Event, Note, Role, Service, Stage, State, Stop, Target, Trouble, Want};
 use svc_core::{Exit, Millis, Pid, Signal};
 
-use sequence::{Sequence, down, finishing, sweeping, up};
+use sequence::{Sequence, down, finishing, sweeping, up, wanted};
 
 const HEAD: &str = "\
 # States and events of a service
@@ -24,6 +25,7 @@ when this page and the machine differ; `UPDATE_DOCS=1 cargo test -p svc-core --t
 - Times count from the event. The services of this page have `timeout-kill` 3 s and `timeout-finish` 5 s.
 - Words in italics are publications (`service::Note`); main is `run` or `finish`, whichever lives; others are all processes of the
   service but that one.
+- `Forked` takes the place of an exit with 0 where the service is a forking daemon and has left somebody behind.
 - `Spawned` and `SpawnFailed` answer a spawn before anything else is heard, so commands in *Starting* are for completeness.
 - *supervisor killed* is what its heir does first, before any event: signals that may not have been sent are sent again.
 ";
@@ -87,6 +89,8 @@ fn situations() -> Vec<(&'static str, Sequence)> {
         ("Starting finish", ended),
         ("Up", up()),
         ("Up, ready", ready),
+        ("Up, and its command is to leave a daemon behind", launching()),
+        ("Up, and the daemon was found", found()),
         ("Up, paused", told(up(), Command::Pause)),
         ("Up, once", told(up(), Command::Once)),
         ("Up, stopping", told(stoppable(up()), Command::Stop)),
@@ -110,6 +114,19 @@ fn situations() -> Vec<(&'static str, Sequence)> {
     list
 }
 
+fn launching() -> Sequence {
+    let mut it = wanted();
+    it.settings.forking = Some(Forking { pid_file: None });
+    it.when(Event::Deadline).when_spawned();
+    it
+}
+
+fn found() -> Sequence {
+    let mut it = launching();
+    it.after(100).when(Event::Forked(Pid::new(150).expect("positive")));
+    it
+}
+
 fn once_done() -> Sequence {
     let mut it = down();
     it.settings.keep_descendants = true;
@@ -129,6 +146,7 @@ fn events() -> Vec<Event> {
         Event::SpawnFailed { retry: Millis::from_secs(10), trouble: Trouble { stage: Stage::Exec, errno: 2 } },
         Event::Exited(Exit::Code(0)),
         Event::Exited(Exit::Code(125)),
+        Event::Forked(Pid::new(300).expect("positive")),
         Event::Ready,
         Event::Swept { left: 0 },
         Event::Swept { left: 2 },
@@ -196,6 +214,7 @@ fn event_words(event: Event) -> String {
         Event::Spawned(_) => "Spawned".into(),
         Event::SpawnFailed { .. } => "SpawnFailed (retry 10 s)".into(),
         Event::Exited(exit) => format!("Exited ({exit})"),
+        Event::Forked(_) => "Forked".into(),
         Event::Ready => "Ready".into(),
         Event::Swept { left } => format!("Swept ({left} left)"),
         Event::Extend(span) => format!("Extend by {} s", span.0 / 1000),
@@ -267,7 +286,7 @@ fn state_words(service: &Service, now: Millis) -> String {
         },
         State::Starting { role } => format!("Starting {}", role_word(role)),
         State::Up { ready, paused, stop, .. } => {
-            let mut words = "Up".to_owned();
+            let mut words = if service.daemon() == Daemon::Launching { "Up, launching" } else { "Up" }.to_owned();
             for (holds, word) in [(ready.is_some(), ", ready"), (paused, ", paused"), (stop != Stop::No, ", stopping")] {
                 words.push_str(if holds { word } else { "" });
             }

@@ -5,8 +5,9 @@
 #[allow(dead_code, reason = "states.rs uses what this file does not")]
 mod sequence;
 
-use svc_core::service::{Action, Command, Event, Note, Role, State, Want};
-use svc_core::{Exit, Millis, Signal};
+use svc_core::definition::{Forking, Settings};
+use svc_core::service::{Action, Command, Daemon, Event, Note, Role, State, Want};
+use svc_core::{Exit, Millis, Pid, Signal};
 
 use sequence::{down, finishing, say, sweeping, to_group, to_main, up, wanted};
 
@@ -82,6 +83,54 @@ fn a_restart_when_down_is_a_start() {
     let mut it = down();
     it.asked(Command::Restart).does(&START);
     assert_eq!(it.service.want(), Want::Up);
+}
+
+// --- forking daemons
+
+fn launching() -> sequence::Sequence {
+    let mut it = wanted();
+    it.settings.forking = Some(Forking { pid_file: None });
+    it.when(Event::Deadline).when_spawned();
+    assert_eq!(it.service.daemon(), Daemon::Launching);
+    it
+}
+
+#[test]
+fn a_forking_daemon_is_ready_when_its_command_has_ended_and_left_it_behind() {
+    let mut it = launching();
+    let (first, second) = (Pid::new(300).expect("positive"), Pid::new(301).expect("positive"));
+    it.after(10).when(Event::Forked(first)).does(&[say(Note::Ready)]).is_up(false);
+    assert_eq!((it.service.daemon(), it.service.pid()), (Daemon::Found, Some(first)));
+    it.after(10).when(Event::Forked(second)).does(&[say(Note::Changed)]);
+    assert_eq!((it.service.pid(), it.service.deaths()), (Some(second), 0));
+    it.when(Event::Exited(Exit::Code(3))).does(&END);
+    assert_eq!(it.service.last().map(|past| past.exit), Some(Exit::Code(3)));
+}
+
+#[test]
+fn a_daemon_that_says_when_it_is_ready_is_not_before() {
+    let mut it = launching();
+    it.settings.notification_fd = Some(3);
+    it.when(Event::Forked(Pid::new(300).expect("positive"))).does(&[say(Note::Changed)]);
+    it.when(Event::Ready).does(&[say(Note::Ready)]);
+}
+
+#[test]
+fn a_command_that_was_to_stop_leaves_no_daemon() {
+    let mut it = launching();
+    it.asked(Command::Stop).is_up(true);
+    assert!(!it.service.may_have_forked(Exit::Code(0), &it.settings));
+    it.when(Event::Forked(Pid::new(300).expect("positive"))).does(&END);
+}
+
+#[test]
+fn only_an_exit_with_0_hands_over() {
+    let it = launching();
+    for exit in [Exit::Code(1), Exit::Signal(Signal::KILL)] {
+        assert!(!it.service.may_have_forked(exit, &it.settings), "{exit}");
+    }
+    assert!(it.service.may_have_forked(Exit::Code(0), &it.settings));
+    assert!(!up().service.may_have_forked(Exit::Code(0), &Settings::default()), "it is none");
 }
 
 // --- commands while it is up

@@ -164,14 +164,14 @@ async fn get(port: u16, path: &str) -> Result<(u16, Vec<u8>), String> {
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(words)?;
         let request =
             Request::get(path).header("host", "127.0.0.1").body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
-        let answer = async {
+        let answer = async move {
             let response = sender.send_request(request).await.map_err(words)?;
             let code = response.status().as_u16();
             let body = Limited::new(response.into_body(), MOST_BODY).collect().await.map_err(|error| error.to_string())?;
             Ok((code, body.to_bytes().to_vec()))
         };
-        // The connection moves the bytes, and ends with the answer.
-        tokio::select! { biased; answer = answer => answer, _ = connection => Err("it hung up".to_owned()) }
+        // The connection moves the bytes; it ends when the other side hangs up, or when there is nothing to send any more.
+        tokio::join!(answer, connection).0
     };
     tokio::time::timeout(PATIENCE, ask).await.unwrap_or_else(|_| Err("no answer in time".into()))
 }

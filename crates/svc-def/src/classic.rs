@@ -89,7 +89,7 @@ fn content(file: &File, path: &Path) -> Result<Option<Vec<u8>>, Refusal> {
         Look::Trouble(trouble) => return Err(refusal(trouble)),
         Look::Here(metadata) => metadata,
     };
-    if file.kind == Kind::Flag {
+    if file.kind == Kind::Flag || file.kind == Kind::FlagWithPath && !metadata.is_file() {
         return Ok(Some(Vec::new()));
     }
     if !metadata.is_file() {
@@ -107,7 +107,7 @@ fn refusal(file: &File, invalid: Invalid, content: &[u8]) -> Refusal {
     let what = match line {
         [] => format!("{invalid}, and is empty"),
         _ => match invalid {
-            Invalid::Number | Invalid::Signal => format!("{invalid}, and is {}", quoted(line)),
+            Invalid::Number | Invalid::Signal | Invalid::Path => format!("{invalid}, and is {}", quoted(line)),
             Invalid::TooLarge { .. } => format!("{invalid}, it is {}", quoted(line)),
         },
     };
@@ -121,6 +121,7 @@ fn contents(kind: Kind) -> &'static str {
         Kind::Milliseconds => "milliseconds",
         Kind::Signal => "the name of a signal",
         Kind::Flag => "anything or nothing",
+        Kind::FlagWithPath => "nothing or a path",
     }
 }
 
@@ -131,6 +132,7 @@ fn cure(kind: Kind) -> String {
         Kind::Milliseconds => "write milliseconds, such as 5000".into(),
         Kind::Signal => "write one that kill -l knows, such as TERM".into(),
         Kind::Flag => "an empty file will do".into(),
+        Kind::FlagWithPath => "an empty file will do, or write a shorter path".into(),
     }
 }
 
@@ -151,13 +153,14 @@ fn value(file: &File, settings: &Settings) -> String {
         "reload-signal" => settings.reload_signal.to_string(),
         "flag-newpidns" => flag(settings.new_pid_namespace),
         "keep-descendants" => flag(settings.keep_descendants),
+        "forking" => flag(settings.forking.is_some()),
         _ => UNLISTED.into(),
     }
 }
 
 const UNLISTED: &str = "the value it had";
 
-/// Two settings that exclude each other.
+/// Settings that exclude each other.
 pub(crate) fn check_descriptors(dir: &Path, settings: &Settings, problems: &mut Vec<Problem>) {
     if let (Some(notification), Some(lock)) = (settings.notification_fd, settings.lock_fd)
         && notification == lock
@@ -165,6 +168,16 @@ pub(crate) fn check_descriptors(dir: &Path, settings: &Settings, problems: &mut 
         let other = shown(&dir.join("notification-fd"));
         let message = format!("asks for descriptor {lock}, and so does {other}: write another number into one of them");
         problems.push(Problem::fatal(dir.join("lock-fd"), message));
+    }
+    let others = [("keep-descendants", settings.keep_descendants), ("flag-newpidns", settings.new_pid_namespace)];
+    for (other, _) in others.into_iter().filter(|(_, set)| *set && settings.forking.is_some()) {
+        let reason = if other == "flag-newpidns" {
+            "nothing is left of a PID namespace when its run ends"
+        } else {
+            "what run leaves behind is the service"
+        };
+        let message = format!("excludes {}: {reason}: remove one of the two", shown(&dir.join(other)));
+        problems.push(Problem::fatal(dir.join("forking"), message));
     }
 }
 

@@ -29,4 +29,4 @@ pub use explain::explain_exec;
 pub use problem::{Problem, shown};
 pub use rc::{Cron, Facts, Kind, Source, Start, Timer, Value};
 pub use reading::{Outcome, Reading, missing_run, read};
-pub use servicefile::{Change, Instances, Shown, bundle_of, find, is_one_file, manual, schema, show};
+pub use servicefile::{Address, Change, Flow, Instances, Shown, Socket, bundle_of, find, is_one_file, manual, schema, show};

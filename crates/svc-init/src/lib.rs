@@ -366,6 +366,7 @@ impl Tree {
                 self.daemons.log.forget(slot);
                 self.table.retire(slot, &mut self.daemons.log);
             }
+            ToInit::Sockets { slot, prints } => self.table.keep_sockets(slot, &prints, fds),
             ToInit::KeepListener => {
                 if let Some(listener) = fds.pop() {
                     self.daemons.keep_listener(listener);

@@ -184,6 +184,7 @@ fn set_close_on_exec(ledger: Ledger, close: bool) {
                 fd::set_close_on_exec(number, close);
             }
         }
+        row.sockets().into_iter().for_each(|(_, socket)| fd::set_close_on_exec(socket, close));
     }
 }
 

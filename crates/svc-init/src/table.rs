@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-use svc_core::service::State;
+use svc_core::service::{Daemon, State};
 use svc_core::{Exit, Output, Pid, Service};
 use svc_proto::handover::ToSupervise;
 use svc_proto::label::{Label, NO_SCAN_DIR};
@@ -101,6 +101,7 @@ impl Table {
             inbox: self.inbox,
             stdio: [stdin, out.as_ref().map(End::number), err.as_ref().map(End::number)],
             notification: row.kept(Kept::Notification),
+            sockets: row.sockets().into_iter().map(|(_, socket)| socket).collect(),
             orphans,
             init_pid: process::id(),
             exe: self.ledger.own(Own::Exe).saturating_sub(1) as RawFd,
@@ -169,6 +170,13 @@ impl Table {
         }
     }
 
+    /// Keeps what a service listens on; what was kept before and is not among it is closed.
+    pub(crate) fn keep_sockets(&mut self, slot: u32, prints: &[u64], sockets: Vec<OwnedFd>) {
+        let Some(row) = self.ledger.row(slot).filter(|row| row.in_use()) else { return };
+        let numbers = prints.iter().copied().zip(sockets.into_iter().map(fd::release)).collect::<Vec<(u64, RawFd)>>();
+        row.keep_sockets(&numbers).into_iter().for_each(fd::close);
+    }
+
     /// What was kept is of no use any more.
     pub(crate) fn drop_kept(&mut self, row: Row, what: Kept) {
         close_kept(row, what);
@@ -185,6 +193,7 @@ impl Table {
         for what in KEPT {
             close_kept(row, what);
         }
+        row.keep_sockets(&[]).into_iter().for_each(fd::close);
         row.free();
         self.orphans.retain(|_, owner| *owner != slot);
     }
@@ -200,8 +209,7 @@ impl Table {
         }
         let main = row.spawned();
         for child in procfs::children(process::id()) {
-            let known = self.supervisors.contains_key(&child) || self.orphans.contains_key(&child) || Some(child) == main;
-            if !known && !self.is_daemon(child) && !self.is_main_of_another(child) {
+            if !self.is_known(child) && Some(child) != main && !self.is_main_of_another(child) {
                 self.orphans.insert(child, slot);
             }
         }
@@ -225,12 +233,36 @@ impl Table {
         self.ledger.rows().any(|row| row.spawned() == Some(pid))
     }
 
+    /// The main process of a forking daemon has ended while its supervisor was not its parent: who came to us then is told to
+    /// that supervisor, which could not see it. Whether it was.
+    fn claim_left_behind(&mut self, row: Row) -> bool {
+        let machine = row.saved().and_then(|words| Service::from_words(&words));
+        if machine.is_none_or(|machine| machine.daemon() == Daemon::No) {
+            return false;
+        }
+        let mut claimed = Vec::new();
+        for child in procfs::children(process::id()) {
+            if !self.is_known(child) && !self.is_main_of_another(child) {
+                self.orphans.insert(child, row.slot());
+                claimed.push(child.raw() as u32);
+            }
+        }
+        // A supervisor that does not hear it is dead, and its heir is told with the rest.
+        let link = row.kept(Kept::ScanEnd).and_then(fd::borrow).filter(|_| !claimed.is_empty());
+        link.is_some_and(|link| message::try_send(link, &ToSupervisor::Orphans(claimed).encode(), &[]).is_ok())
+    }
+
+    fn is_known(&self, child: Pid) -> bool {
+        self.supervisors.contains_key(&child) || self.orphans.contains_key(&child) || self.is_daemon(child)
+    }
+
     /// Somebody without a supervisor has ended. If it was what a service's state speaks of, its next supervisor must know.
     pub(crate) fn orphan_ended(&mut self, reaped: Reaped) {
         let owner = self.orphans.remove(&reaped.pid);
         let row = match self.ledger.rows().find(|row| row.spawned() == Some(reaped.pid)) {
             Some(row) => {
-                row.relay(reaped.pid, reaped.exit);
+                let left = self.claim_left_behind(row);
+                row.relay(reaped.pid, reaped.exit, left);
                 Some(row)
             }
             None => owner.and_then(|slot| self.ledger.row(slot)),
@@ -245,6 +277,10 @@ impl Table {
     pub(crate) fn introduce(&self, scan: &mut Outbox) {
         for row in self.ledger.rows() {
             self.introduce_row(row, scan);
+            let (prints, sockets): (Vec<u64>, Vec<RawFd>) = row.sockets().into_iter().unzip();
+            if !prints.is_empty() {
+                scan.send(Some(row.slot()), ToScan::Sockets { slot: row.slot(), prints }.encode(), sockets);
+            }
         }
         if let Some(listener) = self.ledger.own(Own::Listener).checked_sub(1) {
             scan.send(None, ToScan::Listener.encode(), vec![listener as RawFd]);

@@ -1,6 +1,6 @@
 //! A [`Definition`] as bytes, for the way from svc-scan through svc-init to its supervisor.
 
-use svc_core::definition::{Language, Script};
+use svc_core::definition::{Forking, Language, Script};
 use svc_core::graph::Wish;
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
@@ -8,7 +8,7 @@ use crate::checks;
 use crate::codec::{Malformed, Reader, Writer};
 
 /// Grows when a field is added; a supervisor refuses what it does not know.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 pub fn encode(definition: &Definition) -> Vec<u8> {
     let Definition { name, dir, program, output, down, essential, managed, settings } = definition;
@@ -35,6 +35,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         reload_signal,
         new_pid_namespace,
         keep_descendants,
+        forking,
         checks: looked_at,
     } = settings;
     let writer = writer
@@ -48,6 +49,11 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         .u8(reload_signal.number())
         .flag(*new_pid_namespace)
         .flag(*keep_descendants);
+    let writer = match forking {
+        None => writer.u8(0),
+        Some(Forking { pid_file: None }) => writer.u8(1),
+        Some(Forking { pid_file: Some(path) }) => writer.u8(2).bytes(path),
+    };
     checks::encode(writer, looked_at.as_deref()).finish()
 }
 
@@ -83,6 +89,12 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
         reload_signal: Signal::new(reader.u8()?).ok_or(Malformed)?,
         new_pid_namespace: reader.flag()?,
         keep_descendants: reader.flag()?,
+        forking: match reader.u8()? {
+            0 => None,
+            1 => Some(Forking { pid_file: None }),
+            2 => Some(Forking { pid_file: Some(reader.bytes()?.to_owned()) }),
+            _ => return Err(Malformed),
+        },
         checks: checks::decode(&mut reader)?.map(Box::new),
     };
     reader.end()?;
@@ -171,6 +183,7 @@ mod tests {
                 max_death_tally: 4096,
                 down_signal: Signal::INT,
                 keep_descendants: true,
+                forking: Some(Forking { pid_file: Some(b"/run/x.pid".to_vec()) }),
                 checks: Some(Box::new(checks::tests::some())),
                 ..Settings::default()
             },

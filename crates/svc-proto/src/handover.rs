@@ -17,6 +17,8 @@ pub struct ToSupervise {
     pub stdio: [Option<i32>; 3],
     /// The pipe on which a service that runs already will say that it is ready.
     pub notification: Option<i32>,
+    /// What the service listens on.
+    pub sockets: Vec<i32>,
     /// Processes that an earlier supervisor of this service left to svc-init.
     pub orphans: Vec<Pid>,
     pub init_pid: i32,

@@ -24,8 +24,14 @@ const ANNEX: usize = 128;
 /// service, 16384 is where a container has other problems.
 pub const MAX_SLOTS: u32 = 16384;
 
+/// Words of a row for the sockets of a service: two each. They stand behind all rows, where most services touch nothing.
+const SHELF: usize = 2 * MAX_SOCKETS;
+
+/// So many sockets one service may have.
+pub const MAX_SOCKETS: usize = 16;
+
 /// Bytes of the whole ledger. Pages that nobody touched cost nothing.
-pub const BYTES: usize = 8 * (HEADER + MAX_SLOTS as usize * (HOT + COLD + ANNEX));
+pub const BYTES: usize = 8 * (HEADER + MAX_SLOTS as usize * (HOT + COLD + SHELF + ANNEX));
 
 /// The longest label.
 pub const MAX_LABEL: usize = 8 * (COLD - LABEL);
@@ -43,6 +49,8 @@ const DESCRIPTORS: usize = 2;
 const LABEL_LENGTH: usize = 5;
 const LABEL: usize = 6;
 
+/// Where in its word it stands how many sockets are kept.
+const SOCKETS: u32 = 16;
 /// In the annex: a sequence number and two copies, as in the row itself, and two texts behind their lengths.
 const HEALTH_COPIES: [usize; 2] = [1, 1 + HEALTH_WORDS];
 const TEXTS: [usize; 2] = [32, 80];
@@ -50,6 +58,8 @@ const TEXTS: [usize; 2] = [32, 80];
 pub const MAX_TEXT: usize = 8 * 47;
 
 const RELAY_HOLDS: u64 = 1 << 63;
+/// Who came to svc-init with this end is told in a message of its own.
+const RELAY_LEFT: u64 = 1 << 62;
 
 /// The ledger over its memory.
 #[derive(Clone, Copy)]
@@ -223,7 +233,7 @@ impl Row {
     }
 
     fn annex(self, index: usize) -> &'static AtomicU64 {
-        let begin = HEADER + MAX_SLOTS as usize * (HOT + COLD);
+        let begin = HEADER + MAX_SLOTS as usize * (HOT + COLD + SHELF);
         self.ledger.word(begin + self.slot as usize * ANNEX + index)
     }
 
@@ -282,16 +292,25 @@ impl Row {
     // --- what svc-init writes
 
     /// svc-init has reaped this process, which stands in [`Row::spawned`].
-    pub fn relay(self, pid: Pid, exit: Exit) {
-        let word = RELAY_HOLDS | (pid.raw() as u64) << 16 | u64::from(exit.wait_status() & 0xffff);
+    /// `left`: the supervisor gets a message that says whom it has left behind.
+    pub fn relay(self, pid: Pid, exit: Exit, left: bool) {
+        let word = RELAY_HOLDS
+            | if left { RELAY_LEFT } else { 0 }
+            | (pid.raw() as u64) << 16
+            | u64::from(exit.wait_status() & 0xffff);
         self.hot(RELAYED).store(word, Ordering::Release);
     }
 
     /// How this process ended, if svc-init has reaped it. An exit that is written down late is not taken for another's.
     pub fn relayed(self, pid: Pid) -> Option<Exit> {
         let word = self.hot(RELAYED).load(Ordering::Acquire);
-        let matches = word & RELAY_HOLDS != 0 && (word & !RELAY_HOLDS) >> 16 == pid.raw() as u64;
+        let matches = word & RELAY_HOLDS != 0 && (word & !RELAY_HOLDS & !RELAY_LEFT) >> 16 == pid.raw() as u64;
         matches.then(|| Exit::from_wait_status((word & 0xffff) as u32))
+    }
+
+    /// Whether a message says whom the process that is relayed has left behind.
+    pub fn relayed_left(self) -> bool {
+        self.hot(RELAYED).load(Ordering::Acquire) & RELAY_LEFT != 0
     }
 
     pub fn in_use(self) -> bool {
@@ -336,6 +355,33 @@ impl Row {
         let word = self.cold(USE).load(Ordering::Acquire);
         let output = output_from((word >> 8) as u8).unwrap_or(Output::Keeper);
         (output, ((word >> 32) as u32).checked_sub(1))
+    }
+
+    fn shelf(self, index: usize) -> &'static AtomicU64 {
+        self.ledger.word(HEADER + MAX_SLOTS as usize * (HOT + COLD) + self.slot as usize * SHELF + index)
+    }
+
+    /// The sockets that are kept for the service, each with the number of what it was opened for.
+    pub fn sockets(self) -> Vec<(u64, i32)> {
+        // Looked at first: a look at the shelf would cost a page.
+        let count = (self.cold(USE).load(Ordering::Acquire) >> SOCKETS) as u8 as usize;
+        let word = |index| self.shelf(index).load(Ordering::Relaxed);
+        (0..count.min(MAX_SOCKETS)).map(|at| (word(2 * at), word(2 * at + 1) as i32)).collect()
+    }
+
+    /// Notes which sockets are kept, and gives back those of before.
+    pub fn keep_sockets(self, sockets: &[(u64, i32)]) -> Vec<i32> {
+        let before = self.sockets().into_iter().map(|(_, socket)| socket).collect();
+        let others = self.cold(USE).load(Ordering::Acquire) & !(0xff << SOCKETS);
+        // None, while they are exchanged: what is forgotten in between stays open, and does no harm.
+        self.cold(USE).store(others, Ordering::Release);
+        for (at, &(print, socket)) in sockets.iter().take(MAX_SOCKETS).enumerate() {
+            self.shelf(2 * at).store(print, Ordering::Relaxed);
+            self.shelf(2 * at + 1).store(socket as u64, Ordering::Relaxed);
+        }
+        let count = sockets.len().min(MAX_SOCKETS) as u64;
+        self.cold(USE).store(others | count << SOCKETS, Ordering::Release);
+        before
     }
 
     pub fn free(self) {
@@ -433,16 +479,27 @@ mod tests {
     }
 
     #[test]
+    fn sockets_are_kept_beside_what_the_row_says() {
+        let row = ledger().row(MAX_SLOTS - 1).expect("the last row");
+        row.take(Output::Logger, Some(3), b"x");
+        assert_eq!(row.keep_sockets(&[(7, 40), (u64::MAX, 41)]), Vec::<i32>::new());
+        assert_eq!(row.sockets(), [(7, 40), (u64::MAX, 41)]);
+        assert_eq!(row.wiring(), (Output::Logger, Some(3)));
+        assert_eq!(row.keep_sockets(&[(8, 42)]), [40, 41]);
+        assert_eq!(row.sockets(), [(8, 42)]);
+    }
+
+    #[test]
     fn an_exit_is_relayed_once_there_is_one() {
         let row = ledger().row(1).expect("a row");
         let (pid, other) = (Pid::new(4_194_303).expect("positive"), Pid::new(7).expect("positive"));
         assert_eq!(row.relayed(pid), None);
-        row.relay(pid, Exit::Code(0));
-        assert_eq!(row.relayed(pid), Some(Exit::Code(0)));
+        row.relay(pid, Exit::Code(0), true);
+        assert_eq!((row.relayed(pid), row.relayed_left()), (Some(Exit::Code(0)), true));
         assert_eq!(row.relayed(other), None);
         row.clear_spawned();
         assert_eq!(row.relayed(pid), None);
-        row.relay(pid, Exit::Signal(Signal::KILL));
+        row.relay(pid, Exit::Signal(Signal::KILL), false);
         assert_eq!(row.relayed(pid), Some(Exit::Signal(Signal::KILL)));
     }
 }

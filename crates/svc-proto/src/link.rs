@@ -22,6 +22,8 @@ pub enum ToSupervisor {
     Define(Vec<u8>),
     /// Say your status: svc-scan has just been started and knows nothing.
     Query,
+    /// These came to svc-init when the main process of a forking daemon ended: they are of this service.
+    Orphans(Vec<u32>),
     /// svc-init has reaped something that an earlier supervisor of this service had started: look into the ledger.
     Look,
 }
@@ -54,6 +56,12 @@ pub enum ToInit {
     Retire {
         slot: u32,
     },
+    /// The service listens on these sockets, which come as descriptors: keep them in place of those before. Each has a number that
+    /// says what it was opened for.
+    Sockets {
+        slot: u32,
+        prints: Vec<u64>,
+    },
     /// Keep this descriptor for the next svc-scan: the socket that listens for clients.
     KeepListener,
     Shutdown {
@@ -76,6 +84,11 @@ pub enum ToScan {
         slot: u32,
         supervisor: i32,
         label: Vec<u8>,
+    },
+    /// What the service of a slot listens on, as descriptors.
+    Sockets {
+        slot: u32,
+        prints: Vec<u64>,
     },
     /// The socket that an earlier svc-scan left, as a descriptor.
     Listener,
@@ -131,6 +144,10 @@ impl ToSupervisor {
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
+            ToSupervisor::Orphans(pids) => {
+                let writer = Writer::tagged(67).u32(pids.len() as u32);
+                return pids.iter().fold(writer, |writer, &pid| writer.u32(pid)).finish();
+            }
             ToSupervisor::Define(definition) => return Writer::tagged(66).bytes(definition).finish(),
         };
         Writer::tagged(number).u8(signal).finish()
@@ -143,6 +160,14 @@ impl ToSupervisor {
             let definition = reader.bytes()?.to_owned();
             reader.end()?;
             return Ok(ToSupervisor::Define(definition));
+        }
+        if tag == 67 {
+            let mut pids = Vec::new();
+            for _ in 0..reader.u32()? {
+                pids.push(reader.u32()?);
+            }
+            reader.end()?;
+            return Ok(ToSupervisor::Orphans(pids));
         }
         let signal = reader.u8()?;
         reader.end()?;
@@ -234,6 +259,7 @@ impl ToInit {
             ToInit::Shutdown { code, force } => Writer::tagged(3).u8(*code).flag(*force).finish(),
             ToInit::Stop { quick } => Writer::tagged(4).flag(*quick).finish(),
             ToInit::Abort => Writer::tagged(5).finish(),
+            ToInit::Sockets { slot, prints } => Writer::tagged(6).u32(*slot).u32(prints.len() as u32).words(prints).finish(),
         }
     }
 
@@ -253,6 +279,7 @@ impl ToInit {
             3 => ToInit::Shutdown { code: reader.u8()?, force: reader.flag()? },
             4 => ToInit::Stop { quick: reader.flag()? },
             5 => ToInit::Abort,
+            6 => ToInit::Sockets { slot: reader.u32()?, prints: numbers(&mut reader)? },
             _ => return Err(Malformed),
         };
         reader.end()?;
@@ -270,6 +297,7 @@ impl ToScan {
             ToScan::Begin { init_pid } => Writer::tagged(2).u32(*init_pid as u32).finish(),
             ToScan::Died { slot } => Writer::tagged(3).u32(*slot).finish(),
             ToScan::LaunchFailed { slot, errno } => Writer::tagged(4).u32(*slot).u32(*errno as u32).finish(),
+            ToScan::Sockets { slot, prints } => Writer::tagged(7).u32(*slot).u32(prints.len() as u32).words(prints).finish(),
             ToScan::Order(Order::Rescan) => Writer::tagged(5).finish(),
             ToScan::Order(Order::Shutdown { left, force, quick }) => {
                 Writer::tagged(6).u64(left.0).flag(*force).flag(*quick).finish()
@@ -286,6 +314,7 @@ impl ToScan {
             3 => ToScan::Died { slot: reader.u32()? },
             4 => ToScan::LaunchFailed { slot: reader.u32()?, errno: reader.u32()? as i32 },
             5 => ToScan::Order(Order::Rescan),
+            7 => ToScan::Sockets { slot: reader.u32()?, prints: numbers(&mut reader)? },
             6 => {
                 ToScan::Order(Order::Shutdown { left: Millis(reader.u64()?), force: reader.flag()?, quick: reader.flag()? })
             }
@@ -294,6 +323,11 @@ impl ToScan {
         reader.end()?;
         Ok(message)
     }
+}
+
+fn numbers(reader: &mut Reader<'_>) -> Result<Vec<u64>, Malformed> {
+    let count = reader.u32()?;
+    (0..count).map(|_| reader.u64()).collect()
 }
 
 impl ToLog {
@@ -351,7 +385,8 @@ mod tests {
             Command::DownSignal,
             Command::KillGroup(Signal::KILL),
         ];
-        let others = [ToSupervisor::Query, ToSupervisor::Look, ToSupervisor::Define(vec![1, 2])];
+        let others =
+            [ToSupervisor::Query, ToSupervisor::Look, ToSupervisor::Define(vec![1, 2]), ToSupervisor::Orphans(vec![7, 8])];
         for message in commands.map(ToSupervisor::Command).into_iter().chain(others) {
             check(message.clone(), &message.encode(), ToSupervisor::decode);
         }
@@ -374,12 +409,14 @@ mod tests {
             ToInit::Shutdown { code: 7, force: true },
             ToInit::Stop { quick: true },
             ToInit::Abort,
+            ToInit::Sockets { slot: 9, prints: vec![1, u64::MAX] },
         ] {
             check(message.clone(), &message.encode(), ToInit::decode);
         }
         for message in [
             ToScan::Slot { slot: 9, supervisor: -1, label },
             ToScan::Listener,
+            ToScan::Sockets { slot: 9, prints: vec![1, u64::MAX] },
             ToScan::Begin { init_pid: 1 },
             ToScan::Died { slot: 1 },
             ToScan::LaunchFailed { slot: 1, errno: 11 },

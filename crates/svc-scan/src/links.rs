@@ -16,7 +16,7 @@ const BELL: RawFd = 5;
 /// The socket to svc-init. What it has no room for waits here.
 pub(crate) struct InitLink {
     pub(crate) socket: AsyncFd<OwnedFd>,
-    queue: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
+    queue: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
 }
 
 impl InitLink {
@@ -27,7 +27,11 @@ impl InitLink {
     }
 
     pub(crate) fn send(&mut self, packet: Vec<u8>, descriptor: Option<OwnedFd>) {
-        self.queue.push_back((packet, descriptor));
+        self.send_all(packet, descriptor.into_iter().collect());
+    }
+
+    pub(crate) fn send_all(&mut self, packet: Vec<u8>, descriptors: Vec<OwnedFd>) {
+        self.queue.push_back((packet, descriptors));
         self.flush();
     }
 
@@ -36,8 +40,8 @@ impl InitLink {
     }
 
     pub(crate) fn flush(&mut self) {
-        while let Some((packet, descriptor)) = self.queue.front() {
-            let descriptors: Vec<RawFd> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
+        while let Some((packet, descriptors)) = self.queue.front() {
+            let descriptors: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
             match message::try_send(self.socket.get_ref().as_fd(), packet, &descriptors) {
                 Err(errno) if errno.is_shortage() => return,
                 // Sent, or svc-init is gone, which reading will tell.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use svc_core::definition::{Definition, Settings};
 use svc_core::letters::{self, DownFile};
 use svc_core::service::{
-    Action, Actions, Command, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble,
+    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble,
 };
 use svc_core::{Exit, Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
@@ -17,6 +17,7 @@ use svc_sys::process::{self, PidFd, Reap};
 use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, message, poll, say};
 
+use crate::daemon;
 use crate::ondisk::OnDisk;
 use crate::program::Programs;
 use crate::remains::Remains;
@@ -40,11 +41,15 @@ pub(crate) struct Driver {
     link: Option<OwnedFd>,
     signals: Signals,
     programs: Programs,
+    /// What the service listens on, in the order in which it gets them.
+    sockets: Vec<OwnedFd>,
     remains: Remains,
     /// The pipe on which the running service says that it is ready.
     readiness: Option<OwnedFd>,
     /// The main process, if it is not our child because a predecessor of ours started it.
     adopted: Option<Adopted>,
+    /// svc-init has told whom a main process that was not our child has left behind.
+    knows_orphans: bool,
     /// The group of the last `run`, for `finish`.
     last_group: Option<Pid>,
     /// What is left is being killed, and whoever it makes meanwhile.
@@ -72,6 +77,8 @@ pub(crate) struct Driver {
 struct Adopted {
     pid: Pid,
     handle: Option<PidFd>,
+    /// The session it is in: its own, or that of somebody who has ended.
+    session: i32,
 }
 
 impl Driver {
@@ -94,9 +101,11 @@ impl Driver {
             row: handover.row,
             link,
             signals,
+            sockets: handover.sockets.iter().filter_map(|&number| fd::adopt(number)).collect(),
             remains: Remains::new(&handover.orphans),
             readiness: None,
             adopted: None,
+            knows_orphans: false,
             last_group: None,
             killing: false,
             unsent: false,
@@ -164,13 +173,18 @@ impl Driver {
                 None => self.spawn(role),
             }
         }
+        if self.machine.daemon() == Daemon::Found
+            && let State::Up { pid, .. } = self.machine.state()
+            && self.row.spawned() != Some(pid)
+        {
+            // Killed between the two that say so.
+            self.row.set_spawned(pid, start_mark(&self.machine, Role::Run));
+        }
         if let Some(pid) = self.machine.pid().filter(|_| self.adopted.is_none())
             && self.row.spawned() == Some(pid)
             && !self.is_own_child(pid)
         {
-            // The handle is opened first and looked at after: if it was svc-init's child then, it is ours to signal.
-            let handle = PidFd::open(pid).ok().filter(|_| self.is_with_init(pid));
-            self.adopted = Some(Adopted { pid, handle });
+            self.adopt(pid);
             self.remains.remember_descendants(pid);
         }
         // What has ended meanwhile gets no signal any more.
@@ -180,6 +194,16 @@ impl Driver {
         self.report(Some(Note::Changed));
         self.follow();
         self.report_health();
+    }
+
+    /// The main process is svc-init's child.
+    fn adopt(&mut self, pid: Pid) {
+        let session = svc_sys::procfs::session(pid).unwrap_or(pid.raw());
+        // The handle is opened first and looked at after: if it was svc-init's child then, it is ours to signal.
+        let handle = PidFd::open(pid).ok().filter(|_| self.is_with_init(pid));
+        self.adopted = Some(Adopted { pid, handle, session });
+        // One that had ended before we came left those whom we were started with.
+        self.knows_orphans = self.row.relayed(pid).is_some();
     }
 
     /// Whether a process that a predecessor started lives, or waits for svc-init to reap it: its number is its own until then.
@@ -348,7 +372,7 @@ impl Driver {
                 self.readiness = None;
                 self.adopted = None;
                 let surroundings = self.surroundings();
-                self.programs.run(&self.definition, &self.settings, surroundings, self.row, mark)
+                self.programs.run(&self.definition, &self.settings, surroundings, &self.sockets, self.row, mark)
             }
             Role::Finish => {
                 let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
@@ -392,6 +416,7 @@ impl Driver {
             // Reaped by svc-init: the number may be somebody else's.
             (Target::Main | Target::Group, Some(_)) if !self.is_with_init(pid) => Err(Errno::NO_SUCH_PROCESS),
             (Target::Main, _) => process::signal_child(pid, signal),
+            (Target::Group, _) if self.machine.daemon() == Daemon::Found => process::signal_group_of(pid, signal),
             (Target::Group, _) => process::signal_group(pid, signal),
         };
         if let Err(errno) = sent
@@ -407,7 +432,7 @@ impl Driver {
         if let Some(adopted) = &self.adopted {
             // Its children never come to us; find them while they can be found.
             self.remains.remember_descendants(adopted.pid);
-            self.remains.remember_session(adopted.pid, self.init_pid);
+            self.remains.remember_session(adopted.pid, adopted.session, self.init_pid);
         }
         self.remains.signal(signal, main, self.init_pid);
         self.count_remains();
@@ -501,6 +526,18 @@ impl Driver {
     /// The main process, or finish, has ended; `reap` takes it, where that is ours to do.
     fn ended(&mut self, pid: Pid, exit: Exit, reap: impl FnOnce()) {
         self.read_readiness();
+        if let Some(main) = self.successor(pid, exit) {
+            let (row, mark) = (self.row, start_mark(&self.machine, Role::Run));
+            self.feed_then(Event::Forked(main), || {
+                row.set_spawned(main, mark);
+                reap();
+            });
+            self.remains.forget(main);
+            if !self.is_own_child(main) {
+                self.adopt(main);
+            }
+            return;
+        }
         if let State::Up { .. } = self.machine.state() {
             self.last_group = Some(pid);
             // How many deaths are remembered is read when there is one.
@@ -513,10 +550,28 @@ impl Driver {
         self.feed_then(Event::Exited(exit), reap);
     }
 
+    /// Who goes on as the service where the main process has put it into the background.
+    fn successor(&self, ended: Pid, exit: Exit) -> Option<Pid> {
+        let forking = self.settings.forking.as_ref().filter(|_| self.machine.may_have_forked(exit, &self.settings))?;
+        let left = svc_sys::procfs::children(process::id()).into_iter().chain(self.remains.others());
+        // A probe is none of the service, though it is left behind like one.
+        let left = left.filter(|&pid| !self.is_probe(pid));
+        let found = daemon::successor(ended, forking, left);
+        if found.is_none() && self.machine.daemon() == Daemon::Launching {
+            let name = &self.definition.name;
+            say!(
+                "svc-supervise: {name}: forking, and its command ended with 0 and left no process behind: does it stay in the foreground?"
+            );
+        }
+        found
+    }
+
     /// Looks whether svc-init has reaped what a predecessor of ours had started.
     fn look(&mut self) {
-        let Some(pid) = self.adopted.as_ref().map(|adopted| adopted.pid) else { return };
+        let Some((pid, session)) = self.adopted.as_ref().map(|adopted| (adopted.pid, adopted.session)) else { return };
         let exit = match self.row.relayed(pid) {
+            // Who is left behind is about to be told.
+            Some(_) if self.row.relayed_left() && !self.knows_orphans => return,
             Some(exit) => exit,
             // Not svc-init's child and not reaped by it: it ended before it came there, and nobody knows how.
             None if !self.is_with_init(pid) && std::path::Path::new("/proc/self").exists() => {
@@ -524,7 +579,7 @@ impl Driver {
             }
             None => return,
         };
-        self.remains.remember_session(pid, self.init_pid);
+        self.remains.remember_session(pid, session, self.init_pid);
         self.adopted = None;
         self.ended(pid, exit, || {});
     }
@@ -549,7 +604,7 @@ impl Driver {
                     return;
                 }
                 Ok(None) => return,
-                Ok(Some((length, _))) => match ToSupervisor::decode(&packet[..length]) {
+                Ok(Some((length, descriptors))) => match ToSupervisor::decode(&packet[..length]) {
                     Ok(ToSupervisor::Command(command)) => {
                         self.heard = self.heard.wrapping_add(1);
                         self.command(command);
@@ -558,7 +613,15 @@ impl Driver {
                             self.report(None);
                         }
                     }
-                    Ok(ToSupervisor::Define(definition)) => self.define(&definition),
+                    Ok(ToSupervisor::Define(definition)) => self.define(&definition, descriptors),
+                    Ok(ToSupervisor::Orphans(pids)) => {
+                        let pids = pids.into_iter().filter_map(|pid| Pid::new(pid as i32));
+                        for pid in pids.filter(|&pid| self.is_with_init(pid)).collect::<Vec<Pid>>() {
+                            self.remains.remember(pid);
+                        }
+                        // How it ended is told next.
+                        self.knows_orphans = true;
+                    }
                     Ok(ToSupervisor::Query) => self.report(None),
                     Ok(ToSupervisor::Look) => {
                         self.look();
@@ -597,11 +660,13 @@ impl Driver {
         }
     }
 
-    fn define(&mut self, bytes: &[u8]) {
+    /// `sockets`: what it listens on from its next start on.
+    fn define(&mut self, bytes: &[u8], sockets: Vec<OwnedFd>) {
         let Ok(definition) = svc_proto::definition::decode(bytes) else {
             say!("svc-supervise: {}: refused a definition that it does not understand", self.definition.name);
             return;
         };
+        self.sockets = sockets;
         self.settings = definition.settings.clone();
         // What is running, and what takes it down, are as they were when it was started.
         let program = std::mem::replace(&mut self.definition, definition).program;

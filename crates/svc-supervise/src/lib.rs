@@ -4,6 +4,7 @@
 //! parses what a user wrote but the numbers and signal names of the small files, and nothing but `poll` may wait.
 #![forbid(unsafe_code)]
 
+mod daemon;
 mod driver;
 mod ondisk;
 mod place;
@@ -14,6 +15,7 @@ mod words;
 
 use svc_proto::definition;
 use svc_proto::handover::ToSupervise;
+use svc_sys::message::MAX_FDS;
 use svc_sys::{Errno, fd, process, say, title};
 
 use driver::Driver;
@@ -36,15 +38,17 @@ pub fn run(handover: ToSupervise) -> u8 {
 /// Everything that is done once. A function of its own: what it needs on the stack is free again when the loop begins.
 #[inline(never)]
 fn prepare(mut handover: ToSupervise) -> Result<Box<Driver>, u8> {
-    let ToSupervise { link, inbox, stdio, notification, exe, .. } = &handover;
-    let mut keep = [-1; 8];
+    let ToSupervise { link, inbox, stdio, notification, exe, sockets, .. } = &handover;
+    let mut keep = [-1; 8 + MAX_FDS];
     let kept = [Some(*link), Some(*inbox), Some(*exe), *notification].into_iter().chain(*stdio).flatten();
+    let kept = kept.chain(sockets.iter().copied());
     for (place, number) in keep.iter_mut().zip(kept.chain(svc_sys::say::console())) {
         *place = number;
     }
     fd::close_all_but(3, &mut keep);
-    let ToSupervise { link, inbox, stdio, notification, exe, .. } = &mut handover;
-    for number in [link, inbox, exe].into_iter().chain(stdio.iter_mut().flatten()).chain(notification.iter_mut()) {
+    let ToSupervise { link, inbox, stdio, notification, exe, sockets, .. } = &mut handover;
+    let others = stdio.iter_mut().flatten().chain(notification.iter_mut()).chain(sockets.iter_mut());
+    for number in [link, inbox, exe].into_iter().chain(others) {
         *number = fd::lower(*number, 3);
     }
     let definition = definition::decode(&handover.definition).map_err(|error| {

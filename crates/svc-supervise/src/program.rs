@@ -16,6 +16,9 @@ use svc_sys::{Errno, fd, message};
 
 use crate::words::{Words, c_string};
 
+/// Where a program finds the first socket that it is given (sd_listen_fds(3)).
+const FIRST_SOCKET: i32 = 3;
+
 /// What stays the same from start to start.
 pub(crate) struct Programs {
     stdio: [Option<i32>; 3],
@@ -60,6 +63,7 @@ impl Programs {
         definition: &Definition,
         settings: &Settings,
         surroundings: Vec<CString>,
+        sockets: &[OwnedFd],
         row: Row,
         mark: u32,
     ) -> Result<(Pid, Option<OwnedFd>), Trouble> {
@@ -85,15 +89,17 @@ impl Programs {
             words = words.behind_lock(*number);
         }
         let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
+        let mut extra = [(-1, -1); spawn::MAX_EXTRA];
+        let given = sockets.iter().zip(FIRST_SOCKET..).map(|(socket, number)| (socket.as_raw_fd(), number));
+        let given = given.chain(notification.as_ref().map(|((_, write), number)| (write.as_raw_fd(), *number)));
+        let given = given.chain(lock.as_ref().map(|(dir, number)| (dir.as_raw_fd(), *number)));
+        let count = extra.iter_mut().zip(given).map(|(place, given)| *place = given).count();
         let pid = spawn::spawn(
             &Spawn {
                 program: self.program(&words)?,
                 arguments: &arguments,
                 stdio: self.stdio,
-                extra: [
-                    notification.as_ref().map(|((_, write), number)| (write.as_raw_fd(), *number)),
-                    lock.as_ref().map(|(dir, number)| (dir.as_raw_fd(), *number)),
-                ],
+                extra: &extra[..count],
                 directory: None,
                 descriptors: self.descriptors,
                 new_pid_namespace: settings.new_pid_namespace,
@@ -192,7 +198,7 @@ impl Programs {
                 program: self.program(&words)?,
                 arguments: &arguments,
                 stdio: self.stdio,
-                extra: [None; 2],
+                extra: &[],
                 directory: None,
                 descriptors: self.descriptors,
                 new_pid_namespace: false,

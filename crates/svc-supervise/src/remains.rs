@@ -24,7 +24,7 @@ impl Remains {
         remains
     }
 
-    fn remember(&mut self, pid: Pid) {
+    pub(crate) fn remember(&mut self, pid: Pid) {
         if self.others.iter().all(|other| other.pid != pid) && !procfs::is_zombie(pid) {
             self.others.push(Other { pid, handle: PidFd::open(pid).ok() });
         }
@@ -37,13 +37,23 @@ impl Remains {
         }
     }
 
-    /// Whoever came to svc-init out of the session that this main process led.
-    pub(crate) fn remember_session(&mut self, leader: Pid, init_pid: i32) {
+    /// Whoever came to svc-init out of the session that this main process was in.
+    pub(crate) fn remember_session(&mut self, main: Pid, session: i32, init_pid: i32) {
         for pid in procfs::children(init_pid) {
-            if pid != leader && procfs::session(pid) == Some(leader.raw()) {
+            if pid != main && procfs::session(pid) == Some(session) {
                 self.remember(pid);
             }
         }
+    }
+
+    /// Those who are known by their numbers: children of svc-init that live.
+    pub(crate) fn others(&self) -> impl Iterator<Item = Pid> {
+        self.others.iter().map(|other| other.pid)
+    }
+
+    /// It is the main process now.
+    pub(crate) fn forget(&mut self, pid: Pid) {
+        self.others.retain(|other| other.pid != pid);
     }
 
     pub(crate) fn is_watched(&self) -> bool {

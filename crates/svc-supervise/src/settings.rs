@@ -8,8 +8,8 @@ use svc_core::Settings;
 use svc_core::files::{FILES, File, Kind};
 use svc_sys::{Errno, say};
 
-/// More than any number or signal needs.
-const MOST: usize = 64;
+/// More than any number, signal or path needs.
+const MOST: usize = 320;
 /// O_NONBLOCK: a FIFO in the place of a file must not hold us.
 const NONBLOCKING: i32 = 0o4000;
 

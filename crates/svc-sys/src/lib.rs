@@ -14,6 +14,7 @@ pub mod errno;
 pub mod exe;
 pub mod fd;
 pub mod inotify;
+pub mod listen;
 pub mod lock;
 pub mod message;
 pub mod notify;

@@ -5,9 +5,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use crate::errno::{Errno, check_size};
 
 /// The most descriptors in one packet.
-pub const MAX_FDS: usize = 4;
+pub const MAX_FDS: usize = 16;
 
-const SPACE: usize = 64;
+const SPACE: usize = 128;
 
 /// Room for control messages, aligned as the kernel wants it.
 #[repr(align(8))]

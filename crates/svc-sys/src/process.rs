@@ -318,6 +318,19 @@ pub fn signal_group(leader: Pid, signal: Signal) -> Result<(), Errno> {
     check(unsafe { libc::kill(-leader.raw(), libc::c_int::from(signal.number())) }).map(drop)
 }
 
+/// Signals the process group that a child of ours is in, which we have not reaped; who made the group may be gone. Ours is none
+/// that a child may be in.
+pub fn signal_group_of(member: Pid, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: takes no pointers.
+    let group = check(unsafe { libc::getpgid(member.raw()) })?;
+    // SAFETY: takes no pointers, cannot fail.
+    if group <= 1 || group == unsafe { libc::getpgrp() } {
+        return signal_child(member, signal);
+    }
+    // SAFETY: takes no pointers; a group has a number above 1 here, so this never means "everybody".
+    check(unsafe { libc::kill(-group, libc::c_int::from(signal.number())) }).map(drop)
+}
+
 /// The user, group and process at the other end of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {

@@ -95,6 +95,29 @@ pub fn descends(pid: Pid, ancestor: i32) -> bool {
     false
 }
 
+/// Who listens on a port, or has it for datagrams, as far as /proc shows other people's descriptors.
+pub fn holder_of_port(port: u16) -> Option<Pid> {
+    let tables =
+        ["tcp", "tcp6", "udp", "udp6"].iter().filter_map(|name| std::fs::read_to_string(format!("/proc/net/{name}")).ok());
+    let end = format!(":{port:04X}");
+    let inodes: Vec<String> = tables
+        .flat_map(|table| {
+            let lines = table.lines().skip(1).filter_map(|line| {
+                let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+                // LISTEN, and what a socket for datagrams is when nobody is connected.
+                let waits = matches!(fields.get(3), Some(&"0A" | &"07"));
+                (waits && fields.get(1)?.ends_with(&end)).then(|| format!("socket:[{}]", fields.get(9).unwrap_or(&"")))
+            });
+            lines.collect::<Vec<String>>()
+        })
+        .collect();
+    everybody().find(|pid| {
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut targets = descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        targets.any(|target| target.to_str().is_some_and(|target| inodes.iter().any(|inode| inode == target)))
+    })
+}
+
 /// Signals a process if it descends from `ancestor`, and nobody who has taken its number meanwhile.
 ///
 /// The handle is opened first and the descent looked up after: if the process was still ours then, the handle is its.

@@ -13,6 +13,9 @@ use crate::errno::{Errno, check};
 use crate::fd::{self, Limit};
 use crate::process::{self, Fork};
 
+/// So many further descriptors there may be: sockets, one for readiness, one for a lock.
+pub const MAX_EXTRA: usize = crate::message::MAX_FDS + 2;
+
 /// What to run, and with what.
 pub struct Spawn<'a> {
     pub program: Program<'a>,
@@ -21,7 +24,7 @@ pub struct Spawn<'a> {
     /// Standard input, output and error; none leaves ours.
     pub stdio: [Option<RawFd>; 3],
     /// Further descriptors: ours, and the number the program finds it under.
-    pub extra: [Option<(RawFd, RawFd)>; 2],
+    pub extra: &'a [(RawFd, RawFd)],
     /// Where it begins; none: where we are.
     pub directory: Option<&'a CStr>,
     /// The limit on descriptors to give it (ours is raised).
@@ -130,11 +133,13 @@ fn prepare_child<'a>(spawn: &Spawn<'a>, gate: RawFd) -> Result<(RawFd, Program<'
         Some(holder) => process::take_terminal(holder),
         None => process::new_session(),
     }
-    let mut moves: [Option<(RawFd, RawFd)>; 5] = [None; 5];
+    let mut moves: [Option<(RawFd, RawFd)>; 3 + MAX_EXTRA] = [None; 3 + MAX_EXTRA];
     for (number, source) in spawn.stdio.iter().enumerate() {
         moves[number] = source.map(|source| (source, number as RawFd));
     }
-    moves[3..].copy_from_slice(&spawn.extra);
+    for (place, &extra) in moves[3..].iter_mut().zip(spawn.extra) {
+        *place = Some(extra);
+    }
     // Nothing that is still needed may stand where something is going to be put.
     let above = moves.iter().flatten().map(|&(_, target)| target + 1).max().unwrap_or(3).max(3);
     let out_of_the_way = |fd: RawFd| -> Result<RawFd, Errno> {
@@ -196,7 +201,7 @@ pub fn detached(path: &CStr, directory: &CStr) -> Result<Pid, Trouble> {
             program: Program::Path(path),
             arguments: &arguments,
             stdio: [None; 3],
-            extra: [None; 2],
+            extra: &[],
             directory: Some(directory),
             descriptors: fd::found_limit_of_descriptors(),
             new_pid_namespace: false,

@@ -171,6 +171,14 @@ impl Promises {
                 self.died(now, exit, before);
                 check_exit(world, pid, exit)?;
             }
+            (State::Up { pid, .. }, Event::Forked(main)) => {
+                if world.end_of(pid) != Some(Exit::Code(0)) {
+                    return broken(format!("{pid} has not handed over to {main}"));
+                }
+                if after.pid() != Some(main) || world.process(main).is_none_or(|process| process.what != What::Left) {
+                    return broken(format!("{main} is not what was left behind"));
+                }
+            }
             (State::Finish { pid, .. }, Event::Exited(exit)) => {
                 self.permanent |= exit == Exit::Code(125) && !before.undoing();
                 if before.undoing() {
@@ -287,7 +295,7 @@ impl Promises {
         // Whoever is said to live does, or its end is under way from svc-init.
         if let Some(pid) = service.pid()
             && world.process(pid).is_none()
-            && world.ledger.relayed.is_none()
+            && world.ledger.relayed.is_none_or(|(relayed, _)| relayed != pid)
         {
             return broken(format!("{pid} is said to live, and is nobody"));
         }
@@ -367,7 +375,9 @@ fn check_published(step: &Step) -> Turn {
     let published = actions.iter().any(|action| matches!(action, Action::Publish(_)));
     let silent_by_design = matches!(after.state(), State::Sweep { .. } | State::Gone);
     let seen = |service: &Service| (service.want(), service.failed(), service.leaving(), service.trouble());
-    let changed = (!same_kind(before.state(), after.state()) && !silent_by_design)
+    let is_other = before.pid() != after.pid() && !silent_by_design;
+    let changed = is_other
+        || (!same_kind(before.state(), after.state()) && !silent_by_design)
         || (seen(before) != seen(after) && after.state() != State::Gone);
     if changed && !published { broken("a change that nobody is told") } else { Ok(()) }
 }

@@ -2,7 +2,7 @@
 //! points between two of them where SIGKILL may come.
 
 use svc_core::definition::Settings;
-use svc_core::service::{Action, Actions, Command, Event, Role, Service, Stage, State, Target, Trouble};
+use svc_core::service::{Action, Actions, Command, Daemon, Event, Role, Service, Stage, State, Target, Trouble};
 use svc_core::{Exit, Millis, Pid, Signal};
 
 use crate::promises::{Promises, Step};
@@ -49,6 +49,12 @@ impl Supervisor {
                 Some((pid, _)) => self.feed(world, promises, Event::Spawned(pid))?,
                 None => self.spawn(world, promises, role)?,
             }
+        }
+        if self.machine.daemon() == Daemon::Found
+            && let State::Up { pid, .. } = self.machine.state()
+            && world.ledger.spawned.is_none_or(|(spawned, _)| spawned != pid)
+        {
+            world.ledger.spawned = Some((pid, start_mark(&self.machine, Role::Run)));
         }
         if let Some(pid) = self.machine.pid().filter(|_| self.adopted.is_none()) {
             let own = world.process(pid).is_some_and(|process| process.owner == Owner::Supervisor);
@@ -101,6 +107,13 @@ impl Supervisor {
             world.instant()?;
             promises.commit(&step, world)?;
             world.ledger.saved = Some(self.machine.to_words());
+            if let Event::Forked(pid) = event
+                && self.machine.pid() == Some(pid)
+            {
+                world.becomes_main(pid);
+                world.instant()?;
+                world.ledger.spawned = Some((pid, start_mark(&self.machine, Role::Run)));
+            }
             self.perform_all(world, promises, before.pid().or(self.machine.pid()), list)?;
             match (self.machine.state(), self.machine.deadline()) {
                 (State::Down { .. }, Some(at)) if at <= now && event != Event::Deadline => event = Event::Deadline,
@@ -217,20 +230,29 @@ impl Supervisor {
 
     fn ended(&mut self, world: &mut World, promises: &mut Promises, exit: Exit) -> Turn {
         self.read_readiness(world, promises)?;
-        self.feed(world, promises, Event::Exited(exit))
+        match world.oldest_left().filter(|_| self.machine.may_have_forked(exit, &self.settings)) {
+            Some(main) => {
+                self.feed(world, promises, Event::Forked(main))?;
+                let own = world.process(main).is_some_and(|process| process.owner == Owner::Supervisor);
+                self.adopted = (!own).then(|| Adopted { pid: main, handle: world.process(main).is_some() });
+                Ok(())
+            }
+            None => {
+                self.adopted = None;
+                self.feed(world, promises, Event::Exited(exit))
+            }
+        }
     }
 
     fn look(&mut self, world: &mut World, promises: &mut Promises) -> Turn {
         let Some(pid) = self.adopted.as_ref().map(|adopted| adopted.pid) else { return Ok(()) };
-        let exit = match world.ledger.relayed {
-            Some(exit) => exit,
+        let exit = match world.ledger.relayed.filter(|&(relayed, _)| relayed == pid) {
+            Some((_, exit)) => exit,
             None if world.process(pid).is_none() => Exit::Signal(Signal::KILL),
             None => return Ok(()),
         };
         world.tell(|| format!("supervisor: {pid} has ended: {exit}"));
-        self.ended(world, promises, exit)?;
-        self.adopted = None;
-        Ok(())
+        self.ended(world, promises, exit)
     }
 
     fn command(&mut self, world: &mut World, promises: &mut Promises, command: Command) -> Turn {

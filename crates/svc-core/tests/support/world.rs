@@ -1,7 +1,7 @@
 //! The world of one simulated service: its real processes, the ledger, svc-init as the one who reaps orphans, and chance.
 //! It knows nothing of the machine under test; it only refuses what a kernel would not forgive.
 
-use svc_core::definition::Settings;
+use svc_core::definition::{Forking, Settings};
 use svc_core::service::Role;
 use svc_core::snapshot::Words;
 use svc_core::{Exit, Millis, Pid, Signal};
@@ -70,7 +70,7 @@ struct End {
 pub struct Ledger {
     pub saved: Option<Words>,
     pub spawned: Option<(Pid, u32)>,
-    pub relayed: Option<Exit>,
+    pub relayed: Option<(Pid, Exit)>,
     /// The pipe that svc-init keeps, named by the start that it was made for.
     pub pipe: Option<u32>,
 }
@@ -149,7 +149,9 @@ impl World {
         settings.timeout_kill = Millis(rng.pick(&[0, 0, 1, 50, 3000]));
         settings.timeout_finish = Millis(rng.pick(&[0, 20, 5000, 5000]));
         settings.kill_group = rng.chance(30);
-        settings.keep_descendants = rng.chance(20);
+        settings.forking = rng.chance(25).then_some(Forking { pid_file: None });
+        // What is left behind is the service.
+        settings.keep_descendants = rng.chance(20) && settings.forking.is_none();
         settings.notification_fd = rng.chance(60).then_some(3);
         settings.down_signal = rng.pick(&[Signal::TERM, Signal::TERM, Signal::INT, Signal::KILL]);
     }
@@ -209,7 +211,28 @@ impl World {
             What::Finish => (rng.pick(&[Some(0), Some(0), Some(2), Some(900), Some(7000), None]), finish_exit(rng)),
             What::Left => (rng.pick(&[Some(10), Some(2000), None, None]), Exit::Code(0)),
         };
+        let (what, owner) = (process.what, process.owner);
         process.ends = lasts.map(|lasts| End { at: now + Millis(lasts), exit, killed: false });
+        if what == What::Run && self.settings.forking.is_some() && self.rng.chance(80) {
+            // A command that puts something into the background, and ends; that may do the same.
+            process.ends = Some(End { at: now + Millis(self.rng.pick(&[0, 1, 300])), exit: Exit::Code(0), killed: false });
+            for _ in 0..self.rng.pick(&[1, 1, 2]) {
+                let pid = self.add(What::Left, owner);
+                self.execute(pid);
+            }
+        }
+    }
+
+    /// Whom the supervisor takes for the daemon: the oldest that lives.
+    pub fn oldest_left(&self) -> Option<Pid> {
+        self.living(What::Left).map(|process| process.pid).min()
+    }
+
+    /// One that was left behind is the service now.
+    pub fn becomes_main(&mut self, pid: Pid) {
+        if let Some(process) = self.processes.iter_mut().find(|process| process.pid == pid) {
+            process.what = What::Run;
+        }
     }
 
     /// A living process of the service makes another, which stays when its maker ends.
@@ -342,7 +365,7 @@ impl World {
             let (pid, exit) = (self.processes[index].pid, self.processes[index].ended.unwrap_or(Exit::Code(0)));
             self.bury(pid);
             if self.ledger.spawned.is_some_and(|(spawned, _)| spawned == pid) {
-                self.ledger.relayed = Some(exit);
+                self.ledger.relayed = Some((pid, exit));
                 self.tell(|| format!("svc-init: relays the end of {pid}: {exit}"));
             }
             self.look = true;

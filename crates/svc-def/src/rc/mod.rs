@@ -13,7 +13,7 @@ use svc_core::{Millis, ServiceName};
 use crate::classic::{self, Run};
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted};
-use crate::servicefile::Change;
+use crate::servicefile::{Change, Socket};
 
 /// What a source directory says, beyond what the classic files in it say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Cron {
 pub struct Facts {
     /// Another number where only a restart brings what has changed.
     pub substance: u64,
+    /// What it listens on.
+    pub sockets: Vec<Socket>,
     /// In the order of the lines.
     pub values: Vec<Value>,
 }

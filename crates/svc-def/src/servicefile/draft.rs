@@ -1,6 +1,6 @@
 //! A service while its keys are read, and what becomes of them when all are: the words that its supervisor executes.
 
-use svc_core::definition::Script;
+use svc_core::definition::{Forking, Script};
 use svc_core::graph::Dependency;
 use svc_core::health::Checks;
 use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
@@ -9,12 +9,14 @@ use svc_core::{Millis, Program, ServiceName, Settings};
 use super::Instances;
 use super::prepared::Prepared;
 use super::probes::Probes;
+use super::sockets::{self, Socket};
 use super::values::Limit;
 use crate::rc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Process,
+    Forking,
     Oneshot,
     Bundle,
     Milestone,
@@ -22,8 +24,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const NAMES: [(&'static str, Kind); 5] = [
+    pub(super) const NAMES: [(&'static str, Kind); 6] = [
         ("process", Kind::Process),
+        ("forking", Kind::Forking),
         ("oneshot", Kind::Oneshot),
         ("bundle", Kind::Bundle),
         ("milestone", Kind::Milestone),
@@ -33,6 +36,7 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Process => "process",
+            Kind::Forking => "forking",
             Kind::Oneshot => "oneshot",
             Kind::Bundle => "bundle",
             Kind::Milestone => "milestone",
@@ -48,6 +52,7 @@ pub(super) struct Draft {
     pub(super) up: Option<Vec<String>>,
     pub(super) down: Option<Vec<String>>,
     pub(super) members: Option<Vec<ServiceName>>,
+    pub(super) sockets: Vec<Socket>,
     pub(super) instances: Option<Instances>,
     pub(super) relations: Vec<Dependency>,
     pub(super) start: bool,
@@ -87,6 +92,9 @@ impl Draft {
             // What an `up` starts is meant to stay.
             settings.keep_descendants = true;
         }
+        if kind == Kind::Forking {
+            settings.forking = Some(Forking { pid_file: None });
+        }
         if kind == Kind::Timer {
             settings.timeout_kill = TIMER_KILL;
         }
@@ -96,6 +104,7 @@ impl Draft {
             up: None,
             down: None,
             members: None,
+            sockets: Vec::new(),
             instances: None,
             relations: Vec::new(),
             start: true,
@@ -132,6 +141,9 @@ impl Draft {
             Kind::Process if self.command.is_none() => Some(
                 "has no command: write command = \"PROGRAM ARGUMENT...\", or kind = \"oneshot\" for what runs to its end",
             ),
+            Kind::Forking if self.command.is_none() => {
+                Some("has no command: write command = \"PROGRAM ARGUMENT...\", which puts a daemon into the background")
+            }
             Kind::Oneshot if self.up.is_none() && self.down.is_none() => Some(
                 "has neither up nor down: write up = \"PROGRAM ARGUMENT...\", or kind = \"milestone\" for what does nothing",
             ),
@@ -139,7 +151,7 @@ impl Draft {
                 Some("has no members: write members = [\"NAME\"], or kind = \"milestone\" for what does nothing")
             }
             Kind::Timer => self.missing_of_timer(),
-            Kind::Process | Kind::Oneshot | Kind::Bundle | Kind::Milestone => None,
+            Kind::Process | Kind::Forking | Kind::Oneshot | Kind::Bundle | Kind::Milestone => None,
         }
     }
 
@@ -167,7 +179,7 @@ impl Draft {
             (Kind::Timer, Some(_), _) => Schedule::Calendar,
             (Kind::Timer, None, Some(span)) => Schedule::Every { span, from: self.every_from.unwrap_or(From::Start) },
             (Kind::Timer, None, None) => return None,
-            (Kind::Process | Kind::Oneshot | Kind::Bundle | Kind::Milestone, _, _) => return None,
+            (Kind::Process | Kind::Forking | Kind::Oneshot | Kind::Bundle | Kind::Milestone, _, _) => return None,
         };
         let cron = self.cron.clone().map(|expression| {
             let zone = self.zone.clone().unwrap_or_else(|| "UTC".into());
@@ -187,7 +199,7 @@ impl Draft {
     /// As the graph sees it.
     pub(super) fn graph_kind(&self) -> rc::Kind {
         match self.kind {
-            Kind::Process | Kind::Timer => rc::Kind::Longrun,
+            Kind::Process | Kind::Forking | Kind::Timer => rc::Kind::Longrun,
             Kind::Oneshot => rc::Kind::Oneshot { up: self.up(), down: self.script(&self.down) },
             Kind::Bundle => rc::Kind::Bundle { contents: self.members.clone().unwrap_or_default() },
             Kind::Milestone => rc::Kind::Oneshot { up: None, down: None },
@@ -198,7 +210,7 @@ impl Draft {
     pub(super) fn program(&self) -> Option<Program> {
         match self.kind {
             Kind::Timer => Some(Program::Oneshot { up: self.script(&self.command), down: None }),
-            Kind::Process => self.command.as_ref().map(|words| Program::Chain(self.process(words))),
+            Kind::Process | Kind::Forking => self.command.as_ref().map(|words| Program::Chain(self.process(words))),
             Kind::Oneshot => Some(Program::Oneshot { up: self.up(), down: self.script(&self.down) }),
             Kind::Bundle | Kind::Milestone => None,
         }
@@ -242,6 +254,8 @@ impl Draft {
         self.prepared.found_out().iter().for_each(|(name, value)| option(name, value));
         self.unset.iter().for_each(|name| option("env", name));
         self.env.iter().for_each(|(name, value)| option("env", &format!("{name}={value}")));
+        words.extend(sockets::words(&self.sockets));
+        let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.umask.iter().for_each(|mask| option("umask", mask));
         if let Some(nice) = self.nice {
             option("nice", &nice.to_string());

@@ -9,6 +9,7 @@ use svc_core::{Millis, ServiceName, Signal};
 use super::Instances;
 use super::draft::{Draft, Kind};
 use super::probes::{self, Probe};
+use super::sockets::Socket;
 use super::values::{Field, Limit, Record};
 
 mod prepare;
@@ -95,6 +96,8 @@ pub(super) enum Shape {
         check: fn(&str) -> Result<(), String>,
         set: fn(&mut Draft, String),
     },
+    /// Addresses, each maybe with more in a table.
+    Sockets(fn(&mut Draft, Vec<Socket>)),
     /// Tables with these fields; a text stands for one with the first field alone.
     Records {
         fields: &'static [Field],
@@ -108,10 +111,14 @@ pub(super) enum Shape {
     Probe(probes::Kind, fn(&mut Draft, Probe)),
 }
 
-const ALL: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Bundle, Kind::Milestone, Kind::Timer];
-const RUNNING: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Timer];
+const ALL: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot, Kind::Bundle, Kind::Milestone, Kind::Timer];
+const RUNNING: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot, Kind::Timer];
 const TIMER: &[Kind] = &[Kind::Timer];
-const PROCESS: &[Kind] = &[Kind::Process];
+const PROCESS: &[Kind] = &[Kind::Process, Kind::Forking];
+/// What goes beside the command ends with it, and the command of a forking daemon ends early.
+const FOREGROUND: &[Kind] = &[Kind::Process];
+/// A forking daemon is what is left behind.
+const KEEPING: &[Kind] = &[Kind::Process, Kind::Oneshot, Kind::Timer];
 const FIRST: &str = "0.1.0";
 
 macro_rules! key {
@@ -143,7 +150,8 @@ const KEYS: &[Key] = &[
         "process",
         ALL,
         Change::Never,
-        "What it is: a process runs until it is stopped, a oneshot runs to its end and is up from then on, a bundle is a name \
+        "What it is: a process runs until it is stopped, a forking one is a daemon that its command puts into the background, a \
+         oneshot runs to its end and is up from then on, a bundle is a name \
          for its members, a milestone a point in time that others wait for, a timer runs again and again to its end.",
         "\"oneshot\""
     ),
@@ -151,10 +159,34 @@ const KEYS: &[Key] = &[
         "command",
         Shape::Command(|draft, words| draft.command = Some(words)),
         "none: a process or timer must have one",
-        &[Kind::Process, Kind::Timer],
+        &[Kind::Process, Kind::Forking, Kind::Timer],
         Change::Restart,
         "The program and its arguments; one text is split into words as by a shell, with quotes and without expansions.",
         "[\"nginx\", \"-g\", \"daemon off;\"]"
+    ),
+    key!(
+        "pid-file",
+        Shape::Text(|draft, path| {
+            if let Some(forking) = &mut draft.settings.forking {
+                forking.pid_file = Some(path.into_bytes());
+            }
+        }),
+        "none: the daemon is the oldest process that its command has left behind",
+        &[Kind::Forking],
+        Change::Holds,
+        "Where the daemon writes its pid, relative to the service directory: a hint, which counts if it names a process of the \
+         service.",
+        "\"/run/web.pid\""
+    ),
+    key!(
+        "sockets",
+        Shape::Sockets(|draft, sockets| draft.sockets = sockets),
+        "none",
+        PROCESS,
+        Change::Restart,
+        "What svc listens on for it and holds while it restarts: ADDRESS:PORT, a PORT, udp://, /PATH, @NAME, unix-datagram:// or \
+         unix-packets://. It finds them from descriptor 3 on, with LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID.",
+        "[{ listen = \"0.0.0.0:80\", name = \"http\" }, { listen = \"/run/web.sock\", mode = \"0660\", group = \"www-data\" }]"
     ),
     key!(
         "up",
@@ -337,7 +369,7 @@ const KEYS: &[Key] = &[
         "timeout.start",
         Shape::Span(|draft, span| draft.start_timeout = span),
         "0 (for ever)",
-        &[Kind::Process, Kind::Oneshot],
+        &[Kind::Process, Kind::Forking, Kind::Oneshot],
         Change::Holds,
         "How long it may take until it is up (and ready, if it says so); after that the start has failed.",
         "\"30s\""
@@ -392,7 +424,7 @@ const KEYS: &[Key] = &[
         "keep-descendants",
         Shape::Flag(|draft, flag| draft.settings.keep_descendants = flag),
         "false for a process, true for a oneshot",
-        RUNNING,
+        KEEPING,
         Change::Holds,
         "Processes that it leaves behind are left alone.",
         "true"

@@ -25,7 +25,7 @@ pub fn manual() -> String {
 
 fn value(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Kind(_) => "process, oneshot, bundle, milestone or timer",
+        Shape::Kind(_) => "process, forking, oneshot, bundle, milestone or timer",
         Shape::Word { .. } => "one of the words that are told here",
         Shape::Checked { .. } => "a text",
         Shape::Flag(_) => "true or false",
@@ -51,6 +51,10 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Instances(_) => "a number, or a list of names",
         Shape::Environment(_) => "a table of texts and numbers",
         Shape::Limits(_) => "a table of limits",
+        Shape::Sockets(_) => {
+            "a list of addresses, or of tables with listen, name (listen if not given), mode, user, group (of a path), backlog (4096), \
+             reuse-port, dual-stack (an address of IPv6 takes IPv4 too)"
+        }
         Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
         Shape::Senders(_) => "true (as \"main\"), \"main\" or \"all\"",
         Shape::Remedy(_) => "report, restart, reload or stop-container",

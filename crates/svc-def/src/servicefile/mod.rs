@@ -11,6 +11,7 @@ mod prepared;
 mod probes;
 mod schema;
 mod show;
+mod sockets;
 mod text;
 mod tree;
 mod values;
@@ -32,6 +33,7 @@ pub use layout::{bundle_of, find, is_one_file};
 pub use manual::manual;
 pub use schema::schema;
 pub use show::{Shown, show};
+pub use sockets::{Address, Flow, Socket};
 
 /// The directory with what is merged over a service.toml.
 pub(crate) const DROP_INS: &str = "service.toml.d";
@@ -199,6 +201,7 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
     let mut made = Draft::new(kind.kind);
     let mut values = Vec::new();
     let leaves = leaves(&tree.root, &mut fault);
+    let places = leaves.clone();
     probes::faults(&leaves).into_iter().for_each(&mut fault);
     for (name, entry) in leaves {
         let Some(key) = keys::find(&name) else {
@@ -226,13 +229,15 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
         }
         values.push(Value { key: key.name, written: show::written(&entry.node.item), change: key.change });
     }
+    sockets::faults(&places, draft.settings.notification_fd, draft.sockets.len()).into_iter().for_each(&mut fault);
     if draft.home
         && draft.user.is_none()
         && let Some(entry) = tree.root.iter().find(|entry| entry.key == "home")
     {
         fault((entry.place, "home needs user, whose home it is: write user = \"NAME\"".into()));
     }
-    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), values })
+    let sockets = draft.sockets.clone();
+    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), sockets, values })
 }
 
 /// The same number for the same bytes, whoever computes it (FNV-1a).

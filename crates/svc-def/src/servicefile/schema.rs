@@ -82,6 +82,19 @@ fn shape(shape: &Shape) -> String {
             let properties: Vec<(&str, String)> = LIMITS.iter().map(|(name, _)| (*name, one.clone())).collect();
             object(&properties, "")
         }
+        Shape::Sockets(_) => {
+            let who = r#"{"type":["string","integer"]}"#;
+            let flag = r#"{"type":["boolean","string"]}"#;
+            let of = |name: &str| match name {
+                "user" | "group" => who.to_owned(),
+                "reuse-port" | "dual-stack" => flag.to_owned(),
+                "backlog" => r#"{"type":["integer","string"]}"#.to_owned(),
+                _ => text.clone(),
+            };
+            let properties: Vec<(&str, String)> = super::sockets::FIELDS.iter().map(|&name| (name, of(name))).collect();
+            let table = object(&properties, r#""required":["listen"],"#);
+            format!(r#"{{"type":"array","maxItems":{},"items":{{"anyOf":[{text},{table}]}}}}"#, super::sockets::MOST)
+        }
         Shape::Records { fields, .. } => {
             let one = |check: &Check| match check {
                 Check::Text => text.clone(),

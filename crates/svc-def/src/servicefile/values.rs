@@ -142,6 +142,7 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
         Shape::Instances(set) => set(draft, reader.instances(node)?),
         Shape::Environment(set) => set(draft, reader.environment(node)?),
         Shape::Limits(set) => set(draft, reader.limits(node)?),
+        Shape::Sockets(set) => set(draft, super::sockets::read(&reader, node)?),
         Shape::Word { known, set } => {
             let places: Vec<(&str, usize)> = known.iter().enumerate().map(|(at, word)| (*word, at)).collect();
             set(draft, reader.choice(node, &places).map_err(one)?);
@@ -224,7 +225,7 @@ impl Reader<'_> {
         ))
     }
 
-    fn flag(&self, node: &Node) -> Result<bool, Fault> {
+    pub(super) fn flag(&self, node: &Node) -> Result<bool, Fault> {
         match &node.item {
             Item::Flag(flag) => Ok(*flag),
             Item::Text(text) => {
@@ -236,7 +237,7 @@ impl Reader<'_> {
         }
     }
 
-    fn number(&self, node: &Node, least: i64, most: i64) -> Result<i64, Fault> {
+    pub(super) fn number(&self, node: &Node, least: i64, most: i64) -> Result<i64, Fault> {
         let wanted = format!("a number from {least} to {most}, without quotes");
         let number = match &node.item {
             Item::Integer(number) => Some(*number),
@@ -249,7 +250,7 @@ impl Reader<'_> {
         number.filter(|number| (least..=most).contains(number)).ok_or_else(|| self.fault(node, &wanted))
     }
 
-    fn who(&self, node: &Node) -> Result<String, Fault> {
+    pub(super) fn who(&self, node: &Node) -> Result<String, Fault> {
         let text = match &node.item {
             Item::Integer(number) if *number >= 0 => number.to_string(),
             _ => self.read(node, "a name or a number", |text| Some(text.to_owned()))?,

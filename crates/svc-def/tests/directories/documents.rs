@@ -15,6 +15,7 @@ fn row(file: &File) -> String {
         Kind::Milliseconds => "milliseconds".into(),
         Kind::Signal => "a signal: `TERM`, `SIGTERM` or `15`".into(),
         Kind::Flag => "anything or nothing: being there is all it says".to_string(),
+        Kind::FlagWithPath => "nothing, or a path on the first line".to_string(),
     };
     format!("| `{}` | {content} | {} |\n", file.name, file.about)
 }

@@ -71,6 +71,7 @@ fn every_file_arrives_in_the_definition() {
             reload_signal: Signal::USR1,
             new_pid_namespace: true,
             keep_descendants: true,
+            forking: None,
             checks: None,
         }
     );

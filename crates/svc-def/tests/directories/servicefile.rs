@@ -134,7 +134,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
     for (text, said) in [
         (
             "kind = 'proces'",
-            "1:8: kind must be one of process, oneshot, bundle, milestone, timer, and is \"proces\": did you mean process?",
+            "1:8: kind must be one of process, forking, oneshot, bundle, milestone, timer, and is \"proces\": did you mean process?",
         ),
         ("comand = 'x'", "1:1: \"comand\" is no key of a service: did you mean command?"),
         ("[timeout]\nstrat = '1s'", "2:1: \"timeout.strat\" is no key of a service: did you mean timeout.start?"),
@@ -214,7 +214,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ),
         (
             "kind = 'bundle'\ncommand = 'x'",
-            "2:1: command means nothing for a bundle, only for a process or a timer: remove it, or change kind",
+            "2:1: command means nothing for a bundle, only for a process or a forking or a timer: remove it, or change kind",
         ),
         ("", "has no command: write command = \"PROGRAM ARGUMENT...\", or kind = \"oneshot\" for what runs to its end"),
         ("kind = 'oneshot'", "has neither up nor down: write up ="),
@@ -301,6 +301,7 @@ fn every_example_is_taken() {
             "kind" => "up = 'x'",
             "command" => "",
             "up" | "down" => "kind = 'oneshot'",
+            "pid-file" => "command = 'x'\nkind = 'forking'",
             "marker" => "kind = 'oneshot'\nup = 'x'",
             "cron" => "kind = 'timer'\ncommand = 'x'",
             "zone" => "kind = 'timer'\ncommand = 'x'\ncron = '@daily'",

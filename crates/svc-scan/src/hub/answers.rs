@@ -79,6 +79,7 @@ impl Hub {
                 problem: member
                     .trouble
                     .clone()
+                    .or_else(|| member.sockets.missing.as_ref().map(|missing| missing.problem.clone()))
                     .or_else(|| self.node_problem(member.name.as_str()))
                     .or_else(|| member.warning.clone()),
                 added_ms: member.added_ms,

@@ -146,6 +146,11 @@ impl Hub {
                 (self.members.get(&slot)?.definition != definition).then_some((slot, definition))
             })
             .collect();
+        // What they listen on comes with it, and may be all that has changed.
+        let with_sockets: Vec<u32> = self.members.keys().copied().collect();
+        for slot in with_sockets {
+            self.open_sockets(slot);
+        }
         for (slot, definition) in changed {
             if let Some(member) = self.members.get_mut(&slot) {
                 member.definition = definition;
@@ -159,7 +164,7 @@ impl Hub {
         let Some(member) = self.members.get(&slot).filter(|member| is_chain(&member.definition.program)) else { return };
         let Some(link) = &member.link else { return };
         let packet = ToSupervisor::Define(svc_proto::definition::encode(&member.definition)).encode();
-        match message::try_send(link.as_fd(), &packet, &[]) {
+        match message::try_send(link.as_fd(), &packet, &member.sockets.numbers()) {
             // It has just died: the next one is started with it.
             Ok(()) | Err(Errno::BROKEN_PIPE) => {}
             Err(errno) => say!("svc-scan: {}: its supervisor cannot be told its definition: {errno}", member.name),
@@ -348,6 +353,9 @@ impl Hub {
             if let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) {
                 member.substance = Some(substance);
             }
+            if let Some(slot) = slot {
+                self.open_sockets(slot);
+            }
         }
         let late = |hub: &Hub| {
             let living = hub.engine.graph().living();
@@ -471,6 +479,8 @@ impl Hub {
             };
             match verdict {
                 Match::Fits => return,
+                // It starts when all that it is to listen on is open.
+                Match::Tell(Command::Start) if self.lacks_sockets(slot) => return,
                 Match::Tell(command) => return self.tell(slot, command),
                 Match::Hear(event) => {
                     if let (Event::Stopped(_), Kind::Oneshot, true) = (&event, kind, machine.done()) {

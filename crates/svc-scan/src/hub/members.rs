@@ -453,6 +453,7 @@ impl Hub {
 
     pub(super) fn retire(&mut self, slot: u32) {
         let Some(member) = self.members.remove(&slot) else { return };
+        Hub::forget_sockets(&member);
         self.names.remove(&member.name);
         self.replaced.remove(&member.name);
         if let Some(link) = &member.link {
@@ -514,6 +515,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         recovering: false,
         substance: None,
         counted: Counted::default(),
+        sockets: super::sockets::Sockets::default(),
         added_ms: 0,
     }
 }

@@ -6,6 +6,7 @@ mod manager;
 mod members;
 mod orders;
 mod reports;
+mod sockets;
 mod templates;
 mod timing;
 
@@ -72,6 +73,7 @@ struct Member {
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
+    sockets: sockets::Sockets,
     added_ms: u64,
 }
 
@@ -282,6 +284,11 @@ impl Hub {
     fn hear(&mut self, message: ToScan, mut descriptors: Vec<OwnedFd>) {
         match message {
             ToScan::Slot { slot, supervisor, label } => self.meet(slot, supervisor, &label, descriptors.pop()),
+            ToScan::Sockets { slot, prints } => {
+                if let Some(member) = self.members.get_mut(&slot) {
+                    member.sockets.recovered(prints, descriptors);
+                }
+            }
             ToScan::Listener => {}
             ToScan::Begin { init_pid } => {
                 self.init_pid = init_pid;
@@ -335,12 +342,13 @@ impl Hub {
     fn deadline(&self) -> Option<svc_core::Millis> {
         let waits = self.waiters.iter().filter_map(|waiter| waiter.deadline);
         let directories = self.directories.deadline().filter(|_| !self.is_ending());
-        let others = [self.manager_deadline(), directories, self.rescan_at, self.timers.deadline()];
+        let others = [self.sockets_deadline(), self.manager_deadline(), directories, self.rescan_at, self.timers.deadline()];
         waits.chain(self.roster.deadline()).chain(others.into_iter().flatten()).min()
     }
 
     fn time(&mut self) {
         self.happened(Happened::Deadline);
+        self.sockets_time();
         self.manager_time();
         self.time_timers(svc_core::timer::Event::Deadline);
         if self.rescan_at.is_some_and(|at| at <= clock::now()) {

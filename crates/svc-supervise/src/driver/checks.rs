@@ -307,6 +307,11 @@ impl Driver {
         }
     }
 
+    /// Whether it looks at the service, beside it or as our child.
+    pub(super) fn is_probe(&self, pid: Pid) -> bool {
+        self.is_look(pid) || procfs::name(pid) == "svc-probe"
+    }
+
     fn is_look(&self, sender: Pid) -> bool {
         let look = self.watch.as_ref().and_then(|watch| watch.health.looking());
         look.is_some_and(|look| look == sender || procfs::descends(sender, look.raw()))

@@ -1,6 +1,6 @@
 //! Keys about readiness and health that are found out by a probe.
 
-use super::{Change, FIRST, Key, PROCESS, Shape, key};
+use super::{Change, FIRST, FOREGROUND, Key, PROCESS, Shape, key};
 use crate::servicefile::probes;
 
 pub(super) const KEYS: &[Key] = &[
@@ -8,7 +8,7 @@ pub(super) const KEYS: &[Key] = &[
         "ready.exec",
         Shape::Probe(probes::Kind::Exec, |draft, probe| draft.probes.ready = Some(probe)),
         "none",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "It is ready when this command, which is tried again and again as the service's user, ends with 0.",
         "\"pg_isready -q\""
@@ -17,7 +17,7 @@ pub(super) const KEYS: &[Key] = &[
         "ready.tcp",
         Shape::Probe(probes::Kind::Tcp, |draft, probe| draft.probes.ready = Some(probe)),
         "none",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "It is ready when a connection can be made: HOST:PORT, or :PORT for this machine.",
         "\":5432\""
@@ -26,7 +26,7 @@ pub(super) const KEYS: &[Key] = &[
         "ready.http",
         Shape::Probe(probes::Kind::Http, |draft, probe| draft.probes.ready = Some(probe)),
         "none",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "It is ready when a GET is answered with the right status (200 to 399); a table may say which, headers to send, and a \
          regular expression for the body.",
@@ -36,7 +36,7 @@ pub(super) const KEYS: &[Key] = &[
         "ready.unix",
         Shape::Probe(probes::Kind::Unix, |draft, probe| draft.probes.ready = Some(probe)),
         "none",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "It is ready when a connection can be made to this Unix socket; relative to directory.",
         "\"/run/web.sock\""
@@ -45,7 +45,7 @@ pub(super) const KEYS: &[Key] = &[
         "ready.file",
         Shape::Probe(probes::Kind::File, |draft, probe| draft.probes.ready = Some(probe)),
         "none",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "It is ready when this file is made or changed; one that an earlier start has left does not count.",
         "\"/run/web.pid\""
@@ -54,7 +54,7 @@ pub(super) const KEYS: &[Key] = &[
         "ready.log",
         Shape::Probe(probes::Kind::Log, |draft, probe| draft.probes.ready = Some(probe)),
         "none",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "It is ready when a line of its output matches this extended regular expression.",
         "\"listening on port [0-9]+\""
@@ -63,7 +63,7 @@ pub(super) const KEYS: &[Key] = &[
         "ready.interval",
         Shape::Pause(|draft, span| draft.probes.ready_interval = Some(span)),
         "1s",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "The longest pause before a probe looks again; the first ones are shorter. Files and sockets that are not there are \
          waited for by events.",
@@ -73,7 +73,7 @@ pub(super) const KEYS: &[Key] = &[
         "ready.timeout",
         Shape::Pause(|draft, span| draft.probes.ready_timeout = Some(span)),
         "5s",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "How long one look may last; a command that takes longer is killed.",
         "\"2s\""
@@ -82,7 +82,7 @@ pub(super) const KEYS: &[Key] = &[
         "ready.notify",
         Shape::Senders(|draft, senders| draft.probes.notify = senders),
         "false",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "It is ready when it says so by sd_notify(3), on the socket in NOTIFY_SOCKET; what it says of itself there is shown. With \
          main only its main process may speak, with all also what that has started.",
@@ -92,7 +92,7 @@ pub(super) const KEYS: &[Key] = &[
         "watchdog",
         Shape::Pause(|draft, span| draft.probes.watchdog = Some(span)),
         "none",
-        PROCESS,
+        FOREGROUND,
         Change::Restart,
         "It must say that it lives (WATCHDOG=1 by sd_notify) at least so often, or it is killed with SIGABRT; it finds the time in \
          WATCHDOG_USEC.",

@@ -1,0 +1,205 @@
+//! Sockets that services are given: opened once, and held by svc-init from then on, whoever else ends.
+//!
+//! svc-scan, which may parse, opens them as svc's user, and sends them to svc-init to keep and to the supervisor to hand on with
+//! each start. A socket that the definition still names stays the same open one; what it no longer names is closed.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+
+use svc_core::Millis;
+use svc_def::{Address, Flow, Socket};
+use svc_proto::link::ToInit;
+use svc_sys::{Errno, clock, listen, procfs, say};
+
+use super::Hub;
+
+/// An address that is not to be had is tried again after this long, and then more and more seldom.
+const RETRY: Millis = Millis::from_secs(1);
+const RETRY_MOST: Millis = Millis::from_secs(15);
+
+/// What a member listens on.
+#[derive(Default)]
+pub(super) struct Sockets {
+    /// In the order of the definition, with the number of what they were opened for.
+    pub(super) held: Vec<(u64, OwnedFd)>,
+    /// What svc-init holds.
+    kept: Vec<u64>,
+    /// Why not all are open, and when to try again.
+    pub(super) missing: Option<Missing>,
+}
+
+pub(super) struct Missing {
+    pub(super) problem: String,
+    again_at: Millis,
+    pause: Millis,
+}
+
+impl Sockets {
+    pub(super) fn numbers(&self) -> Vec<i32> {
+        self.held.iter().map(|(_, socket)| socket.as_raw_fd()).collect()
+    }
+
+    /// What an earlier svc-scan had opened.
+    pub(super) fn recovered(&mut self, prints: Vec<u64>, sockets: Vec<OwnedFd>) {
+        self.kept = prints.clone();
+        self.held = prints.into_iter().zip(sockets).collect();
+    }
+}
+
+impl Hub {
+    /// Opens what is not open yet, lets go of what is not wanted any more, and has svc-init keep the rest.
+    pub(super) fn open_sockets(&mut self, slot: u32) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        let facts = self.units.get(member.name.as_str()).and_then(|unit| unit.source.facts.as_ref());
+        let wanted: &[Socket] = facts.map_or(&[], |facts| &facts.sockets);
+        if wanted.is_empty() && member.sockets.kept.is_empty() && member.sockets.missing.is_none() {
+            return;
+        }
+        let mut before: Vec<(u64, Option<OwnedFd>)> =
+            std::mem::take(&mut member.sockets.held).into_iter().map(|(print, socket)| (print, Some(socket))).collect();
+        let (mut held, mut problem) = (Vec::new(), None);
+        // Those of a path that is to be opened anew in another way come first.
+        let prints: Vec<u64> = wanted.iter().map(Socket::print).collect();
+        for (print, socket) in &mut before {
+            if !prints.contains(print)
+                && let Some(socket) = socket.take()
+            {
+                listen::remove_path(&socket);
+            }
+        }
+        for socket in wanted {
+            let print = socket.print();
+            let found = before.iter_mut().find(|(other, _)| *other == print).and_then(|(_, socket)| socket.take());
+            match found.map_or_else(|| open(socket), Ok) {
+                Ok(open) => held.push((print, open)),
+                Err(what) => _ = problem.get_or_insert(what),
+            }
+        }
+        let now = clock::now();
+        let pause = member.sockets.missing.as_ref().map_or(RETRY, |missing| Millis(missing.pause.0 * 2).min(RETRY_MOST));
+        if let Some(what) = &problem
+            && member.sockets.missing.as_ref().is_none_or(|missing| missing.problem != *what)
+        {
+            say!("svc-scan: {}: {what}: it is not started before (retry in {} s)", member.name, pause.0 / 1000);
+        }
+        member.sockets.missing = problem.map(|problem| Missing { problem, again_at: now + pause, pause });
+        member.sockets.held = held;
+        let prints: Vec<u64> = member.sockets.held.iter().map(|(print, _)| *print).collect();
+        if prints != member.sockets.kept {
+            member.sockets.kept = prints.clone();
+            let copies = member.sockets.held.iter().filter_map(|(_, socket)| socket.try_clone().ok()).collect();
+            self.init.send_all(ToInit::Sockets { slot, prints }.encode(), copies);
+        }
+    }
+
+    /// Whether it must not be started, because it would find sockets missing.
+    pub(super) fn lacks_sockets(&self, slot: u32) -> bool {
+        self.members.get(&slot).is_some_and(|member| member.sockets.missing.is_some())
+    }
+
+    pub(super) fn sockets_deadline(&self) -> Option<Millis> {
+        self.members.values().filter_map(|member| member.sockets.missing.as_ref().map(|missing| missing.again_at)).min()
+    }
+
+    /// Tries again to open what could not be opened.
+    pub(super) fn sockets_time(&mut self) {
+        let now = clock::now();
+        let is_due = |member: &super::Member| member.sockets.missing.as_ref().is_some_and(|missing| now >= missing.again_at);
+        let due: Vec<u32> = self.members.iter().filter(|(_, member)| is_due(member)).map(|(&slot, _)| slot).collect();
+        for slot in due {
+            self.open_sockets(slot);
+            if !self.lacks_sockets(slot) {
+                self.define(slot);
+                self.fit_slot(slot);
+            }
+        }
+    }
+
+    /// A definition is gone for good: nobody listens there any more.
+    pub(super) fn forget_sockets(member: &super::Member) {
+        for (_, socket) in &member.sockets.held {
+            listen::remove_path(socket);
+        }
+    }
+}
+
+fn open(socket: &Socket) -> Result<OwnedFd, String> {
+    let (address, flow) = (place(&socket.address), flow(socket.flow));
+    let options = listen::Options { backlog: socket.backlog, reuse_port: socket.reuse_port, dual_stack: socket.dual_stack };
+    let failed = |errno: Errno| format!("{}: {}", socket.listen, why(socket, errno));
+    let listen::Address::Path(path) = &address else { return listen::open(&address, flow, options).map_err(failed) };
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| format!("{}: {}: {error}", socket.listen, parent.display()))?;
+    }
+    // Nobody can connect before it belongs to whom it should.
+    let mask = svc_sys::user::set_umask(0o177);
+    let opened = listen::open(&address, flow, options).or_else(|errno| {
+        if errno != Errno::IN_USE || !listen::is_left_over(path, flow) {
+            return Err(errno);
+        }
+        std::fs::remove_file(path).map_err(Errno::from)?;
+        listen::open(&address, flow, options)
+    });
+    svc_sys::user::set_umask(mask);
+    let opened = opened.map_err(failed)?;
+    hand_over(socket, path).inspect_err(|_| _ = std::fs::remove_file(path))?;
+    Ok(opened)
+}
+
+/// Gives the socket file its owner and mode.
+fn hand_over(socket: &Socket, path: &Path) -> Result<(), String> {
+    let number = |name: &Option<String>, what: &str, table: &str| match name {
+        None => Ok(None),
+        Some(name) => match number_of(name, table) {
+            Some(number) => Ok(Some(number)),
+            None => Err(format!("{}: there is no {what} {name} in {table}: make it, or give a number", socket.listen)),
+        },
+    };
+    let user = number(&socket.user, "user", "/etc/passwd")?;
+    let group = number(&socket.group, "group", "/etc/group")?;
+    let failed = |error: std::io::Error| format!("{}: cannot give it its owner and mode: {error}", socket.listen);
+    chown(path, user, group).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(socket.mode.unwrap_or(0o666))).map_err(failed)
+}
+
+/// The number of a name in a file of accounts or groups.
+fn number_of(name: &str, table: &str) -> Option<u32> {
+    if let Ok(number) = name.parse() {
+        return Some(number);
+    }
+    let text = std::fs::read(table).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.split(':').nth(1)?.parse().ok())
+}
+
+fn why(socket: &Socket, errno: Errno) -> String {
+    match (errno, &socket.address) {
+        (Errno::IN_USE, Address::Internet(address)) => match procfs::holder_of_port(address.port()) {
+            Some(pid) => format!("address in use by {} (pid {pid}): stop that, or choose another port", procfs::name(pid)),
+            None => "address in use: stop who has it, or choose another port".into(),
+        },
+        (Errno::IN_USE, Address::Path(_)) => "address in use: somebody listens there, or it is no socket".into(),
+        (Errno::IN_USE, Address::Abstract(_)) => "address in use: somebody listens there".into(),
+        (Errno::NOT_ALLOWED, Address::Internet(address)) if address.port() < 1024 => {
+            format!("{errno}: ports below 1024 need root or CAP_NET_BIND_SERVICE: give that to svc, or choose another port")
+        }
+        (errno, _) => errno.to_string(),
+    }
+}
+
+fn place(address: &Address) -> listen::Address {
+    match address {
+        Address::Internet(address) => listen::Address::Internet(*address),
+        Address::Path(path) => listen::Address::Path(path.clone()),
+        Address::Abstract(name) => listen::Address::Abstract(name.clone().into_bytes()),
+    }
+}
+
+fn flow(flow: Flow) -> listen::Flow {
+    match flow {
+        Flow::Stream => listen::Flow::Stream,
+        Flow::Datagrams => listen::Flow::Datagrams,
+        Flow::Packets => listen::Flow::Packets,
+    }
+}

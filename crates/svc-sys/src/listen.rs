@@ -1,0 +1,159 @@
+//! Sockets that somebody else will accept from: made, bound, listening.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::errno::{Errno, check};
+
+/// Where.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    Internet(SocketAddr),
+    Path(PathBuf),
+    /// A name of Linux that is in no file system.
+    Abstract(Vec<u8>),
+}
+
+/// What comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Flow {
+    Stream,
+    Datagrams,
+    /// Connections that keep packets apart; not on the internet.
+    Packets,
+}
+
+/// How.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// So many connections wait to be accepted; the kernel has a limit of its own (net.core.somaxconn).
+    pub backlog: i32,
+    /// Others may bind the same address.
+    pub reuse_port: bool,
+    /// An IPv6 socket for every address takes IPv4 too.
+    pub dual_stack: bool,
+}
+
+/// Room for any of the addresses.
+#[repr(C)]
+union Place {
+    internet: libc::sockaddr_in,
+    internet6: libc::sockaddr_in6,
+    unix: libc::sockaddr_un,
+}
+
+/// Opens it. The program that gets it finds it blocking, as programs expect.
+pub fn open(address: &Address, flow: Flow, options: Options) -> Result<OwnedFd, Errno> {
+    let family = match address {
+        Address::Internet(SocketAddr::V4(_)) => libc::AF_INET,
+        Address::Internet(SocketAddr::V6(_)) => libc::AF_INET6,
+        Address::Path(_) | Address::Abstract(_) => libc::AF_UNIX,
+    };
+    let kind = match flow {
+        Flow::Stream => libc::SOCK_STREAM,
+        Flow::Datagrams => libc::SOCK_DGRAM,
+        Flow::Packets => libc::SOCK_SEQPACKET,
+    };
+    // SAFETY: takes no pointers.
+    let number = check(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: just made, and nobody else's.
+    let socket = unsafe { OwnedFd::from_raw_fd(number) };
+    if let Address::Internet(address) = address {
+        // A connection of before that is not forgotten yet does not keep the address.
+        set(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, flow != Flow::Datagrams)?;
+        set(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, options.reuse_port)?;
+        if address.is_ipv6() {
+            set(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, !options.dual_stack)?;
+        }
+    }
+    let (place, length) = fill(address)?;
+    // SAFETY: `place` is an address of which the first `length` bytes are set.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const place).cast(), length) })?;
+    if flow != Flow::Datagrams {
+        // SAFETY: takes no pointers.
+        check(unsafe { libc::listen(socket.as_raw_fd(), options.backlog) })?;
+    }
+    Ok(socket)
+}
+
+fn set(socket: &OwnedFd, level: i32, name: i32, on: bool) -> Result<(), Errno> {
+    let value = libc::c_int::from(on);
+    let size = std::mem::size_of_val(&value) as libc::socklen_t;
+    // SAFETY: `value` is readable for `size` bytes.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), size) }).map(drop)
+}
+
+fn fill(address: &Address) -> Result<(Place, libc::socklen_t), Errno> {
+    // SAFETY: all zero is valid for each of the three.
+    let mut place: Place = unsafe { std::mem::zeroed() };
+    let length = match address {
+        Address::Internet(SocketAddr::V4(v4)) => {
+            place.internet = libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: v4.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.ip().octets()) },
+                sin_zero: [0; 8],
+            };
+            std::mem::size_of::<libc::sockaddr_in>()
+        }
+        Address::Internet(SocketAddr::V6(v6)) => {
+            place.internet6 = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: v6.port().to_be(),
+                sin6_flowinfo: v6.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
+                sin6_scope_id: v6.scope_id(),
+            };
+            std::mem::size_of::<libc::sockaddr_in6>()
+        }
+        Address::Path(path) => named(&mut place, path.as_os_str().as_bytes(), 0)?,
+        Address::Abstract(name) => named(&mut place, name, 1)?,
+    };
+    Ok((place, length as libc::socklen_t))
+}
+
+/// A name at `from`, with a NUL byte behind it or in front.
+fn named(place: &mut Place, name: &[u8], from: usize) -> Result<usize, Errno> {
+    // SAFETY: all zero is a valid sockaddr_un.
+    let mut unix: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    if name.len() + 1 > unix.sun_path.len() {
+        return Err(Errno(libc::ENAMETOOLONG));
+    }
+    for (place, &byte) in unix.sun_path[from..].iter_mut().zip(name) {
+        *place = byte as libc::c_char;
+    }
+    place.unix = unix;
+    Ok(std::mem::size_of::<libc::sa_family_t>() + 1 + name.len())
+}
+
+/// Whether a socket in the file system is nobody's: whoever made it has ended.
+pub fn is_left_over(path: &Path, flow: Flow) -> bool {
+    use std::io::ErrorKind::ConnectionRefused;
+    let refused = match flow {
+        Flow::Datagrams => std::os::unix::net::UnixDatagram::unbound().and_then(|socket| socket.connect(path)),
+        Flow::Stream | Flow::Packets => std::os::unix::net::UnixStream::connect(path).map(drop),
+    };
+    refused.is_err_and(|error| error.kind() == ConnectionRefused)
+}
+
+/// Removes the file of a socket that nobody will listen on any more, if it has one.
+pub fn remove_path(socket: &OwnedFd) {
+    // SAFETY: all zero is a valid sockaddr_un.
+    let mut unix: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    let mut length = std::mem::size_of_val(&unix) as libc::socklen_t;
+    // SAFETY: `unix` is writable for `length` bytes; a longer address is cut, and is none of a path.
+    let result = check(unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut unix).cast(), &mut length) });
+    if result.is_err() || i32::from(unix.sun_family) != libc::AF_UNIX || unix.sun_path[0] == 0 {
+        return;
+    }
+    let bytes: Vec<u8> = unix.sun_path.iter().take_while(|&&byte| byte != 0).map(|&byte| byte as u8).collect();
+    let path = Path::new(std::ffi::OsStr::from_bytes(&bytes));
+    let is_socket = path.symlink_metadata().is_ok_and(|data| std::os::unix::fs::FileTypeExt::is_socket(&data.file_type()));
+    if is_socket {
+        // Gone already, or not ours to remove: a stale file does no harm, it is replaced by the next one.
+        let _ = std::fs::remove_file(path);
+    }
+}

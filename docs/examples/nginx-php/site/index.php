@@ -1,0 +1,1 @@
+<?php echo "hello from php, ", getenv("GREETING") ?: "no greeting", "\n";

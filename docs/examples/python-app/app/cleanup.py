@@ -1,0 +1,4 @@
+"""Runs every minute."""
+from store import store
+
+print(f"cleanup: {store.llen('jobs')} jobs left", flush=True)

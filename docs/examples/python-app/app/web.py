@@ -1,0 +1,40 @@
+"""GET / counts a visit and leaves a job for the worker; what Dockerflow asks is passed on to svc."""
+import json
+import os
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from store import store
+
+ENDPOINTS = ("/__version__", "/__heartbeat__", "/__lbheartbeat__")
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path in ENDPOINTS:
+            self.pass_on()
+        elif self.path == "/":
+            visits = store.incr("visits")
+            store.rpush("jobs", str(visits))
+            self.answer(200, {"visits": visits, "done": int(store.get("done") or 0)})
+        else:
+            self.answer(404, {"error": "not found"})
+
+    def pass_on(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{os.environ['HEARTBEAT_PORT']}{self.path}", timeout=5) as reply:
+                self.answer(reply.status, json.load(reply))
+        except urllib.error.HTTPError as reply:
+            self.answer(reply.code, json.load(reply))
+
+    def answer(self, code, value):
+        body = json.dumps(value).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
