@@ -152,7 +152,7 @@ impl Programs {
                 program: self.program(&words).map_err(|trouble| Errno(trouble.errno))?,
                 arguments: &arguments,
                 stdio: [None, output, output],
-                extra: [None; 2],
+                extra: &[],
                 directory: None,
                 descriptors: self.descriptors,
                 new_pid_namespace: false,
