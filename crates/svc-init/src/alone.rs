@@ -152,7 +152,11 @@ impl Alone {
         while let Some(signal) = self.signals.next() {
             match signal {
                 Signal::CHLD => {
-                    while let Reap::One(reaped) = process::reap() {
+                    while let Reap::One(reaped) = process::peek() {
+                        if !self.table.is_supervisor(reaped.pid) {
+                            self.table.relay(reaped);
+                        }
+                        process::reap_one(reaped.pid);
                         match self.table.supervisor_ended(reaped) {
                             Some(_) => {
                                 let code = self.after(reaped.exit);

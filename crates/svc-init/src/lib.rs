@@ -239,9 +239,13 @@ impl Tree {
         // A bounded number a turn: they may end faster than they can be taken.
         let mut taken = 0;
         while taken < REAP_TURN
-            && let Reap::One(reaped) = process::reap()
+            && let Reap::One(ended) = process::peek()
         {
-            self.reaped(reaped);
+            if !self.daemons.is_one(ended.pid) && !self.table.is_supervisor(ended.pid) {
+                self.table.relay(ended);
+            }
+            process::reap_one(ended.pid);
+            self.reaped(ended);
             taken += 1;
         }
         if taken == REAP_TURN {

@@ -12,7 +12,7 @@ use svc_proto::ledger::{KEPT, Kept, Ledger, Own, Row};
 use svc_proto::link::{ToLog, ToScan, ToSupervisor};
 use svc_sys::fd::{self, Limit};
 use svc_sys::process::{self, Fork, Reaped};
-use svc_sys::{Errno, message, procfs, say};
+use svc_sys::{Errno, clock, message, procfs, say};
 
 use crate::outbox::Outbox;
 
@@ -109,6 +109,7 @@ impl Table {
             title: self.title,
             run_dir: self.run_dir,
         };
+        self.ledger.note_launch(clock::now());
         match process::fork()? {
             Fork::Child => {
                 // Written by both sides, so that whoever of them is killed the ledger is right.
@@ -256,21 +257,27 @@ impl Table {
         self.supervisors.contains_key(&child) || self.orphans.contains_key(&child) || self.is_daemon(child)
     }
 
-    /// Somebody without a supervisor has ended. If it was what a service's state speaks of, its next supervisor must know.
+    /// Somebody without a supervisor has ended. If it was what a service's state speaks of, its next supervisor must know; and
+    /// before it is reaped: who finds neither the process nor its end would take it for one that nobody knows of.
+    pub(crate) fn relay(&mut self, ended: Reaped) {
+        if let Some(row) = self.row_of(ended.pid) {
+            let left = self.claim_left_behind(row);
+            row.relay(ended.pid, ended.exit, left);
+        }
+    }
+
+    /// It has been reaped.
     pub(crate) fn orphan_ended(&mut self, reaped: Reaped) {
         let owner = self.orphans.remove(&reaped.pid);
-        let row = match self.ledger.rows().find(|row| row.spawned() == Some(reaped.pid)) {
-            Some(row) => {
-                let left = self.claim_left_behind(row);
-                row.relay(reaped.pid, reaped.exit, left);
-                Some(row)
-            }
-            None => owner.and_then(|slot| self.ledger.row(slot)),
-        };
+        let row = self.row_of(reaped.pid).or_else(|| owner.and_then(|slot| self.ledger.row(slot)));
         if let Some(link) = row.and_then(|row| row.kept(Kept::ScanEnd)).and_then(fd::borrow) {
             // A full socket holds other messages that make it look.
             let _ = message::try_send(link, &ToSupervisor::Look.encode(), &[]);
         }
+    }
+
+    fn row_of(&self, main: Pid) -> Option<Row> {
+        self.ledger.rows().find(|row| row.spawned() == Some(main))
     }
 
     /// Tells a new svc-scan everything.

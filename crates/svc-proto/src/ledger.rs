@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use svc_core::health::WORDS as HEALTH_WORDS;
 use svc_core::snapshot::{WORDS, Words};
-use svc_core::{Exit, Output, Pid};
+use svc_core::{Exit, Millis, Output, Pid};
 
 use crate::definition::{output_from, output_number};
 
@@ -106,6 +106,8 @@ pub enum Own {
     Guard,
     Console,
     RunDir,
+    /// How many supervisors were launched without a pause, and when the last one was: `count << 48 | milliseconds`.
+    Launches,
 }
 
 /// The descriptors among them, which must outlive a re-execution.
@@ -124,6 +126,10 @@ pub const OWN_DESCRIPTORS: [Own; 12] = [
     Own::RunDir,
 ];
 
+/// Supervisors launched so soon after one another belong together.
+const PAUSE: u64 = 100;
+const TIME: u64 = (1 << 48) - 1;
+
 impl Ledger {
     /// `None` if the memory is too small to be a ledger.
     pub fn new(words: &'static [AtomicU64]) -> Option<Ledger> {
@@ -136,6 +142,18 @@ impl Ledger {
 
     pub fn set_own(self, which: Own, value: u64) {
         self.word(which as usize).store(value, Ordering::Release);
+    }
+
+    /// svc-init launches a supervisor.
+    pub fn note_launch(self, now: Millis) {
+        let count = self.launches(now).saturating_add(1).min(0xffff);
+        self.set_own(Own::Launches, count << 48 | now.0 & TIME);
+    }
+
+    /// How many supervisors were launched without a pause until now; none if there has been a pause since.
+    pub fn launches(self, now: Millis) -> u64 {
+        let word = self.own(Own::Launches);
+        if (now.0 & TIME).saturating_sub(word & TIME) < PAUSE { word >> 48 } else { 0 }
     }
 
     /// The row of a slot; `None` beyond the end.
@@ -182,6 +200,11 @@ impl Row {
 
     fn cold(self, index: usize) -> &'static AtomicU64 {
         self.ledger.word(HEADER + MAX_SLOTS as usize * HOT + self.slot as usize * COLD + index)
+    }
+
+    /// See [`Ledger::launches`].
+    pub fn launches(self, now: Millis) -> u64 {
+        self.ledger.launches(now)
     }
 
     // --- what the supervisor writes
@@ -476,6 +499,19 @@ mod tests {
             assert_eq!(row.keep(what, None), Some(number as i32));
             assert_eq!(row.kept(what), None);
         }
+    }
+
+    #[test]
+    fn launches_are_counted_until_there_is_a_pause() {
+        let ledger = ledger();
+        assert_eq!(ledger.launches(Millis(0)), 0);
+        for number in 0..100 {
+            ledger.note_launch(Millis(5_000 + number));
+        }
+        assert_eq!(ledger.launches(Millis(5_099 + PAUSE - 1)), 100);
+        assert_eq!(ledger.launches(Millis(5_099 + PAUSE)), 0);
+        ledger.note_launch(Millis(6_000));
+        assert_eq!(ledger.launches(Millis(6_000)), 1);
     }
 
     #[test]

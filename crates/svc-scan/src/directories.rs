@@ -147,6 +147,7 @@ impl Directories {
 
     /// Look at everything again.
     pub(crate) fn rescan(&mut self) {
+        self.watches.revive();
         self.stale = true;
         self.list_at = Millis::ZERO;
         self.candidates.look_again(|_| true);

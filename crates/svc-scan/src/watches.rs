@@ -11,6 +11,7 @@ pub(crate) struct Watches {
     watcher: Option<RecommendedWatcher>,
     /// How many need each path.
     needed: HashMap<PathBuf, usize>,
+    notices: mpsc::UnboundedSender<notify::Result<Event>>,
     noticed: mpsc::UnboundedReceiver<notify::Result<Event>>,
     /// That there can be no more watches has been said.
     exhausted: bool,
@@ -18,18 +19,31 @@ pub(crate) struct Watches {
 
 impl Watches {
     pub(crate) fn new() -> Watches {
-        let (sender, noticed) = mpsc::unbounded_channel();
-        let watcher = match notify::recommended_watcher(move |event| drop(sender.send(event))) {
+        let (notices, noticed) = mpsc::unbounded_channel();
+        let watcher = match watcher(&notices) {
             Ok(watcher) => Some(watcher),
-            Err(error) => {
+            Err(problem) => {
                 say!(
-                    "svc-scan: cannot watch directories: {error}: new services are found by `svc-ctl rescan` only; raise \
-                     fs.inotify.max_user_instances"
+                    "svc-scan: cannot watch directories: {problem}: a change is found by `svc-ctl rescan` only, which tries \
+                     to watch again"
                 );
                 None
             }
         };
-        Watches { watcher, needed: HashMap::new(), noticed, exhausted: false }
+        Watches { watcher, needed: HashMap::new(), notices, noticed, exhausted: false }
+    }
+
+    /// Tries again to watch, where that was not possible.
+    pub(crate) fn revive(&mut self) {
+        if self.watcher.is_some() {
+            return;
+        }
+        let Ok(watcher) = watcher(&self.notices) else { return };
+        self.watcher = Some(watcher);
+        say!("svc-scan: watches directories again");
+        for path in self.needed.keys().cloned().collect::<Vec<PathBuf>>() {
+            self.renew(&path);
+        }
     }
 
     /// Watches a directory, also if the path is watched already: it may be another directory by now.
@@ -80,4 +94,22 @@ impl Watches {
     pub(crate) fn try_next(&mut self) -> Option<notify::Result<Event>> {
         self.noticed.try_recv().ok()
     }
+}
+
+fn watcher(notices: &mpsc::UnboundedSender<notify::Result<Event>>) -> Result<RecommendedWatcher, String> {
+    let before = threads();
+    let notices = notices.clone();
+    let made = notify::recommended_watcher(move |event| drop(notices.send(event)));
+    let watcher = made.map_err(|error| format!("{error}: raise fs.inotify.max_user_instances"))?;
+    // It does not say that it got no thread, but panics when it is used, and when it is dropped.
+    if threads().is_some_and(|now| Some(now) <= before) {
+        std::mem::forget(watcher);
+        return Err("no thread can be made (RLIMIT_NPROC, docker run --pids-limit): raise that".into());
+    }
+    Ok(watcher)
+}
+
+/// How many threads we have, as far as /proc tells.
+fn threads() -> Option<usize> {
+    std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use svc_core::definition::{Definition, Settings};
 use svc_core::letters::{self, DownFile};
 use svc_core::service::{
-    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble,
+    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble, Want,
 };
 use svc_core::{Exit, Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
@@ -31,6 +31,11 @@ const RETRY_EXEC: Millis = Millis::from_secs(10);
 const REAP_TURN: usize = 256;
 /// Where the FIFO of letters stands among what is waited for.
 const CONTROL: usize = 3;
+/// Where so many are launched at once, what runs comes before what can be looked at.
+const MANY: u64 = 64;
+/// So long after its start a service gets its files, or after that again; but not later than the last.
+const LATER: Millis = Millis(200);
+const LATEST: Millis = Millis::from_secs(1);
 
 pub(crate) struct Driver {
     machine: Service,
@@ -67,6 +72,8 @@ pub(crate) struct Driver {
     /// What s6's tools find.
     files: OnDisk,
     run_dir: Option<&'static std::path::Path>,
+    /// The files are made when the others have been started, and when to look whether they have.
+    files_at: Option<Millis>,
     /// What is to be run from the next start on.
     coming: Option<Program>,
     /// The settings were read just now, by svc-scan.
@@ -119,6 +126,7 @@ impl Driver {
             init_pid: handover.init_pid,
             files: OnDisk::None,
             run_dir: handover.run_dir,
+            files_at: None,
             programs: Programs::new(&handover, &definition),
             definition,
         });
@@ -146,12 +154,48 @@ impl Driver {
         if self.definition.program != svc_core::Program::Directory || !self.programs.has_entered() {
             return;
         }
+        let now = clock::now();
+        if !heir && self.may_make_files_later() && self.row.launches(now) >= MANY {
+            self.files_at = Some(now + LATER);
+            return;
+        }
         self.files = OnDisk::open(self.run_dir, &self.definition.name);
         if heir {
             self.files.inherit(&self.machine);
         } else {
             self.files.begin(&self.machine);
         }
+    }
+
+    /// Whether nobody can miss them at the moment of the start: nobody else supervises the directory, and the service is not
+    /// one that tells when it is ready, which looks for `event/` where s6-notifyoncheck does it.
+    fn may_make_files_later(&self) -> bool {
+        let starts = self.machine.want() == Want::Up;
+        starts && !self.is_alone() && self.settings.notification_fd.is_none() && !OnDisk::is_there()
+    }
+
+    /// Makes the files that were put off.
+    #[inline(never)]
+    fn make_late_files(&mut self) {
+        if self.files_at.take().is_none() {
+            return;
+        }
+        self.files = OnDisk::open(self.run_dir, &self.definition.name);
+        if self.files.is_taken() {
+            say!("svc-supervise: {}: somebody else supervises it since it was started: stop one", self.definition.name);
+        }
+        self.files.begin_late(&self.machine);
+    }
+
+    /// Makes them if those that start now have been started.
+    fn look_at_late_files(&mut self, now: Millis) {
+        let Some(at) = self.files_at.filter(|&at| at <= now) else { return };
+        let since = now - self.machine.since();
+        if self.row.launches(now) > 0 && since < LATEST { self.files_at = Some(at + LATER) } else { self.make_late_files() }
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        [self.machine.deadline(), self.files_at].into_iter().flatten().min()
     }
 
     /// Started for this one service, as s6-supervise is: nobody above us starts it again elsewhere.
@@ -236,6 +280,9 @@ impl Driver {
             self.read_signals();
             if asked {
                 self.read_control();
+            }
+            if self.files_at.is_some() {
+                self.look_at_late_files(clock::now());
             }
             if self.unsent {
                 self.report(None);
@@ -686,6 +733,10 @@ impl Driver {
     #[inline(never)]
     fn report(&mut self, note: Option<Note>) {
         if let Some(note) = note {
+            if !matches!(note, Note::Starting | Note::Up) {
+                // Whatever else happens is told as it happens.
+                self.make_late_files();
+            }
             self.files.publish(note, &self.machine, self.most_deaths());
         }
         self.reported = self.heard;

@@ -48,6 +48,11 @@ struct End {
 }
 
 impl OnDisk {
+    /// Whether anybody has made something where the files are looked for: a supervisor, or one who listens for one.
+    pub(crate) fn is_there() -> bool {
+        [c"supervise", c"event"].iter().any(|name| at::read_link(At::Here, name, &mut [0; 1]) != Err(Errno::NOT_FOUND))
+    }
+
     /// Finds or makes the files for the service in the working directory.
     #[inline(never)]
     pub(crate) fn open(run_dir: Option<&Path>, name: &str) -> OnDisk {
@@ -102,6 +107,17 @@ impl OnDisk {
             // An heir must not take the status of another time for what was told.
             let _ = at::remove(At::Dir(files.place.supervise.as_fd()), c"status");
         }
+    }
+
+    /// The service was started before its files were made: what would have been told by now is told.
+    #[inline(never)]
+    pub(crate) fn begin_late(&mut self, machine: &Service) {
+        let OnDisk::Files(files) = self else { return };
+        let supervise = At::Dir(files.place.supervise.as_fd());
+        let emptied = at::open(supervise, c"death_tally", Open::Replace(MODE)).map(drop);
+        files.check(emptied);
+        files.unsaid = true;
+        self.publish(Note::Up, machine, 0);
     }
 
     /// A supervisor was killed, and this one goes on where the files have got to.

@@ -236,6 +236,7 @@ impl Hub {
     fn recover(&mut self, nodes: &[Node]) {
         let Ok(graph) = Graph::new(nodes.to_vec()) else { return };
         self.engine = Engine::new(clock::now(), graph);
+        self.wishes_known = false;
         let planned = planned(self.engine.graph());
         let all = self.engine.graph().living();
         let (new, processes): (Vec<Id>, Vec<Id>) = all
@@ -269,6 +270,7 @@ impl Hub {
             self.fit(id);
         }
         if self.early_end.is_some() {
+            self.wishes_known = true;
             return;
         }
         // Nothing is done before all wishes are known, and those who have come since have slots.
@@ -279,8 +281,14 @@ impl Hub {
             self.engine.step(clock::now(), Event::Recovered(id, wish), &mut actions);
         }
         self.recover_names(&all, &mut actions);
+        self.wishes_known = true;
         self.give_slots();
         self.perform(actions);
+        for &id in &processes {
+            if let Some(slot) = self.slot_named(self.engine.graph().name(id)) {
+                self.remind(slot, id);
+            }
+        }
     }
 
     /// Names without a process are wished as long as nobody has stopped one of those behind them.
@@ -317,13 +325,16 @@ impl Hub {
             // It was to stop before it was known what there was to stop.
             member.counted = counted;
         }
+        // Both at once: a supervisor that were told of the wish between them would tell a third svc-scan.
+        let (now, mut actions) = (clock::now(), Vec::new());
         if nothing {
             // It was never on the way: it waits for what it needs.
-            self.step_engine(Event::Stopped(id));
+            self.engine.step(now, Event::Stopped(id), &mut actions);
         }
         if !self.is_ending() {
-            self.step_engine(Event::Recovered(id, wish));
+            self.engine.step(now, Event::Recovered(id, wish), &mut actions);
         }
+        self.perform(actions);
         self.fit(id);
     }
 
@@ -526,7 +537,8 @@ impl Hub {
         match self.slot_named(&name) {
             Some(slot) => {
                 let known = self.members.get(&slot).and_then(|member| member.machine.as_ref()).map(Service::wished);
-                if known.is_some_and(|known| known != wish) {
+                // What a svc-scan before us wished is with the supervisors only, until it has been heard of all.
+                if self.wishes_known && known.is_some_and(|known| known != wish) {
                     self.tell(slot, Command::Wish(wish));
                 }
             }
@@ -561,6 +573,7 @@ impl Hub {
             return;
         }
         self.early_end = None;
+        self.launch_delayed();
         let nothing_up = self.engine.graph().living().into_iter().all(|id| self.engine.progress(id) == Progress::Down);
         if self.ending.is_some() && !force {
             return;

@@ -274,6 +274,9 @@ impl Hub {
             self.maybe_repaired(slot);
         }
         self.compose();
+        if !self.is_reading() {
+            self.launch_delayed();
+        }
         self.end_early();
         self.start_command();
     }
@@ -408,6 +411,9 @@ impl Hub {
 
     pub(super) fn launch(&mut self, slot: u32) {
         let Some(member) = self.members.get(&slot) else { return };
+        if let Some(delayed) = self.delayed.as_mut().filter(|_| member.definition.managed.is_some()) {
+            return delayed.push(slot);
+        }
         let label = Label {
             name: member.name.to_string(),
             device: member.identity.device,
@@ -426,6 +432,13 @@ impl Hub {
             definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
+    }
+
+    /// The graph is known, or will not be any more.
+    pub(super) fn launch_delayed(&mut self) {
+        for slot in self.delayed.take().into_iter().flatten() {
+            self.launch(slot);
+        }
     }
 
     pub(super) fn tell(&mut self, slot: u32, command: Command) {

@@ -122,6 +122,10 @@ struct Hub {
     early_end: Option<(Millis, Millis)>,
     /// The graph has been made once.
     composed: bool,
+    /// The graph's wishes are what is wished, and not what has been heard of so far.
+    wishes_known: bool,
+    /// Supervisors to launch when the graph is known: one whose row is blank takes for its wish what it is launched with.
+    delayed: Option<Vec<u32>>,
     /// Since when directories are being read without a pause.
     reading_since: Option<Millis>,
 }
@@ -159,6 +163,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         ending: None,
         early_end: None,
         composed: false,
+        wishes_known: true,
+        delayed: None,
         reading_since: None,
         config,
     };
@@ -249,6 +255,7 @@ impl Hub {
                     Ok(ToScan::Listener) => {
                         kept = descriptors.pop().map(listener::from_init);
                         self.recovered = true;
+                        self.delayed = Some(Vec::new());
                         self.is_heir = true;
                     }
                     Ok(message) => self.hear(message, descriptors),

@@ -119,3 +119,49 @@ fn a_service_that_forks_without_end_is_stopped_whole() {
     kill(neighbour.0, "TERM");
     tree.await_up(Neighbour::NAME);
 }
+
+#[test]
+fn no_thread_to_watch_with() {
+    if !is_root() {
+        return;
+    }
+    const UID: u32 = 64402;
+    let mut tree = Tree::new();
+    tree.run_as(UID);
+    let [user, group] = [format!("--reuid={UID}"), format!("--regid={UID}")];
+    tree.wrapper(&["setpriv", &user, &group, "--clear-groups"]);
+    let neighbour = Neighbour::start(&mut tree);
+    let limit = |number: usize| {
+        let init = tree.svc_init();
+        let mut all: Vec<i32> = svc_testkit::descendants(init).iter().map(|process| process.pid).collect();
+        all.push(init);
+        for pid in all {
+            let mut command = Command::new("prlimit");
+            command.args([&format!("--nproc={number}:1000"), "--pid", &pid.to_string()]).uid(UID).gid(UID);
+            assert_eq!(Said::by(&mut command).code, 0);
+        }
+    };
+    // All that run now, and no more: svc-scan goes with its thread, and comes without.
+    let processes = svc_testkit::descendants(tree.svc_init()).len() + 1;
+    limit(processes);
+    let scan = tree.process("svc-scan");
+    kill(scan, "KILL");
+    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
+    until("what is missing", || tree.log().contains("cannot watch directories: no thread can be made").then_some(()));
+    println!("{}", tree.log());
+    assert!(tree.log().contains("RLIMIT_NPROC") && tree.log().contains("svc-ctl rescan"), "{}", tree.log());
+    let another = tree.process("svc-scan");
+    tree.service("blind").run("exec sleep 1000");
+    tree.ctl_ok(&["rescan"]);
+    until("it is known", || tree.status("blind"));
+    assert_eq!(tree.process("svc-scan"), another, "{}", tree.log());
+    // With room again it watches, and what comes is seen.
+    limit(1000);
+    tree.ctl_ok(&["rescan"]);
+    until("it watches", || tree.log().contains("watches directories again").then_some(()));
+    tree.service("seen").run("exec sleep 1000");
+    tree.await_up("seen");
+    tree.await_up("blind");
+    neighbour.assert_undisturbed(&tree);
+    assert_eq!(tree.stop(), 0);
+}

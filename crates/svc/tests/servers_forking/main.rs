@@ -1,6 +1,7 @@
 //! Forking daemons: real ones, small ones made for the purpose, and everybody around them killed.
 #![forbid(unsafe_code)]
 
+mod app;
 mod killed;
 mod scripts;
 mod servers;
