@@ -195,7 +195,7 @@ impl Driver {
     }
 
     fn deadline(&self) -> Option<Millis> {
-        [self.machine.deadline(), self.files_at].into_iter().flatten().min()
+        [self.machine.deadline(), self.files_at, self.checks_deadline()].into_iter().flatten().min()
     }
 
     /// Started for this one service, as s6-supervise is: nobody above us starts it again elsewhere.

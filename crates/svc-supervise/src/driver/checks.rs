@@ -77,10 +77,9 @@ impl Driver {
         self.watch.as_ref().and_then(|watch| watch.socket.as_ref()).map_or(-1, AsRawFd::as_raw_fd)
     }
 
-    /// When something is due, of the service or of its checks.
-    pub(super) fn deadline(&self) -> Option<Millis> {
-        let checks = self.watch.as_ref().and_then(|watch| watch.health.deadline());
-        self.machine.deadline().into_iter().chain(checks).min()
+    /// When something is due in the checks.
+    pub(super) fn checks_deadline(&self) -> Option<Millis> {
+        self.watch.as_ref().and_then(|watch| watch.health.deadline())
     }
 
     /// The time of what is due in the checks may have come.
