@@ -130,6 +130,17 @@ pub enum Command {
     },
     /// Print the JSON Schema of service.toml, for editors
     Schema,
+    /// Say what an edit on disk would do: start, stop, restart, reload or nothing, and why
+    Plan,
+    /// Do what plan says, and wait until what is started is up
+    Apply {
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Say what services need, and who needs them
+    Deps(SomeNames),
+    /// Print the processes of services, with their memory and the time that they have used
+    Tree(AnyNames),
     /// Change how many instances of a template there are, and wait until the new ones are up
     Scale {
         #[command(flatten)]

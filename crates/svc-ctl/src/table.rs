@@ -96,6 +96,12 @@ pub fn problems(services: &[&Status], directories: &[Problem]) -> String {
     for status in services {
         if let Some(problem) = &status.problem {
             let _ = writeln!(text, "{}: {problem}", status.name);
+        } else if status.changed {
+            let _ = writeln!(
+                text,
+                "{}: its files have changed since: svc-ctl plan says what that does, apply does it",
+                status.name
+            );
         }
     }
     for problem in directories {
@@ -125,6 +131,7 @@ mod tests {
             last_exit: None,
             next_start_ms: None,
             problem: None,
+            changed: false,
             supervisor_pid: Some(11),
             dir: format!("/etc/s6/{name}"),
             timer: None,

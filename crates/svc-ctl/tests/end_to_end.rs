@@ -27,6 +27,7 @@ fn status(name: &str) -> Status {
         last_exit: Some(Death { at_ms: 1, code: Some(1), signal: None, ran_ms: 200 }),
         next_start_ms: None,
         problem: None,
+        changed: false,
         supervisor_pid: Some(11),
         dir: format!("/etc/s6/{name}"),
         timer: None,

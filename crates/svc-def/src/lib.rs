@@ -29,4 +29,7 @@ pub use explain::explain_exec;
 pub use problem::{Problem, shown};
 pub use rc::{Cron, Facts, Kind, Source, Start, Timer, Value};
 pub use reading::{Outcome, Reading, missing_run, read};
-pub use servicefile::{Address, Change, Flow, Instances, Shown, Socket, bundle_of, find, is_one_file, manual, schema, show};
+pub use servicefile::{
+    Address, Change, Flow, Instances, Shown, Socket, bundle_of, edit_stamp, edited_in, find, is_like, is_one_file, manual,
+    schema, show,
+};

@@ -12,6 +12,8 @@
 //! | `GET /v1/events` | | a stream of [`Change`], a line of JSON each |
 //! | `GET /v1/logs?service=NAME&lines=N&follow=1` (`service` may stand several times; none: all) | | a stream of [`LogLine`], a line of JSON each |
 //! | `POST /v1/rescan` | | [`Done`] |
+//! | `GET /v1/plan` | | [`Plan`] |
+//! | `POST /v1/apply` | [`Apply`] | [`Outcomes`] of what was started, once that has happened, or not |
 //! | `POST /v1/scale` | [`Scale`] | [`Scaled`] at once |
 //! | `POST /v1/shutdown` | [`Shutdown`] | [`Done`] at once; the end of the connection is the end of svc |
 //!
@@ -87,6 +89,9 @@ pub struct Status {
     pub next_start_ms: Option<u64>,
     /// What is wrong with it: what, where and the cure, in one line.
     pub problem: Option<String>,
+    /// What is on disk is not what it runs by: `GET /v1/plan` says what that would do.
+    #[serde(default)]
+    pub changed: bool,
     /// Its supervisor.
     pub supervisor_pid: Option<i32>,
     pub dir: String,
@@ -385,6 +390,53 @@ pub struct LogLine {
 pub enum Stream {
     Stdout,
     Stderr,
+}
+
+/// What a rescan would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// By name; those that nothing has changed of are not listed.
+    pub steps: Vec<Step>,
+}
+
+/// What would become of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub service: String,
+    pub change: Planned,
+    pub why: String,
+    /// The keys of its service.toml that have other values.
+    pub differences: Vec<Difference>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Planned {
+    Start,
+    Stop,
+    Restart,
+    Reload,
+    Nothing,
+}
+
+/// Two values, as they are written; none where there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    pub key: String,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+/// The body of `POST /v1/apply`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// Answer when it has happened (default) or at once.
+    #[serde(default = "yes")]
+    pub wait: bool,
+    /// How long to wait; none: as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
 }
 
 /// The most instances of one template.

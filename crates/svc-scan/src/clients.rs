@@ -16,6 +16,8 @@ pub(crate) enum Ask {
     Wait { wait: api::Wait, answer: oneshot::Sender<api::Outcomes> },
     Events { lines: mpsc::Sender<Vec<u8>> },
     Logs { services: Vec<String>, lines: Option<usize>, follow: bool, answer: oneshot::Sender<Result<Logs, String>> },
+    Plan(oneshot::Sender<api::Plan>),
+    Apply { apply: api::Apply, answer: oneshot::Sender<Result<api::Outcomes, String>> },
     Scale { scale: api::Scale, answer: oneshot::Sender<Result<api::Scaled, String>> },
     Rescan(oneshot::Sender<api::Done>),
     Shutdown { shutdown: api::Shutdown, answer: oneshot::Sender<api::Done> },

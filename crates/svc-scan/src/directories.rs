@@ -18,6 +18,9 @@ use crate::watches::Watches;
 /// So many directories are read in one go; clients are answered before the next.
 const AT_A_TIME: usize = 64;
 
+/// An edit that counts by itself does so when nothing more has happened for this long: editors write in several steps.
+const EDITING: Millis = Millis(200);
+
 /// A file that runs may be missing for this long before its service is stopped.
 const GRACE: Millis = Millis(500);
 
@@ -47,6 +50,8 @@ pub(crate) struct Changes {
     pub(crate) found: Vec<Found>,
     /// Slots of services that could not be started, in whose directories something has happened.
     pub(crate) touched: Vec<u32>,
+    /// Files that count without anybody asking have been edited.
+    pub(crate) edited: bool,
 }
 
 /// One that does not run, for clients.
@@ -89,6 +94,10 @@ pub(crate) struct Directories {
     deleted: HashSet<PathBuf>,
     /// Files that are not there at the moment, and when that is believed.
     missing: HashMap<Identity, Millis>,
+    /// Where an edit counts without anybody asking: directories, and what names are like there.
+    edited_in: BTreeMap<PathBuf, Vec<String>>,
+    /// When an edit counts: nothing more has happened until then.
+    edited_at: Option<Millis>,
     /// What is watched for each root: itself, or the nearest directory above one that is not there.
     root_watches: Vec<Option<PathBuf>>,
     /// The entries must be looked at again.
@@ -112,6 +121,8 @@ impl Directories {
             whole: HashSet::new(),
             deleted: HashSet::new(),
             missing: HashMap::new(),
+            edited_in: BTreeMap::new(),
+            edited_at: None,
             stale: true,
             list_at: Millis::ZERO,
             first: true,
@@ -151,6 +162,26 @@ impl Directories {
         self.stale = true;
         self.list_at = Millis::ZERO;
         self.candidates.look_again(|_| true);
+    }
+
+    /// Edits of these files count without anybody asking.
+    pub(crate) fn expect_edits(&mut self, places: Vec<(PathBuf, String)>) {
+        let mut expected: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        for (folder, like) in places {
+            expected.entry(folder).or_default().push(like);
+        }
+        for folder in expected.keys() {
+            if self.edited_in.contains_key(folder) {
+                // It may be there by now, or another one.
+                self.watches.renew(folder);
+            } else {
+                self.watches.add(folder);
+            }
+        }
+        for folder in self.edited_in.keys().filter(|folder| !expected.contains_key(*folder)) {
+            self.watches.remove(folder);
+        }
+        self.edited_in = expected;
     }
 
     /// Look at some directories again that do not run.
@@ -210,13 +241,18 @@ impl Directories {
             });
             self.candidates.touched(now, &event.kind, path);
             self.repairs.touched(now, path);
+            let names = path.parent().and_then(|folder| self.edited_in.get(folder));
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if names.is_some_and(|names| names.iter().any(|like| svc_def::is_like(&name, like))) {
+                self.edited_at = Some(now + EDITING);
+            }
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<Millis> {
         let missing = self.missing.values().copied().min();
         let list = self.stale.then_some(self.list_at).into_iter().chain(missing).min();
-        [list, self.candidates.deadline(), self.repairs.deadline()].into_iter().flatten().min()
+        [list, self.candidates.deadline(), self.repairs.deadline(), self.edited_at].into_iter().flatten().min()
     }
 
     /// Looks at what must be looked at, and says what is wrong for too long.
@@ -232,6 +268,10 @@ impl Directories {
         let due = self.candidates.due(now, AT_A_TIME);
         changes.found = due.into_iter().filter_map(|identity| self.examine(identity, now)).collect();
         changes.touched = self.repairs.due(now);
+        if self.edited_at.is_some_and(|at| now >= at) {
+            self.edited_at = None;
+            changes.edited = true;
+        }
         self.candidates.complain(now);
         changes
     }

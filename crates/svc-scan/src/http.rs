@@ -240,6 +240,15 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
                 Err(error) => Err(Refusal(StatusCode::BAD_REQUEST, error)),
             }
         }
+        ("plan", true) => ask(asks, Ask::Plan).await.map(|plan| json(StatusCode::OK, &plan)),
+        ("apply", false) => {
+            steers(peer)?;
+            let apply = body(request).await?;
+            match ask(asks, |answer| Ask::Apply { apply, answer }).await? {
+                Ok(outcomes) => Ok(json(StatusCode::OK, &outcomes)),
+                Err(error) => Err(Refusal(StatusCode::BAD_REQUEST, error)),
+            }
+        }
         ("scale", false) => {
             steers(peer)?;
             let scale = body(request).await?;
@@ -264,8 +273,8 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
     }
 }
 
-const GETS: [&str; 5] = ["version", "services", "graph", "events", "logs"];
-const POSTS: [&str; 5] = ["wait", "control", "rescan", "scale", "shutdown"];
+const GETS: [&str; 6] = ["plan", "version", "services", "graph", "events", "logs"];
+const POSTS: [&str; 6] = ["apply", "wait", "control", "rescan", "scale", "shutdown"];
 
 /// Who may do more than look: root, and whoever svc runs as.
 fn steers(peer: Option<Peer>) -> Result<(), Refusal> {

@@ -15,6 +15,7 @@ use svc_def::{Identity, Instances, Source, Start};
 const STARTED: [&str; 4] = ["default", "user", "user2", "top"];
 
 /// One directory of the s6-rc form, or with a service.toml.
+#[derive(Clone)]
 pub(crate) struct Unit {
     pub(crate) identity: Identity,
     pub(crate) scan_dir: u32,
@@ -47,7 +48,7 @@ impl Unit {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Units {
     all: BTreeMap<ServiceName, Unit>,
     /// Something has come or gone since the graph was made.
@@ -277,6 +278,7 @@ impl Units {
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
             node.substance = self.fingerprint(unit);
+            node.reloadable = source.facts.as_ref().filter(|facts| !facts.change_restarts).map_or(0, |facts| facts.watched);
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
             let mut node =
                 needed.fold(node, |node, on| node.with(on.as_str(), Relation::Needs(Bond::Stay), Condition::Ready));
@@ -323,6 +325,9 @@ impl Units {
             if unit.source.timer.is_none() {
                 facts.substance.hash(&mut hasher);
             }
+            if facts.change_restarts {
+                facts.watched.hash(&mut hasher);
+            }
             unit.dir.hash(&mut hasher);
             return hasher.finish();
         }
@@ -336,6 +341,11 @@ impl Units {
 }
 
 impl Unit {
+    /// There is an edit that cannot be used.
+    pub(crate) fn is_edited(&self) -> bool {
+        self.edit.is_some()
+    }
+
     /// Whether it is a service.toml, and not an s6-rc source.
     pub(crate) fn is_one_file(&self) -> bool {
         self.source.facts.is_some()

@@ -10,6 +10,7 @@ use svc_compat::settle::{self, Limit, User};
 use svc_core::definition::Language;
 use svc_sys::{Errno, exit, fd};
 
+use crate::computed::Computed;
 use crate::prepare::{self, Preparations, Taken};
 use crate::{once, probe, script};
 
@@ -31,6 +32,8 @@ Options:
       --user USER      become USER: NAME, UID, NAME:GROUP or UID:GID
       --groups LIST    the other groups of USER, names or numbers with commas between them
       --home           set HOME, USER, LOGNAME and SHELL as USER has them
+      --env-command NAME MS N WORD...
+                     set a variable to what the command of N words prints, as USER, within MS milliseconds
 {prepare}      --script         PROGRAM is a script, run by what its first line names whether or not it is executable
       --execline       PROGRAM is a script in execline
       --once MARKER    do nothing if the file MARKER is there; make it when PROGRAM has ended with 0
@@ -119,6 +122,7 @@ struct Last {
     home: bool,
     uid: Option<u32>,
     gid: Option<u32>,
+    computed: Vec<Computed>,
     preparations: Preparations,
 }
 
@@ -143,7 +147,7 @@ impl Last {
         if user.is_some() || groups.is_some() {
             settle::become_user(user, groups)?;
         }
-        Ok(())
+        self.computed.into_iter().try_for_each(Computed::set)
     }
 }
 
@@ -186,6 +190,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("limit") => last.limits.push(Limit::parse(&parser.value()?.string()?).map_err(Failure::Usage)?),
             Long("user") => last.user = Some(parser.value()?),
             Long("groups") => last.groups = Some(parser.value()?),
+            Long("env-command") => last.computed.push(Computed::parse(&mut parser)?),
             Long("home") => last.home = true,
             Long("once") => {
                 let marker = PathBuf::from(parser.value()?);

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod computed;
 mod install;
 mod manual;
 mod once;

@@ -18,6 +18,7 @@ ends, everything is stopped, and its exit code is svc's.
 Options:
       --title NAME   what ps shows for supervisors, with the service behind it (default svc-supervise; s6-supervise for
                      scripts that look for that)
+      --watch        what is edited in a service.toml counts at once, and not when somebody asks for it
   -h, --help         this text
   -V, --version      version, commit and target
 
@@ -25,6 +26,7 @@ Environment:
   SVC_RUN_DIR        where the control socket is made (default: the first of /run/svc, $XDG_RUNTIME_DIR/svc and /tmp/svc-UID
                      that can be written to)
   SVC_STOP_TIMEOUT   how long a stop may take in all, in seconds (default 8), or with a unit: 500ms, 8s, 2m
+  SVC_APPLY          auto: the same as --watch
   SVC_LOG_TAIL       how much of each service's last output is kept, in bytes (default 32768), or with a unit: 64K, 1M
   SVC_STATE_DIR      where it is kept when timers ran last (default: where the control socket is)
 
@@ -100,6 +102,8 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
                 return Ok(typed);
             }
             Long("title") => typed.title = Some(parser.value()?.string()?),
+            // svc-scan reads it, and svc-init keeps it for the next one.
+            Long("watch") => svc_sys::environment::change("SVC_APPLY=auto".into()),
             Long("worker") => typed.worker = true,
             Long("run-dir") => typed.run_dir = Some(parser.value()?.into()),
             Long("tail-bytes") => typed.tail_bytes = Some(parser.value()?.parse()?),

@@ -2,15 +2,18 @@
 //! services' codes.
 
 mod control;
+mod deps;
 mod events;
 mod graph;
 mod health;
 mod logs;
+mod plan;
 mod render;
 mod scale;
 mod show;
 mod shutdown;
 mod status;
+mod tree;
 mod wait;
 mod why;
 
@@ -66,6 +69,10 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Health { quiet, names } => health::run(session, quiet, &names.names).await,
         Command::Graph { dot, mermaid } => graph::run(session, dot, mermaid).await,
         Command::Show(names) => show::run(session, &names.names).await,
+        Command::Plan => plan::run(session).await,
+        Command::Apply { waiting } => plan::apply(session, &waiting).await,
+        Command::Deps(names) => deps::run(session, &names.names).await,
+        Command::Tree(names) => tree::run(session, &names.names).await,
         Command::Scale { waiting, scales } => scale::run(session, &waiting, scales).await,
         Command::Render { diff, names } => render::run(session, diff, &names.names).await,
         Command::Rescan => rescan(session).await,

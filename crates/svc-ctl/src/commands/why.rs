@@ -106,6 +106,7 @@ mod tests {
                 last_exit: Some(death.clone()),
                 next_start_ms: Some(10_700),
                 problem: None,
+                changed: false,
                 supervisor_pid: Some(11),
                 dir: "/etc/s6/web".into(),
                 timer: None,

@@ -55,7 +55,7 @@ pub struct Cron {
 }
 
 /// What is remembered of a service.toml, to compare it with what it says later.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Another number where only a restart brings what has changed.
     pub substance: u64,
@@ -63,6 +63,15 @@ pub struct Facts {
     pub sockets: Vec<Socket>,
     /// In the order of the lines.
     pub values: Vec<Value>,
+    /// Another number when its files may have been edited.
+    pub stamp: u64,
+    /// Patterns of files that it reads, and another number where one of these is another.
+    pub watch: Vec<std::path::PathBuf>,
+    pub watched: u64,
+    /// A change in one of those takes a restart, and not a reload.
+    pub change_restarts: bool,
+    /// Edits count without anybody asking.
+    pub applies: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
 use super::Instances;
+use super::computed::Computed;
 use super::prepared::Prepared;
 use super::probes::Probes;
 use super::sockets::{self, Socket};
@@ -45,6 +46,17 @@ impl Kind {
     }
 }
 
+/// What a change in a watched file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnChange {
+    Reload,
+    Restart,
+}
+
+impl OnChange {
+    pub(super) const ALL: [OnChange; 2] = [OnChange::Reload, OnChange::Restart];
+}
+
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) kind: Kind,
@@ -54,6 +66,10 @@ pub(super) struct Draft {
     pub(super) members: Option<Vec<ServiceName>>,
     pub(super) sockets: Vec<Socket>,
     pub(super) instances: Option<Instances>,
+    pub(super) watch: Vec<String>,
+    pub(super) on_change: OnChange,
+    /// Edits count without anybody asking.
+    pub(super) applies: bool,
     pub(super) relations: Vec<Dependency>,
     pub(super) start: bool,
     pub(super) start_timeout: Millis,
@@ -63,6 +79,7 @@ pub(super) struct Draft {
     pub(super) groups: Option<Vec<String>>,
     pub(super) home: bool,
     pub(super) env: Vec<(String, String)>,
+    pub(super) computed: Vec<Computed>,
     pub(super) env_files: Vec<String>,
     pub(super) unset: Vec<String>,
     pub(super) directory: Option<String>,
@@ -106,6 +123,9 @@ impl Draft {
             members: None,
             sockets: Vec::new(),
             instances: None,
+            watch: Vec::new(),
+            on_change: OnChange::Reload,
+            applies: false,
             relations: Vec::new(),
             start: true,
             start_timeout: Millis::ZERO,
@@ -115,6 +135,7 @@ impl Draft {
             groups: None,
             home: false,
             env: Vec::new(),
+            computed: Vec::new(),
             env_files: Vec::new(),
             unset: Vec::new(),
             directory: None,
@@ -270,6 +291,7 @@ impl Draft {
         if self.home && self.user.is_some() {
             words.push("--home".into());
         }
+        words.extend(self.computed.iter().flat_map(Computed::words));
         words.push("--".into());
         words.extend(command.iter().cloned());
         words.into_iter().map(String::into_bytes).collect()

@@ -7,11 +7,13 @@ use svc_core::timer::{From, Missed, Overlap};
 use svc_core::{Millis, ServiceName, Signal};
 
 use super::Instances;
+use super::computed::Computed;
 use super::draft::{Draft, Kind};
 use super::probes::{self, Probe};
 use super::sockets::Socket;
 use super::values::{Field, Limit, Record};
 
+mod edits;
 mod prepare;
 mod probe;
 
@@ -85,6 +87,8 @@ pub(super) enum Shape {
     /// A number, or names.
     Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
+    /// The same, where a value may be what a command prints.
+    Assignments(fn(&mut Draft, Vec<(String, String)>, Vec<Computed>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
     /// One of these words, by its place in the list.
     Word {
@@ -140,7 +144,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+    [KEYS, edits::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[
@@ -467,11 +471,12 @@ const KEYS: &[Key] = &[
     ),
     key!(
         "env",
-        Shape::Environment(|draft, env| draft.env = env),
+        Shape::Assignments(|draft, env, computed| (draft.env, draft.computed) = (env, computed)),
         "the environment of svc",
         RUNNING,
         Change::Restart,
-        "Variables that are set for it.",
+        "Variables that are set for it. A table with command, and maybe timeout (10 s), stands for what that command prints: it runs \
+         at each start as the service's user, and where it fails the service is not started.",
         "{ PORT = \"${PORT:-80}\" }"
     ),
     key!(

@@ -3,6 +3,7 @@
 //! [`tree`] reads the files and merges them, [`keys`] says which keys there are, [`values`] what a value means, and [`draft`] what
 //! is executed in the end. Everything that is wrong is told at once, each with its line and column.
 
+mod computed;
 mod draft;
 mod keys;
 pub(crate) mod layout;
@@ -15,6 +16,7 @@ mod sockets;
 mod text;
 mod tree;
 mod values;
+mod watched;
 
 use std::path::Path;
 
@@ -34,6 +36,7 @@ pub use manual::manual;
 pub use schema::schema;
 pub use show::{Shown, show};
 pub use sockets::{Address, Flow, Socket};
+pub use watched::{edit_stamp, edited_in, is_like};
 
 /// The directory with what is merged over a service.toml.
 pub(crate) const DROP_INS: &str = "service.toml.d";
@@ -90,7 +93,12 @@ pub(crate) fn read(layout: &Layout, instance: Option<&str>, problems: &mut Vec<P
         Some(instance) if name == INSTANCE => Some(instance.to_owned()),
         Some(_) | None => std::env::var(name).ok(),
     };
-    let (draft, facts) = draft(&tree, &variable, problems);
+    let (draft, mut facts) = draft(&tree, &variable, problems);
+    facts.stamp = watched::stamp_of(layout);
+    facts.watch = draft.watch.iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
+    facts.watched = watched::mark(&facts.watch);
+    facts.change_restarts = draft.on_change == draft::OnChange::Restart;
+    facts.applies = draft.applies;
     check_instances(layout, &tree, problems);
     // In the order of the lines; the parser may say a thing twice.
     problems[before..].sort_by(|a, b| (&a.path, a.place).cmp(&(&b.path, b.place)));
@@ -237,7 +245,7 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
         fault((entry.place, "home needs user, whose home it is: write user = \"NAME\"".into()));
     }
     let sockets = draft.sockets.clone();
-    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), sockets, values })
+    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), sockets, values, ..rc::Facts::default() })
 }
 
 /// The same number for the same bytes, whoever computes it (FNV-1a).

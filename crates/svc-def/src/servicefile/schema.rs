@@ -74,6 +74,14 @@ fn shape(shape: &Shape) -> String {
         Shape::Instances(_) => format!(
             r#"{{"anyOf":[{{"type":"integer","minimum":0,"maximum":{MOST_INSTANCES}}},{{"type":"array","items":{{"type":"string"}}}},{VARIABLE}]}}"#
         ),
+        Shape::Assignments(_) => {
+            let command = r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.to_owned();
+            let parts = [("command", command), ("timeout", r#"{"type":"string"}"#.to_owned())];
+            let computed = object(&parts, r#""required":["command"],"#);
+            format!(
+                r#"{{"type":"object","additionalProperties":{{"anyOf":[{{"type":["string","number","boolean"]}},{computed}]}}}}"#
+            )
+        }
         Shape::Environment(_) => r#"{"type":"object","additionalProperties":{"type":["string","number","boolean"]}}"#.into(),
         Shape::Limits(_) => {
             let amount = r#"{"type":["string","integer"]}"#.to_owned();

@@ -141,6 +141,10 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
         }
         Shape::Instances(set) => set(draft, reader.instances(node)?),
         Shape::Environment(set) => set(draft, reader.environment(node)?),
+        Shape::Assignments(set) => {
+            let (rest, computed) = super::computed::apart(&reader, node)?;
+            set(draft, reader.environment(&rest)?, computed);
+        }
         Shape::Limits(set) => set(draft, reader.limits(node)?),
         Shape::Sockets(set) => set(draft, super::sockets::read(&reader, node)?),
         Shape::Word { known, set } => {
@@ -202,7 +206,7 @@ impl Reader<'_> {
     }
 
     /// A text that is read by `read`.
-    fn read<T>(&self, node: &Node, wanted: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
+    pub(super) fn read<T>(&self, node: &Node, wanted: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
         let text = match &node.item {
             Item::Text(text) => self.expanded(node, text)?.text,
             // Nothing has the same length in every unit.
@@ -343,7 +347,7 @@ impl Reader<'_> {
         }
     }
 
-    fn variable_name(&self, place: Place, name: &str) -> Result<String, Fault> {
+    pub(super) fn variable_name(&self, place: Place, name: &str) -> Result<String, Fault> {
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err((place, format!("{} has {}, which is no name of a variable", self.name, quoted(name.as_bytes()))));
         }

@@ -392,3 +392,28 @@ fn a_template_says_which_instances_there_are() {
     let said = reading.problems[0].to_string();
     assert!(said.contains("instances means something in a template only, whose name ends in @"), "{said}");
 }
+
+#[test]
+fn what_is_wrong_with_watching_is_told() {
+    for (text, told) in [
+        ("on-change = 'stop'", "1:13: on-change must be one of reload, restart, and is \"stop\""),
+        ("apply = 'atuo'", "1:9: apply must be one of asked, auto, and is \"atuo\""),
+        ("watch = 3", "1:9: watch is 3, and must be a text"),
+    ] {
+        let found = problems(&format!("{text}\ncommand = 'x'"));
+        assert!(found.iter().any(|line| line.starts_with(told)), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_computed_value_is_told() {
+    for (text, told) in [
+        ("env.A = { timeout = '1s' }", "1:9: env.A has no command: write { command = \"PROGRAM ARGUMENT...\" }"),
+        ("env.A = { command = '' }", "1:21: env.A: command names no program"),
+        ("env.A = { command = 'x', timeout = 5 }", "1:36: env.A: timeout is 5, and must be a time with its unit"),
+        ("env.A = { comand = 'x' }", "1:11: env.A: comand is unknown: there are command and timeout"),
+    ] {
+        let found = problems(&format!("{text}\ncommand = 'x'"));
+        assert!(found.iter().any(|line| line.starts_with(told)), "{text}: {found:?}");
+    }
+}

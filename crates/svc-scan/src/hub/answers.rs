@@ -41,6 +41,11 @@ impl Hub {
                 }
             }
             Ask::Logs { services, lines, follow, answer } => drop(answer.send(self.read_logs(services, lines, follow))),
+            Ask::Plan(answer) => {
+                let plan = self.plan();
+                drop(answer.send(plan));
+            }
+            Ask::Apply { apply, answer } => self.apply(&apply, answer),
             Ask::Scale { scale, answer } => {
                 let scaled = self.scale(&scale);
                 drop(answer.send(scaled));
@@ -88,7 +93,9 @@ impl Hub {
         );
         // What waits for others is wanted all the same: its supervisor does not know.
         let wished = self.engine.graph().id(member.name.as_str()).map(|id| self.engine.wish(id) != Wish::Down);
-        let status = api::Status { wanted_up: wished.unwrap_or(status.wanted_up), health: member.vitals(now), ..status };
+        let wanted_up = wished.unwrap_or(status.wanted_up);
+        let (health, changed) = (member.vitals(now), self.is_changed(member));
+        let status = api::Status { wanted_up, health, changed, ..status };
         match self.timer_status(&member.name) {
             Some(timer) => self.status_of_timer(member, timer, status),
             None => status,

@@ -93,18 +93,18 @@ impl Hub {
             self.units.remove(&made);
         }
         let Some(unit) = self.units.remove(name) else { return };
-        if !lives {
+        if !lives && !self.rehearsing {
             self.directories.forget(unit.identity);
         }
     }
 
     /// Reads all units again. What is wrong with one leaves it as it was.
-    pub(super) fn reread_units(&mut self) {
+    pub(super) fn reread_units(&mut self, which: impl Fn(&Unit) -> bool) {
         // What a template has made is read with it.
         let all: Vec<(ServiceName, PathBuf)> = self
             .units
             .iter()
-            .filter(|(_, unit)| unit.of.is_none())
+            .filter(|(_, unit)| unit.of.is_none() && which(unit))
             .map(|(name, unit)| (name.clone(), unit.dir.clone()))
             .collect();
         for (name, dir) in all {
@@ -211,6 +211,7 @@ impl Hub {
         self.time_nodes();
         self.slots_to_take = true;
         self.take_slots();
+        self.watch_edits();
     }
 
     /// Those whose supervisors were made for what they no longer are.

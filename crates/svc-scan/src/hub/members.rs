@@ -115,7 +115,7 @@ impl Hub {
     pub(super) fn rescan(&mut self) {
         self.directories.rescan();
         if !self.is_ending() {
-            self.reread_units();
+            self.reread_units(|_| true);
         }
         self.look_at_directories();
         let slots: Vec<u32> = self.members.keys().copied().collect();
@@ -249,7 +249,7 @@ impl Hub {
         if self.is_ending() {
             return;
         }
-        let Changes { removed, renamed, found, touched } = self.directories.look(clock::now());
+        let Changes { removed, renamed, found, touched, edited } = self.directories.look(clock::now());
         self.controls.open();
         for identity in removed {
             if let Some(name) = self.units.with_identity(identity) {
@@ -272,6 +272,9 @@ impl Hub {
         }
         for slot in touched {
             self.maybe_repaired(slot);
+        }
+        if edited {
+            self.apply_edits();
         }
         self.compose();
         if !self.is_reading() {

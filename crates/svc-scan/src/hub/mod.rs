@@ -5,6 +5,7 @@ mod health;
 mod manager;
 mod members;
 mod orders;
+mod planning;
 mod reports;
 mod sockets;
 mod templates;
@@ -106,6 +107,8 @@ struct Hub {
     recovered: bool,
     units: Units,
     scales: Scales,
+    /// It is only looked what would be done.
+    rehearsing: bool,
     timers: Timers,
     /// An earlier svc-scan has worked here; of us this is said for ever.
     is_heir: bool,
@@ -153,6 +156,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         recovered: false,
         units: Units::default(),
         scales: Scales::default(),
+        rehearsing: false,
         timers: Timers::new(config.run_dir.as_deref()),
         is_heir: false,
         replaced: BTreeSet::new(),

@@ -51,14 +51,14 @@ impl Scales {
     }
 
     /// Which instances there are to be.
-    fn effective(&mut self, template: &ServiceName, defined: &Instances) -> Instances {
+    fn effective(&mut self, template: &ServiceName, defined: &Instances, rehearsing: bool) -> Instances {
         match (defined, self.all.get(template)) {
             (&Instances::Counted(count), Some(scale)) if scale.defined == count => Instances::Counted(scale.asked),
-            (_, Some(_)) => {
+            (_, Some(_)) if !rehearsing => {
                 self.set(template, None);
                 defined.clone()
             }
-            (_, None) => defined.clone(),
+            (_, Some(_) | None) => defined.clone(),
         }
     }
 
@@ -102,12 +102,15 @@ impl Hub {
         let Some(defined) = unit.instances.clone() else { return };
         let (identity, scan_dir, dir) = (unit.identity, unit.scan_dir, unit.dir.clone());
         let mut contents = Vec::new();
-        for instance in self.scales.effective(template, &defined).names() {
+        for instance in self.scales.effective(template, &defined, self.rehearsing).names() {
             let Ok(name) = ServiceName::parse(&format!("{template}@{instance}")) else { continue };
             let own = identity.instance(&name);
             let other = self.units.get(name.as_str()).map(|unit| unit.identity);
             let other = other.or_else(|| self.members.get(self.names.get(&name)?).map(|member| member.identity));
             if other.is_some_and(|other| other != own) {
+                if self.rehearsing {
+                    continue;
+                }
                 let shown = svc_def::shown(&dir);
                 say!(
                     "svc-scan: {shown}: there is another service {name}, which is not of this template: rename one of them"
@@ -127,6 +130,7 @@ impl Hub {
                     }
                 }
                 Ok(Pair { source: None, .. }) => {}
+                Err(_) if is_new && self.rehearsing => continue,
                 Err(problem) if is_new => {
                     say!("svc-scan: {name}: {problem}");
                     continue;

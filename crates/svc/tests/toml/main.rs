@@ -1,8 +1,10 @@
 //! Services with a service.toml in a running system: what each key does, order, changes, and what a broken edit does not do.
 #![forbid(unsafe_code)]
 
+mod applying;
 mod changes;
 mod commands;
+mod computed;
 mod files;
 mod graph;
 mod prepared;

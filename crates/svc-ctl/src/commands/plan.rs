@@ -1,0 +1,65 @@
+//! `plan` and `apply`: what an edit on disk would do, and having it done.
+
+use svc_proto::api::{Apply, Difference, Plan, Planned, Step};
+
+use crate::args::Waiting;
+use crate::client::GRACE;
+use crate::exit::{Code, Failure};
+
+use super::Session;
+use super::control::{Needed, in_ms, report};
+
+pub async fn run(session: &mut Session) -> Result<Code, Failure> {
+    let plan: Plan = session.client.get("/v1/plan").await?;
+    match session.json {
+        true => session.out.json(&plan)?,
+        false => tell(session, &plan)?,
+    }
+    Ok(Code::Done)
+}
+
+pub async fn apply(session: &mut Session, waiting: &Waiting) -> Result<Code, Failure> {
+    let plan: Plan = session.client.get("/v1/plan").await?;
+    if !session.json {
+        tell(session, &plan)?;
+    }
+    let timeout = waiting.timeout.timeout;
+    let apply = Apply { wait: !waiting.no_wait, timeout_ms: timeout.map(in_ms) };
+    let patience = timeout.map(|timeout| timeout + GRACE);
+    let answer = session.client.post("/v1/apply", &apply, patience).await;
+    let started = |step: &&Step| matches!(step.change, Planned::Start | Planned::Restart);
+    let names: Vec<String> = plan.steps.iter().filter(started).map(|step| step.service.clone()).collect();
+    report(session, answer, &names, Needed::All).await
+}
+
+fn tell(session: &mut Session, plan: &Plan) -> Result<(), Failure> {
+    if plan.steps.is_empty() {
+        return session.out.line("nothing has changed");
+    }
+    for step in &plan.steps {
+        session.out.line(&format!("{}: {}: {}", step.service, word(step.change), step.why))?;
+        for difference in &step.differences {
+            session.out.line(&format!("    {}", line(difference)))?;
+        }
+    }
+    Ok(())
+}
+
+fn word(change: Planned) -> &'static str {
+    match change {
+        Planned::Start => "start",
+        Planned::Stop => "stop",
+        Planned::Restart => "restart",
+        Planned::Reload => "reload",
+        Planned::Nothing => "nothing",
+    }
+}
+
+fn line(Difference { key, before, after }: &Difference) -> String {
+    match (before, after) {
+        (Some(before), Some(after)) => format!("{key}: {before} -> {after}"),
+        (None, Some(after)) => format!("{key}: {after} is new"),
+        (Some(before), None) => format!("{key}: {before} is gone"),
+        (None, None) => key.clone(),
+    }
+}

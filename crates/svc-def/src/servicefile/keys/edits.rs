@@ -1,0 +1,36 @@
+//! Keys about what is done when something on disk changes.
+
+use super::super::draft::OnChange;
+use super::{Change, FIRST, Key, PROCESS, RUNNING, Shape, key};
+
+pub(super) const KEYS: &[Key] = &[
+    key!(
+        "watch",
+        Shape::Texts(|draft, files| draft.watch = files),
+        "none",
+        PROCESS,
+        Change::Holds,
+        "Files that it reads, relative to the service directory; the name behind the last / may have * and ? in it. What has changed \
+         in them counts at svc-ctl apply and rescan.",
+        "[\"/etc/web/*.conf\"]"
+    ),
+    key!(
+        "on-change",
+        Shape::Word { known: &["reload", "restart"], set: |draft, word| draft.on_change = OnChange::ALL[word] },
+        "reload",
+        PROCESS,
+        Change::Holds,
+        "What a change in the files of watch does: reload sends reload.signal.",
+        "\"restart\""
+    ),
+    key!(
+        "apply",
+        Shape::Word { known: &["asked", "auto"], set: |draft, word| draft.applies = word == 1 },
+        "asked",
+        RUNNING,
+        Change::Holds,
+        "When a change in its files and in those of watch counts: when somebody asks (svc-ctl apply, rescan), or at once, as with \
+         svc-scan --watch.",
+        "\"auto\""
+    ),
+];

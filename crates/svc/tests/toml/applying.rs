@@ -1,0 +1,188 @@
+//! What an edit would do, having it done, edits that count by themselves, and files that a service watches.
+
+use svc_testkit::{Tree, kill, until};
+
+use crate::Files;
+
+const SLEEP: &str = "command = 'sleep 1000'";
+
+/// A service that writes down when it is reloaded.
+const RELOADS: &str =
+    "command = ['sh', '-c', 'trap \"echo hup >>seen\" HUP; echo up >>seen; while :; do sleep 1000 & wait $!; done']";
+
+/// Writes service.toml anew, whole, and tells nobody.
+fn write(tree: &Tree, name: &str, text: &str) {
+    let dir = tree.services().join(name);
+    std::fs::write(dir.join(".new"), text).expect("ours");
+    std::fs::rename(dir.join(".new"), dir.join("service.toml")).expect("ours");
+}
+
+#[test]
+fn a_plan_says_what_would_be_done_and_why_and_does_nothing() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'\nnice = 1\ntimeout.kill = '1s'");
+    tree.toml("edge", "command = 'sleep 1000'\nneeds = [{ on = 'web', bond = 'follow' }]");
+    tree.toml("db", SLEEP);
+    tree.toml("idle", "command = 'sleep 1000'\nstart = false");
+    tree.toml("bad", SLEEP);
+    tree.start();
+    let names = ["web", "edge", "db", "bad"];
+    let before = names.map(|name| tree.await_up(name));
+    assert_eq!(tree.ctl_ok(&["plan"]), "nothing has changed\n");
+    write(&tree, "web", "command = 'sleep 2000'\nnice = 1\ntimeout.stop = '5s'");
+    write(&tree, "db", "command = 'sleep 1000'\nneeds = ['idle']\nstop.signal = 'INT'");
+    write(&tree, "bad", "comand = 'x'");
+    let plan = tree.ctl_ok(&["plan"]);
+    for line in [
+        "web: restart: its definition has changed\n    command: \"sleep 1000\" -> \"sleep 2000\"\n    timeout.kill: \"1s\" is gone\n    timeout.stop: \"5s\" is new\n",
+        "edge: restart: it follows web\n",
+        "db: nothing: what has changed holds from then on, without a restart\n    needs: [\"idle\"] is new\n    stop.signal: \"INT\" is new\n",
+        "idle: start: db depends on it now\n",
+        "bad: nothing: ",
+        "\"comand\" is no key of a service: did you mean command?",
+    ] {
+        assert!(plan.contains(line), "{line}\n---\n{plan}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&tree.ctl_ok(&["plan", "--json"])).expect("JSON");
+    assert_eq!(json["steps"].as_array().map(Vec::len), Some(5), "{json}");
+    assert_eq!(names.map(|name| tree.await_up(name)), before, "nothing was done");
+    for (name, changed) in [("web", true), ("edge", false), ("db", true), ("bad", true)] {
+        assert_eq!(tree.status(name).map(|status| status.changed), Some(changed), "{name}");
+    }
+    assert!(tree.ctl_ok(&["status"]).contains("web: its files have changed since"));
+    let said = tree.ctl_ok(&["apply"]);
+    assert!(said.contains("web: restart") && said.contains("edge: restart"), "{said}");
+    let after = names.map(|name| tree.await_up(name));
+    assert!(after[0] != before[0] && after[1] != before[1], "{before:?} {after:?}");
+    assert_eq!(after[2..], before[2..]);
+    tree.await_up("idle");
+    assert_eq!(tree.status("web").map(|status| status.changed), Some(false));
+    // Once more changes nothing.
+    tree.ctl_ok(&["apply"]);
+    assert_eq!(names.map(|name| tree.await_up(name)), after);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_classic_directory_is_planned_and_applied_too() {
+    let mut tree = Tree::new();
+    tree.draft("old").run("exec sleep 1000");
+    tree.place("old");
+    tree.start();
+    let old = tree.await_up("old");
+    assert_eq!(tree.ctl_ok(&["plan"]), "nothing has changed\n");
+    // A file's time is that of the kernel's clock, which ticks: the edit is made when that has gone on.
+    until("an edit that is newer", || {
+        tree.service("old").run("exec sleep 2000");
+        tree.status("old").filter(|status| status.changed)
+    });
+    let plan = tree.ctl_ok(&["plan"]);
+    assert!(plan.contains(&format!("old: restart: run is newer than its process (pid {old})")), "{plan}");
+    assert_eq!(tree.await_up("old"), old);
+    tree.ctl_ok(&["apply"]);
+    let new = tree.await_up("old");
+    assert_ne!(new, old);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_watched_file_reloads_or_restarts() {
+    let mut tree = Tree::new();
+    std::fs::write(tree.path("a.conf"), "1").expect("ours");
+    let pattern = tree.path("*.conf").display().to_string();
+    tree.toml("web", &format!("{RELOADS}\nwatch = ['{pattern}']"));
+    tree.toml("app", &format!("command = 'sleep 1000'\nwatch = '{pattern}'\non-change = 'restart'"));
+    tree.start();
+    tree.await_lines("web/seen", 1);
+    let (web, app) = (tree.await_up("web"), tree.await_up("app"));
+    tree.ctl_ok(&["apply"]);
+    std::fs::write(tree.path("a.conf"), "1").expect("ours");
+    assert_eq!(tree.ctl_ok(&["plan"]), "nothing has changed\n", "the same content");
+    std::fs::write(tree.path("b.conf"), "2").expect("ours");
+    let plan = tree.ctl_ok(&["plan"]);
+    assert!(plan.contains("web: reload: a file that it watches has changed"), "{plan}");
+    assert!(plan.contains("app: restart: a file that it watches has changed"), "{plan}");
+    tree.ctl_ok(&["apply"]);
+    assert_eq!(tree.await_lines("web/seen", 2), ["up", "hup"]);
+    assert_eq!(tree.await_up("web"), web);
+    assert_ne!(tree.await_up("app"), app);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn edits_count_by_themselves_where_that_is_asked_for() {
+    let mut tree = Tree::new();
+    std::fs::write(tree.path("a.conf"), "1").expect("ours");
+    let conf = tree.path("a.conf").display().to_string();
+    let with = |command: &str| format!("{command}\napply = 'auto'\nwatch = '{conf}'");
+    tree.toml("web", &with(SLEEP));
+    tree.toml("hup", &with(RELOADS));
+    tree.toml("still", SLEEP);
+    tree.one_file("file", "command = 'sleep 1000'\napply = 'auto'");
+    tree.start();
+    tree.await_lines("hup/seen", 1);
+    let (web, still, file) = (tree.await_up("web"), tree.await_up("still"), tree.await_up("file"));
+    write(&tree, "still", "command = 'sleep 2000'");
+    write(&tree, "web", "comand = 'sleep 2000'");
+    tree.await_problem("web", &["\"comand\" is no key", "it stays as it was"]);
+    assert_eq!(tree.await_up("web"), web);
+    write(&tree, "web", &with("command = 'sleep 2000'"));
+    tree.await_status("web", "restarted", |status| status.pid.is_some_and(|pid| pid != web));
+    tree.one_file("file", "command = 'sleep 2000'\napply = 'auto'");
+    tree.await_status("file", "restarted", |status| status.pid.is_some_and(|pid| pid != file));
+    std::fs::write(&conf, "2").expect("ours");
+    assert_eq!(tree.await_lines("hup/seen", 2), ["up", "hup"]);
+    // It is the same for the next svc-scan.
+    let scan = tree.process("svc-scan");
+    kill(scan, "KILL");
+    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
+    tree.await_control();
+    std::fs::write(&conf, "3").expect("ours");
+    assert_eq!(tree.await_lines("hup/seen", 3), ["up", "hup", "hup"]);
+    assert_eq!(tree.await_up("still"), still);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn with_watch_every_edit_counts_by_itself() {
+    let mut tree = Tree::new();
+    tree.toml("web", SLEEP);
+    tree.argument("--watch");
+    tree.start();
+    let web = tree.await_up("web");
+    write(&tree, "web", "command = 'sleep 2000'");
+    tree.await_status("web", "restarted", |status| status.pid.is_some_and(|pid| pid != web));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn both_directions_of_dependencies_are_told() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['db']");
+    tree.toml("db", "command = 'sleep 1000'\nneeds = ['disk']");
+    tree.toml("disk", "kind = 'milestone'");
+    tree.start();
+    tree.await_up("web");
+    assert_eq!(
+        tree.ctl_ok(&["deps", "web", "db"]),
+        "web\n  needs: db (and through them: disk)\n  needed by: nothing\ndb\n  needs: disk\n  needed by: web\n"
+    );
+    assert_eq!(tree.say(&["deps", "wbe"]).code, 102);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn the_processes_of_a_service_are_told() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = ['sh', '-c', 'sleep 1234 & wait']");
+    tree.start();
+    let web = tree.await_up("web");
+    let told = until("both processes", || {
+        Some(tree.ctl_ok(&["tree", "web"])).filter(|told| told.contains("sleep 1234\n") && told.lines().count() == 3)
+    });
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("web  ") && lines[0].contains("KiB") && lines[0].ends_with(" s"), "{told}");
+    assert!(lines[1].starts_with(&format!("  {web}  ")) && lines[1].contains("sh -c"), "{told}");
+    assert!(lines[2].starts_with("    ") && lines[2].ends_with("sleep 1234"), "{told}");
+    assert_eq!(tree.stop(), 0);
+}
