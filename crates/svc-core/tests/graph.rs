@@ -27,7 +27,7 @@ mod seeds;
 use std::collections::{BTreeMap, BTreeSet};
 
 use svc_core::Millis;
-use svc_core::graph::{Action, Dependents, Engine, Event, Id, Node, Outcome, Refusal, Request, RequestId, Wish};
+use svc_core::graph::{Action, Admission, Dependents, Engine, Event, Id, Node, Outcome, Refusal, Request, RequestId, Wish};
 
 use nodes::Nodes;
 use rng::Rng;
@@ -59,7 +59,7 @@ fn it_comes_to_every_state_and_outcome() {
         seen.extend(life.seen.take().unwrap_or_default());
     }
     let progress = "Down Waiting Awaiting Starting Up Completed Failed Stopping overdue Dependency StartTimeout \
-                    ExternalTimeout StopTimeout Held StoppedOutside Exit";
+                    ExternalTimeout StopTimeout Held StoppedOutside Exit Condition";
     let outcomes = "Done Failed Superseded NeededBy ShuttingDown NotAOneshot Problems";
     let actions = "Start Stop Reload Await Forget Publish Finished";
     let missing: Vec<&str> = [progress, outcomes, actions]
@@ -122,6 +122,14 @@ impl Life {
                 }
             }
             self.ask()?;
+        }
+        if !self.engine.is_ending() {
+            // What was still to be found out comes out one way or the other.
+            let mut set = self.set.clone();
+            for node in set.iter_mut().filter(|node| node.admission == Admission::Pending) {
+                node.admission = self.rng.pick(&[Admission::Open, Admission::Refused]);
+            }
+            self.apply(set)?;
         }
         for _ in 0..ENOUGH {
             if !self.happen()? {

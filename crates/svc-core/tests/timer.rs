@@ -187,9 +187,19 @@ impl Life {
                 if due && !acted {
                     return Err("the time of a point has come, and nothing came of it".into());
                 }
+                let runs = actions.contains(&Action::Run);
+                if runs && self.rules.missed == Missed::Skip && was.is_some_and(|at| at + LATE < self.wall) {
+                    return Err("what was missed runs, and was to be skipped".into());
+                }
                 if due && is.is_some_and(|at| at <= self.wall) {
                     return Err("a point that has come is still to come".into());
                 }
+            }
+            Event::Seen(Sight::Idle { starts })
+                if matches!(before.run(), Run::Asked { before } if before.is_none_or(|before| before >= starts))
+                    && !actions.contains(&Action::Run) =>
+            {
+                return Err("a run that was decided on is forgotten".into());
             }
             Event::Ask if !acted && before.is_armed() => return Err("somebody asked, and nothing came of it".into()),
             Event::Arm(_) | Event::Seen(_) | Event::Ask | Event::Disarm | Event::ClockSet | Event::Rules(_) => {}

@@ -108,6 +108,9 @@ pub enum Command {
         /// Print a picture for mermaid
         #[arg(long, conflicts_with = "dot")]
         mermaid: bool,
+        /// text, dot or mermaid
+        #[arg(long, value_name = "FORMAT", value_parser = ["text", "dot", "mermaid"], conflicts_with_all = ["dot", "mermaid"])]
+        format: Option<String>,
     },
     /// Print what the service.toml of services says with its drop-ins, and where each value comes from
     Show(SomeNames),
@@ -124,6 +127,9 @@ pub enum Command {
         /// Check this container against Mozilla's Dockerflow instead
         #[arg(long, conflicts_with = "dirs")]
         dockerflow: bool,
+        /// Also say what would run, as whom and where
+        #[arg(short, long, conflicts_with = "dockerflow")]
+        verbose: bool,
         /// Directories of services; none: /etc/s6
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         dirs: Vec<PathBuf>,

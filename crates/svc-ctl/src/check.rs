@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use svc_core::ServiceName;
+use svc_core::definition::{Definition, Program, Script};
 use svc_core::graph::{Bond, Condition, Graph, Kind, Node, Problem, Relation};
 use svc_def::{Entry, Outcome, Source};
 
@@ -19,10 +20,12 @@ struct Found {
     lines: Vec<String>,
     services: usize,
     fatal: usize,
+    /// What would run.
+    runs: Vec<String>,
     sources: BTreeMap<ServiceName, Source>,
 }
 
-pub fn run(dirs: &[PathBuf], out: &mut Output) -> Result<Code, Failure> {
+pub fn run(dirs: &[PathBuf], verbose: bool, out: &mut Output) -> Result<Code, Failure> {
     let default = [PathBuf::from(DEFAULT_DIR)];
     let mut found = Found::default();
     for dir in if dirs.is_empty() { &default } else { dirs } {
@@ -30,6 +33,9 @@ pub fn run(dirs: &[PathBuf], out: &mut Output) -> Result<Code, Failure> {
     }
     found.together();
     for line in &found.lines {
+        out.line(line)?;
+    }
+    for line in found.runs.iter().filter(|_| verbose) {
         out.line(line)?;
     }
     out.line(&format!("{} services, {} things that must be cured", found.services, found.fatal))?;
@@ -69,6 +75,9 @@ impl Found {
             self.template(dir, &svc_def::bundle_of(name), instances);
         }
         reading.problems.iter().for_each(|problem| self.problem(problem));
+        if let Outcome::Ready(definition) = &reading.outcome {
+            self.runs.push(would_run(definition));
+        }
         if let Outcome::Incomplete = reading.outcome {
             self.problem(&svc_def::missing_run(dir));
         }
@@ -85,7 +94,11 @@ impl Found {
         for instance in instances.names() {
             let Ok(made) = ServiceName::parse(&format!("{name}@{instance}")) else { continue };
             self.services += 1;
-            if let Some(source) = svc_def::read(path, &made, None).source {
+            let reading = svc_def::read(path, &made, None);
+            if let Outcome::Ready(definition) = &reading.outcome {
+                self.runs.push(would_run(definition));
+            }
+            if let Some(source) = reading.source {
                 self.sources.insert(made, source);
             }
         }
@@ -131,4 +144,33 @@ impl Found {
         let problems = Graph::new(nodes).err().unwrap_or_default();
         problems.iter().map(Problem::to_string).for_each(|line| self.say(true, &line));
     }
+}
+
+/// `web: runs nginx -g "daemon off;" as www-data in /srv/web`.
+fn would_run(definition: &Definition) -> String {
+    let name = &definition.name;
+    let dir = String::from_utf8_lossy(&definition.dir);
+    let (what, chain): (&str, &[Vec<u8>]) = match &definition.program {
+        Program::Directory => return format!("{name}: runs {dir}/run as the user of svc in {dir}"),
+        Program::Oneshot { up: Some(Script::File { path, .. }), .. } => {
+            return format!("{name}: runs {} once as the user of svc in {dir}", String::from_utf8_lossy(path));
+        }
+        Program::Oneshot { up: None, .. } => return format!("{name}: runs nothing before it is taken down"),
+        Program::Oneshot { up: Some(Script::Chain(words)), .. } => ("runs once", words),
+        Program::Chain(words) | Program::Command(words) => ("runs", words),
+    };
+    let text = |word: &Vec<u8>| String::from_utf8_lossy(word).into_owned();
+    let behind = chain.iter().position(|word| word == b"--").map_or(0, |end| end + 1);
+    let option =
+        |name: &[u8]| chain[..behind].iter().position(|word| word == name).and_then(|at| chain.get(at + 1)).map(text);
+    let command: Vec<String> = chain[behind..].iter().map(text).map(|word| quoted(&word)).collect();
+    let user = option(b"--user").unwrap_or_else(|| "the user of svc".into());
+    let place =
+        option(b"--directory").map_or_else(|| dir.to_string(), |own| Path::new(&*dir).join(own).display().to_string());
+    format!("{name}: {what} {} as {user} in {place}", command.join(" "))
+}
+
+fn quoted(word: &str) -> String {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c));
+    if plain { word.to_owned() } else { format!("{word:?}") }
 }

@@ -68,7 +68,7 @@ fn run(cli: Cli) -> Result<Code, Failure> {
         Command::Completions { shell } => completions::print(shell, &mut out),
         Command::Man => manual::print(&mut out),
         Command::Check { dockerflow: true, .. } => dockerflow::run(cli.json, &mut out),
-        Command::Check { dirs, dockerflow: false } => check::run(&dirs, &mut out),
+        Command::Check { dirs, verbose, dockerflow: false } => check::run(&dirs, verbose, &mut out),
         Command::Schema => {
             out.text(&svc_def::schema())?;
             out.flush()?;

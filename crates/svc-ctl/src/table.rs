@@ -94,6 +94,9 @@ fn shorten(name: &str, width: usize) -> String {
 pub fn problems(services: &[&Status], directories: &[Problem]) -> String {
     let mut text = String::new();
     for status in services {
+        if let Some(reason) = &status.reason {
+            let _ = writeln!(text, "{}: {reason}", status.name);
+        }
         if let Some(problem) = &status.problem {
             let _ = writeln!(text, "{}: {problem}", status.name);
         } else if status.changed {
@@ -135,6 +138,7 @@ mod tests {
             supervisor_pid: Some(11),
             dir: format!("/etc/s6/{name}"),
             timer: None,
+            reason: None,
         }
     }
 

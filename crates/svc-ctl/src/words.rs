@@ -20,6 +20,7 @@ pub fn state(status: &Status) -> &'static str {
         State::Done => "done",
         State::Broken => "broken",
         State::Scheduled => "scheduled",
+        State::Skipped => "skipped",
     }
 }
 
@@ -84,6 +85,7 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
     let mut text = match status.state {
         State::Down if status.wanted_up => format!("down for {span}, though it is wanted up"),
         State::Down => format!("down for {span}, and nobody wants it up"),
+        State::Waiting if status.reason.is_some() => "waiting".into(),
         State::Waiting => format!("waiting to be started again, down for {span}"),
         State::Starting => format!("being started{process}"),
         State::Up if status.paused => format!("up{process} for {span}, but paused: svc-ctl continue wakes it"),
@@ -99,6 +101,7 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         State::Done => "done: it ran to its end, and what it did stands".into(),
         State::Broken => "broken: its directory cannot be run as it is".into(),
         State::Scheduled => "scheduled".into(),
+        State::Skipped => "skipped".into(),
     };
     match (status.state, status.ready) {
         (State::Up, Some(true)) => text.push_str(", ready"),

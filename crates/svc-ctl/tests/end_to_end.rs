@@ -31,6 +31,7 @@ fn status(name: &str) -> Status {
         supervisor_pid: Some(11),
         dir: format!("/etc/s6/{name}"),
         timer: None,
+        reason: None,
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod calendar;
 mod classic;
+mod conditions;
 mod elf;
 mod entry;
 mod errno;
@@ -24,6 +25,9 @@ mod shebang;
 mod user;
 
 pub use calendar::Calendar;
+pub use conditions::{
+    CommandCondition, Conditions, Endpoint, EnvCondition, EnvTest, FileCondition, FileTest, Named, Otherwise,
+};
 pub use entry::{Entry, Identity, entry, identity, two_forms};
 pub use explain::explain_exec;
 pub use problem::{Problem, shown};

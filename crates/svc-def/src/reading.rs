@@ -132,6 +132,9 @@ fn one_file(layout: &Layout, name: &ServiceName, mut problems: Vec<Problem>) -> 
         start: if said.start { Start::Always } else { Start::Asked },
         facts: Some(Box::new(said.facts)),
         timer: said.timer.map(Box::new),
+        conditions: said.conditions.map(Box::new),
+        wait_for: said.wait_for,
+        wait_timeout: said.wait_timeout,
     };
     let outcome = match said.program {
         Some(_) | None if is_template => Outcome::Template(said.instances),

@@ -61,6 +61,8 @@ pub enum State {
     Broken,
     /// A timer that waits for its time.
     Scheduled,
+    /// Its conditions do not hold here; `reason` says which.
+    Skipped,
 }
 
 /// One service.
@@ -95,6 +97,9 @@ pub struct Status {
     /// Its supervisor.
     pub supervisor_pid: Option<i32>,
     pub dir: String,
+    /// Why it is as it is though nothing is wrong: skipped by a condition, or what it waits for outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// When it runs, if it is a timer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timer: Option<Box<Timer>>,
@@ -267,6 +272,9 @@ pub struct Node {
     pub stop_timeout_ms: u64,
     /// Why it is not where it should be.
     pub problem: Option<String>,
+    /// Why it is as it is though nothing is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     pub dir: Option<String>,
 }
 

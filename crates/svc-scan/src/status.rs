@@ -77,6 +77,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
             supervisor_pid: supervisor.map(Pid::raw),
             dir,
             timer: None,
+            reason: None,
         };
     };
     let (ready_at, paused) = match machine.state() {
@@ -108,6 +109,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
         supervisor_pid: supervisor.map(Pid::raw),
         dir,
         timer: None,
+        reason: None,
     }
 }
 

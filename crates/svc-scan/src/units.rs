@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
-use svc_core::graph::{Bond, Condition, Dependency, Graph, Kind, Node, Problem, Relation};
+use svc_core::graph::{Admission, Bond, Condition, Dependency, Graph, Kind, Node, Problem, Relation};
 use svc_core::{Definition, ServiceName};
-use svc_def::{Identity, Instances, Source, Start};
+use svc_def::{CommandCondition, Identity, Instances, Otherwise, Source, Start};
+
+use crate::judging;
 
 /// Bundles of which s6-overlay and others start what is in them; where there is none of these everything is started.
 const STARTED: [&str; 4] = ["default", "user", "user2", "top"];
@@ -33,6 +35,8 @@ pub(crate) struct Unit {
     before: Option<(Option<Definition>, Source)>,
     /// An edit that cannot be used: it is as it was before.
     edit: Option<String>,
+    /// Whether its conditions hold, if it has any; none while that is not known.
+    verdict: Option<Result<(), String>>,
 }
 
 impl Unit {
@@ -44,7 +48,8 @@ impl Unit {
         source: Source,
     ) -> Unit {
         let (instances, of) = (None, None);
-        Unit { identity, scan_dir, dir, definition, source, instances, of, problem: None, before: None, edit: None }
+        let (problem, before, edit, verdict) = (None, None, None, None);
+        Unit { identity, scan_dir, dir, definition, source, instances, of, problem, before, edit, verdict }
     }
 }
 
@@ -114,6 +119,45 @@ impl Units {
         let edit = Some(unused(problem));
         self.stale |= unit.edit != edit;
         unit.edit = edit;
+    }
+
+    /// Looks at the conditions of those that have not been looked at, or of all. Returns the commands that are to be run for it.
+    pub(crate) fn judge(&mut self, again: &dyn Fn(&Unit) -> bool) -> Vec<(ServiceName, PathBuf, CommandCondition)> {
+        let mut commands = Vec::new();
+        for (name, unit) in &mut self.all {
+            let again = again(unit);
+            let verdict = match &unit.source.conditions {
+                Some(conditions) if again || unit.verdict.is_none() => match judging::judge(conditions, &unit.dir) {
+                    Ok(()) => match &conditions.command {
+                        // What held before holds until that has ended.
+                        Some(command) => {
+                            commands.push((name.clone(), unit.dir.clone(), command.clone()));
+                            continue;
+                        }
+                        None => Ok(()),
+                    },
+                    Err(why) => Err(why),
+                },
+                Some(_) => continue,
+                None => Ok(()),
+            };
+            self.stale |= again && unit.verdict.as_ref() != Some(&verdict);
+            unit.verdict = Some(verdict);
+        }
+        commands
+    }
+
+    pub(crate) fn set_verdict(&mut self, name: &ServiceName, verdict: Result<(), String>) {
+        let Some(unit) = self.all.get_mut(name) else { return };
+        self.stale |= unit.verdict.as_ref() != Some(&verdict);
+        unit.verdict = Some(verdict);
+    }
+
+    /// It runs: nobody asks whether it may.
+    pub(crate) fn let_in(&mut self, name: &ServiceName) {
+        if let Some(unit) = self.all.get_mut(name) {
+            unit.verdict.get_or_insert(Ok(()));
+        }
     }
 
     pub(crate) fn is_stale(&self) -> bool {
@@ -266,13 +310,22 @@ impl Units {
                 svc_def::Kind::Oneshot { .. } => (Kind::Oneshot, Vec::new()),
                 svc_def::Kind::Bundle { contents } => (Kind::Bundle, contents.iter().filter(there).collect()),
             };
-            let mut node = Node::new(name.as_str(), kind);
+            let skipped = unit.skipped().is_some();
+            // What is left out is a point in time: whatever depends on it finds it passed.
+            let mut node = Node::new(name.as_str(), if skipped { Kind::Milestone } else { kind });
             node.up = match source.start {
                 Start::ByBundles if chosen => STARTED.contains(&name.as_str()),
                 Start::ByBundles => kind != Kind::Bundle,
                 Start::Always => true,
                 Start::Asked => false,
             };
+            if skipped {
+                nodes.push(node);
+                continue;
+            }
+            node.admission = unit.admission();
+            node.external = source.wait_for.iter().map(|(name, _)| name.clone()).collect();
+            node.wait_timeout = source.wait_timeout;
             node.readiness = unit.definition.as_ref().is_some_and(|definition| definition.settings.says_ready());
             node.health = unit.definition.as_ref().is_some_and(|definition| definition.settings.has_health());
             node.logger = !source.consumer_for.is_empty();
@@ -341,6 +394,29 @@ impl Units {
 }
 
 impl Unit {
+    /// Why it is left out, if it is, and what depends on it starts all the same.
+    pub(crate) fn skipped(&self) -> Option<&str> {
+        self.turned_away(Otherwise::Skip)
+    }
+
+    /// Why it may not start, if that blocks what depends on it.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.turned_away(Otherwise::Fail)
+    }
+
+    fn turned_away(&self, otherwise: Otherwise) -> Option<&str> {
+        self.source.conditions.as_ref().filter(|conditions| conditions.otherwise == otherwise)?;
+        self.verdict.as_ref()?.as_ref().err().map(String::as_str)
+    }
+
+    fn admission(&self) -> Admission {
+        match (&self.source.conditions, &self.verdict) {
+            (None, _) | (Some(_), Some(Ok(()))) => Admission::Open,
+            (Some(_), None) => Admission::Pending,
+            (Some(_), Some(Err(_))) => Admission::Refused,
+        }
+    }
+
     /// There is an edit that cannot be used.
     pub(crate) fn is_edited(&self) -> bool {
         self.edit.is_some()
@@ -388,6 +464,9 @@ mod tests {
             start: Start::ByBundles,
             facts: None,
             timer: None,
+            conditions: None,
+            wait_for: Vec::new(),
+            wait_timeout: Millis::ZERO,
         };
         let identity = Identity { device: 0, inode: 0 };
         Unit::new(identity, 0, "/x".into(), None, source)

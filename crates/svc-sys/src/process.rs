@@ -306,6 +306,12 @@ impl PidFd {
     }
 }
 
+impl AsRawFd for PidFd {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
 /// Signals a child of ours that we have not reaped: until then nobody else can have its number.
 pub fn signal_child(pid: Pid, signal: Signal) -> Result<(), Errno> {
     // SAFETY: takes no pointers; `Pid` is positive, so this never means "everybody".

@@ -28,6 +28,7 @@ Environment:
   SVC_STOP_TIMEOUT   how long a stop may take in all, in seconds (default 8), or with a unit: 500ms, 8s, 2m
   SVC_APPLY          auto: the same as --watch
   SVC_LOG_TAIL       how much of each service's last output is kept, in bytes (default 32768), or with a unit: 64K, 1M
+  SVC_PROFILES       profiles with commas between them, for condition.profile of a service.toml
   SVC_STATE_DIR      where it is kept when timers ran last (default: where the control socket is)
 
 Signals: SIGTERM and SIGINT stop everything (a second one kills), SIGHUP looks at the directories again, SIGQUIT stops without

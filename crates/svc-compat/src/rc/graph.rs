@@ -81,6 +81,7 @@ mod tests {
             start_timeout_ms: 0,
             stop_timeout_ms: 0,
             problem: None,
+            reason: None,
             dir: None,
         };
         Graph {

@@ -1,7 +1,7 @@
 //! What one node does, seen from its wish and its neighbours.
 
 use super::build::{Back, Edge, Strength};
-use super::definition::{Condition, Id, Kind};
+use super::definition::{Admission, Condition, Id, Kind};
 use super::engine::{Action, Engine};
 use super::state::{Level, Progress, Reason, Times};
 use crate::time::Millis;
@@ -47,6 +47,8 @@ impl Engine {
                     self.catch_up(id);
                 }
             }
+            // It is let in now.
+            Progress::Failed(Reason::Condition) if self.graph.node(id).admission != Admission::Refused => self.begin(id),
             Progress::Failed(_) | Progress::Stopping { .. } => {}
         }
     }
@@ -54,8 +56,10 @@ impl Engine {
     /// Looks whether anything holds the node. If not it starts later, when every neighbour has looked too: one that seems to have
     /// failed may be about to come back.
     fn begin(&mut self, id: Id) {
-        let next = match self.gate(id) {
-            Gate::Open => {
+        let next = match (self.graph.node(id).admission, self.gate(id)) {
+            (Admission::Refused, _) => Progress::Failed(Reason::Condition),
+            (Admission::Pending, Gate::Open | Gate::Wait) => Progress::Waiting,
+            (Admission::Open, Gate::Open) => {
                 let run = &self.runs[id.at()];
                 let awaiting = run.progress == Progress::Awaiting;
                 if !awaiting || run.reached {
@@ -66,13 +70,13 @@ impl Engine {
                 }
                 Progress::Waiting
             }
-            Gate::Wait => Progress::Waiting,
-            Gate::Hopeless(on) => Progress::Failed(Reason::Dependency(on)),
+            (Admission::Open, Gate::Wait) => Progress::Waiting,
+            (Admission::Open | Admission::Pending, Gate::Hopeless(on)) => Progress::Failed(Reason::Dependency(on)),
         };
         match (self.runs[id.at()].progress, next) {
             (Progress::Awaiting, _) => self.out.push(Action::Forget(id)),
             // A reason that holds is not exchanged for another one.
-            (Progress::Failed(Reason::Dependency(on)), Progress::Failed(_)) => {
+            (Progress::Failed(Reason::Dependency(on)), Progress::Failed(Reason::Dependency(_))) => {
                 let mut edges = self.graph.edges(id).iter().filter(|edge| edge.to == on);
                 if edges.any(|edge| self.stand(*edge) == Stand::Hopeless) {
                     return;
@@ -97,7 +101,7 @@ impl Engine {
             Progress::Down | Progress::Waiting | Progress::Awaiting => return,
             Progress::Failed(_) | Progress::Stopping { .. } => return,
         }
-        let open = matches!(self.gate(id), Gate::Open);
+        let open = matches!(self.gate(id), Gate::Open) && self.graph.node(id).admission == Admission::Open;
         let run = &self.runs[id.at()];
         let reached = run.reached || self.graph.node(id).external.is_empty();
         match (open, reached, run.progress) {
@@ -274,8 +278,10 @@ impl Engine {
         self.run(id).times.since = now;
         let node = self.graph.node(id);
         let (start, stop) = (limit(now, node.start_timeout), limit(now, node.stop_timeout));
+        let wait = limit(now, node.wait_timeout);
         let until = match progress {
-            Progress::Awaiting | Progress::Starting => start,
+            Progress::Awaiting => wait,
+            Progress::Starting => start,
             Progress::Up(_) if self.is_up(id) => None,
             // Between its start and being up the time goes on; one that its supervisor brought back gets it anew.
             Progress::Up(_) => self.runs[id.at()].until.or(start),

@@ -8,6 +8,7 @@ use super::definition::{Bond, Condition, Id, Kind};
 use super::engine::{Action, Engine};
 use super::request::{Dependents, Goal, Outcome, Pending, Refusal, Request, RequestId};
 use super::state::{Progress, Reason, Wish};
+use crate::time::Millis;
 
 impl Engine {
     pub(super) fn request(&mut self, request: RequestId, what: Request) {
@@ -74,7 +75,17 @@ impl Engine {
         run.gate = if turned { None } else { run.gate };
         self.touch(id);
         if turned {
+            self.allow_time(id);
             self.supersede(id, Goal::Down, request);
+        }
+    }
+
+    /// One that could not be stopped when its time for the start was over stays after all: it gets that time anew.
+    fn allow_time(&mut self, id: Id) {
+        let span = self.graph.node(id).start_timeout;
+        let is_rising = matches!(self.runs[id.at()].progress, Progress::Starting | Progress::Up(_)) && !self.is_up(id);
+        if is_rising && self.runs[id.at()].until.is_none() && span > Millis::ZERO {
+            self.set_until(id, Some(self.now + span));
         }
     }
 

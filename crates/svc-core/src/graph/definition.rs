@@ -93,6 +93,17 @@ pub struct Dependency {
     pub until: Condition,
 }
 
+/// Whether a node may start, whatever its dependencies. One that is left out so that its dependents start all the same is no
+/// matter of this: it stands in the set as a milestone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Admission {
+    Open,
+    /// That is being found out. What runs already goes on.
+    Pending,
+    /// It may not, and has failed by that.
+    Refused,
+}
+
 /// A node as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -109,7 +120,11 @@ pub struct Node {
     pub health: bool,
     /// Stopped after everybody who is not, at shutdown.
     pub logger: bool,
-    /// From its start until it is up, and for its external endpoints before; zero for ever.
+    /// How long its external endpoints may take to answer; zero for ever.
+    pub wait_timeout: Millis,
+    /// Whether its conditions let it start.
+    pub admission: Admission,
+    /// From its start until it is up; zero for ever.
     pub start_timeout: Millis,
     /// After this, a stop has failed (and goes on); zero for ever.
     pub stop_timeout: Millis,
@@ -131,6 +146,8 @@ impl Node {
             readiness: false,
             health: false,
             logger: false,
+            wait_timeout: Millis::ZERO,
+            admission: Admission::Open,
             start_timeout: Millis::ZERO,
             stop_timeout: Millis::ZERO,
             substance: 0,

@@ -38,7 +38,7 @@ mod state;
 mod stop;
 
 pub use build::{Edge, Graph, Problem, Strength, distance};
-pub use definition::{Bond, Condition, Dependency, Id, Kind, Node, Relation};
+pub use definition::{Admission, Bond, Condition, Dependency, Id, Kind, Node, Relation};
 pub use engine::{Action, Engine, Event};
 pub use plan::{Change, Step, Why, plan};
 pub use query::{Blocker, Hindrance, Link};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::build::{Graph, Strength};
-use super::definition::{Bond, Id, Node};
+use super::definition::{Admission, Bond, Id, Node};
 
 /// What becomes of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,8 @@ pub fn plan(old: &Graph, new: &Graph) -> Vec<Step> {
 
 /// Whether what runs must be replaced.
 fn is_other(old: &Node, new: &Node) -> bool {
-    old.substance != new.substance || old.kind != new.kind
+    let turned_away = new.admission == Admission::Refused && old.admission != Admission::Refused;
+    old.substance != new.substance || old.kind != new.kind || turned_away
 }
 
 fn by_name(graph: &Graph) -> Vec<Id> {

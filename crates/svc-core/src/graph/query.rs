@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::advance::Stand;
 use super::build::Strength;
-use super::definition::{Condition, Id};
+use super::definition::{Admission, Condition, Id};
 use super::engine::Engine;
 use super::state::{Progress, Reason, Times, Wish};
 use crate::time::Millis;
@@ -34,6 +34,8 @@ pub enum Hindrance {
     External,
     /// It must be down before.
     StillUp,
+    /// Its conditions are being looked at.
+    Condition,
 }
 
 /// An edge for a picture.
@@ -83,6 +85,9 @@ impl Engine {
         let run = &self.runs[id.at()];
         match run.progress {
             Progress::Awaiting => Vec::from([Blocker { node: id, hindrance: Hindrance::External, since: run.times.since }]),
+            Progress::Waiting if self.graph.node(id).admission == Admission::Pending => {
+                Vec::from([Blocker { node: id, hindrance: Hindrance::Condition, since: run.times.since }])
+            }
             Progress::Waiting | Progress::Failed(Reason::Dependency(_)) => {
                 let edges = self.graph.edges(id).iter();
                 edges
@@ -146,8 +151,9 @@ impl Engine {
             Hindrance::Ended(until) => format!("blocked by {name}: it has ended, and is not {until}"),
             Hindrance::External => {
                 let endpoints = self.graph.node(blocker.node).external.join(", ");
-                format!("waiting for {endpoints}: no answer after {seconds} s")
+                format!("waiting for {endpoints}, {seconds} s")
             }
+            Hindrance::Condition => format!("waiting for the condition of {name}, {seconds} s"),
             Hindrance::StillUp => format!("blocked by {name}: not down after {seconds} s"),
         }
     }
@@ -163,6 +169,7 @@ impl Engine {
             Reason::StopTimeout => "it was not down in time".into(),
             Reason::Held => "somebody who needs it was not down in time".into(),
             Reason::StoppedOutside => "somebody stopped it".into(),
+            Reason::Condition => "its conditions do not hold".into(),
         }
     }
 
@@ -217,7 +224,7 @@ impl Blocker {
         match self.hindrance {
             Hindrance::Failed(_) => 0,
             Hindrance::Down | Hindrance::Ended(_) => 1,
-            Hindrance::NotYet(_) | Hindrance::External | Hindrance::StillUp => 2,
+            Hindrance::NotYet(_) | Hindrance::External | Hindrance::StillUp | Hindrance::Condition => 2,
         }
     }
 }

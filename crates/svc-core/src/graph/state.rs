@@ -67,6 +67,8 @@ pub enum Reason {
     Held,
     /// Somebody stopped it behind our back.
     StoppedOutside,
+    /// Its conditions do not hold here.
+    Condition,
 }
 
 /// When what happened to a node, in its present life.

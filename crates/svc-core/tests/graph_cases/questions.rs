@@ -68,10 +68,10 @@ fn a_crash_restarts_those_that_follow_once_it_is_back() {
 fn an_external_endpoint_is_waited_for_in_its_time() {
     let mut web = process("web");
     web.external = vec!["tcp:db:5432".into()];
-    web.start_timeout = Millis(30_000);
+    web.wait_timeout = Millis(30_000);
     let mut bench = Bench::new([web.clone()]);
     bench.advance(10_000);
-    assert_eq!(bench.explain("web").as_deref(), Some("waiting for tcp:db:5432: no answer after 10 s"));
+    assert_eq!(bench.explain("web").as_deref(), Some("waiting for tcp:db:5432, 10 s"));
     bench.reachable("web");
     assert_eq!(bench.take(), ["await web", "start web"]);
     let mut bench = Bench::new([web]);

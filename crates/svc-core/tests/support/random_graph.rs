@@ -1,7 +1,7 @@
 //! Random sets of definitions, changes to them, and wrong ones.
 
 use svc_core::Millis;
-use svc_core::graph::{Bond, Condition, Dependency, Kind, Node, Relation};
+use svc_core::graph::{Admission, Bond, Condition, Dependency, Kind, Node, Relation};
 
 use crate::rng::Rng;
 
@@ -51,6 +51,8 @@ fn node(rng: &mut Rng, number: usize, earlier: &[Node]) -> Node {
     node.logger = process && rng.chance(10);
     node.start_timeout = Millis(300 + rng.below(3000));
     node.stop_timeout = Millis(300 + rng.below(3000));
+    node.wait_timeout = Millis(300 + rng.below(3000));
+    node.admission = admission(rng);
     node.substance = rng.below(3);
     node.reloadable = rng.below(3);
     if kind.has_process() && rng.chance(8) {
@@ -63,6 +65,15 @@ fn node(rng: &mut Rng, number: usize, earlier: &[Node]) -> Node {
         }
     }
     node
+}
+
+/// Most may start.
+fn admission(rng: &mut Rng) -> Admission {
+    match rng.below(20) {
+        0 => Admission::Refused,
+        1 => Admission::Pending,
+        _ => Admission::Open,
+    }
 }
 
 fn dependency(rng: &mut Rng, node: &Node, earlier: &[Node]) -> Option<Dependency> {
@@ -107,7 +118,8 @@ pub fn changed(rng: &mut Rng, set: &[Node]) -> Vec<Node> {
             return nodes;
         }
         let index = rng.below(nodes.len() as u64) as usize;
-        match rng.below(8) {
+        match rng.below(9) {
+            7 => nodes[index].admission = admission(rng),
             0 => nodes[index].substance += 1,
             1 => nodes[index].reloadable += 1,
             2 => {

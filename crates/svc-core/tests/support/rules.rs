@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use svc_core::Millis;
 use svc_core::graph::{
-    Action, Bond, Condition, Dependents, Edge, Engine, Event, Id, Kind, Progress, Reason, Request, Strength, Wish,
+    Action, Admission, Bond, Condition, Dependents, Edge, Engine, Event, Id, Kind, Progress, Reason, Request, Strength, Wish,
 };
 
 /// What has been reported of a node since it was last started.
@@ -242,9 +242,15 @@ impl Rules {
             let bad = match progress {
                 Progress::Down => wish != Wish::Down,
                 Progress::Waiting | Progress::Awaiting | Progress::Failed(_) if wish == Wish::Down => true,
+                Progress::Waiting if node.admission == Admission::Refused => true,
+                // That is found out by and by.
+                Progress::Waiting if node.admission == Admission::Pending && !waits => {
+                    hard.any(|edge| !self.may_come(engine, *edge))
+                }
+                Progress::Failed(Reason::Condition) => node.admission != Admission::Refused,
                 Progress::Waiting if node.kind == Kind::Bundle => !waits,
                 Progress::Waiting => !waits || hard.any(|edge| !self.may_come(engine, *edge)),
-                Progress::Awaiting => waits || hard.next().is_some(),
+                Progress::Awaiting => waits || hard.next().is_some() || node.admission != Admission::Open,
                 Progress::Failed(Reason::Dependency(on)) => {
                     (node.kind == Kind::Bundle && waits) || !hard.any(|edge| edge.to == on)
                 }

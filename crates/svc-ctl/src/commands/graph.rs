@@ -39,7 +39,8 @@ fn as_text(nodes: &[Node]) -> Vec<String> {
     }
     let line = |node: &Node| {
         let needs = if node.needs.is_empty() { String::new() } else { format!(": {}", node.needs.join(", ")) };
-        format!("{} ({}, {}){needs}", node.name, kind(node), if node.up { "up" } else { "down" })
+        let state = node.reason.as_deref().unwrap_or(if node.up { "up" } else { "down" });
+        format!("{} ({}, {state}){needs}", node.name, kind(node))
     };
     nodes.iter().map(line).collect()
 }
@@ -95,6 +96,7 @@ mod tests {
             start_timeout_ms: 0,
             stop_timeout_ms: 0,
             problem: None,
+            reason: None,
             dir: None,
         }
     }

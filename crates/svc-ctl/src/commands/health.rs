@@ -45,7 +45,7 @@ pub fn verdict(status: &Status) -> Option<Result<(), String>> {
 /// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.
 fn healthy(status: &Status) -> bool {
     let well = words::verdict(status).is_none_or(|verdict| verdict == HealthVerdict::Healthy);
-    matches!(status.state, State::Done | State::Scheduled)
+    matches!(status.state, State::Done | State::Scheduled | State::Skipped)
         || status.state == State::Up && status.ready != Some(false) && well
 }
 
@@ -57,7 +57,7 @@ fn complaint(status: &Status) -> String {
         text.push_str(&format!(": {probe}"));
         return text;
     }
-    match (&status.problem, &status.last_exit) {
+    match (status.problem.as_ref().or(status.reason.as_ref()), &status.last_exit) {
         (Some(problem), _) => text.push_str(&format!(": {problem}")),
         (None, Some(death)) => text.push_str(&format!("; last {}", words::end(death))),
         (None, None) => {}

@@ -67,7 +67,10 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Events(names) => events::run(session, &names.names).await,
         Command::Why(names) => why::run(session, &names.names).await,
         Command::Health { quiet, names } => health::run(session, quiet, &names.names).await,
-        Command::Graph { dot, mermaid } => graph::run(session, dot, mermaid).await,
+        Command::Graph { dot, mermaid, format } => {
+            let is = |name: &str| format.as_deref() == Some(name);
+            graph::run(session, dot || is("dot"), mermaid || is("mermaid")).await
+        }
         Command::Show(names) => show::run(session, &names.names).await,
         Command::Plan => plan::run(session).await,
         Command::Apply { waiting } => plan::apply(session, &waiting).await,

@@ -35,6 +35,9 @@ pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failur
 fn explain(detail: &Detail, now_ms: u64) -> String {
     let status = &detail.status;
     let mut lines = vec![format!("{}: {}", status.name, words::sentence(status, now_ms))];
+    if let Some(reason) = &status.reason {
+        lines.push(format!("  {reason}"));
+    }
     if let Some(problem) = &status.problem {
         lines.push(format!("  problem: {problem}"));
     }
@@ -110,6 +113,7 @@ mod tests {
                 supervisor_pid: Some(11),
                 dir: "/etc/s6/web".into(),
                 timer: None,
+                reason: None,
             },
             deaths: vec![death],
             death_count: 5,

@@ -11,6 +11,7 @@ use svc_core::graph::Dependency;
 use svc_core::{Millis, ServiceName};
 
 use crate::classic::{self, Run};
+use crate::conditions::{Conditions, Endpoint};
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted};
 use crate::servicefile::{Change, Socket};
@@ -38,6 +39,11 @@ pub struct Source {
     pub facts: Option<Box<Facts>>,
     /// When it runs, if it is a timer.
     pub timer: Option<Box<Timer>>,
+    /// What must hold here, or it is left out.
+    pub conditions: Option<Box<Conditions>>,
+    /// What must answer before it starts, as it is called in messages, and for how long that is waited for.
+    pub wait_for: Vec<(String, Endpoint)>,
+    pub wait_timeout: Millis,
 }
 
 /// When a timer runs.
@@ -130,6 +136,9 @@ pub(crate) fn read(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) 
         start: Start::ByBundles,
         facts: None,
         timer: None,
+        conditions: None,
+        wait_for: Vec::new(),
+        wait_timeout: Millis::ZERO,
         kind,
     });
     check_place(dir, source.as_ref(), problems);

@@ -7,6 +7,7 @@ use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
 use super::Instances;
+use super::admission::Admission;
 use super::computed::Computed;
 use super::prepared::Prepared;
 use super::probes::Probes;
@@ -86,6 +87,7 @@ pub(super) struct Draft {
     pub(super) umask: Option<String>,
     pub(super) nice: Option<i64>,
     pub(super) limits: Vec<Limit>,
+    pub(super) admission: Admission,
     pub(super) cron: Option<String>,
     pub(super) zone: Option<String>,
     pub(super) every: Option<Millis>,
@@ -142,6 +144,7 @@ impl Draft {
             umask: None,
             nice: None,
             limits: Vec::new(),
+            admission: Admission::default(),
             cron: None,
             zone: None,
             every: None,
@@ -259,6 +262,21 @@ impl Draft {
 
     fn script(&self, words: &Option<Vec<String>>) -> Option<Script> {
         words.as_ref().map(|words| Script::Chain(self.chain(words)))
+    }
+
+    /// The words behind `svc exec` for a condition: as the service's user and in its environment, and with nothing made ready.
+    pub(super) fn check_chain(&self, command: &[String]) -> Vec<Vec<u8>> {
+        let mut words: Vec<String> = Vec::new();
+        let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
+        self.env_files.iter().for_each(|file| option("env-file", file));
+        self.unset.iter().for_each(|name| option("env", name));
+        self.env.iter().for_each(|(name, value)| option("env", &format!("{name}={value}")));
+        self.user.iter().for_each(|user| option("user", user));
+        self.groups.iter().for_each(|groups| option("groups", &groups.join(",")));
+        self.directory.iter().for_each(|dir| option("directory", dir));
+        words.push("--".into());
+        words.extend(command.iter().cloned());
+        words.into_iter().map(String::into_bytes).collect()
     }
 
     /// The words behind `svc exec`: what it is to change, in an order in which each finds what it needs, and the command.

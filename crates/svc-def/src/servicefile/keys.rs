@@ -13,6 +13,7 @@ use super::probes::{self, Probe};
 use super::sockets::Socket;
 use super::values::{Field, Limit, Record};
 
+mod admission;
 mod edits;
 mod prepare;
 mod probe;
@@ -55,6 +56,9 @@ impl Change {
     }
 }
 
+/// Names and their values.
+type Assigned = Vec<(String, String)>;
+
 /// What a value must be, and where it goes.
 pub(super) enum Shape {
     Kind(fn(&mut Draft, Kind)),
@@ -88,12 +92,17 @@ pub(super) enum Shape {
     Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     /// The same, where a value may be what a command prints.
-    Assignments(fn(&mut Draft, Vec<(String, String)>, Vec<Computed>)),
+    Assignments(fn(&mut Draft, Assigned, Vec<Computed>)),
     Limits(fn(&mut Draft, Vec<Limit>)),
     /// One of these words, by its place in the list.
     Word {
         known: &'static [&'static str],
         set: fn(&mut Draft, usize),
+    },
+    /// One text or a list, of which each must be readable.
+    CheckedTexts {
+        check: fn(&str) -> Result<(), String>,
+        set: fn(&mut Draft, Vec<String>),
     },
     /// A text that something else must be able to read.
     Checked {
@@ -144,7 +153,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, edits::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+    [KEYS, admission::KEYS, edits::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[

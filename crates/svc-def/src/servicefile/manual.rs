@@ -28,6 +28,7 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Kind(_) => "process, forking, oneshot, bundle, milestone or timer",
         Shape::Word { .. } => "one of the words that are told here",
         Shape::Checked { .. } => "a text",
+        Shape::CheckedTexts { .. } => "a text, or a list of texts",
         Shape::Flag(_) => "true or false",
         Shape::Span(_) => "a time with its unit (ms, s, m, h, d), or 0",
         Shape::Pause(_) => "a time with its unit (ms, s, m, h, d)",

@@ -3,6 +3,7 @@
 //! [`tree`] reads the files and merges them, [`keys`] says which keys there are, [`values`] what a value means, and [`draft`] what
 //! is executed in the end. Everything that is wrong is told at once, each with its line and column.
 
+mod admission;
 mod computed;
 mod draft;
 mod keys;
@@ -23,6 +24,7 @@ use std::path::Path;
 use svc_core::graph::Dependency;
 use svc_core::{Millis, Program, Settings};
 
+use crate::conditions::{Conditions, Endpoint};
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted, shown};
 use crate::rc::{self, Value};
@@ -60,6 +62,9 @@ pub(crate) struct Said {
     /// Of a template.
     pub(crate) instances: Instances,
     pub(crate) timer: Option<rc::Timer>,
+    pub(crate) conditions: Option<Conditions>,
+    pub(crate) wait_for: Vec<(String, Endpoint)>,
+    pub(crate) wait_timeout: Millis,
 }
 
 /// Which instances there are of a template.
@@ -136,6 +141,9 @@ pub(crate) fn read(layout: &Layout, instance: Option<&str>, problems: &mut Vec<P
         timeout_up: draft.start_timeout,
         timeout_down: draft.stop_timeout,
         timer: draft.timer(),
+        conditions: draft.admission.conditions(|words| draft.check_chain(words)),
+        wait_for: draft.admission.endpoints(),
+        wait_timeout: draft.admission.wait_timeout,
         relations: draft.relations,
         facts,
         instances: draft.instances.unwrap_or(Instances::Counted(1)),

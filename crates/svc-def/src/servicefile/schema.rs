@@ -57,7 +57,7 @@ fn shape(shape: &Shape) -> String {
         Shape::Word { known, .. } => choice(known.iter().copied()),
         Shape::Who(_) => r#"{"type":["string","integer"]}"#.into(),
         Shape::Whose(_) => r#"{"type":"array","items":{"type":["string","integer"]}}"#.into(),
-        Shape::Texts(_) | Shape::Command(_) => {
+        Shape::Texts(_) | Shape::Command(_) | Shape::CheckedTexts { .. } => {
             r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()
         }
         Shape::Variables(_) => r#"{"type":"array","items":{"type":"string","pattern":"^[^=]+$"}}"#.into(),

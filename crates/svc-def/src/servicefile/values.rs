@@ -151,6 +151,18 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             let places: Vec<(&str, usize)> = known.iter().enumerate().map(|(at, word)| (*word, at)).collect();
             set(draft, reader.choice(node, &places).map_err(one)?);
         }
+        Shape::CheckedTexts { check, set } => {
+            let read = |node: &Node| {
+                let text = reader.text(node)?;
+                check(&text).map_err(|what| (node.place, format!("{} {what}", key.name)))?;
+                Ok(text)
+            };
+            let texts = match &node.item {
+                Item::List(_) => reader.list(node, read)?,
+                _ => vec![read(node).map_err(one)?],
+            };
+            set(draft, texts);
+        }
         Shape::Checked { check, set } => {
             let text = reader.text(node).map_err(one)?;
             check(&text).map_err(|what| one((node.place, format!("{} {what}", key.name))))?;

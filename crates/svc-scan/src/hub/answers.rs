@@ -96,6 +96,12 @@ impl Hub {
         let wanted_up = wished.unwrap_or(status.wanted_up);
         let (health, changed) = (member.vitals(now), self.is_changed(member));
         let status = api::Status { wanted_up, health, changed, ..status };
+        let held_back = self.state_held_back(member.name.as_str());
+        let idle = matches!(status.state, api::State::Down | api::State::Done | api::State::Failed);
+        let status = match held_back.filter(|_| idle) {
+            Some(state) => api::Status { state, reason: self.reason_of(member.name.as_str()), ..status },
+            None => status,
+        };
         match self.timer_status(&member.name) {
             Some(timer) => self.status_of_timer(member, timer, status),
             None => status,
@@ -129,7 +135,8 @@ impl Hub {
             added_ms: clock::wall_ms(),
         };
         let wanted_up = self.wish_of(name).is_some_and(|wish| wish != Wish::Down);
-        api::Status { state: self.state_of_name(name), wanted_up, ..status::of(known, now) }
+        let reason = self.reason_of(name);
+        api::Status { state: self.state_of_name(name), wanted_up, reason, ..status::of(known, now) }
     }
 
     pub(super) fn status_named(&self, name: &str) -> Option<api::Status> {
@@ -180,7 +187,7 @@ impl Hub {
             };
             api::Node {
                 name: node.name.clone(),
-                kind: match node.kind {
+                kind: match self.kind_of(&node.name).unwrap_or(node.kind) {
                     Kind::Process if self.is_timer(&node.name) => api::NodeKind::Timer,
                     Kind::Process => api::NodeKind::Longrun,
                     Kind::Oneshot | Kind::Milestone => api::NodeKind::Oneshot,
@@ -194,12 +201,23 @@ impl Hub {
                 start_timeout_ms: node.start_timeout.0,
                 stop_timeout_ms: node.stop_timeout.0,
                 problem: self.node_problem(&node.name),
+                reason: self.reason_of(&node.name),
                 dir: unit.map(|unit| svc_def::shown(&unit.dir)),
             }
         };
         let mut nodes: Vec<api::Node> = graph.living().into_iter().map(node).collect();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         api::Graph { nodes }
+    }
+
+    /// What kind it would be if its conditions held.
+    fn kind_of(&self, name: &str) -> Option<Kind> {
+        let unit = self.units.get(name).filter(|unit| unit.skipped().is_some())?;
+        Some(match unit.source.kind {
+            svc_def::Kind::Longrun => Kind::Process,
+            svc_def::Kind::Oneshot { .. } => Kind::Oneshot,
+            svc_def::Kind::Bundle { .. } => Kind::Bundle,
+        })
     }
 
     pub(super) fn slot_named(&self, name: &str) -> Option<u32> {

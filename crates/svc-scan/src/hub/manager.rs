@@ -133,6 +133,9 @@ impl Hub {
                 Err(problem) => self.units.keep(&name, &problem),
             }
         }
+        let skipped = self.units.iter().map(|(name, unit)| (name.clone(), unit.skipped().map(str::to_owned))).collect();
+        self.judge(&which);
+        self.say_skipped(&skipped);
     }
 
     /// Services with a service.toml are what it says now.
@@ -177,6 +180,9 @@ impl Hub {
         if !self.units.is_stale() || self.is_ending() || self.is_reading() {
             return;
         }
+        let skipped = self.units.iter().map(|(name, unit)| (name.clone(), unit.skipped().map(str::to_owned))).collect();
+        self.judge(&|_| false);
+        self.say_skipped(&skipped);
         let before: Vec<(ServiceName, Option<String>)> =
             self.units.iter().map(|(name, unit)| (name.clone(), unit.problem.clone())).collect();
         let mut nodes = self.units.compose(&self.replaced);
@@ -352,7 +358,8 @@ impl Hub {
                 continue;
             }
             let Some((unit, name)) = self.units.get(&name).zip(ServiceName::parse(&name).ok()) else { continue };
-            let Some(definition) = unit.definition.clone() else { continue };
+            // Nothing runs of what is left out.
+            let Some(definition) = unit.definition.clone().filter(|_| unit.skipped().is_none()) else { continue };
             let (identity, scan_dir, dir) = (unit.identity, unit.scan_dir, unit.dir.clone());
             // Those that write into one pipe: it is that of the first of them, which comes before the one that reads it.
             let first = unit.source.consumer_for.first().cloned();
@@ -440,9 +447,8 @@ impl Hub {
                         self.tell(slot, Command::Reload);
                     }
                 }
-                // An s6-rc source names no endpoints.
-                Action::Await(id) => self.step_engine(Event::Reachable(id)),
-                Action::Forget(_) => {}
+                Action::Await(id) => self.await_endpoints(id),
+                Action::Forget(id) => self.forget_endpoints(id),
                 Action::Publish(id) => self.publish_node(id),
                 Action::Finished(request, outcome) => self.finished(request, &outcome),
             }
@@ -483,6 +489,14 @@ impl Hub {
                 return;
             };
             let progress = self.engine.progress(id);
+            // Left out: it is to be gone, and it was what its supervisor was made for.
+            let skipped = self.units.get(name).is_some_and(|unit| unit.skipped().is_some());
+            let kind = match (&member.definition.program, skipped, progress) {
+                (Program::Oneshot { .. }, true, Progress::Stopping { .. }) if !self.is_timer(name) => Kind::Oneshot,
+                (_, true, Progress::Stopping { .. }) => Kind::Process,
+                (_, true, _) => return,
+                (_, false, _) => kind,
+            };
             let verdict = match kind {
                 Kind::Process if self.is_timer(name) => matching::timer(id, progress, machine),
                 Kind::Process => matching::process(id, progress, machine, member.counted),
@@ -684,9 +698,12 @@ impl Hub {
         }
         let id = self.engine.graph().id(name)?;
         match self.engine.progress(id) {
-            Progress::Failed(Reason::Dependency(_)) | Progress::Waiting | Progress::Awaiting => {
-                self.engine.explain(id, clock::now())
+            // It is where it should be.
+            Progress::Awaiting => None,
+            Progress::Failed(Reason::Condition) => {
+                unit.refused().map(|why| format!("is not started: {why} (condition.otherwise = \"fail\")"))
             }
+            Progress::Failed(Reason::Dependency(_)) | Progress::Waiting => self.engine.explain(id, clock::now()),
             Progress::Failed(reason) => Some(self.reason(id, reason)),
             Progress::Down | Progress::Starting | Progress::Up(_) | Progress::Completed | Progress::Stopping { .. } => None,
         }
@@ -700,6 +717,9 @@ impl Hub {
 
     /// The word for the state of one of them.
     pub(super) fn state_of_name(&self, name: &str) -> api::State {
+        if let Some(state) = self.state_held_back(name) {
+            return state;
+        }
         let Some(id) = self.engine.graph().id(name) else { return api::State::Broken };
         match self.engine.progress(id) {
             Progress::Down => api::State::Down,

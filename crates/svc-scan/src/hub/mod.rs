@@ -1,5 +1,6 @@
 //! The one owner of all that svc-scan knows, and its loop.
 
+mod admission;
 mod answers;
 mod health;
 mod manager;
@@ -20,6 +21,7 @@ use crate::matching::Counted;
 use crate::units::Units;
 use crate::waits::Waiter;
 use crate::{Config, http, listener};
+use admission::Admissions;
 use manager::{Ending, Told};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
@@ -110,6 +112,7 @@ struct Hub {
     /// It is only looked what would be done.
     rehearsing: bool,
     timers: Timers,
+    admissions: Admissions,
     /// An earlier svc-scan has worked here; of us this is said for ever.
     is_heir: bool,
     /// Units whose supervisors must go before they can be what their directories say now.
@@ -158,6 +161,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         scales: Scales::default(),
         rehearsing: false,
         timers: Timers::new(config.run_dir.as_deref()),
+        admissions: Admissions::new(),
         is_heir: false,
         replaced: BTreeSet::new(),
         slots_to_take: false,
@@ -220,6 +224,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
                 let slots = hub.slots();
                 hub.logs.deliver(&slots);
             }
+            Some(news) = hub.admissions.news() => hub.take_news(news),
             ring = hub.timers.ring() => hub.rung(ring),
             () = sleep_until(deadline) => hub.time(),
         }

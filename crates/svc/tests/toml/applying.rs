@@ -156,6 +156,18 @@ fn with_watch_every_edit_counts_by_itself() {
 }
 
 #[test]
+fn a_check_says_what_would_run_as_whom() {
+    let tree = Tree::new();
+    tree.one_file("web", "command = ['sleep', '1 0']\nuser = 'root'\ndirectory = 'data'");
+    tree.draft("old").run("exec sleep 1");
+    tree.place("old");
+    let said = tree.say(&["check", "--verbose", &tree.services().display().to_string()]);
+    let dir = tree.services().canonicalize().expect("there").display().to_string();
+    assert!(said.out.contains(&format!("web: runs sleep \"1 0\" as root in {dir}/data\n")), "{said:?}");
+    assert!(said.out.contains(&format!("old: runs {dir}/old/run as the user of svc in {dir}/old\n")), "{said:?}");
+}
+
+#[test]
 fn both_directions_of_dependencies_are_told() {
     let mut tree = Tree::new();
     tree.toml("web", "command = 'sleep 1000'\nneeds = ['db']");
@@ -168,6 +180,8 @@ fn both_directions_of_dependencies_are_told() {
         "web\n  needs: db (and through them: disk)\n  needed by: nothing\ndb\n  needs: disk\n  needed by: web\n"
     );
     assert_eq!(tree.say(&["deps", "wbe"]).code, 102);
+    assert_eq!(tree.ctl_ok(&["graph", "--format", "dot"]), tree.ctl_ok(&["graph", "--dot"]));
+    assert_eq!(tree.ctl_ok(&["graph", "--format", "text"]), tree.ctl_ok(&["graph"]));
     assert_eq!(tree.stop(), 0);
 }
 

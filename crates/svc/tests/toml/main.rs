@@ -1,6 +1,7 @@
 //! Services with a service.toml in a running system: what each key does, order, changes, and what a broken edit does not do.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod applying;
 mod changes;
 mod commands;

@@ -286,6 +286,15 @@ fn a_stop_ends_the_run_and_waits_for_it() {
     }
     tree.ctl_ok(&["stop", "job"]);
     assert_eq!(tree.lines("job/ends"), ["stopped"]);
+    // One may also stop itself.
+    let program = svc_testkit::program().display().to_string();
+    tree.toml(
+        "last",
+        &format!("kind = 'timer'\nevery = '1d'\ncommand = ['{program}', 'svc-ctl', 'stop', '--no-wait', 'last']"),
+    );
+    tree.await_status("last", "scheduled", |status| status.state == State::Scheduled);
+    tree.ctl_ok(&["run", "--no-wait", "last"]);
+    tree.await_status("last", "down", |status| status.state == State::Down && !status.wanted_up);
     assert!(tree.say(&["stop", "db"]).err.contains("needed by dump"));
     assert_eq!(tree.stop(), 0);
     assert_eq!(tree.lines("dump/ends"), ["stopped"]);

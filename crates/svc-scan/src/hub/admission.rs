@@ -1,0 +1,173 @@
+//! What holds services back that nobody else here can do anything about: their conditions, and endpoints outside.
+
+use std::collections::BTreeMap;
+
+use super::Hub;
+use crate::outside::{self, News, Reporter, Task};
+use crate::units::Unit;
+use svc_core::graph::{Event, Id, Progress};
+use svc_core::service::State;
+use svc_core::{Millis, ServiceName};
+use svc_proto::api;
+use svc_sys::{clock, say};
+use tokio::sync::mpsc;
+
+pub(super) struct Admissions {
+    reporter: Reporter,
+    news: mpsc::UnboundedReceiver<News>,
+    /// Those that wait for endpoints.
+    waiting: BTreeMap<ServiceName, Waiting>,
+    /// So many times something was asked; what an older question brings is of no interest.
+    rounds: u64,
+    /// The question that counts for each condition.
+    asked: BTreeMap<ServiceName, u64>,
+}
+
+struct Waiting {
+    round: u64,
+    since: Millis,
+    endpoints: Vec<Tried>,
+    _tasks: Vec<Task>,
+}
+
+struct Tried {
+    name: String,
+    /// Why it is not there; none before the first answer.
+    answer: Option<Result<(), String>>,
+}
+
+impl Admissions {
+    pub(super) fn new() -> Admissions {
+        let (reporter, news) = mpsc::unbounded_channel();
+        Admissions { reporter, news, waiting: BTreeMap::new(), rounds: 0, asked: BTreeMap::new() }
+    }
+
+    pub(super) async fn news(&mut self) -> Option<News> {
+        self.news.recv().await
+    }
+}
+
+impl Hub {
+    /// Looks at conditions: those not looked at yet, and those that are to be looked at `again`.
+    pub(super) fn judge(&mut self, again: &dyn Fn(&Unit) -> bool) {
+        if self.recovered {
+            // What a svc-scan before us let in stays until somebody asks for another look.
+            let let_in: Vec<ServiceName> = self
+                .members
+                .values()
+                .filter(|member| {
+                    let runs = |machine: &svc_core::Service| !matches!(machine.state(), State::Down { .. } | State::Gone);
+                    member.machine.as_ref().is_some_and(|machine| runs(machine) || machine.done())
+                })
+                .map(|member| member.name.clone())
+                .collect();
+            let_in.iter().for_each(|name| self.units.let_in(name));
+        }
+        for (name, dir, condition) in self.units.judge(again) {
+            // It is being found out already; and a plan runs nothing.
+            let is_asked = self.admissions.asked.contains_key(&name);
+            if self.rehearsing || is_asked && !self.units.get(name.as_str()).is_some_and(again) {
+                continue;
+            }
+            self.admissions.rounds += 1;
+            let round = self.admissions.rounds;
+            self.admissions.asked.insert(name.clone(), round);
+            outside::run_condition(name, round, dir, condition, self.admissions.reporter.clone());
+        }
+    }
+
+    pub(super) fn take_news(&mut self, news: News) {
+        match news {
+            News::Judged { name, round, verdict } => {
+                if self.admissions.asked.get(&name) != Some(&round) {
+                    return;
+                }
+                self.admissions.asked.remove(&name);
+                self.units.set_verdict(&name, verdict);
+                self.compose();
+                self.start_command();
+            }
+            News::Tried { name, round, index, answer } => {
+                let Some(waiting) = self.admissions.waiting.get_mut(&name).filter(|waiting| waiting.round == round) else {
+                    return;
+                };
+                if let Some(tried) = waiting.endpoints.get_mut(index) {
+                    tried.answer = Some(answer);
+                }
+                let all = waiting.endpoints.iter().all(|tried| tried.answer == Some(Ok(())));
+                let id = self.engine.graph().id(name.as_str());
+                if let Some(id) = id.filter(|_| all) {
+                    self.admissions.waiting.remove(&name);
+                    self.step_engine(Event::Reachable(id));
+                }
+            }
+        }
+    }
+
+    /// Tries the endpoints of a node until all have answered.
+    pub(super) fn await_endpoints(&mut self, id: Id) {
+        let Ok(name) = ServiceName::parse(self.engine.graph().name(id)) else { return };
+        let list = self.units.get(name.as_str()).map(|unit| unit.source.wait_for.clone()).unwrap_or_default();
+        self.admissions.rounds += 1;
+        let round = self.admissions.rounds;
+        let reporter = &self.admissions.reporter;
+        let tasks = list.iter().enumerate().map(|(index, (_, endpoint))| {
+            outside::try_endpoint(name.clone(), round, index, endpoint.clone(), reporter.clone())
+        });
+        let tasks = tasks.collect();
+        let endpoints = list.iter().map(|(name, _)| Tried { name: name.clone(), answer: None }).collect();
+        self.admissions.waiting.insert(name, Waiting { round, since: clock::now(), endpoints, _tasks: tasks });
+        if list.is_empty() {
+            // An edit took them away.
+            self.step_engine(Event::Reachable(id));
+        }
+    }
+
+    pub(super) fn forget_endpoints(&mut self, id: Id) {
+        if let Ok(name) = ServiceName::parse(self.engine.graph().name(id)) {
+            self.admissions.waiting.remove(&name);
+        }
+    }
+
+    /// Why a service is as it is though nothing is wrong: left out by a condition, or waiting for somebody outside.
+    pub(super) fn reason_of(&self, name: &str) -> Option<String> {
+        if let Some(why) = self.units.get(name).and_then(|unit| unit.skipped()) {
+            return Some(format!("skipped: {why}"));
+        }
+        let waiting = self.admissions.waiting.get(&ServiceName::parse(name).ok()?)?;
+        let missing = waiting.endpoints.iter().filter(|tried| tried.answer != Some(Ok(())));
+        let list: Vec<String> = missing
+            .map(|tried| match &tried.answer {
+                Some(Err(why)) => format!("{} ({why})", tried.name),
+                Some(Ok(())) | None => tried.name.clone(),
+            })
+            .collect();
+        let seconds = (clock::now() - waiting.since).0 / 1000;
+        Some(format!("waiting for {}, {seconds} s", list.join(", ")))
+    }
+
+    /// The state of what is held back: nothing of it runs.
+    pub(super) fn state_held_back(&self, name: &str) -> Option<api::State> {
+        if self.units.get(name).is_some_and(|unit| unit.skipped().is_some()) {
+            return Some(api::State::Skipped);
+        }
+        let id = self.engine.graph().id(name)?;
+        matches!(self.engine.progress(id), Progress::Awaiting).then_some(api::State::Waiting)
+    }
+
+    /// Says what has been left out, or is no longer.
+    pub(super) fn say_skipped(&self, before: &BTreeMap<ServiceName, Option<String>>) {
+        if self.rehearsing {
+            return;
+        }
+        for (name, unit) in self.units.iter() {
+            let (was, is) = (before.get(name).and_then(Option::as_ref), unit.skipped());
+            match is {
+                Some(why) if was.map(String::as_str) != Some(why) => say!("svc-scan: {name}: skipped: {why}"),
+                Some(_) => {}
+                None if was.is_some() => say!("svc-scan: {name}: its conditions hold now"),
+                None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What is found out beside the hub: whether endpoints answer, and what commands of conditions say. A task each, which tells the
+//! hub, and ends when it is dropped.
+//!
+//! Nobody outside says when he is there, so he is asked again and again; a little later each time.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use svc_core::{Pid, ServiceName};
+use svc_def::{CommandCondition, Endpoint};
+use svc_sys::process::PidFd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
+
+use crate::links;
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long the command of a condition may take.
+const COMMAND: Duration = Duration::from_secs(10);
+
+/// What the hub is told.
+pub(crate) enum News {
+    /// A condition that takes a command was looked at: why it does not hold.
+    Judged { name: ServiceName, round: u64, verdict: Result<(), String> },
+    /// An endpoint was tried.
+    Tried { name: ServiceName, round: u64, index: usize, answer: Result<(), String> },
+}
+
+pub(crate) type Reporter = mpsc::UnboundedSender<News>;
+
+/// A task that ends when nobody wants to know any more.
+pub(crate) struct Task(tokio::task::AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Tries an endpoint until it answers. Each other result than the last one is told.
+pub(crate) fn try_endpoint(name: ServiceName, round: u64, index: usize, endpoint: Endpoint, reporter: Reporter) -> Task {
+    let task = async move {
+        let (mut pause, mut last) = (FIRST_PAUSE, None);
+        loop {
+            let answer = match tokio::time::timeout(ATTEMPT, attempt(&endpoint)).await {
+                Ok(answer) => answer,
+                Err(_) => Err("no answer".into()),
+            };
+            let is_there = answer.is_ok();
+            if last.as_ref() != Some(&answer) {
+                last = Some(answer.clone());
+                let _ = reporter.send(News::Tried { name: name.clone(), round, index, answer });
+            }
+            if is_there {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    };
+    Task(tokio::task::spawn_local(task).abort_handle())
+}
+
+async fn attempt(endpoint: &Endpoint) -> Result<(), String> {
+    match endpoint {
+        Endpoint::Tcp(place) => TcpStream::connect(place).await.map(drop).map_err(short),
+        Endpoint::Http(url) => http(&url.place, &url.host, &url.path).await,
+        Endpoint::Dns(name) => match tokio::net::lookup_host((name.as_str(), 0)).await {
+            Ok(mut addresses) => addresses.next().map(drop).ok_or_else(|| "no address".into()),
+            Err(_) => Err("no such name".into()),
+        },
+        Endpoint::Unix(path) => UnixStream::connect(path).await.map(drop).map_err(short),
+        Endpoint::File(path) => std::fs::metadata(path).map(drop).map_err(short),
+    }
+}
+
+/// Asks for a page, and reads no more than its status.
+async fn http(place: &str, host: &str, path: &str) -> Result<(), String> {
+    let mut stream = TcpStream::connect(place).await.map_err(short)?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: svc\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.map_err(short)?;
+    // `HTTP/1.1 200`
+    let mut line = [0; 12];
+    stream.read_exact(&mut line).await.map_err(|_| "no answer of HTTP".to_owned())?;
+    let status = std::str::from_utf8(&line).ok().filter(|line| line.starts_with("HTTP/1.")).and_then(|line| line.get(9..12));
+    match status.and_then(|status| status.parse::<u16>().ok()) {
+        Some(200..=399) => Ok(()),
+        Some(status) => Err(format!("status {status}")),
+        None => Err("no answer of HTTP".into()),
+    }
+}
+
+/// An error in the words of a line of ours.
+fn short(error: std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// Runs the command of a condition in its directory.
+pub(crate) fn run_condition(name: ServiceName, round: u64, dir: PathBuf, condition: CommandCondition, reporter: Reporter) {
+    tokio::task::spawn_local(async move {
+        let shown = condition.words.join(" ");
+        let verdict = run(&condition, dir).await.map_err(|what| format!("`{shown}` {what}"));
+        let _ = reporter.send(News::Judged { name, round, verdict });
+    });
+}
+
+async fn run(condition: &CommandCondition, dir: PathBuf) -> Result<(), String> {
+    use std::os::unix::ffi::OsStrExt;
+    let words = condition.chain.iter().map(|word| std::ffi::OsStr::from_bytes(word));
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("svc").arg("exec").args(words).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.spawn().map_err(|error| format!("cannot be run: {}", short(error)))?;
+    let is_over = wait(&child);
+    match tokio::time::timeout(COMMAND, is_over).await {
+        Ok(Ok(())) => {}
+        Ok(Err(what)) => return Err(format!("cannot be waited for: {what}")),
+        Err(_) => {
+            let _ = child.kill();
+            let _ = wait(&child).await;
+            let _ = child.try_wait();
+            return Err(format!("takes longer than {} s", COMMAND.as_secs()));
+        }
+    }
+    let status = child.wait().map_err(short)?;
+    if status.success() != condition.not {
+        return Ok(());
+    }
+    Err(match (status.code(), condition.not) {
+        (_, true) => "ends with 0".into(),
+        (Some(code), false) => format!("ends with {code}"),
+        (None, false) => "was killed".into(),
+    })
+}
+
+/// Until it has ended; it is not reaped by that.
+async fn wait(child: &Child) -> Result<(), String> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::new).ok_or("it has no process id")?;
+    let handle = PidFd::open(pid).map_err(|errno| errno.to_string())?;
+    let handle = links::watch(handle, Interest::READABLE).map_err(|errno| errno.to_string())?;
+    handle.readable().await.map(drop).map_err(short)
+}

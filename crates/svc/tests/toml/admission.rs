@@ -1,0 +1,245 @@
+//! What holds a service back: conditions, and endpoints outside.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+
+use svc_testkit::{State, Tree, is_alive, kill, until};
+
+use crate::Files;
+
+const STAY: &str = "command = 'sleep 1000'\n";
+
+#[track_caller]
+fn await_skipped(tree: &Tree, name: &str, why: &str) {
+    let has = |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains(why));
+    tree.await_status(name, why, |status| status.state == State::Skipped && has(&status.reason) && status.pid.is_none());
+}
+
+#[test]
+fn each_condition_holds_or_says_why_not() {
+    let mut tree = Tree::new();
+    tree.set("MODE", "production").set("SVC_PROFILES", "web, worker");
+    std::fs::create_dir(tree.path("folder")).expect("ours");
+    std::fs::write(tree.path("empty"), "").expect("ours");
+    std::fs::write(tree.path("full"), "x").expect("ours");
+    let root = tree.root().display().to_string();
+    let good = [
+        ("env-set", "condition.env = 'MODE'".to_owned()),
+        ("env-equals", "condition.env = ['MODE=production', '!NOBODY']".into()),
+        ("env-matches", "condition.env = 'MODE=~^prod'".into()),
+        ("file", format!("condition.file = ['{root}/full', 'not-empty:{root}/full', '!{root}/none']")),
+        ("directory", format!("condition.file = ['directory:{root}/folder', 'executable:/bin/sh', 'service.toml']")),
+        ("profile", "condition.profile = ['web', 'db', '!debug']".into()),
+        ("arch", format!("condition.arch = ['{}', 's390x']", std::env::consts::ARCH)),
+        ("command", "env.A = 'b'\ncondition.command = \"sh -c 'test $A = b && test -e service.toml'\"".into()),
+        ("no-command", "condition.command = ['!', 'false']".into()),
+    ];
+    let bad = [
+        ("not-set", "condition.env = 'NOBODY'".to_owned(), "NOBODY is not set".to_owned()),
+        ("not-equal", "condition.env = 'MODE=test'".into(), "MODE is \"production\", and not \"test\"".into()),
+        ("denied", "condition.env = '!MODE'".into(), "MODE is set".into()),
+        ("no-match", "condition.env = 'MODE=~^test$'".into(), "which does not match ^test$".into()),
+        ("missing", format!("condition.file = '{root}/none'"), format!("{root}/none does not exist")),
+        ("empty", format!("condition.file = 'not-empty:{root}/empty'"), format!("{root}/empty is empty")),
+        ("no-directory", format!("condition.file = 'directory:{root}/full'"), "full is not a directory".into()),
+        ("no-program", format!("condition.file = 'executable:{root}/full'"), "full is not executable".into()),
+        ("other-profile", "condition.profile = 'db'".into(), "SVC_PROFILES must be db: it is web, worker".into()),
+        ("no-profile", "condition.profile = '!web'".into(), "SVC_PROFILES must not be web".into()),
+        ("other-arch", "condition.arch = 's390x'".into(), "the architecture must be s390x: it is ".into()),
+        ("bad-command", "condition.command = 'false'".into(), "`false` ends with 1".into()),
+        ("good-command", "condition.command = '! true'".into(), "`! true` ends with 0".into()),
+    ];
+    good.iter().for_each(|(name, keys)| _ = tree.toml(name, &format!("{STAY}{keys}")));
+    bad.iter().for_each(|(name, keys, _)| _ = tree.toml(name, &format!("{STAY}{keys}")));
+    tree.start();
+    for (name, _) in &good {
+        tree.await_up(name);
+    }
+    for (name, _, why) in &bad {
+        await_skipped(&tree, name, why);
+    }
+    assert_eq!(tree.say(&["health"]).code, 0, "what is skipped is not wanted here");
+    let why = tree.ctl_ok(&["why", "not-set"]);
+    assert!(why.contains("not-set: skipped") && why.contains("skipped: NOBODY is not set"), "{why}");
+    assert!(tree.ctl_ok(&["graph"]).contains("not-set (longrun, skipped: NOBODY is not set)"));
+    assert!(tree.ctl_ok(&["status"]).contains("not-set: skipped: NOBODY is not set"));
+    assert!(tree.log().contains("svc-scan: not-set: skipped: NOBODY is not set"), "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn what_depends_on_a_skipped_one_starts_or_is_blocked() {
+    let mut tree = Tree::new();
+    tree.toml("left-out", &format!("{STAY}condition.env = 'NOBODY'\nneeds = ['deep']"));
+    tree.toml("deep", &format!("{STAY}start = false"));
+    tree.toml("goes-on", &format!("{STAY}needs = ['left-out']"));
+    tree.toml("refused", &format!("{STAY}condition.env = 'NOBODY'\ncondition.otherwise = 'fail'"));
+    tree.toml("blocked", &format!("{STAY}needs = ['refused']"));
+    tree.toml("soft", &format!("{STAY}wants = ['refused']"));
+    tree.start();
+    tree.await_up("goes-on");
+    tree.await_up("soft");
+    await_skipped(&tree, "left-out", "NOBODY");
+    tree.await_problem("refused", &["is not started: NOBODY is not set (condition.otherwise = \"fail\")"]);
+    tree.await_problem("blocked", &["blocked by refused: its conditions do not hold"]);
+    assert_eq!(tree.status("deep").map(|status| status.state), Some(State::Down), "nobody needs it here");
+    let said = tree.say(&["start", "refused"]);
+    assert!(said.code == 1 && said.err.contains("its conditions do not hold"), "{said:?}");
+    tree.ctl_ok(&["start", "left-out"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn conditions_are_looked_at_again_when_somebody_asks() {
+    let mut tree = Tree::new();
+    let flag = tree.path("flag").display().to_string();
+    tree.toml("web", &format!("{STAY}condition.file = '{flag}'"));
+    tree.toml(
+        "job",
+        &format!("kind = 'oneshot'\nup = 'true'\ndown = \"sh -c 'echo down >>seen'\"\ncondition.file = '{flag}'"),
+    );
+    tree.toml("asked", &format!("{STAY}condition.command = 'test -e {flag}'\ncondition.otherwise = 'fail'"));
+    tree.toml("edge", &format!("{STAY}needs = ['web']"));
+    tree.start();
+    let edge = tree.await_up("edge");
+    await_skipped(&tree, "web", "flag does not exist");
+    await_skipped(&tree, "job", "flag does not exist");
+    tree.await_problem("asked", &["test -e"]);
+    std::fs::write(&flag, "").expect("ours");
+    tree.ctl_ok(&["rescan"]);
+    let web = tree.await_up("web");
+    let asked = tree.await_up("asked");
+    tree.await_status("job", "done", |status| status.state == State::Done);
+    // Another svc-scan takes nothing down, whatever it finds.
+    std::fs::remove_file(&flag).expect("ours");
+    let scan = tree.process("svc-scan");
+    kill(scan, "KILL");
+    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
+    tree.await_control();
+    assert_eq!((tree.await_up("web"), tree.await_up("asked"), tree.await_up("edge")), (web, asked, edge));
+    tree.ctl_ok(&["rescan"]);
+    await_skipped(&tree, "web", "flag does not exist");
+    await_skipped(&tree, "job", "flag does not exist");
+    assert_eq!(tree.await_lines("job/seen", 1), ["down"]);
+    tree.await_problem("asked", &["test -e"]);
+    until("it is gone", || (!is_alive(asked) && !is_alive(web)).then_some(()));
+    assert_eq!(tree.await_up("edge"), edge);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// A port of this machine that nobody listens at.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+#[test]
+fn an_endpoint_outside_is_waited_for_in_a_state_of_its_own() {
+    let mut tree = Tree::new();
+    let port = free_port();
+    let (socket, file) = (tree.path("x.sock"), tree.path("ready"));
+    let list = format!(
+        "wait-for = ['tcp://127.0.0.1:{port}', 'unix:{}', 'file:{}', 'dns:localhost']",
+        socket.display(),
+        file.display()
+    );
+    tree.toml("web", &format!("{STAY}{list}"));
+    tree.toml("edge", &format!("{STAY}needs = ['web']"));
+    tree.start();
+    let waits = |words: &str| {
+        let has = |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains(words));
+        tree.await_status("web", words, |status| status.state == State::Waiting && has(&status.reason));
+    };
+    waits(&format!("waiting for 127.0.0.1:{port} (connection refused), unix:"));
+    let status = tree.status("web").expect("a service");
+    assert!(status.problem.is_none() && status.wanted_up, "{status:?}");
+    assert!(tree.ctl_ok(&["status"]).contains("web: waiting for 127.0.0.1"));
+    assert!(tree.ctl_ok(&["why", "web"]).contains("web: waiting"));
+    assert!(tree.ctl_ok(&["graph"]).contains("web (longrun, waiting for 127.0.0.1"));
+    tree.await_problem("edge", &["blocked by web: not ready after", "waiting for 127.0.0.1:"]);
+    let _tcp = TcpListener::bind(("127.0.0.1", port)).expect("it is free");
+    waits("waiting for unix:");
+    let _unix = UnixListener::bind(&socket).expect("ours");
+    waits("waiting for file:");
+    std::fs::write(&file, "").expect("ours");
+    tree.await_up("web");
+    tree.await_up("edge");
+    assert_eq!(tree.status("web").and_then(|status| status.reason), None);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_page_must_have_the_right_status() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let mut tree = Tree::new();
+    tree.toml("web", &format!("{STAY}wait-for = 'http://127.0.0.1:{port}/health'"));
+    tree.start();
+    let answer = |status: &str| {
+        let (mut client, _) = listener.accept().expect("it asks");
+        let mut request = [0; 512];
+        let length = client.read(&mut request).expect("a request");
+        let _ = client.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    };
+    assert!(answer("503 Later").starts_with("GET /health HTTP/1.1\r\nHost: 127.0.0.1:"));
+    let has = |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains("(status 503)"));
+    tree.await_status("web", "waiting", |status| has(&status.reason));
+    answer("204 Good");
+    tree.await_up("web");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_wait_ends_at_once_with_a_stop_and_fails_after_its_time() {
+    let mut tree = Tree::new();
+    tree.toml("patient", &format!("{STAY}wait-for = 'file:/no/such/file'"));
+    tree.toml("hasty", &format!("{STAY}wait-for = 'file:/no/such/file'\nwait-timeout = '200ms'"));
+    tree.toml("edge", &format!("{STAY}needs = ['hasty']"));
+    tree.start();
+    tree.await_problem("hasty", &["what it waits for outside did not answer in time"]);
+    tree.await_problem("edge", &["blocked by hasty"]);
+    tree.await_status("patient", "waiting", |status| status.state == State::Waiting && status.reason.is_some());
+    // Whoever takes over waits as well.
+    let scan = tree.process("svc-scan");
+    kill(scan, "KILL");
+    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
+    tree.await_control();
+    tree.await_status("patient", "waiting", |status| status.state == State::Waiting && status.reason.is_some());
+    tree.ctl_ok(&["stop", "--timeout", "20s", "patient"]);
+    let status = tree.status("patient").expect("a service");
+    assert_eq!((status.state, status.reason), (State::Down, None));
+    tree.ctl_ok(&["start", "--no-wait", "patient"]);
+    tree.await_status("patient", "waiting", |status| status.reason.is_some());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn what_is_wrong_with_a_condition_or_endpoint_is_said() {
+    let mut tree = Tree::new();
+    tree.start();
+    for (text, words) in [
+        ("condition.env = 'A B'", "service.toml:2:17: condition.env has \"A B\", and must have NAME, NAME=VALUE"),
+        ("condition.env = 'A=~('", "is no regular expression"),
+        (
+            "condition.file = 'big:/etc'",
+            "condition.file has \"big\", which is unknown: write PATH, or one of exists, not-empty",
+        ),
+        ("condition.file = 1", "condition.file is 1"),
+        ("condition.command = []", "condition.command names no program"),
+        ("condition.profile = 'a,b'", "condition.profile has \"a,b\", and must have the name of a profile"),
+        ("condition.arch = 'z80'", "condition.arch has \"z80\", which is unknown: there are x86_64, amd64"),
+        ("condition.otherwise = 'stop'", "condition.otherwise must be one of skip, fail, and is \"stop\""),
+        ("wait-for = 'db:5432'", "wait-for has \"db:5432\", which is no endpoint: write tcp://HOST:PORT"),
+        ("wait-for = 'tcp://db'", "wait-for has db: must be HOST:PORT"),
+        ("wait-for = 'https://x/'", "svc speaks no TLS"),
+        ("wait-for = 'file:x'", "whose path must begin with /"),
+        ("wait-timeout = '5'", "wait-timeout is \"5\", and must be a time with its unit"),
+    ] {
+        tree.toml("job", &format!("{STAY}{text}"));
+        tree.await_problem("job", &[words]);
+        std::fs::remove_dir_all(tree.services().join("job")).expect("ours");
+        until("it is gone", || tree.status("job").is_none().then_some(()));
+    }
+    assert_eq!(tree.stop(), 0);
+}
