@@ -641,7 +641,8 @@ impl Service {
             // Somebody who leaves takes no wish back: the end of everything is decided above us.
             Command::Start | Command::Restart if !self.leaving => {
                 self.want = Want::Up;
-                self.hasten = true;
+                // A start of one that is up already asks for nothing, and so not for less delay after its death either.
+                self.hasten |= command == Command::Restart || !matches!(self.state, State::Up { stop: Stop::No, .. });
                 self.failed = false;
             }
             Command::Once if !self.leaving => {

@@ -322,9 +322,9 @@ fn a_start_does_not_wait_for_the_gap() {
 }
 
 #[test]
-fn a_start_while_up_lets_one_gap_be_skipped_and_no_second() {
+fn a_restart_lets_one_gap_be_skipped_and_no_second() {
     let mut it = up();
-    it.asked(Command::Start).after(1).when_it_ends_without_a_trace().waits(0);
+    it.asked(Command::Restart).after(1).when_it_ends_without_a_trace().waits(0);
     it.when(Event::Deadline).when_spawned().after(1).when_it_ends_without_a_trace().waits(999);
 }
 
@@ -646,4 +646,10 @@ fn what_cannot_be_undone_stays_done_and_says_why() {
 #[test]
 fn an_undo_of_what_is_still_being_done_breaks_it_off() {
     up().asked(Command::Undo).does(&[to_main(Signal::TERM), to_main(Signal::CONT), say(Note::Stopping)]).is_up(true);
+}
+
+#[test]
+fn a_start_of_one_that_is_up_does_not_shorten_its_next_delay() {
+    up().after(1).asked(Command::Start).when_it_ends_without_a_trace().waits(999);
+    up().after(1).asked(Command::Restart).when_it_ends_without_a_trace().waits(0);
 }
