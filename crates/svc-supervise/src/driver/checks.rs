@@ -397,7 +397,7 @@ fn end_look(pid: Pid) {
 fn last_line(pipe: &OwnedFd) -> Vec<u8> {
     let mut buffer = [0; 1024];
     let length = fd::read(pipe.as_fd(), &mut buffer).unwrap_or(0);
-    let lines = buffer[..length].split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
-    let line = lines.filter(|line| !line.is_empty()).next_back().unwrap_or_default();
+    let mut lines = buffer[..length].split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let line = lines.rfind(|line| !line.is_empty()).unwrap_or_default();
     line[..line.len().min(MAX_TEXT)].to_vec()
 }
