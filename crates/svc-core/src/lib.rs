@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod capability;
 pub mod definition;
 pub mod endpoint;
 pub mod files;
@@ -16,6 +17,8 @@ pub mod health;
 pub mod init;
 pub mod letters;
 pub mod name;
+pub mod priority;
+pub mod rights;
 pub mod roster;
 pub mod service;
 pub mod shutdown;

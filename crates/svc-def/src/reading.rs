@@ -104,7 +104,7 @@ fn one_file(layout: &Layout, name: &ServiceName, mut problems: Vec<Problem>) -> 
     let broken = |problems| Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
     let instance = name.as_str().rsplit_once(TEMPLATE).map(|(_, instance)| instance);
     let instance = instance.filter(|instance| layout.is_template && !instance.is_empty());
-    let Some(mut said) = servicefile::read(layout, instance, &mut problems) else { return broken(problems) };
+    let Some(mut said) = servicefile::read(layout, name, instance, &mut problems) else { return broken(problems) };
     let is_template = layout.is_template && instance.is_none();
     if is_template {
         // Its name without the @ stands for all instances, which have the rest.

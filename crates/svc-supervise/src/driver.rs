@@ -18,6 +18,7 @@ use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, message, poll, say};
 
 use crate::daemon;
+use crate::leaf;
 use crate::ondisk::OnDisk;
 use crate::program::Programs;
 use crate::remains::Remains;
@@ -363,6 +364,10 @@ impl Driver {
             }
             if let Some(between) = between.take() {
                 between();
+                if let Event::Exited(_) = event {
+                    // If nobody else is in it; until it is reaped, this one is.
+                    leaf::remove(&self.definition, self.init_pid);
+                }
             }
             // Who leaves at once may signal before: then the machine speaks of no process any more.
             self.perform_all(&mut actions, self.machine.pid().or(before));
@@ -481,6 +486,9 @@ impl Driver {
             self.remains.remember_descendants(adopted.pid);
             self.remains.remember_session(adopted.pid, adopted.session, self.init_pid);
         }
+        if self.killing && main.is_none() {
+            leaf::kill(&self.definition, self.init_pid);
+        }
         self.remains.signal(signal, main, self.init_pid);
         self.count_remains();
     }
@@ -489,6 +497,9 @@ impl Driver {
         if let State::Sweep { .. } = self.machine.state() {
             self.reap();
             let left = self.remains.left();
+            if left == 0 {
+                leaf::clear(&self.definition, self.init_pid);
+            }
             self.feed(Event::Swept { left });
         }
     }

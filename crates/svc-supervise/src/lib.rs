@@ -6,6 +6,7 @@
 
 mod daemon;
 mod driver;
+mod leaf;
 mod ondisk;
 mod place;
 mod program;

@@ -20,6 +20,11 @@ impl Errno {
     pub const CANCELED: Errno = Errno(libc::ECANCELED);
     pub const INVALID: Errno = Errno(libc::EINVAL);
     pub const EXISTS: Errno = Errno(libc::EEXIST);
+    pub const NOT_PERMITTED: Errno = Errno(libc::EPERM);
+    pub const BUSY: Errno = Errno(libc::EBUSY);
+    pub const RANGE: Errno = Errno(libc::ERANGE);
+    pub const READ_ONLY: Errno = Errno(libc::EROFS);
+    pub const NOT_SUPPORTED: Errno = Errno(libc::EOPNOTSUPP);
     /// A Unix socket of another type.
     pub const WRONG_TYPE: Errno = Errno(libc::EPROTOTYPE);
     pub const NO_SPACE: Errno = Errno(libc::ENOSPC);

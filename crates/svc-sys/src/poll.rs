@@ -17,6 +17,11 @@ pub fn writable(fd: RawFd) -> Interest {
     Interest { fd, events: libc::POLLOUT, revents: 0 }
 }
 
+/// For files of the kernel that tell of a change.
+pub fn changed(fd: RawFd) -> Interest {
+    Interest { fd, events: libc::POLLPRI, revents: 0 }
+}
+
 /// Whether anything happened to it, hang-ups and errors included: reading will tell which.
 pub fn is_ready(interest: &Interest) -> bool {
     interest.revents != 0

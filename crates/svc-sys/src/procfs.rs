@@ -79,6 +79,18 @@ pub fn name(pid: Pid) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).map_or_else(|_| "?".into(), |name| name.trim_end().to_owned())
 }
 
+/// The nearest ancestor of this process with this short name.
+pub fn ancestor(called: &str) -> Option<Pid> {
+    let mut at = Pid::new(process::id())?;
+    for _ in 0..MAX_DEPTH {
+        at = Pid::new(parent(at)?)?;
+        if name(at) == called {
+            return Some(at);
+        }
+    }
+    None
+}
+
 /// Whether `pid` descends from `ancestor`.
 pub fn descends(pid: Pid, ancestor: i32) -> bool {
     let mut at = pid;

@@ -1,18 +1,27 @@
 //! `svc exec`: changes what a process has, and executes a program in its place.
 
+mod capabilities;
+mod cgroup;
+mod last;
+mod paths;
+
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
-use svc_compat::settle::{self, Limit, User};
+use svc_compat::settle::Limit;
 use svc_core::definition::Language;
+use svc_core::{priority, rights};
+use svc_sys::seccomp::{PROFILES, Profile};
 use svc_sys::{Errno, exit, fd};
 
 use crate::computed::Computed;
-use crate::prepare::{self, Preparations, Taken};
+use crate::prepare::{self, Taken};
 use crate::{once, probe, script};
+use capabilities::List;
+use last::Last;
 
 const USAGE: &str = "\
 Usage: svc exec [OPTION...] [--] PROGRAM [ARGUMENT...]
@@ -34,6 +43,28 @@ Options:
       --home           set HOME, USER, LOGNAME and SHELL as USER has them
       --env-command NAME MS N WORD...
                      set a variable to what the command of N words prints, as USER, within MS milliseconds
+      --chroot DIR     make DIR the root; PROGRAM and --directory are then looked for in it
+      --ionice CLASS[:LEVEL]
+                       input and output as none, idle, best-effort:LEVEL or realtime:LEVEL (0 to 7)
+      --scheduler POLICY[:PRIORITY]
+                       run as other, batch, idle, fifo:PRIORITY or rr:PRIORITY (1 to 99)
+      --cpus LIST      run on these processors only, such as 0-3,5
+      --oom-score-adjust N
+                       be killed later (down to -1000) or sooner (up to 1000) when memory is out
+      --bounding LIST  keep only these capabilities, with commas between them: NAME, all, -NAME
+      --ambient LIST   have these capabilities also as a USER who is not root
+      --no-new-privileges
+                       gain nothing by executing set-user-ID programs, or files with capabilities
+      --landlock ACCESS:PATH
+                       leave only these paths open: read:PATH, write:PATH, exec:PATH (several times)
+      --landlock-version N
+                       fail where Landlock of the kernel is older than this
+      --seccomp NAME   filter system calls by a profile: default, no-namespaces
+      --cgroup NAME    run in a cgroup of version 2 for the service NAME
+      --cgroup-set FILE=VALUE
+                       write into a file of this cgroup, such as memory.max=64M (several times)
+      --optional LIST  go on where one of these is refused: capabilities, cgroup, cpu-affinity, ionice,
+                       landlock, limits, nice, oom-score-adjust, scheduler, seccomp
 {prepare}      --script         PROGRAM is a script, run by what its first line names whether or not it is executable
       --execline       PROGRAM is a script in execline
       --once MARKER    do nothing if the file MARKER is there; make it when PROGRAM has ended with 0
@@ -43,7 +74,7 @@ Options:
       --env-pid NAME   set a variable to the number of this process, which PROGRAM keeps
   -h, --help           this text
 
-Options are carried out in their order, but files, limits and user last.
+The options from --lock to --umask are carried out in their order, and then all others, in an order that works.
 
 Exit codes: that of PROGRAM; 100 usage, 111 system, 126 PROGRAM cannot be executed, 127 there is none.
 ";
@@ -83,6 +114,8 @@ enum Plan {
 struct Command {
     command: Vec<OsString>,
     called: Option<OsString>,
+    /// Only some paths are open.
+    closed: bool,
     way: Way,
 }
 
@@ -113,44 +146,6 @@ impl From<lexopt::Error> for Failure {
     }
 }
 
-/// What is done when everything else has been: it may take away the means for the rest.
-#[derive(Default)]
-struct Last {
-    limits: Vec<Limit>,
-    user: Option<OsString>,
-    groups: Option<OsString>,
-    home: bool,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    computed: Vec<Computed>,
-    preparations: Preparations,
-}
-
-impl Last {
-    fn user(&self) -> Result<Option<User>, String> {
-        let mut user = self.user.as_deref().map(User::find).transpose()?;
-        if self.uid.is_some() || self.gid.is_some() {
-            user.as_mut().ok_or("--uid and --gid need --user")?.renumber(self.uid, self.gid);
-        }
-        Ok(user)
-    }
-
-    fn carry_out(self) -> Result<(), String> {
-        let user = self.user()?;
-        let groups = self.groups.as_deref().map(settle::groups).transpose()?;
-        if self.home {
-            let user = user.as_ref().ok_or("--home needs --user")?;
-            user.variables()?.into_iter().for_each(svc_sys::environment::change);
-        }
-        self.preparations.carry_out(user.as_ref())?;
-        self.limits.into_iter().try_for_each(Limit::set)?;
-        if user.is_some() || groups.is_some() {
-            settle::become_user(user, groups)?;
-        }
-        self.computed.into_iter().try_for_each(Computed::set)
-    }
-}
-
 /// Changes what can be changed; the program's words are left.
 fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     let mut parser = lexopt::Parser::from_args(arguments.into_iter().skip(1));
@@ -171,7 +166,11 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("arg0") => called = Some(parser.value()?),
             Short('C') | Long("directory") => {
                 let dir: PathBuf = parser.value()?.into();
-                std::env::set_current_dir(&dir).map_err(|error| Failure::System(format!("{}: {error}", dir.display())))?;
+                if last.root.is_none() {
+                    std::env::set_current_dir(&dir)
+                        .map_err(|error| Failure::System(format!("{}: {error}", dir.display())))?;
+                }
+                last.directory = Some(dir);
             }
             Short('e') | Long("env") => svc_sys::environment::change(parser.value()?),
             Short('u') | Long("umask") => {
@@ -182,16 +181,40 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
                 );
             }
             Long("env-file") => variables(Path::new(&parser.value()?)).map_err(Failure::System)?,
-            Long("nice") => {
-                let increment: i32 = parser.value()?.parse()?;
-                let failed = |errno| Failure::System(format!("cannot be nicer by {increment}: {errno}{}", nice_cure(errno)));
-                svc_sys::process::renice(increment).map_err(failed)?;
-            }
+            Long("nice") => last.nice = Some(parser.value()?.parse()?),
             Long("limit") => last.limits.push(Limit::parse(&parser.value()?.string()?).map_err(Failure::Usage)?),
             Long("user") => last.user = Some(parser.value()?),
             Long("groups") => last.groups = Some(parser.value()?),
             Long("env-command") => last.computed.push(Computed::parse(&mut parser)?),
             Long("home") => last.home = true,
+            Long("chroot") => last.root = Some(parser.value()?.into()),
+            Long("ionice") => last.io = Some(read(&mut parser, priority::io, "a class is idle or best-effort:4")?),
+            Long("scheduler") => {
+                last.policy =
+                    Some(read(&mut parser, priority::policy, "a scheduler is other, batch, idle, fifo:N or rr:N")?);
+            }
+            Long("cpus") => last.cpus = Some(read(&mut parser, priority::cpus, "processors are numbers, such as 0-3,5")?),
+            Long("oom-score-adjust") => {
+                let score = |text: &str| text.parse().ok().filter(|score| (-1000..=1000).contains(score));
+                last.oom_score = Some(read(&mut parser, score, "a score is -1000 to 1000")?);
+            }
+            Long("bounding") => last.capabilities.bounding = Some(list(&mut parser)?),
+            Long("ambient") => last.capabilities.ambient = Some(list(&mut parser)?),
+            Long("no-new-privileges") => last.no_new_privileges = true,
+            Long("landlock") => last.paths.add(&parser.value()?.string()?).map_err(Failure::Usage)?,
+            Long("landlock-version") => last.paths.least = Some(parser.value()?.parse()?),
+            Long("seccomp") => {
+                let known: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+                let cure = format!("the profiles are {}", known.join(" and "));
+                last.profile = Some(read(&mut parser, Profile::find, &cure)?);
+            }
+            Long("cgroup") => {
+                let is_name = |name: &&str| svc_core::ServiceName::parse(name).is_ok() && !name.contains('/');
+                let name = |text: &str| Some(text).filter(is_name).map(str::to_owned);
+                last.cgroup.name = Some(read(&mut parser, name, "a cgroup has the name of a service")?);
+            }
+            Long("cgroup-set") => last.cgroup.set(&parser.value()?.string()?).map_err(Failure::Usage)?,
+            Long("optional") => last.optional = optional_steps(&parser.value()?.string()?).map_err(Failure::Usage)?,
             Long("once") => {
                 let marker = PathBuf::from(parser.value()?);
                 way = Way::Once(std::path::absolute(&marker).unwrap_or(marker));
@@ -231,12 +254,27 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     {
         return Ok(Some(Plan::Print(format!("svc exec: done before, as {} says\n", marker.display()))));
     }
+    let closed = !last.paths.open.is_empty();
     last.carry_out().map_err(Failure::System)?;
-    Ok(Some(Plan::Execute(Command { command, called, way })))
+    Ok(Some(Plan::Execute(Command { command, called, closed, way })))
 }
 
-fn nice_cure(errno: Errno) -> &'static str {
-    if errno == Errno::NOT_ALLOWED { ": only root with CAP_SYS_NICE may be less nice" } else { "" }
+/// A value that `read` understands.
+fn read<T>(parser: &mut lexopt::Parser, read: impl Fn(&str) -> Option<T>, cure: &str) -> Result<T, Failure> {
+    let text = parser.value()?.string()?;
+    read(&text).ok_or_else(|| Failure::Usage(format!("{text}: {cure}")))
+}
+
+fn list(parser: &mut lexopt::Parser) -> Result<List, Failure> {
+    List::parse(parser.value()?.string()?).map_err(Failure::Usage)
+}
+
+fn optional_steps(text: &str) -> Result<Vec<&'static str>, String> {
+    let known = |word: &str| rights::OPTIONAL.into_iter().find(|known| *known == word);
+    let words = text.split(',').filter(|word| !word.is_empty());
+    words
+        .map(|word| known(word).ok_or_else(|| format!("{word}: what may be optional is {}", rights::OPTIONAL.join(", "))))
+        .collect()
 }
 
 /// Sets the variables of a file: `NAME=VALUE` a line, taken as it is; empty lines and those that begin with # are nobody's.
@@ -282,6 +320,12 @@ fn execute(plan: Command) -> u8 {
     }
     let error = std::process::Command::new(program).arg0(called).args(words).exec();
     let shown = CString::new(name.into_vec()).unwrap_or_default();
-    eprintln!("svc exec: {}: {error}", shown.to_string_lossy());
+    let cure = match error.kind() {
+        std::io::ErrorKind::PermissionDenied if plan.closed => {
+            ": landlock leaves it open only if it is below a path of exec, and what it needs to begin (its interpreter, libraries) too"
+        }
+        _ => "",
+    };
+    eprintln!("svc exec: {}: {error}{cure}", shown.to_string_lossy());
     if error.kind() == std::io::ErrorKind::NotFound { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
 }

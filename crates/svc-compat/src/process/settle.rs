@@ -53,7 +53,10 @@ impl User {
 
     /// `HOME`, `USER`, `LOGNAME` and `SHELL` as they are after a login.
     pub fn variables(&self) -> Result<Vec<OsString>, String> {
-        let (name, account) = self.account.as_ref().ok_or("this uid has no account in /etc/passwd, and so no home")?;
+        let (name, account) = self
+            .account
+            .as_ref()
+            .ok_or("this uid has no account in /etc/passwd, and so no home: set HOME by --env, or add the account")?;
         let shell = if account.shell.is_empty() { b"/bin/sh".to_vec() } else { account.shell.clone() };
         let variables = [
             ("HOME", OsString::from_vec(account.home.clone())),
@@ -100,7 +103,7 @@ fn words(failure: Failure) -> String {
 }
 
 /// Limits by name, as in setrlimit(2), without `RLIMIT_`.
-const LIMITS: [(&str, Resource); 15] = [
+const LIMITS: [(&str, Resource); 16] = [
     ("as", Resource::RLIMIT_AS),
     ("core", Resource::RLIMIT_CORE),
     ("cpu", Resource::RLIMIT_CPU),
@@ -114,6 +117,7 @@ const LIMITS: [(&str, Resource); 15] = [
     ("nproc", Resource::RLIMIT_NPROC),
     ("rss", Resource::RLIMIT_RSS),
     ("rtprio", Resource::RLIMIT_RTPRIO),
+    ("rttime", Resource::RLIMIT_RTTIME),
     ("sigpending", Resource::RLIMIT_SIGPENDING),
     ("stack", Resource::RLIMIT_STACK),
 ];
@@ -144,7 +148,7 @@ impl Limit {
         Ok(Limit { name, resource, soft, hard })
     }
 
-    pub fn set(self) -> Result<(), String> {
+    pub fn set(&self) -> Result<(), String> {
         let hard = self.hard.unwrap_or(self.soft);
         setrlimit(self.resource, self.soft, hard).map_err(|errno| {
             let (name, most) = (self.name, getrlimit(self.resource).map_or(0, |(_, hard)| hard));

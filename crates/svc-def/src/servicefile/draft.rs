@@ -11,6 +11,7 @@ use super::admission::Admission;
 use super::computed::Computed;
 use super::prepared::Prepared;
 use super::probes::Probes;
+use super::rights::Rights;
 use super::sockets::{self, Socket};
 use super::values::Limit;
 use crate::rc;
@@ -60,6 +61,8 @@ impl OnChange {
 
 #[derive(Debug)]
 pub(super) struct Draft {
+    /// The service's.
+    pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) command: Option<Vec<String>>,
     pub(super) up: Option<Vec<String>>,
@@ -87,6 +90,7 @@ pub(super) struct Draft {
     pub(super) umask: Option<String>,
     pub(super) nice: Option<i64>,
     pub(super) limits: Vec<Limit>,
+    pub(super) rights: Rights,
     pub(super) admission: Admission,
     pub(super) cron: Option<String>,
     pub(super) zone: Option<String>,
@@ -118,6 +122,7 @@ impl Draft {
             settings.timeout_kill = TIMER_KILL;
         }
         Draft {
+            name: String::new(),
             kind,
             command: None,
             up: None,
@@ -144,6 +149,7 @@ impl Draft {
             umask: None,
             nice: None,
             limits: Vec::new(),
+            rights: Rights::default(),
             admission: Admission::default(),
             cron: None,
             zone: None,
@@ -302,6 +308,8 @@ impl Draft {
         self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
         let made = if files { self.prepared.files() } else { Vec::new() };
         made.iter().for_each(|(name, value)| option(name, value));
+        words.extend(self.rights.options(&self.name));
+        let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.user.iter().for_each(|user| option("user", user));
         self.prepared.numbers().iter().for_each(|(name, value)| option(name, value));
         self.groups.iter().for_each(|groups| option("groups", &groups.join(",")));

@@ -52,6 +52,9 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Instances(_) => "a number, or a list of names",
         Shape::Assignments(_) => "a table of texts and numbers, and of tables with command and timeout",
         Shape::Environment(_) => "a table of texts and numbers",
+        Shape::Form { wanted, .. } => wanted,
+        Shape::Words { .. } => "a list of names",
+        Shape::Files(_) => "a table of files",
         Shape::Limits(_) => "a table of limits",
         Shape::Sockets(_) => {
             "a list of addresses, or of tables with listen, name (listen if not given), mode, user, group (of a path), backlog (4096), \

@@ -11,6 +11,7 @@ pub(crate) mod layout;
 mod manual;
 mod prepared;
 mod probes;
+mod rights;
 mod schema;
 mod show;
 mod sockets;
@@ -22,7 +23,7 @@ mod watched;
 use std::path::Path;
 
 use svc_core::graph::Dependency;
-use svc_core::{Millis, Program, Settings};
+use svc_core::{Millis, Program, ServiceName, Settings};
 
 use crate::conditions::{Conditions, Endpoint};
 use crate::look::{Look, look};
@@ -86,7 +87,12 @@ impl Instances {
 }
 
 /// Reads the files; none if one of the problems is fatal. `instance`: of a template, which one.
-pub(crate) fn read(layout: &Layout, instance: Option<&str>, problems: &mut Vec<Problem>) -> Option<Said> {
+pub(crate) fn read(
+    layout: &Layout,
+    name: &ServiceName,
+    instance: Option<&str>,
+    problems: &mut Vec<Problem>,
+) -> Option<Said> {
     let before = problems.len();
     if layout.main.ends_with(FILE) {
         check_other_forms(&layout.base, problems);
@@ -98,7 +104,8 @@ pub(crate) fn read(layout: &Layout, instance: Option<&str>, problems: &mut Vec<P
         Some(instance) if name == INSTANCE => Some(instance.to_owned()),
         Some(_) | None => std::env::var(name).ok(),
     };
-    let (draft, mut facts) = draft(&tree, &variable, problems);
+    let (mut draft, mut facts) = draft(&tree, &variable, problems);
+    draft.name = name.to_string();
     facts.stamp = watched::stamp_of(layout);
     facts.watch = draft.watch.iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
     facts.watched = watched::mark(&facts.watch);
@@ -251,6 +258,11 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
         && let Some(entry) = tree.root.iter().find(|entry| entry.key == "home")
     {
         fault((entry.place, "home needs user, whose home it is: write user = \"NAME\"".into()));
+    }
+    if let (Some(what), Some(entry)) =
+        (draft.rights.contradiction(), tree.root.iter().find(|entry| entry.key == "capabilities"))
+    {
+        fault((entry.place, what));
     }
     let sockets = draft.sockets.clone();
     (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), sockets, values, ..rc::Facts::default() })

@@ -83,6 +83,9 @@ fn shape(shape: &Shape) -> String {
             )
         }
         Shape::Environment(_) => r#"{"type":"object","additionalProperties":{"type":["string","number","boolean"]}}"#.into(),
+        Shape::Form { .. } => r#"{"type":["string","number"]}"#.into(),
+        Shape::Words { .. } => r#"{"type":"array","items":{"type":"string"}}"#.into(),
+        Shape::Files(_) => r#"{"type":"object","additionalProperties":{"type":["string","integer"]}}"#.into(),
         Shape::Limits(_) => {
             let amount = r#"{"type":["string","integer"]}"#.to_owned();
             let both = object(&[("soft", amount.clone()), ("hard", amount.clone())], r#""required":["soft","hard"],"#);

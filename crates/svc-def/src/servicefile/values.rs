@@ -30,10 +30,11 @@ pub(super) struct Limit {
 pub(super) enum Counts {
     Bytes,
     Seconds,
+    Microseconds,
     Things,
 }
 
-pub(super) const LIMITS: [(&str, Counts); 15] = [
+pub(super) const LIMITS: [(&str, Counts); 16] = [
     ("as", Counts::Bytes),
     ("core", Counts::Bytes),
     ("cpu", Counts::Seconds),
@@ -47,6 +48,7 @@ pub(super) const LIMITS: [(&str, Counts); 15] = [
     ("nproc", Counts::Things),
     ("rss", Counts::Bytes),
     ("rtprio", Counts::Things),
+    ("rttime", Counts::Microseconds),
     ("sigpending", Counts::Things),
     ("stack", Counts::Bytes),
 ];
@@ -141,6 +143,9 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
         }
         Shape::Instances(set) => set(draft, reader.instances(node)?),
         Shape::Environment(set) => set(draft, reader.environment(node)?),
+        Shape::Form { wanted, read, set } => set(draft, reader.form(node, wanted, *read).map_err(one)?),
+        Shape::Words { known, nearest, set } => set(draft, reader.list(node, |node| reader.word(node, *known, *nearest))?),
+        Shape::Files(set) => set(draft, reader.files(node)?),
         Shape::Assignments(set) => {
             let (rest, computed) = super::computed::apart(&reader, node)?;
             set(draft, reader.environment(&rest)?, computed);
@@ -388,6 +393,53 @@ impl Reader<'_> {
         gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
     }
 
+    /// A number means what it does as a text.
+    fn form(&self, node: &Node, wanted: &str, read: fn(&str) -> Option<String>) -> Result<String, Fault> {
+        let number = match &node.item {
+            Item::Integer(number) => number.to_string(),
+            Item::Float(number) => number.clone(),
+            _ => return self.read(node, wanted, read),
+        };
+        read(&number).ok_or_else(|| self.fault(node, wanted))
+    }
+
+    fn word(
+        &self,
+        node: &Node,
+        known: fn(&str) -> bool,
+        nearest: fn(&str) -> Option<&'static str>,
+    ) -> Result<String, Fault> {
+        let text = self.text(node)?;
+        if known(&text) {
+            return Ok(text);
+        }
+        let cure = match nearest(&text) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("write names, such as {}", self.example),
+        };
+        Err((node.place, format!("{} has {}, which is unknown: {cure}", self.name, quoted(text.as_bytes()))))
+    }
+
+    fn files(&self, node: &Node) -> Result<Vec<(String, String)>, Vec<Fault>> {
+        let Item::Table(entries) = &node.item else { return Err(vec![self.fault(node, "a table")]) };
+        let one = |entry: &Entry| {
+            let name = &entry.key;
+            if !svc_core::rights::is_controller_file(name) {
+                let name = quoted(name.as_bytes());
+                return Err((
+                    entry.place,
+                    format!("{} has {name}, which is no file of a controller, as memory.max is", self.name),
+                ));
+            }
+            let value = match &entry.node.item {
+                Item::Integer(number) => number.to_string(),
+                _ => self.text(&entry.node)?,
+            };
+            Ok((name.clone(), value))
+        };
+        gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
+    }
+
     fn limits(&self, node: &Node) -> Result<Vec<Limit>, Vec<Fault>> {
         let Item::Table(entries) = &node.item else { return Err(vec![self.fault(node, "a table")]) };
         let one = |entry: &Entry| {
@@ -469,6 +521,7 @@ impl Reader<'_> {
         let wanted = match counts {
             Counts::Bytes => "a size such as \"64MiB\", a number of bytes, or \"unlimited\"",
             Counts::Seconds => "a time in whole seconds such as \"90s\", a number of seconds, or \"unlimited\"",
+            Counts::Microseconds => "a time such as \"50ms\", a number of microseconds, or \"unlimited\"",
             Counts::Things => "a number or \"unlimited\"",
         };
         let wrong = |what: String| (node.place, format!("limits.{name} is {what}, and must be {wanted}"));
@@ -484,6 +537,7 @@ impl Reader<'_> {
                 let seconds = text::span(text).filter(|span| span.0 % 1000 == 0).map(|span| span.0 / 1000);
                 text.parse().ok().or(seconds)
             }
+            (text, Counts::Microseconds) => text.parse().ok().or_else(|| text::span(text)?.0.checked_mul(1000)),
             (text, Counts::Things) => text.parse().ok(),
         };
         number.map(|number: u64| number.to_string()).ok_or_else(|| wrong(quoted(text.as_bytes())))

@@ -3,6 +3,7 @@
 
 mod admission;
 mod applying;
+mod cgroups;
 mod changes;
 mod commands;
 mod computed;
@@ -10,6 +11,8 @@ mod files;
 mod graph;
 mod prepared;
 mod programs;
+mod refused;
+mod rights;
 mod stopping;
 mod templates;
 mod timers;

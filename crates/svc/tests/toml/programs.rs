@@ -5,7 +5,7 @@ use svc_testkit::{NOBODY, State, Tree, is_root, until};
 use crate::Files;
 
 /// A line each of what this shell command prints when the service runs it.
-fn seen(keys: &str, shell: &str, lines: usize) -> Vec<String> {
+pub fn seen(keys: &str, shell: &str, lines: usize) -> Vec<String> {
     let mut tree = Tree::new();
     tree.set("FROM_SVC", "a b").set("DEBUG", "1");
     let here = tree.services().join("web").display().to_string();
