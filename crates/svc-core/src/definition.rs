@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::graph::Wish;
+use crate::health::Checks;
 use crate::policy::{Essential, Policy};
 use crate::signal::Signal;
 use crate::time::Millis;
@@ -99,6 +100,8 @@ pub struct Settings {
     pub policy: Option<Box<Policy>>,
     /// The command ends when it has put a daemon into the background, and that is the service.
     pub forking: Option<Forking>,
+    /// What is looked at while it runs; small files say nothing of that.
+    pub checks: Option<Box<Checks>>,
 }
 
 /// How the daemon is found among what the command has left behind.
@@ -111,7 +114,13 @@ pub struct Forking {
 impl Settings {
     /// Whether it can be told when the service is ready.
     pub fn says_ready(&self) -> bool {
-        self.notification_fd.is_some() || self.forking.is_some()
+        let by_socket = self.checks.as_ref().is_some_and(|checks| checks.says_ready);
+        self.notification_fd.is_some() || self.forking.is_some() || by_socket
+    }
+
+    /// Whether its health is looked at.
+    pub fn has_health(&self) -> bool {
+        self.checks.as_ref().is_some_and(|checks| checks.health.is_some())
     }
 }
 
@@ -131,6 +140,7 @@ impl Default for Settings {
             essential: false,
             policy: None,
             forking: None,
+            checks: None,
         }
     }
 }

@@ -90,6 +90,8 @@ pub enum Event {
     Swept {
         left: usize,
     },
+    /// It asks for so much time from now on, if that is more than it has.
+    Extend(Millis),
     Command(Command),
 }
 
@@ -453,6 +455,12 @@ impl Service {
                 self.state = State::Up { pid, ready, paused: false, stop };
                 out.push(Action::Publish(Note::Killed));
             }
+            (State::Up { pid, ready, paused, stop: Stop::Asked { kill_at: Some(at) } }, Event::Extend(span))
+                if !self.forced =>
+            {
+                let kill_at = Some(at.max(now + span));
+                self.state = State::Up { pid, ready, paused, stop: Stop::Asked { kill_at } };
+            }
             (State::Up { pid, ready, paused, stop }, Event::Command(command)) => {
                 self.command_when_up(now, Running { pid, ready, paused, stop }, command, settings, out);
             }
@@ -521,6 +529,11 @@ impl Service {
             (State::Up { .. } | State::Finish { .. } | State::Starting { .. }, Event::Deadline) => {}
             // A newline that was under way when `run` died; s6 reads readiness before deaths, and so does the driver.
             (State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. }, Event::Ready) => {}
+            // Nobody counts the time that it takes: its start is counted by who asked for it.
+            (
+                State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Extend(_),
+            ) => {}
             // Descendants come and go beside a living main process; they count once it is gone.
             (State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. }, Event::Swept { .. }) => {
             }
@@ -541,6 +554,7 @@ impl Service {
                 | Event::Forked(_)
                 | Event::Ready
                 | Event::Swept { .. }
+                | Event::Extend(_)
                 | Event::Command(_),
             ) => {}
         }

@@ -150,6 +150,7 @@ fn events() -> Vec<Event> {
         Event::Ready,
         Event::Swept { left: 0 },
         Event::Swept { left: 2 },
+        Event::Extend(Millis::from_secs(60)),
     ];
     let commands = [
         Command::Start,
@@ -216,6 +217,7 @@ fn event_words(event: Event) -> String {
         Event::Forked(_) => "Forked".into(),
         Event::Ready => "Ready".into(),
         Event::Swept { left } => format!("Swept ({left} left)"),
+        Event::Extend(span) => format!("Extend by {} s", span.0 / 1000),
         Event::Command(command) => match command {
             Command::Kill(signal) => format!("kill {}", signal.name().unwrap_or("?")),
             Command::KillGroup(signal) => format!("kill {} to its group", signal.name().unwrap_or("?")),

@@ -1,7 +1,7 @@
 //! What the API's values are called in texts.
 
 use svc_core::Signal;
-use svc_proto::api::{Death, EventKind, State, Status};
+use svc_proto::api::{Death, EventKind, HealthVerdict, Phase, State, Status};
 
 use crate::span;
 
@@ -49,6 +49,8 @@ pub fn event(kind: EventKind) -> &'static str {
         EventKind::Starting => "starting",
         EventKind::Up => "up",
         EventKind::Ready => "ready",
+        EventKind::Healthy => "healthy",
+        EventKind::Unhealthy => "unhealthy",
         EventKind::Stopping => "stopping",
         EventKind::Exited => "exited",
         EventKind::Finishing => "finishing",
@@ -66,6 +68,11 @@ pub fn next_start(at_ms: u64, now_ms: u64) -> String {
         0 => "now".into(),
         ms => format!("in {}", span::exact(ms)),
     }
+}
+
+/// What its health check found, if it is up and has one.
+pub fn verdict(status: &Status) -> Option<HealthVerdict> {
+    status.health.as_ref().and_then(|health| health.verdict).filter(|_| status.state == State::Up)
 }
 
 /// A service in a sentence: `up (pid 12) for 3m 5s, ready, restarted 2 times`.
@@ -104,6 +111,19 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         (State::Up, Some(true)) => text.push_str(", ready"),
         (State::Up, Some(false)) => text.push_str(", not ready yet"),
         _ => {}
+    }
+    if let (State::Up, Some(health)) = (status.state, &status.health) {
+        match health.verdict {
+            Some(HealthVerdict::Unknown) => text.push_str(", health not known yet"),
+            Some(HealthVerdict::Healthy) => text.push_str(", healthy"),
+            Some(HealthVerdict::Unhealthy) => text.push_str(", unhealthy"),
+            None => {}
+        }
+        match health.phase {
+            Some(Phase::Reloading) => text.push_str(", reloading"),
+            Some(Phase::Stopping) => text.push_str(", stopping by itself"),
+            None => {}
+        }
     }
     match status.restarts {
         0 => {}

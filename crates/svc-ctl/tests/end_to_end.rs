@@ -20,6 +20,7 @@ fn status(name: &str) -> Status {
         since_seconds: 125.0,
         ready: Some(true),
         ready_since_ms: Some(1),
+        health: None,
         wanted_up: true,
         paused: false,
         restarts: 1,

@@ -4,11 +4,12 @@ use svc_core::definition::{Forking, Language, Script};
 use svc_core::graph::Wish;
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
+use crate::checks;
 use crate::codec::{Malformed, Reader, Writer};
 use crate::policy;
 
 /// Grows when a field is added; a supervisor refuses what it does not know.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 pub fn encode(definition: &Definition) -> Vec<u8> {
     let Definition { name, dir, program, output, down, essential, managed, settings } = definition;
@@ -39,6 +40,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         essential: ends_all,
         forking,
         policy: _,
+        checks: looked_at,
     } = settings;
     let writer = writer
         .option(*notification_fd)
@@ -57,7 +59,8 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         Some(Forking { pid_file: None }) => writer.u8(1),
         Some(Forking { pid_file: Some(path) }) => writer.u8(2).bytes(path),
     };
-    policy::write(writer, settings).finish()
+    let writer = policy::write(writer, settings);
+    checks::encode(writer, looked_at.as_deref()).finish()
 }
 
 pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
@@ -100,6 +103,7 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
             _ => return Err(Malformed),
         },
         policy: policy::read(&mut reader)?,
+        checks: checks::decode(&mut reader)?.map(Box::new),
     };
     reader.end()?;
     Ok(Definition { name, dir, program, output, down, essential, managed, settings })
@@ -192,6 +196,7 @@ mod tests {
                 keep_descendants: true,
                 essential: true,
                 forking: Some(Forking { pid_file: Some(b"/run/x.pid".to_vec()) }),
+                checks: Some(Box::new(checks::tests::some())),
                 ..Settings::default()
             },
         };

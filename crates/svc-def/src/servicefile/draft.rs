@@ -2,6 +2,7 @@
 
 use svc_core::definition::{Forking, Script};
 use svc_core::graph::Dependency;
+use svc_core::health::Checks;
 use svc_core::policy::Essential;
 use svc_core::restart::AtLimit;
 use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
@@ -277,6 +278,11 @@ impl Draft {
         }
     }
 
+    /// What is looked at while it runs, as the same user and in the same environment; the files of the start are left alone.
+    pub(super) fn checks(&self) -> Option<Checks> {
+        self.probes.checks(|words| self.words(words, false))
+    }
+
     fn script(&self, words: &Option<Vec<String>>) -> Option<Script> {
         words.as_ref().map(|words| Script::Chain(self.chain(words)))
     }
@@ -298,6 +304,11 @@ impl Draft {
 
     /// The words behind `svc exec`: what it is to change, in an order in which each finds what it needs, and the command.
     fn chain(&self, command: &[String]) -> Vec<Vec<u8>> {
+        self.words(command, true)
+    }
+
+    /// The same. `files`: those that are made for each start are made.
+    fn words(&self, command: &[String], files: bool) -> Vec<Vec<u8>> {
         let mut words: Vec<String> = Vec::new();
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.prepared.choice().iter().for_each(|(name, value)| option(name, value));
@@ -312,7 +323,8 @@ impl Draft {
             option("nice", &nice.to_string());
         }
         self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
-        self.prepared.files().iter().for_each(|(name, value)| option(name, value));
+        let made = if files { self.prepared.files() } else { Vec::new() };
+        made.iter().for_each(|(name, value)| option(name, value));
         words.extend(self.rights.options(&self.name));
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.user.iter().for_each(|user| option("user", user));

@@ -2,6 +2,7 @@
 //! from it.
 
 use svc_core::graph::Relation;
+use svc_core::health::{Remedy, Senders};
 use svc_core::timer::{From, Missed, Overlap};
 use svc_core::{Millis, ServiceName, Signal};
 
@@ -132,6 +133,10 @@ pub(super) enum Shape {
         fields: &'static [Field],
         set: fn(&mut Draft, Vec<Record>),
     },
+    /// Whose word counts.
+    Senders(fn(&mut Draft, Option<Senders>)),
+    /// What is done about an unhealthy service.
+    Remedy(fn(&mut Draft, Remedy)),
     /// What is looked for, by a probe of this kind.
     Probe(probes::Kind, fn(&mut Draft, Probe)),
     Policy(policies::Kind),

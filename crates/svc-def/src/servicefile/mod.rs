@@ -143,6 +143,7 @@ pub(crate) fn read(
     if draft.probes.ready.is_some() {
         settings.notification_fd = Some(probes::READY_FD);
     }
+    settings.checks = draft.checks().map(Box::new);
     Some(Said {
         kind: draft.graph_kind(),
         program,

@@ -311,6 +311,12 @@ fn every_example_is_taken() {
             }
             "members" => "kind = 'bundle'",
             "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
+            "health.interval"
+            | "health.timeout"
+            | "health.start-period"
+            | "health.failures"
+            | "health.successes"
+            | "health.action" => "command = 'x'\nhealth.tcp = ':1'",
             "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
             "restart.max-delay" => "command = 'x'\nrestart.factor = 2",
             "restart.window" | "restart.at-limit" => "command = 'x'\nrestart.limit = 5",

@@ -520,6 +520,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         link: None,
         supervisor: None,
         machine: None,
+        health: None,
         deaths: VecDeque::new(),
         warning: None,
         trouble: None,

@@ -15,6 +15,7 @@ use svc_core::roster::Happened;
 use svc_core::service::{Note, Past, Rest, State, Trouble};
 use svc_core::{Command, Definition, Exit, Pid, Program, Service};
 use svc_proto::api;
+use svc_proto::checks::HealthReport;
 use svc_proto::link::{Report, ToInit};
 use svc_sys::{Errno, clock, message, say};
 
@@ -62,6 +63,12 @@ impl Hub {
                     return;
                 }
                 Ok(None) => return,
+                Ok(Some((length, _))) if HealthReport::is(&self.buffer[..length]) => {
+                    match HealthReport::decode(&self.buffer[..length]) {
+                        Ok(report) => self.health_reported(slot, report),
+                        Err(_) => say!("svc-scan: refused what slot {slot} says of its health"),
+                    }
+                }
                 Ok(Some((length, _))) => match Report::decode(&self.buffer[..length]) {
                     Ok(report) => self.reported(slot, report),
                     Err(_) => say!("svc-scan: refused a report of slot {slot} that it does not know"),
