@@ -1,9 +1,12 @@
 //! What one supervisor must know of its service. `svc-def` makes these from directories, `svc-proto` carries them.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::graph::Wish;
+use crate::health::Checks;
+use crate::policy::{Essential, Policy};
 use crate::signal::Signal;
 use crate::time::Millis;
 
@@ -18,8 +21,8 @@ pub struct Definition {
     pub output: Output,
     /// A `down` file was there: do not start before somebody asks.
     pub down: bool,
-    /// Its end is the end of the container, with its exit code.
-    pub essential: bool,
+    /// Its end is the end of the container.
+    pub essential: Option<Essential>,
     /// It starts and stops when svc-scan says so, who knows what it depends on, and not by itself. How much it is wished then.
     pub managed: Option<Wish>,
     pub settings: Settings,
@@ -91,8 +94,14 @@ pub struct Settings {
     pub new_pid_namespace: bool,
     /// Leave processes alone that the service leaves behind.
     pub keep_descendants: bool,
+    /// Its end is the end of the container: the first one, where neither a `finish` nor a policy is there to say more.
+    pub essential: bool,
+    /// What few services say: when to start again, and how to stop.
+    pub policy: Option<Box<Policy>>,
     /// The command ends when it has put a daemon into the background, and that is the service.
     pub forking: Option<Forking>,
+    /// What is looked at while it runs; small files say nothing of that.
+    pub checks: Option<Box<Checks>>,
 }
 
 /// How the daemon is found among what the command has left behind.
@@ -105,7 +114,13 @@ pub struct Forking {
 impl Settings {
     /// Whether it can be told when the service is ready.
     pub fn says_ready(&self) -> bool {
-        self.notification_fd.is_some() || self.forking.is_some()
+        let by_socket = self.checks.as_ref().is_some_and(|checks| checks.says_ready);
+        self.notification_fd.is_some() || self.forking.is_some() || by_socket
+    }
+
+    /// Whether its health is looked at.
+    pub fn has_health(&self) -> bool {
+        self.checks.as_ref().is_some_and(|checks| checks.health.is_some())
     }
 }
 
@@ -122,7 +137,10 @@ impl Default for Settings {
             reload_signal: Signal::HUP,
             new_pid_namespace: false,
             keep_descendants: false,
+            essential: false,
+            policy: None,
             forking: None,
+            checks: None,
         }
     }
 }

@@ -90,6 +90,8 @@ pub enum Event {
     Swept {
         left: usize,
     },
+    /// It asks for so much time from now on, if that is more than it has.
+    Extend(Millis),
     Command(Command),
 }
 
@@ -216,10 +218,24 @@ pub struct Past {
     pub exit: Exit,
     pub ended: Millis,
     pub ran: Millis,
+    /// Nobody had asked for it, and nobody has asked for a start since: it counts against the limit.
+    pub counts: bool,
+}
+
+/// Why a service that ended by itself is not started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rest {
+    /// Nothing of the kind has happened.
+    #[default]
+    No,
+    /// After an end like its last one it is not to be started.
+    Ended,
+    /// It has ended too often.
+    Limit,
 }
 
 /// How many ends the machine itself remembers; what a killed supervisor's successor still knows.
-pub const HISTORY: usize = 8;
+pub const HISTORY: usize = 16;
 
 /// At most this many actions come out of a step.
 const MAX_ACTIONS: usize = 6;
@@ -276,6 +292,13 @@ pub struct Service {
     pub(crate) deaths: u64,
     /// Why it could not be started; cleared by a start.
     pub(crate) trouble: Option<Trouble>,
+    /// So many ends in a row came by themselves, each too soon after its start.
+    pub(crate) streak: u16,
+    /// Chance: the last number of a series that begins with [`Service::with_chance`].
+    pub(crate) chance: u32,
+    pub(crate) rest: Rest,
+    /// Somebody sent the down signal, which is to bring it back: its end is not its own.
+    pub(crate) called: bool,
     /// The last ends, newest first.
     pub(crate) past: [Option<Past>; HISTORY],
 }
@@ -299,6 +322,10 @@ impl Service {
             starts: 0,
             deaths: 0,
             trouble: None,
+            streak: 0,
+            chance: 0,
+            rest: Rest::No,
+            called: false,
             past: [None; HISTORY],
         }
     }
@@ -373,7 +400,7 @@ impl Service {
                     self.want = Want::Down;
                 }
                 self.trouble = Some(trouble);
-                self.state = State::Down { not_before: now + retry };
+                self.state = State::Down { not_before: self.retry_at(now, retry, settings) };
                 out.push(Action::Publish(Note::Trouble));
                 self.leave_if_told(out);
             }
@@ -393,6 +420,9 @@ impl Service {
                     self.undone(trouble.errno == NOTHING_TO_DO);
                     self.trouble = self.done.then_some(trouble);
                     out.push(Action::Publish(Note::Changed));
+                } else {
+                    self.ends_once(trouble, settings);
+                    self.judge(settings, out);
                 }
                 self.sweep(now, settings, out);
             }
@@ -405,7 +435,7 @@ impl Service {
             }
             // The first newline counts; a successor finds the pipe open again and may read a second one.
             (State::Up { ready: Some(_), .. }, Event::Ready) => {}
-            (State::Up { .. }, Event::Exited(exit)) => self.run_ended(now, exit, out),
+            (State::Up { stop, .. }, Event::Exited(exit)) => self.run_ended(now, exit, stop, settings, out),
             (State::Up { ready, stop: Stop::No, .. }, Event::Forked(pid)) => {
                 self.daemon = Daemon::Found;
                 // Where it says by itself when it is ready, that counts.
@@ -415,7 +445,9 @@ impl Service {
                 out.push(Action::Publish(if is_news { Note::Ready } else { Note::Changed }));
             }
             // It was to stop before: what it has left behind is swept.
-            (State::Up { stop: Stop::Asked { .. }, .. }, Event::Forked(_)) => self.run_ended(now, Exit::Code(0), out),
+            (State::Up { stop: stop @ Stop::Asked { .. }, .. }, Event::Forked(_)) => {
+                self.run_ended(now, Exit::Code(0), stop, settings, out);
+            }
             (State::Up { pid, ready, stop: Stop::Asked { kill_at: Some(at) }, .. }, Event::Deadline) if now >= at => {
                 let target = if settings.kill_group { Target::Group } else { Target::Main };
                 kill(target, out);
@@ -423,13 +455,19 @@ impl Service {
                 self.state = State::Up { pid, ready, paused: false, stop };
                 out.push(Action::Publish(Note::Killed));
             }
+            (State::Up { pid, ready, paused, stop: Stop::Asked { kill_at: Some(at) } }, Event::Extend(span))
+                if !self.forced =>
+            {
+                let kill_at = Some(at.max(now + span));
+                self.state = State::Up { pid, ready, paused, stop: Stop::Asked { kill_at } };
+            }
             (State::Up { pid, ready, paused, stop }, Event::Command(command)) => {
                 self.command_when_up(now, Running { pid, ready, paused, stop }, command, settings, out);
             }
 
             (State::Finish { .. }, Event::Exited(exit)) if self.undoing => {
                 self.undone(exit == Exit::Code(0));
-                self.remember(now, exit);
+                self.remember(now, exit, false);
                 self.sweep(now, settings, out);
             }
             (State::Finish { .. }, Event::Exited(exit)) => {
@@ -438,6 +476,8 @@ impl Service {
                     self.failed = true;
                     self.hasten = false;
                     out.push(Action::Publish(Note::Failed));
+                } else {
+                    self.judge(settings, out);
                 }
                 self.sweep(now, settings, out);
             }
@@ -461,7 +501,7 @@ impl Service {
                 out.push(Action::Publish(Note::Changed));
             }
 
-            (State::Sweep { .. }, Event::Swept { left: 0 }) => self.settle(now, out),
+            (State::Sweep { .. }, Event::Swept { left: 0 }) => self.settle(now, settings, out),
             (State::Sweep { kill_at, announced: false }, Event::Swept { .. }) => {
                 self.state = State::Sweep { kill_at, announced: true };
                 out.push(Action::Publish(Note::Draining));
@@ -489,6 +529,11 @@ impl Service {
             (State::Up { .. } | State::Finish { .. } | State::Starting { .. }, Event::Deadline) => {}
             // A newline that was under way when `run` died; s6 reads readiness before deaths, and so does the driver.
             (State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. }, Event::Ready) => {}
+            // Nobody counts the time that it takes: its start is counted by who asked for it.
+            (
+                State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Extend(_),
+            ) => {}
             // Descendants come and go beside a living main process; they count once it is gone.
             (State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. }, Event::Swept { .. }) => {
             }
@@ -509,6 +554,7 @@ impl Service {
                 | Event::Forked(_)
                 | Event::Ready
                 | Event::Swept { .. }
+                | Event::Extend(_)
                 | Event::Command(_),
             ) => {}
         }
@@ -538,6 +584,8 @@ impl Service {
         self.started = Some(now);
         self.starts += 1;
         self.failed = false;
+        self.rest = Rest::No;
+        self.called = false;
         self.hasten = false;
         self.done = false;
         out.push(Action::Publish(Note::Starting));
@@ -592,7 +640,10 @@ impl Service {
             }
             Command::Wish(_) => {}
             Command::Reload => out.push(Action::Signal { target: Target::Main, signal: settings.reload_signal }),
-            Command::DownSignal => self.send(running, Target::Main, settings.down_signal, out),
+            Command::DownSignal => {
+                self.called = true;
+                self.send(running, Target::Main, settings.down_signal, out);
+            }
             Command::Kill(signal) => self.send(running, Target::Main, signal, out),
             Command::KillGroup(signal) => self.send(running, Target::Group, signal, out),
             Command::Pause => self.send(running, Target::Main, Signal::STOP, out),
@@ -629,11 +680,11 @@ impl Service {
                 self.want = Want::Up;
                 // A start of one that is up already asks for nothing, and so not for less delay after its death either.
                 self.hasten |= command == Command::Restart || !matches!(self.state, State::Up { stop: Stop::No, .. });
-                self.failed = false;
+                self.forgive();
             }
             Command::Once if !self.leaving => {
                 self.want = Want::Once;
-                self.failed = false;
+                self.forgive();
             }
             Command::Stop | Command::AtMostOnce | Command::Undo => self.want = Want::Down,
             Command::Wish(wish) => self.wished = wish,
@@ -656,9 +707,13 @@ impl Service {
         }
     }
 
-    fn run_ended(&mut self, now: Millis, exit: Exit, out: &mut Actions) {
-        self.remember(now, exit);
-        self.done = exit == Exit::Code(0);
+    fn run_ended(&mut self, now: Millis, exit: Exit, stop: Stop, settings: &Settings, out: &mut Actions) {
+        let by_itself = self.want == Want::Up && stop == Stop::No && !self.called;
+        self.remember(now, exit, by_itself);
+        self.done = settings.is_success(exit);
+        if by_itself {
+            self.count(settings);
+        }
         if self.want == Want::Once {
             self.want = Want::Down;
         }
@@ -667,12 +722,70 @@ impl Service {
         out.push(Action::Spawn(Role::Finish));
     }
 
-    fn remember(&mut self, now: Millis, exit: Exit) {
+    fn remember(&mut self, now: Millis, exit: Exit, counts: bool) {
         let ran = now - self.started.unwrap_or(now);
         self.past.rotate_right(1);
-        self.past[0] = Some(Past { exit, ended: now, ran });
+        self.past[0] = Some(Past { exit, ended: now, ran, counts });
         self.deaths += 1;
         self.since = now;
+    }
+
+    /// It ended by itself: how long the series is by now, and whether this was its last end.
+    fn count(&mut self, settings: &Settings) {
+        let (Some(last), Some(restart)) = (self.last(), settings.restart()) else { return };
+        self.streak = if last.ran >= restart.reset_after { 1 } else { self.streak.saturating_add(1) };
+        self.draw();
+        let recent = |past: &Past| past.counts && last.ended - past.ended < restart.window;
+        self.rest = if !restart.again(last.exit, settings.is_success(last.exit)) {
+            Rest::Ended
+        } else if restart.limit > 0 && self.past().filter(recent).count() >= usize::from(restart.limit) {
+            Rest::Limit
+        } else {
+            Rest::No
+        };
+    }
+
+    /// There is no `finish` to say what the end of an essential service means.
+    fn ends_once(&mut self, trouble: Trouble, settings: &Settings) {
+        let by_itself = self.last().is_some_and(|past| past.counts);
+        if trouble.errno == NOTHING_TO_DO && by_itself && settings.ends_once() && self.rest == Rest::No {
+            self.rest = Rest::Ended;
+        }
+    }
+
+    /// `finish` is over: here what its last end means becomes so, unless somebody asked for something else meanwhile.
+    fn judge(&mut self, settings: &Settings, out: &mut Actions) {
+        if self.rest == Rest::No || self.want != Want::Up {
+            return;
+        }
+        self.want = Want::Down;
+        self.hasten = false;
+        self.failed = self.rest == Rest::Limit || !self.last().is_some_and(|past| settings.is_success(past.exit));
+        out.push(Action::Publish(if self.failed { Note::Failed } else { Note::Changed }));
+    }
+
+    /// When to try again what could not be started: a policy may want it later than its driver does.
+    fn retry_at(&mut self, now: Millis, retry: Millis, settings: &Settings) -> Millis {
+        if settings.restart().is_none() || self.want == Want::Down {
+            return now + retry;
+        }
+        self.streak = self.streak.saturating_add(1);
+        self.draw();
+        let by_policy = self.started.unwrap_or(now) + settings.restart_delay(self.streak, self.chance);
+        by_policy.max(now + retry)
+    }
+
+    /// The next number of the series (that of Numerical Recipes; its high bits are good enough to spread restarts).
+    fn draw(&mut self) {
+        self.chance = self.chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    }
+
+    /// Somebody asks for a start: what was counted before is forgotten.
+    fn forgive(&mut self) {
+        self.failed = false;
+        self.rest = Rest::No;
+        self.streak = 0;
+        self.past.iter_mut().flatten().for_each(|past| past.counts = false);
     }
 
     /// The attempt to undo what was done is over.
@@ -684,7 +797,7 @@ impl Service {
     /// `finish` is done: what is left of the service comes next.
     fn sweep(&mut self, now: Millis, settings: &Settings, out: &mut Actions) {
         if settings.keep_descendants {
-            self.settle(now, out);
+            self.settle(now, settings, out);
             return;
         }
         let grace = if settings.timeout_kill == Millis::ZERO { SWEEP_GRACE } else { settings.timeout_kill };
@@ -694,8 +807,9 @@ impl Service {
     }
 
     /// Nothing of the service is left.
-    fn settle(&mut self, now: Millis, out: &mut Actions) {
-        let gap_over = self.started.map_or(now, |started| started + RESTART_GAP);
+    fn settle(&mut self, now: Millis, settings: &Settings, out: &mut Actions) {
+        let delay = settings.restart_delay(self.streak, self.chance);
+        let gap_over = self.started.map_or(now, |started| started + delay);
         let not_before = if self.hasten { now } else { gap_over.max(now) };
         self.state = State::Down { not_before };
         out.push(Action::Publish(Note::Down));

@@ -3,12 +3,18 @@
 
 use crate::Pid;
 use crate::graph::Wish;
-use crate::service::{Daemon, HISTORY, Past, Role, Service, Stage, State, Stop, Trouble, Want};
+use crate::service::{Daemon, HISTORY, Past, Rest, Role, Service, Stage, State, Stop, Trouble, Want};
 use crate::signal::Exit;
 use crate::time::Millis;
 
 /// Words of a snapshot.
-pub const WORDS: usize = 9 + 2 * HISTORY;
+pub const WORDS: usize = PAST + 2 * HISTORY;
+
+/// Where the last ends begin.
+const PAST: usize = 10;
+
+/// In the word of an end, which has how long it ran in its upper part.
+const COUNTS: u64 = 1 << 63;
 
 /// "No such time".
 const NEVER: u64 = u64::MAX;
@@ -65,11 +71,18 @@ impl Service {
         words[6] = self.starts;
         words[7] = self.deaths;
         words[8] = self.trouble.map_or(0, Trouble::to_word);
-        for (pair, past) in words[9..].chunks_exact_mut(2).zip(&self.past) {
+        let rest = match self.rest {
+            Rest::No => 0,
+            Rest::Ended => 1,
+            Rest::Limit => 2,
+        };
+        words[9] = u64::from(self.streak) | rest << 16 | u64::from(self.called) << 18 | u64::from(self.chance) << 32;
+        for (pair, past) in words[PAST..].chunks_exact_mut(2).zip(&self.past) {
             pair[0] = NEVER;
             if let Some(past) = past {
                 pair[0] = past.ended.0;
-                pair[1] = past.ran.0 << 16 | u64::from(past.exit.wait_status() & 0xffff);
+                let counts = if past.counts { COUNTS } else { 0 };
+                pair[1] = counts | past.ran.0 << 17 >> 1 | u64::from(past.exit.wait_status() & 0xffff);
             }
         }
         words
@@ -103,11 +116,12 @@ impl Service {
         };
         let marks = words[0] >> 16;
         let mut past = [None; HISTORY];
-        for (slot, pair) in past.iter_mut().zip(words[9..].chunks_exact(2)) {
+        for (slot, pair) in past.iter_mut().zip(words[PAST..].chunks_exact(2)) {
             *slot = time(pair[0]).map(|ended| Past {
                 exit: Exit::from_wait_status((pair[1] & 0xffff) as u32),
                 ended,
-                ran: Millis(pair[1] >> 16),
+                ran: Millis((pair[1] & !COUNTS) >> 16),
+                counts: pair[1] & COUNTS != 0,
             });
         }
         Some(Service {
@@ -135,6 +149,15 @@ impl Service {
             since: Millis(words[3]),
             starts: words[6],
             deaths: words[7],
+            streak: words[9] as u16,
+            chance: (words[9] >> 32) as u32,
+            rest: match words[9] >> 16 & 3 {
+                0 => Rest::No,
+                1 => Rest::Ended,
+                2 => Rest::Limit,
+                _ => return None,
+            },
+            called: words[9] >> 18 & 1 != 0,
             trouble: if words[8] == 0 { None } else { Some(Trouble::from_word(words[8])?) },
             past,
         })
@@ -163,6 +186,22 @@ impl Service {
     #[must_use]
     pub fn with_wish(self, wished: Wish) -> Service {
         Service { wished, ..self }
+    }
+
+    /// The same service, with a series of chance of its own.
+    #[must_use]
+    pub fn with_chance(self, chance: u32) -> Service {
+        Service { chance, ..self }
+    }
+
+    /// Why it is not started again after it ended by itself.
+    pub fn rest(&self) -> Rest {
+        self.rest
+    }
+
+    /// How many ends in a row came by themselves; a service without a policy does not count.
+    pub fn streak(&self) -> u16 {
+        self.streak
     }
 
     /// Whether `finish` runs, or is about to, to undo what was done.
@@ -269,8 +308,13 @@ mod tests {
                 service.starts = 9;
                 service.deaths = 8;
                 service.trouble = failed.then_some(Trouble { stage: Stage::Exec, errno: 13 });
-                service.past[0] = Some(Past { exit: Exit::Signal(Signal::KILL), ended: at, ran: Millis(77) });
-                service.past[1] = Some(Past { exit: Exit::Code(255), ended: Millis(0), ran: Millis(0) });
+                service.streak = u16::MAX;
+                service.chance = 0xdead_beef;
+                service.rest = if hasten { Rest::Limit } else { Rest::Ended };
+                service.called = leaving;
+                let past = |exit, ended, ran, counts| Past { exit, ended, ran, counts };
+                service.past[0] = Some(past(Exit::Signal(Signal::KILL), at, Millis(77), true));
+                service.past[1] = Some(past(Exit::Code(255), Millis(0), Millis(u64::MAX >> 17), hasten));
                 assert_eq!(Service::from_words(&service.to_words()), Some(service));
             }
         }
@@ -279,7 +323,7 @@ mod tests {
     #[test]
     fn words_that_nobody_wrote_are_refused() {
         let good = Service::new(Millis(5), true).to_words();
-        for (word, value) in [(0, 7), (0, 3 << 8), (8, 9 << 32), (0, 3 << 32)] {
+        for (word, value) in [(0, 7), (0, 3 << 8), (8, 9 << 32), (9, 3 << 16), (0, 3 << 32)] {
             let mut words = good;
             words[word] = value;
             assert_eq!(Service::from_words(&words), None, "word {word} = {value}");

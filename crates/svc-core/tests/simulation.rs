@@ -207,9 +207,11 @@ impl Life {
             State::Down { .. } => {
                 &[Event::Forked(main), Event::Ready, Event::Swept { left: 1 }, Event::Swept { left: 0 }, Event::Exited(exit)]
             }
-            State::Up { .. } => &[Event::Swept { left: 0 }, Event::Deadline],
+            State::Up { .. } => &[Event::Swept { left: 0 }, Event::Deadline, Event::Extend(Millis(1))],
             State::Finish { .. } => &[Event::Forked(main), Event::Swept { left: 0 }, Event::Deadline],
-            State::Sweep { .. } => &[Event::Forked(main), Event::Ready, Event::Exited(exit), Event::Deadline],
+            State::Sweep { .. } => {
+                &[Event::Forked(main), Event::Ready, Event::Exited(exit), Event::Deadline, Event::Extend(Millis(9000))]
+            }
             State::Starting { .. } | State::Gone => &[Event::Ready, Event::Swept { left: 0 }, Event::Exited(exit)],
         };
         rng.chance(10).then(|| rng.pick(candidates))

@@ -366,6 +366,18 @@ fn the_kill_timer_can_mean_the_group() {
 }
 
 #[test]
+fn who_asks_for_time_has_it_before_the_kill_and_nobody_has_less_by_asking() {
+    let mut it = up();
+    it.settings.timeout_kill = Millis(3000);
+    it.when(Event::Extend(Millis(9000))).does_nothing().asked(Command::Stop).waits(3000).after(1000);
+    it.when(Event::Extend(Millis(10))).does_nothing().waits(2000).when(Event::Extend(Millis(9000))).waits(9000);
+    let mut it = up();
+    it.asked(Command::Stop).when(Event::Extend(Millis(9000))).waits_for_nothing();
+    let mut it = up();
+    it.asked(Command::Force).when(Event::Extend(Millis(9000))).waits(5000);
+}
+
+#[test]
 fn finish_is_killed_when_it_takes_too_long_and_again_every_five_seconds() {
     let mut it = finishing();
     it.waits(5000).after(5000);

@@ -251,6 +251,9 @@ pub struct UntilFlag {
     /// Up, and ready if it says when it is
     #[arg(long)]
     ready: bool,
+    /// Ready, and its health check says that it is well
+    #[arg(long)]
+    healthy: bool,
     /// The main process is gone
     #[arg(long)]
     down: bool,
@@ -263,6 +266,7 @@ impl UntilFlag {
     pub fn until(&self) -> Until {
         match self {
             UntilFlag { ready: true, .. } => Until::Ready,
+            UntilFlag { healthy: true, .. } => Until::Healthy,
             UntilFlag { down: true, .. } => Until::Down,
             UntilFlag { finished: true, .. } => Until::Finished,
             UntilFlag { .. } => Until::Up,

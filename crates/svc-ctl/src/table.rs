@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use svc_proto::api::{Problem, Status};
+use svc_proto::api::{HealthVerdict, Problem, Status};
 
 use crate::{span, words};
 
@@ -67,10 +67,11 @@ fn row(status: &Status) -> [String; 7] {
         words::state(status).to_string(),
         status.pid.map_or_else(none, |pid| pid.to_string()),
         span::human(status.since_seconds),
-        match status.ready {
-            Some(true) => "yes".into(),
-            Some(false) => "no".into(),
-            None => none(),
+        match (status.ready, words::verdict(status)) {
+            (_, Some(HealthVerdict::Unhealthy)) => "unhealthy".into(),
+            (Some(false), _) | (None, Some(HealthVerdict::Unknown)) => "no".into(),
+            (Some(true), _) | (None, Some(HealthVerdict::Healthy)) => "yes".into(),
+            (None, None) => none(),
         },
         status.restarts.to_string(),
         status.last_exit.as_ref().map_or_else(none, words::exit),
@@ -126,11 +127,13 @@ mod tests {
             since_seconds: 185.0,
             ready: None,
             ready_since_ms: None,
+            health: None,
             wanted_up: true,
             paused: false,
             restarts: 0,
             last_exit: None,
             next_start_ms: None,
+            verdict: None,
             problem: None,
             changed: false,
             supervisor_pid: Some(11),

@@ -1,7 +1,7 @@
 //! What the API's values are called in texts.
 
 use svc_core::Signal;
-use svc_proto::api::{Death, EventKind, State, Status};
+use svc_proto::api::{Death, EventKind, HealthVerdict, Phase, State, Status};
 
 use crate::span;
 
@@ -49,6 +49,8 @@ pub fn event(kind: EventKind) -> &'static str {
         EventKind::Starting => "starting",
         EventKind::Up => "up",
         EventKind::Ready => "ready",
+        EventKind::Healthy => "healthy",
+        EventKind::Unhealthy => "unhealthy",
         EventKind::Stopping => "stopping",
         EventKind::Exited => "exited",
         EventKind::Finishing => "finishing",
@@ -68,6 +70,11 @@ pub fn next_start(at_ms: u64, now_ms: u64) -> String {
     }
 }
 
+/// What its health check found, if it is up and has one.
+pub fn verdict(status: &Status) -> Option<HealthVerdict> {
+    status.health.as_ref().and_then(|health| health.verdict).filter(|_| status.state == State::Up)
+}
+
 /// A service in a sentence: `up (pid 12) for 3m 5s, ready, restarted 2 times`.
 pub fn sentence(status: &Status, now_ms: u64) -> String {
     let span = span::human(status.since_seconds);
@@ -76,6 +83,9 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         None => String::new(),
     };
     let mut text = match status.state {
+        State::Down if status.verdict.is_some() => {
+            format!("down for {span}: {}", status.verdict.as_deref().unwrap_or_default())
+        }
         State::Down if status.wanted_up => format!("down for {span}, though it is wanted up"),
         State::Down => format!("down for {span}, and nobody wants it up"),
         State::Waiting if status.reason.is_some() => "waiting".into(),
@@ -89,7 +99,8 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         // A name without a process.
         State::Failed if status.last_exit.is_none() => "failed".into(),
         State::Failed => {
-            format!("failed for good {span} ago: its finish script said 125, so only svc-ctl start starts it again")
+            let reason = status.verdict.as_deref().unwrap_or("its finish script said 125");
+            format!("failed for good {span} ago: {reason}, so only svc-ctl start starts it again")
         }
         State::Done => "done: it ran to its end, and what it did stands".into(),
         State::Broken => "broken: its directory cannot be run as it is".into(),
@@ -101,6 +112,19 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         (State::Up, Some(false)) => text.push_str(", not ready yet"),
         _ => {}
     }
+    if let (State::Up, Some(health)) = (status.state, &status.health) {
+        match health.verdict {
+            Some(HealthVerdict::Unknown) => text.push_str(", health not known yet"),
+            Some(HealthVerdict::Healthy) => text.push_str(", healthy"),
+            Some(HealthVerdict::Unhealthy) => text.push_str(", unhealthy"),
+            None => {}
+        }
+        match health.phase {
+            Some(Phase::Reloading) => text.push_str(", reloading"),
+            Some(Phase::Stopping) => text.push_str(", stopping by itself"),
+            None => {}
+        }
+    }
     match status.restarts {
         0 => {}
         1 => text.push_str(", restarted once"),
@@ -108,6 +132,9 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
     }
     if let Some(at_ms) = status.next_start_ms {
         text.push_str(&format!(", next start {}", next_start(at_ms, now_ms)));
+        if let Some(reason) = &status.verdict {
+            text.push_str(&format!(" ({reason})"));
+        }
     }
     if let Some(at_ms) = status.timer.as_ref().and_then(|timer| timer.next_run_ms) {
         text.push_str(&format!(", next run {}", next_start(at_ms, now_ms)));

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use svc_core::files::{FILES, File, Invalid, Kind};
+use svc_core::policy::{Ends, Essential};
 use svc_core::{Millis, Settings};
 
 use crate::look::{self, Look, Trouble, look};
@@ -51,6 +52,48 @@ pub(crate) fn flag(path: &Path, before: bool, problems: &mut Vec<Problem>) -> bo
             before
         }
     }
+}
+
+/// Reads the file that makes a service essential: empty, or with the code that the container is to end with and `failure` where
+/// only failures count, in any order.
+pub(crate) fn essential(dir: &Path, before: Option<Essential>, problems: &mut Vec<Problem>) -> Option<Essential> {
+    const MOST: usize = 64;
+    let path = dir.join("essential");
+    let trouble = match look(&path) {
+        Look::Absent => return None,
+        // Whatever it is, being there says it.
+        Look::Here(metadata) if !metadata.is_file() => return Some(Essential { code: None, ends: Ends::All }),
+        Look::Here(_) => match look::head(&path, MOST) {
+            Ok((_, content)) => match read_essential(&content) {
+                Ok(essential) => return Some(essential),
+                Err(word) => format!(
+                    "{} is neither an exit code from 0 to 255 nor failure: the whole file counts as empty; write one of them, \
+                     both or nothing",
+                    quoted(&word)
+                ),
+            },
+            Err(trouble) => trouble.message(),
+        },
+        Look::Trouble(trouble) => {
+            let taken = if before.is_some() { "there" } else { "absent" };
+            problems.push(Problem::warning(path, format!("{} (taken as {taken})", trouble.message())));
+            return before;
+        }
+    };
+    problems.push(Problem::warning(path, trouble));
+    Some(Essential { code: None, ends: Ends::All })
+}
+
+fn read_essential(content: &[u8]) -> Result<Essential, Vec<u8>> {
+    let mut essential = Essential { code: None, ends: Ends::All };
+    for word in content.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+        match std::str::from_utf8(word) {
+            Ok("failure") => essential.ends = Ends::Failures,
+            Ok(text) => essential.code = Some(text.parse().map_err(|_| word.to_vec())?),
+            Err(_) => return Err(word.to_vec()),
+        }
+    }
+    Ok(essential)
 }
 
 /// Reads the small files. A broken one leaves its setting as it was: as `previous` has it, or the default.

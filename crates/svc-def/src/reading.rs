@@ -75,6 +75,8 @@ fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut pro
         None => Outcome::Name,
         Some(program) => {
             let mut settings = classic::settings(dir, previous.map(|definition| &definition.settings), &mut problems);
+            let essential = classic::essential(dir, previous.and_then(|definition| definition.essential), &mut problems);
+            settings.essential = essential.is_some();
             classic::check_descriptors(dir, &settings, &mut problems);
             if let Program::Oneshot { .. } = program {
                 // What an `up` starts is meant to stay, and `down` has the time that the source gives it.
@@ -89,7 +91,7 @@ fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut pro
                 program,
                 output: if source.producer_for.is_some() { Output::Logger } else { Output::Keeper },
                 down: false,
-                essential: false,
+                essential,
                 managed: Some(Wish::Down),
                 settings,
             }))
@@ -145,7 +147,7 @@ fn one_file(layout: &Layout, name: &ServiceName, mut problems: Vec<Problem>) -> 
             program,
             output: Output::Keeper,
             down: false,
-            essential: false,
+            essential: said.essential,
             managed: Some(Wish::Down),
             settings: said.settings,
         })),
@@ -199,7 +201,9 @@ fn inside(
         return (Outcome::Incomplete, logger);
     }
     classic::check_finish(dir, problems);
-    let settings = classic::settings(dir, previous.map(|definition| &definition.settings), problems);
+    let mut settings = classic::settings(dir, previous.map(|definition| &definition.settings), problems);
+    let essential = classic::essential(dir, previous.and_then(|definition| definition.essential), problems);
+    settings.essential = essential.is_some();
     classic::check_descriptors(dir, &settings, problems);
     let mut flag = |file: &str, before: Option<bool>| classic::flag(&dir.join(file), before.unwrap_or(false), problems);
     let definition = Definition {
@@ -209,7 +213,7 @@ fn inside(
         output: if logger.is_some() { Output::Logger } else { Output::Keeper },
         down: flag("down", previous.map(|definition| definition.down)),
         managed: None,
-        essential: flag("essential", previous.map(|definition| definition.essential)),
+        essential,
         settings,
     };
     let broken = problems.iter().any(|problem| problem.fatal);

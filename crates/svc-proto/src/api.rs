@@ -76,9 +76,11 @@ pub struct Status {
     pub since_ms: u64,
     /// Seconds since then, on the server's clock.
     pub since_seconds: f64,
-    /// Whether it is ready; `null` for a service that does not say (no notification-fd).
+    /// Whether it is ready; `null` for a service that does not say.
     pub ready: Option<bool>,
     pub ready_since_ms: Option<u64>,
+    /// How it is, where that is looked at or it says so itself; `null` for others.
+    pub health: Option<Health>,
     /// Whether somebody, or the absence of a `down` file, wants it up.
     pub wanted_up: bool,
     pub paused: bool,
@@ -87,6 +89,8 @@ pub struct Status {
     pub last_exit: Option<Death>,
     /// When it will be started again, if it is waiting for that.
     pub next_start_ms: Option<u64>,
+    /// Why it is started then, or not any more: what its restart policy has made of its last end.
+    pub verdict: Option<String>,
     /// What is wrong with it: what, where and the cure, in one line.
     pub problem: Option<String>,
     /// What is on disk is not what it runs by: `GET /v1/plan` says what that would do.
@@ -115,6 +119,37 @@ pub struct Timer {
     pub last_exit: Option<Death>,
     /// A run follows the one that is under way.
     pub queued: bool,
+}
+
+/// How a running service is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// What its health check found; `null` where there is none.
+    pub verdict: Option<HealthVerdict>,
+    /// When that last changed.
+    pub since_ms: Option<u64>,
+    /// What the last check said.
+    pub probe: Option<String>,
+    /// What the service says of itself (STATUS of sd_notify).
+    pub says: Option<String>,
+    /// What it says it is doing, other than to run.
+    pub phase: Option<Phase>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthVerdict {
+    /// Not enough checks have ended yet.
+    Unknown,
+    Healthy,
+    Unhealthy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Reloading,
+    Stopping,
 }
 
 /// One end of a main process.
@@ -262,6 +297,8 @@ pub enum Until {
     Up,
     /// Up, and ready if it says when it is.
     Ready,
+    /// Ready, and its health check says that it is well.
+    Healthy,
     /// The main process is gone.
     Down,
     /// Gone, `finish` done, and nothing left of it.
@@ -315,7 +352,7 @@ pub struct Change {
     /// For `exited`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Death>,
-    /// For `problem` and `lagged`.
+    /// For `problem`, `lagged`, `healthy` and `unhealthy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -332,6 +369,9 @@ pub enum EventKind {
     Starting,
     Up,
     Ready,
+    /// Its health check says so; `message` is what it said.
+    Healthy,
+    Unhealthy,
     Stopping,
     Exited,
     Finishing,

@@ -4,10 +4,12 @@ use svc_core::definition::{Forking, Language, Script};
 use svc_core::graph::Wish;
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
+use crate::checks;
 use crate::codec::{Malformed, Reader, Writer};
+use crate::policy;
 
 /// Grows when a field is added; a supervisor refuses what it does not know.
-const VERSION: u8 = 3;
+const VERSION: u8 = 6;
 
 pub fn encode(definition: &Definition) -> Vec<u8> {
     let Definition { name, dir, program, output, down, essential, managed, settings } = definition;
@@ -22,7 +24,8 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         }),
         Program::Chain(words) => list(writer.u8(3), words),
     };
-    let writer = writer.u8(output_number(*output)).flag(*down).flag(*essential).u8(managed.map_or(0, wish_number));
+    let writer = writer.u8(output_number(*output)).flag(*down);
+    let writer = policy::write_essential(writer, *essential).u8(managed.map_or(0, wish_number));
     let Settings {
         notification_fd,
         lock_fd,
@@ -34,7 +37,10 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         reload_signal,
         new_pid_namespace,
         keep_descendants,
+        essential: ends_all,
         forking,
+        policy: _,
+        checks: looked_at,
     } = settings;
     let writer = writer
         .option(*notification_fd)
@@ -46,13 +52,15 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         .u8(down_signal.number())
         .u8(reload_signal.number())
         .flag(*new_pid_namespace)
-        .flag(*keep_descendants);
-    match forking {
+        .flag(*keep_descendants)
+        .flag(*ends_all);
+    let writer = match forking {
         None => writer.u8(0),
         Some(Forking { pid_file: None }) => writer.u8(1),
         Some(Forking { pid_file: Some(path) }) => writer.u8(2).bytes(path),
-    }
-    .finish()
+    };
+    let writer = policy::write(writer, settings);
+    checks::encode(writer, looked_at.as_deref()).finish()
 }
 
 pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
@@ -71,7 +79,7 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
     };
     let output = output_from(reader.u8()?)?;
     let down = reader.flag()?;
-    let essential = reader.flag()?;
+    let essential = policy::read_essential(&mut reader)?;
     let managed = match reader.u8()? {
         0 => None,
         number => Some(wish_from(number)?),
@@ -87,12 +95,15 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
         reload_signal: Signal::new(reader.u8()?).ok_or(Malformed)?,
         new_pid_namespace: reader.flag()?,
         keep_descendants: reader.flag()?,
+        essential: reader.flag()?,
         forking: match reader.u8()? {
             0 => None,
             1 => Some(Forking { pid_file: None }),
             2 => Some(Forking { pid_file: Some(reader.bytes()?.to_owned()) }),
             _ => return Err(Malformed),
         },
+        policy: policy::read(&mut reader)?,
+        checks: checks::decode(&mut reader)?.map(Box::new),
     };
     reader.end()?;
     Ok(Definition { name, dir, program, output, down, essential, managed, settings })
@@ -128,11 +139,11 @@ fn script(reader: &mut Reader<'_>) -> Result<Option<Script>, Malformed> {
     })
 }
 
-fn list(writer: Writer, words: &[Vec<u8>]) -> Writer {
+pub(crate) fn list(writer: Writer, words: &[Vec<u8>]) -> Writer {
     words.iter().fold(writer.u32(words.len() as u32), |writer, word| writer.bytes(word))
 }
 
-fn words(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
+pub(crate) fn words(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
     let mut words = Vec::new();
     for _ in 0..reader.u32()? {
         words.push(reader.bytes()?.to_owned());
@@ -162,6 +173,9 @@ pub fn output_from(number: u8) -> Result<Output, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use svc_core::Exit;
+    use svc_core::policy::{Ends, Essential, Policy};
+    use svc_core::restart::{AtLimit, Restart, When};
 
     #[test]
     fn a_definition_survives_the_round_trip_and_nothing_shorter_decodes() {
@@ -171,7 +185,7 @@ mod tests {
             program: Program::Command(vec![b"sleep".to_vec(), b"1".to_vec()]),
             output: Output::Inherit,
             down: true,
-            essential: true,
+            essential: Some(Essential { code: Some(7), ends: Ends::Failures }),
             managed: Some(Wish::Dependency),
             settings: Settings {
                 notification_fd: Some(u32::MAX),
@@ -180,7 +194,9 @@ mod tests {
                 max_death_tally: 4096,
                 down_signal: Signal::INT,
                 keep_descendants: true,
+                essential: true,
                 forking: Some(Forking { pid_file: Some(b"/run/x.pid".to_vec()) }),
+                checks: Some(Box::new(checks::tests::some())),
                 ..Settings::default()
             },
         };
@@ -192,7 +208,24 @@ mod tests {
             Program::Oneshot { up: Some(Script::Chain(chain.clone())), down: None },
             Program::Chain(chain),
         ];
-        let others = others.map(|program| Definition { program, managed: None, ..definition.clone() });
+        let mut others = others.map(|program| Definition { program, managed: None, ..definition.clone() });
+        let at_limits = [
+            AtLimit::Fail,
+            AtLimit::StopContainer { code: Some(3) },
+            AtLimit::Run(vec![b"--".to_vec(), b"true".to_vec()]),
+            AtLimit::StopContainer { code: None },
+        ];
+        for (other, at_limit) in others.iter_mut().zip(at_limits) {
+            let restart = Restart {
+                when: When::OnFailure,
+                never_on: vec![Exit::Code(3), Exit::Signal(Signal::TERM)],
+                factor: 1500,
+                limit: 16,
+                at_limit,
+                ..Restart::default()
+            };
+            other.settings.policy = Some(Box::new(Policy { restart, success: Some(vec![Exit::Code(0)]) }));
+        }
         for definition in others.into_iter().chain([definition]) {
             let bytes = encode(&definition);
             assert_eq!(decode(&bytes), Ok(definition));

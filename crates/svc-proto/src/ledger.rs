@@ -7,15 +7,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use svc_core::health::WORDS as HEALTH_WORDS;
 use svc_core::snapshot::{WORDS, Words};
 use svc_core::{Exit, Millis, Output, Pid};
 
 use crate::definition::{output_from, output_number};
 
 /// Words of a row that its supervisor writes, and of one that svc-init writes.
-const HOT: usize = 64;
+const HOT: usize = 96;
 const COLD: usize = 64;
+const _: () = assert!(COPIES[1] + WORDS <= HOT, "both copies fit into a row");
 const HEADER: usize = 512;
+/// Words of a row that its supervisor writes only if there is something to be looked at.
+const ANNEX: usize = 128;
 
 /// How many services one svc can have, loggers included. s6-svscan's own limit is 160000; at 40 KiB and five descriptors a
 /// service, 16384 is where a container has other problems.
@@ -28,7 +32,7 @@ const SHELF: usize = 2 * MAX_SOCKETS;
 pub const MAX_SOCKETS: usize = 16;
 
 /// Bytes of the whole ledger. Pages that nobody touched cost nothing.
-pub const BYTES: usize = 8 * (HEADER + MAX_SLOTS as usize * (HOT + COLD + SHELF));
+pub const BYTES: usize = 8 * (HEADER + MAX_SLOTS as usize * (HOT + COLD + SHELF + ANNEX));
 
 /// The longest label.
 pub const MAX_LABEL: usize = 8 * (COLD - LABEL);
@@ -36,6 +40,8 @@ pub const MAX_LABEL: usize = 8 * (COLD - LABEL);
 const SEQUENCE: usize = 0;
 const SPAWNED: usize = 1;
 const RELAYED: usize = 2;
+/// Whether the annex of the row has been written to since the row was taken: nobody reads it before, so that it takes no memory.
+const HAS_ANNEX: usize = 3;
 const COPIES: [usize; 2] = [4, 4 + WORDS];
 
 const USE: usize = 0;
@@ -46,6 +52,11 @@ const LABEL: usize = 6;
 
 /// Where in its word it stands how many sockets are kept.
 const SOCKETS: u32 = 16;
+/// In the annex: a sequence number and two copies, as in the row itself, and two texts behind their lengths.
+const HEALTH_COPIES: [usize; 2] = [1, 1 + HEALTH_WORDS];
+const TEXTS: [usize; 2] = [32, 80];
+/// The longest text that is kept.
+pub const MAX_TEXT: usize = 8 * 47;
 
 const RELAY_HOLDS: u64 = 1 << 63;
 /// Who came to svc-init with this end is told in a message of its own.
@@ -163,6 +174,15 @@ impl Ledger {
     }
 }
 
+/// The texts of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
+    /// What the service says of itself.
+    Status,
+    /// What the last look at it said.
+    Said,
+}
+
 /// One slot's row.
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -234,6 +254,63 @@ impl Row {
     pub fn spawned_for(self, start: u32) -> Option<Pid> {
         let word = self.hot(SPAWNED).load(Ordering::Acquire);
         if (word >> 32) as u32 == start { Pid::new(word as u32 as i32) } else { None }
+    }
+
+    fn annex(self, index: usize) -> &'static AtomicU64 {
+        let begin = HEADER + MAX_SLOTS as usize * (HOT + COLD + SHELF);
+        self.ledger.word(begin + self.slot as usize * ANNEX + index)
+    }
+
+    /// Writes down how the service is.
+    pub fn save_health(self, words: &svc_core::health::Words) {
+        if self.hot(HAS_ANNEX).load(Ordering::Relaxed) == 0 {
+            for index in 0..ANNEX {
+                self.annex(index).store(0, Ordering::Relaxed);
+            }
+        }
+        let next = self.annex(SEQUENCE).load(Ordering::Relaxed) + 1;
+        let copy = HEALTH_COPIES[(next & 1) as usize];
+        for (index, &word) in words.iter().enumerate() {
+            self.annex(copy + index).store(word, Ordering::Relaxed);
+        }
+        self.annex(SEQUENCE).store(next, Ordering::Release);
+        self.hot(HAS_ANNEX).store(1, Ordering::Release);
+    }
+
+    /// What was written down last; `None` where nothing was.
+    pub fn saved_health(self) -> Option<svc_core::health::Words> {
+        let sequence =
+            if self.hot(HAS_ANNEX).load(Ordering::Acquire) == 0 { 0 } else { self.annex(SEQUENCE).load(Ordering::Acquire) };
+        if sequence == 0 {
+            return None;
+        }
+        let copy = HEALTH_COPIES[(sequence & 1) as usize];
+        Some(std::array::from_fn(|index| self.annex(copy + index).load(Ordering::Relaxed)))
+    }
+
+    /// Keeps a text; one that is cut by a kill in the middle harms nobody. Behind [`Row::save_health`] only.
+    pub fn save_text(self, which: Text, text: &[u8]) {
+        let place = TEXTS[which as usize];
+        let text = &text[..text.len().min(MAX_TEXT)];
+        for (index, chunk) in text.chunks(8).enumerate() {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            self.annex(place + 1 + index).store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+        }
+        self.annex(place).store(text.len() as u64, Ordering::Release);
+    }
+
+    /// The text that was kept last.
+    pub fn saved_text(self, which: Text) -> Vec<u8> {
+        if self.hot(HAS_ANNEX).load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        let place = TEXTS[which as usize];
+        let length = (self.annex(place).load(Ordering::Acquire) as usize).min(MAX_TEXT);
+        let words = (0..length.div_ceil(8)).map(|index| self.annex(place + 1 + index).load(Ordering::Relaxed));
+        let mut text: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        text.truncate(length);
+        text
     }
 
     // --- what svc-init writes
@@ -389,6 +466,27 @@ mod tests {
         row.hot(COPIES[1]).store(99, Ordering::Relaxed);
         assert_eq!(row.saved(), Some([2; WORDS]));
         assert_eq!(ledger.rows().map(Row::slot).collect::<Vec<_>>(), [MAX_SLOTS - 1]);
+    }
+
+    #[test]
+    fn what_is_found_of_a_service_is_kept_beside_its_row_until_somebody_else_takes_that() {
+        let ledger = ledger();
+        let row = ledger.row(MAX_SLOTS - 1).expect("the last row");
+        row.take(Output::Keeper, None, b"");
+        assert_eq!((row.saved_health(), row.saved_text(Text::Said)), (None, Vec::new()));
+        row.save_health(&[1; HEALTH_WORDS]);
+        row.save_health(&[2; HEALTH_WORDS]);
+        let long = "x".repeat(1000);
+        row.save_text(Text::Status, long.as_bytes());
+        row.save_text(Text::Said, b"connection refused");
+        row.annex(HEALTH_COPIES[1]).store(99, Ordering::Relaxed);
+        assert_eq!(row.saved_health(), Some([2; HEALTH_WORDS]));
+        assert_eq!(row.saved_text(Text::Status), &long.as_bytes()[..MAX_TEXT]);
+        assert_eq!(row.saved_text(Text::Said), b"connection refused");
+        row.take(Output::Keeper, None, b"");
+        assert_eq!((row.saved_health(), row.saved_text(Text::Said)), (None, Vec::new()));
+        row.save_health(&[3; HEALTH_WORDS]);
+        assert_eq!(row.saved_text(Text::Said), b"", "that of another one is gone");
     }
 
     #[test]

@@ -3,12 +3,15 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod checks;
 pub mod codec;
 pub mod definition;
 pub mod handover;
 pub mod label;
 pub mod ledger;
 pub mod link;
+pub mod notify;
+mod policy;
 pub mod s6;
 pub mod syslog;
 pub mod tail;

@@ -1,7 +1,7 @@
 //! What clients are told of a service.
 
-use svc_core::service::{Past, Role, State, Stop, Trouble, Want};
-use svc_core::{Exit, Millis, Pid, Service};
+use svc_core::service::{Past, Rest, Role, State, Stop, Trouble, Want};
+use svc_core::{Exit, Millis, Pid, Service, Settings};
 use svc_proto::api;
 use svc_sys::clock;
 
@@ -66,11 +66,13 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
             since_seconds: now.wall_ms.saturating_sub(added_ms) as f64 / 1000.0,
             ready: None,
             ready_since_ms: None,
+            health: None,
             wanted_up: true,
             paused: false,
             restarts: 0,
             last_exit: None,
             next_start_ms: None,
+            verdict: None,
             problem,
             changed: false,
             supervisor_pid: supervisor.map(Pid::raw),
@@ -97,17 +99,60 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
         since_seconds: now.seconds_since(machine.since()),
         ready: says_ready.then_some(ready_at.is_some()),
         ready_since_ms: ready_at.filter(|_| says_ready).map(|at| now.wall_of(at)),
+        health: None,
         wanted_up: machine.want() != Want::Down,
         paused,
         restarts: restarts(machine),
         last_exit: machine.last().map(|past| death(past, now)),
         next_start_ms: next_start.map(|at| now.wall_of(at)),
+        verdict: None,
         problem,
         changed: false,
         supervisor_pid: supervisor.map(Pid::raw),
         dir,
         timer: None,
         reason: None,
+    }
+}
+
+/// What its policy has made of its last end, in words.
+pub(crate) fn verdict(machine: &Service, settings: &Settings) -> Option<String> {
+    if !matches!(machine.state(), State::Down { .. }) {
+        return None;
+    }
+    let last = machine.last()?;
+    let restart = settings.restart();
+    match (machine.rest(), restart) {
+        (Rest::Limit, Some(restart)) => Some(format!("{} ends within {}", restart.limit, span(restart.window))),
+        (Rest::Limit, None) => Some("too many ends".into()),
+        (Rest::Ended, _) => Some(format!("{}, after which it is not started again", last.exit)),
+        (Rest::No, _) if machine.failed() => Some("its finish script said 125".into()),
+        (Rest::No, Some(restart)) if machine.want() == Want::Up && machine.streak() > 0 => {
+            let delay = restart.base_delay(machine.streak());
+            let back_off = if delay > restart.delay { ", back-off" } else { "" };
+            let kind = if settings.is_success(last.exit) { "end" } else { "failure" };
+            Some(format!("{} {kind}{back_off}", ordinal(machine.streak())))
+        }
+        (Rest::No, Some(_) | None) => None,
+    }
+}
+
+fn ordinal(number: u16) -> String {
+    let ending = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        (_, _) => "th",
+    };
+    format!("{number}{ending}")
+}
+
+fn span(span: Millis) -> String {
+    match span.0 {
+        ms if ms % 60_000 == 0 => format!("{} min", ms / 60_000),
+        ms if ms % 1000 == 0 => format!("{} s", ms / 1000),
+        ms => format!("{ms} ms"),
     }
 }
 

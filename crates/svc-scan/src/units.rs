@@ -330,6 +330,7 @@ impl Units {
             node.external = source.wait_for.iter().map(|(name, _)| name.clone()).collect();
             node.wait_timeout = source.wait_timeout;
             node.readiness = unit.definition.as_ref().is_some_and(|definition| definition.settings.says_ready());
+            node.health = unit.definition.as_ref().is_some_and(|definition| definition.settings.has_health());
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
             node.substance = self.fingerprint(unit);

@@ -1,7 +1,8 @@
 //! Clients who wait for something to happen to services. State is looked at before and after each event, so nothing is missed.
 
 use svc_core::graph::RequestId;
-use svc_core::service::{State, Stop, Want};
+use svc_core::health::Verdict as Health;
+use svc_core::service::{Rest, State, Stop, Want};
 use svc_core::{Exit, Millis, Service};
 use svc_proto::api::{self, Until, Verdict};
 use tokio::sync::oneshot;
@@ -35,8 +36,8 @@ pub(crate) enum Standing {
     Missed(String),
 }
 
-/// Looks at a service with a goal in mind. `says_ready`: it has a notification-fd.
-pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool) -> Standing {
+/// Looks at a service with a goal in mind. `says_ready`: it says when it is. `health`: what is found of it, if it is looked at.
+pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Option<Health>) -> Standing {
     let (up, ready, stopping) = match machine.state() {
         State::Up { ready, stop, .. } => (true, ready.is_some() || !says_ready, stop != Stop::No),
         State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {
@@ -48,6 +49,10 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool) -> Standing 
         Goal::Settled => true,
         Goal::Until(Until::Up) => up,
         Goal::Until(Until::Ready) => ready,
+        Goal::Until(Until::Healthy) if health.is_none() => {
+            return Standing::Missed("has no health check: give it one, or wait for ready".into());
+        }
+        Goal::Until(Until::Healthy) => ready && health == Some(Health::Healthy),
         Goal::Until(Until::Down) => !up && !matches!(machine.state(), State::Starting { .. }) || nothing_left,
         Goal::Until(Until::Finished) => nothing_left,
         Goal::Started { before, .. } => machine.starts() > before && ready && !stopping,
@@ -69,7 +74,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool) -> Standing 
                 return Standing::Missed("could not be started".into());
             }
             if machine.failed() && nothing_left && machine.deaths() > deaths {
-                return Standing::Missed("has failed for good (its finish said 125)".into());
+                return Standing::Missed(failed(machine).into());
             }
             let died = machine.starts() > before && machine.deaths() > deaths + u64::from(stopping);
             if died && !up && nothing_left {
@@ -83,8 +88,8 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool) -> Standing 
             (Some(_), _) | (None, None) => Standing::Missed("could not be started".into()),
         },
         Goal::Ran { .. } => Standing::Open,
-        Goal::Until(Until::Up | Until::Ready) if machine.failed() && nothing_left => {
-            Standing::Missed("has failed for good (its finish said 125)".into())
+        Goal::Until(Until::Up | Until::Ready | Until::Healthy) if machine.failed() && nothing_left => {
+            Standing::Missed(failed(machine).into())
         }
         Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Request(_) => Standing::Open,
     }
@@ -135,5 +140,13 @@ impl Waiter {
             Some(Answer::Wait(answer)) => drop(answer.send(outcomes)),
             None => {}
         }
+    }
+}
+
+fn failed(machine: &Service) -> &'static str {
+    match machine.rest() {
+        Rest::No => "has failed for good (its finish said 125)",
+        Rest::Ended => "has failed for good (after such an end it is not started again)",
+        Rest::Limit => "has failed for good (it has ended too often)",
     }
 }

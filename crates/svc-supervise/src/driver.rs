@@ -1,11 +1,14 @@
 //! The loop: wait, take in, act.
 
+mod checks;
+
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use svc_core::definition::{Definition, Settings};
 use svc_core::letters::{self, DownFile};
+use svc_core::restart::AtLimit;
 use svc_core::service::{
-    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Target, Trouble, Want,
+    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Rest, Role, Service, Stage, State, Target, Trouble, Want,
 };
 use svc_core::{Exit, Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
@@ -66,6 +69,8 @@ pub(crate) struct Driver {
     /// svc-scan has been told that nothing of the service is left.
     told_gone: bool,
     small_files: SmallFiles,
+    /// What is looked at while it runs; none where nothing is.
+    watch: Option<Box<checks::Watch>>,
     /// What s6's tools find.
     files: OnDisk,
     run_dir: Option<&'static std::path::Path>,
@@ -98,6 +103,8 @@ impl Driver {
             Some(wish) => Service::new(now, false).with_wish(wish),
             None => Service::new(now, !definition.down),
         });
+        // Any number will do, as long as not all services have the same.
+        let machine = if heir { machine } else { machine.with_chance(process::id() as u32 ^ (now.0 as u32) << 16) };
         let settings = definition.settings.clone();
         let mut driver = Box::new(Driver {
             machine,
@@ -117,6 +124,7 @@ impl Driver {
             reported: 0,
             told_gone: false,
             small_files: SmallFiles::default(),
+            watch: None,
             coming: None,
             fresh: true,
             init_pid: handover.init_pid,
@@ -131,7 +139,13 @@ impl Driver {
             return Err(if driver.files.is_taken() { Errno::IN_USE } else { Errno::NOT_ALLOWED });
         }
         if heir {
-            driver.readiness = handover.notification.and_then(fd::adopt);
+            let kept = handover.notification.and_then(fd::adopt);
+            if driver.settings.checks.as_ref().is_some_and(|checks| checks.notify.is_some()) {
+                driver.inherit_checks(kept);
+            } else {
+                driver.readiness = kept;
+                driver.inherit_checks(None);
+            }
             driver.inherit();
         } else if let Some(stale) = handover.notification {
             fd::close(stale);
@@ -185,7 +199,7 @@ impl Driver {
     }
 
     fn deadline(&self) -> Option<Millis> {
-        [self.machine.deadline(), self.files_at].into_iter().flatten().min()
+        [self.machine.deadline(), self.files_at, self.checks_deadline()].into_iter().flatten().min()
     }
 
     /// Started for this one service, as s6-supervise is: nobody above us starts it again elsewhere.
@@ -226,6 +240,8 @@ impl Driver {
         self.machine.resume(&mut actions, &self.settings);
         self.perform_all(&mut actions, self.machine.pid());
         self.report(Some(Note::Changed));
+        self.follow();
+        self.report_health();
     }
 
     /// The main process is svc-init's child.
@@ -282,9 +298,11 @@ impl Driver {
                 self.reread();
             }
             self.feed(Event::Deadline);
+            self.check_time();
         }
         let done = self.machine.leaving() || self.is_alone();
         if done {
+            self.leave_socket();
             self.files.leave();
         }
         // Somebody who leaves a service alone must not look like somebody who has none any more.
@@ -296,7 +314,8 @@ impl Driver {
         if self.unsent {
             link.events |= poll::writable(-1).events;
         }
-        let readiness = self.readiness.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        // A service has one of the two.
+        let readiness = self.readiness.as_ref().map_or(self.socket(), AsRawFd::as_raw_fd);
         let control = self.files.control();
         [poll::readable(self.signals.as_raw_fd()), link, poll::readable(readiness), poll::readable(control)]
     }
@@ -357,7 +376,7 @@ impl Driver {
             self.perform_all(&mut actions, self.machine.pid().or(before));
             match (self.machine.state(), self.machine.deadline()) {
                 (State::Down { .. }, Some(at)) if at <= now && event != Event::Deadline => event = Event::Deadline,
-                _ => return,
+                _ => return self.follow(),
             }
         }
     }
@@ -382,7 +401,10 @@ impl Driver {
     }
 
     fn spawn(&mut self, role: Role) {
-        if role == Role::Finish && !self.programs.has_finish(&self.definition, self.machine.undoing()) {
+        if role == Role::Finish
+            && last_words(&self.machine, &self.settings).is_none()
+            && !self.programs.has_finish(&self.definition, self.machine.undoing())
+        {
             let trouble = Trouble { stage: Stage::Exec, errno: NOTHING_TO_DO };
             self.feed(Event::SpawnFailed { retry: Millis::ZERO, trouble });
             return;
@@ -407,11 +429,15 @@ impl Driver {
                 }
                 self.readiness = None;
                 self.adopted = None;
-                self.programs.run(&self.definition, &self.settings, &self.sockets, self.row, mark)
+                let surroundings = self.surroundings();
+                self.programs.run(&self.definition, &self.settings, surroundings, &self.sockets, self.row, mark)
             }
             Role::Finish => {
                 let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
-                self.programs.finish(&self.definition, last, self.last_group, self.row, mark).map(|pid| (pid, None))
+                // The settings may have been read again since.
+                let last_words = last_words(&self.machine, &self.settings);
+                let made = self.programs.finish(&self.definition, last_words, last, self.last_group, self.row, mark);
+                made.map(|pid| (pid, None))
             }
         };
         match made {
@@ -498,6 +524,7 @@ impl Driver {
     }
 
     fn read_readiness(&mut self) {
+        self.read_socket();
         let Some(pipe) = &self.readiness else { return };
         let mut interest = [poll::readable(pipe.as_raw_fd())];
         poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
@@ -556,6 +583,7 @@ impl Driver {
                     process::reap_one(ended.pid);
                 });
             } else {
+                self.ends_look(ended.pid, ended.exit);
                 process::reap_one(ended.pid);
             }
         }
@@ -593,6 +621,8 @@ impl Driver {
     fn successor(&self, ended: Pid, exit: Exit) -> Option<Pid> {
         let forking = self.settings.forking.as_ref().filter(|_| self.machine.may_have_forked(exit, &self.settings))?;
         let left = svc_sys::procfs::children(process::id()).into_iter().chain(self.remains.others());
+        // A probe is none of the service, though it is left behind like one.
+        let left = left.filter(|&pid| !self.is_probe(pid));
         let found = daemon::successor(ended, forking, left);
         if found.is_none() && self.machine.daemon() == Daemon::Launching {
             let name = &self.definition.name;
@@ -708,6 +738,7 @@ impl Driver {
         // What is running, and what takes it down, are as they were when it was started.
         let program = std::mem::replace(&mut self.definition, definition).program;
         self.coming = Some(std::mem::replace(&mut self.definition.program, program));
+        self.follow();
     }
 
     fn command(&mut self, command: Command) {
@@ -737,6 +768,18 @@ impl Driver {
         let sent = message::try_send(link.as_fd(), &report.encode(), &[]);
         self.unsent = matches!(sent, Err(errno) if errno.is_shortage());
         self.told_gone = sent.is_ok() && self.machine.state() == State::Gone;
+        if note.is_none() && !self.unsent {
+            // Who asks, asks for all of it.
+            self.report_health();
+        }
+    }
+}
+
+/// What is run in the place of a `finish` when a service has ended too often.
+fn last_words<'a>(machine: &Service, settings: &'a Settings) -> Option<&'a [Vec<u8>]> {
+    match settings.restart().map(|restart| &restart.at_limit) {
+        Some(AtLimit::Run(words)) if machine.rest() == Rest::Limit => Some(words),
+        Some(AtLimit::Run(_) | AtLimit::Fail | AtLimit::StopContainer { .. }) | None => None,
     }
 }
 

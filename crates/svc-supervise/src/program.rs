@@ -1,7 +1,7 @@
 //! `run` and `finish`: what they are executed with.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -62,6 +62,7 @@ impl Programs {
         &self,
         definition: &Definition,
         settings: &Settings,
+        surroundings: Vec<CString>,
         sockets: &[OwnedFd],
         row: Row,
         mark: u32,
@@ -69,6 +70,10 @@ impl Programs {
         let failed = |stage| move |errno: Errno| Trouble { stage, errno: errno.0 };
         self.entered.map_err(failed(Stage::Directory))?;
         let mut words = Words::of_run(definition).map_err(failed(Stage::Exec))?;
+        if words.path.is_none() {
+            // Behind `svc exec`, before what the definition changes.
+            words.arguments.splice(2..2, surroundings);
+        }
         let notification = match settings.notification_fd {
             Some(number) => Some((self.notification_pipe(row).map_err(failed(Stage::Pipe))?, number as i32)),
             None => None,
@@ -126,6 +131,39 @@ impl Programs {
         Ok((read, write))
     }
 
+    /// Has svc-init keep the socket on which the service says how it is.
+    pub(crate) fn keep_socket(&self, row: Row, socket: &OwnedFd) -> Result<(), Errno> {
+        let inbox = fd::borrow(self.inbox).ok_or(Errno::INVALID)?;
+        message::send(inbox, &KeepNotification { slot: row.slot() }.encode(), &[socket.as_raw_fd()])
+    }
+
+    /// Starts a look at the service: `svc exec` with these words. What it says comes out of the pipe.
+    pub(crate) fn look(&self, words: &[Vec<u8>], main: Pid) -> Result<(Pid, OwnedFd), Errno> {
+        let (read, write) = fd::pipe()?;
+        fd::set_nonblocking(read.as_fd())?;
+        let front =
+            [c"svc".to_owned(), c"exec".to_owned(), c"--env".to_owned(), c_string(format!("MAINPID={main}").as_bytes())];
+        let words =
+            Words { path: None, arguments: front.into_iter().chain(words.iter().map(|word| c_string(word))).collect() };
+        let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
+        let output = Some(write.as_raw_fd());
+        let spawned = spawn::spawn(
+            &Spawn {
+                program: self.program(&words).map_err(|trouble| Errno(trouble.errno))?,
+                arguments: &arguments,
+                stdio: [None, output, output],
+                extra: &[],
+                directory: None,
+                descriptors: self.descriptors,
+                new_pid_namespace: false,
+                terminal: None,
+            },
+            // It dies with us, so nobody need know of it.
+            |_| {},
+        );
+        Ok((spawned.map_err(|trouble| Errno(trouble.errno))?, read))
+    }
+
     /// Lets svc-init close its copy of the reading end. If it has no room to hear this, the next start's pipe does it.
     pub(crate) fn forget_notification(&self, row: Row) {
         if let Some(inbox) = fd::borrow(self.inbox) {
@@ -133,10 +171,11 @@ impl Programs {
         }
     }
 
-    /// Starts `finish`, with how `run` ended.
+    /// Starts `finish`, with how `run` ended; or `last_words`, which stand behind `svc exec`, in its place.
     pub(crate) fn finish(
         &self,
         definition: &Definition,
+        last_words: Option<&[Vec<u8>]>,
         exit: Exit,
         group: Option<Pid>,
         row: Row,
@@ -153,7 +192,10 @@ impl Programs {
             c_string(group.map_or_else(|| "-1".to_owned(), |group| group.to_string()).as_bytes()),
         ];
         let none = Trouble { stage: Stage::Exec, errno: Errno::NOT_FOUND.0 };
-        let words = Words::of_finish(definition, exit).ok_or(none)?;
+        let words = match last_words {
+            Some(chain) => Words::of_chain(chain),
+            None => Words::of_finish(definition, exit).ok_or(none)?,
+        };
         let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
         spawn::spawn(
             &Spawn {

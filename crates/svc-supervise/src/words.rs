@@ -22,7 +22,7 @@ impl Words {
                 let path = look_up(words.first().map_or(&[], Vec::as_slice))?;
                 Words { path: Some(path), arguments: words.iter().map(|word| c_string(word)).collect() }
             }
-            Program::Chain(words) => of_chain(words),
+            Program::Chain(words) => Words::of_chain(words),
             Program::Oneshot { up, .. } => of_script(definition, up.as_ref()),
         })
     }
@@ -34,6 +34,12 @@ impl Words {
             Program::Command(_) | Program::Chain(_) => None,
             Program::Oneshot { down, .. } => down.as_ref().map(|script| of_script(definition, Some(script))),
         }
+    }
+
+    /// What `svc exec` is to change, and to execute.
+    pub(crate) fn of_chain(words: &[Vec<u8>]) -> Words {
+        let front = [c"svc".to_owned(), c"exec".to_owned()];
+        Words { path: None, arguments: front.into_iter().chain(words.iter().map(|word| c_string(word))).collect() }
     }
 
     /// The same behind a lock on the descriptor `number`: it is waited for by a program in front, so that the supervisor can go
@@ -84,16 +90,10 @@ fn of_script(definition: &Definition, script: Option<&Script>) -> Words {
         None => (c"--execline", c"/dev/null".to_owned()),
         Some(Script::File { path, language: Language::Execline }) => (c"--execline", c_string(path)),
         Some(Script::File { path, language: Language::FirstLine }) => (c"--script", c_string(path)),
-        Some(Script::Chain(words)) => return of_chain(words),
+        Some(Script::Chain(words)) => return Words::of_chain(words),
     };
     let front = [c"svc", c"exec", c"--env"].map(CStr::to_owned);
     Words { path: None, arguments: [front.to_vec(), vec![name, language.to_owned(), c"--".to_owned(), path]].concat() }
-}
-
-/// What `svc exec` is to change, and to execute.
-fn of_chain(words: &[Vec<u8>]) -> Words {
-    let front = [c"svc".to_owned(), c"exec".to_owned()];
-    Words { path: None, arguments: front.into_iter().chain(words.iter().map(|word| c_string(word))).collect() }
 }
 
 /// Finds a command as a shell would: in PATH unless it contains a slash. What exists and cannot be executed is a better

@@ -19,6 +19,7 @@ pub mod landlock;
 pub mod listen;
 pub mod lock;
 pub mod message;
+pub mod notify;
 pub mod pattern;
 pub mod poll;
 pub mod priority;

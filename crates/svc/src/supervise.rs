@@ -72,7 +72,7 @@ fn definition(call: &Call, dir: &Path, name: String) -> Result<Definition, Failu
         program: Program::Directory,
         output: Output::Starter,
         down: dir.join("down").exists(),
-        essential: false,
+        essential: None,
         managed: None,
         settings,
     })

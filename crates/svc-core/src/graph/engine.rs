@@ -23,6 +23,8 @@ pub enum Event {
     Ready(Id),
     Healthy(Id),
     Unhealthy(Id),
+    /// Its start may take until then, it said.
+    Extend(Id, Millis),
     /// It ran to its end with success, and is not started again.
     Completed(Id),
     /// It died, and its supervisor starts it again.
@@ -99,6 +101,14 @@ impl Engine {
             Event::Ready(id) => self.risen(id, Level::Ready),
             Event::Healthy(id) => self.risen(id, Level::Healthy),
             Event::Unhealthy(id) => self.risen(id, Level::Unhealthy),
+            Event::Extend(id, until) => {
+                if self.knows(id)
+                    && let (Progress::Starting | Progress::Up(_), Some(at)) =
+                        (self.runs[id.at()].progress, self.runs[id.at()].until)
+                {
+                    self.set_until(id, Some(at.max(until)));
+                }
+            }
             Event::Completed(id) => self.completed(id),
             Event::Died(id) => self.died(id),
             Event::Failed(id, reason) => self.failed(id, reason),

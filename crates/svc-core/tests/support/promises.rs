@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use svc_core::definition::Settings;
+use svc_core::policy::Policy;
+use svc_core::restart::When;
 use svc_core::service::{
-    Action, Command, Event, HISTORY, NOTHING_TO_DO, Note, Past, RESTART_GAP, Role, Service, State, Stop, Target, Want,
+    Action, Command, Event, HISTORY, NOTHING_TO_DO, Note, Past, RESTART_GAP, Rest, Role, Service, State, Stop, Target, Want,
 };
 use svc_core::{Exit, Millis, Pid, Signal};
 
@@ -51,6 +53,15 @@ pub struct Promises {
     left_alone: bool,
     /// The last `run` ended well, and was not undone.
     done: bool,
+    /// How often it ended by itself, in a row, and when since somebody asked for a start.
+    streak: u16,
+    own_ends: Vec<Millis>,
+    /// The down signal was sent by somebody who wants it back.
+    called: bool,
+    /// Its policy does not start it again after its last end.
+    over: bool,
+    /// Starts are at least so far apart now.
+    gap: Millis,
     /// Which events came in which states, if somebody wants to know.
     pub seen: Option<BTreeSet<(String, String)>>,
 }
@@ -68,6 +79,11 @@ impl Promises {
             past: VecDeque::new(),
             left_alone: false,
             done: false,
+            streak: 0,
+            own_ends: Vec::new(),
+            called: false,
+            over: false,
+            gap: RESTART_GAP,
             seen: None,
         }
     }
@@ -108,7 +124,7 @@ impl Promises {
         if after.leaving() && matches!(after.state(), State::Down { .. }) {
             return broken("down, leaving, and still there");
         }
-        check_wish(step)?;
+        self.check_wish(step)?;
         check_signals(step)?;
         self.check_spawns(step)?;
         check_published(step)?;
@@ -118,7 +134,7 @@ impl Promises {
         {
             return broken("the deadline does not move forward");
         }
-        check_waits(step)
+        self.check_waits(step)
     }
 
     fn check_spawns(&self, step: &Step) -> Turn {
@@ -144,6 +160,9 @@ impl Promises {
             if after.want() == Want::Down {
                 return broken("nobody wants a start");
             }
+            if self.over && !asks_for_start(event) {
+                return broken("started again against its policy");
+            }
             if self.permanent && !asks_for_start(event) {
                 return broken("started again after 125");
             }
@@ -160,15 +179,23 @@ impl Promises {
         if let Some(seen) = &mut self.seen {
             seen.insert((state_name(before.state()), event_name(event)));
         }
-        if asks_for_start(event) && !before.leaving() {
+        if asks_for_start(event) && !before.leaving() && before.state() != State::Gone {
             self.hurried = true;
             self.permanent = false;
+            self.over = false;
+            self.streak = 0;
+            self.own_ends.clear();
+            self.past.iter_mut().for_each(|past| past.counts = false);
         }
         match (before.state(), event) {
             (State::Up { pid, .. }, Event::Exited(exit)) => {
                 self.owes_finish = true;
-                self.done = exit == Exit::Code(0);
-                self.died(now, exit, before);
+                self.done = is_success(settings, exit);
+                let by_itself = self.is_by_itself(before);
+                self.died(now, exit, before, by_itself);
+                if by_itself {
+                    self.count(step, exit);
+                }
                 check_exit(world, pid, exit)?;
             }
             (State::Up { pid, .. }, Event::Forked(main)) => {
@@ -183,7 +210,7 @@ impl Promises {
                 self.permanent |= exit == Exit::Code(125) && !before.undoing();
                 if before.undoing() {
                     self.done = exit != Exit::Code(0);
-                    self.died(now, exit, before);
+                    self.died(now, exit, before, false);
                 }
                 // Where a supervisor is killed in the instant between writing `finish` down and letting it go, it ends
                 // without having run.
@@ -194,12 +221,27 @@ impl Promises {
                 self.owes_finish = false;
                 self.done &= !(before.undoing() && trouble.errno == NOTHING_TO_DO);
             }
+            (State::Starting { role: Role::Run }, Event::SpawnFailed { .. }) => {
+                self.streak += u16::from(settings.policy.is_some() && after.want() != Want::Down);
+            }
+            (State::Up { .. }, Event::Command(Command::DownSignal)) => self.called = true,
             (_, Event::Command(Command::Abandon | Command::Interrupt)) => self.left_alone = true,
             _ => {}
+        }
+        self.over = self.is_over(step);
+        if after.rest() != Rest::No && !self.over {
+            return broken(format!("rests ({:?}) though its policy starts it again", after.rest()));
         }
         let starts = actions.contains(&Action::Spawn(Role::Run));
         self.starts += u64::from(starts);
         self.done &= !starts;
+        if starts {
+            self.called = false;
+            self.over = false;
+        }
+        if matches!(after.state(), State::Down { .. }) && !matches!(before.state(), State::Down { .. }) {
+            self.gap = self.delays(settings).0;
+        }
         if after.done() != self.done {
             return broken("what it says of whether it is done is not so");
         }
@@ -215,10 +257,118 @@ impl Promises {
         Ok(())
     }
 
-    fn died(&mut self, now: Millis, exit: Exit, before: &Service) {
+    fn is_by_itself(&self, before: &Service) -> bool {
+        let not_told = matches!(before.state(), State::Up { stop: Stop::No, .. });
+        before.want() == Want::Up && not_told && !self.called
+    }
+
+    /// An end that nobody asked for: what the policy of this moment makes of it, by other means than the machine's.
+    fn count(&mut self, step: &Step, exit: Exit) {
+        self.own_ends.push(step.now);
+        let Some(policy) = &step.settings.policy else { return };
+        let restart = &policy.restart;
+        let ran = step.now - step.before.started().unwrap_or(step.now);
+        self.streak = if ran < restart.reset_after { self.streak.saturating_add(1) } else { 1 };
+        let by_rule = match restart.when {
+            When::Unsaid | When::Always => true,
+            When::OnFailure => !is_success(step.settings, exit),
+            When::Never => false,
+        };
+        let again = !restart.never_on.contains(&exit) && (by_rule || restart.always_on.contains(&exit));
+        let in_window = self.own_ends.iter().filter(|&&end| end + restart.window > step.now).count();
+        self.over = !again || restart.limit > 0 && in_window >= usize::from(restart.limit);
+    }
+
+    /// Whether its last end is to stay its last one; the end of an essential service without `finish` is.
+    fn is_over(&self, step: &Step) -> bool {
+        let Step { event, before, settings, .. } = *step;
+        let no_finish = matches!(event, Event::SpawnFailed { trouble, .. } if trouble.errno == NOTHING_TO_DO)
+            && before.state() == State::Starting { role: Role::Finish }
+            && !before.undoing();
+        let says_nothing = |policy: &Policy| policy.restart.when == When::Unsaid && policy.restart.limit == 0;
+        let says_nothing = settings.policy.as_deref().is_none_or(says_nothing);
+        let own = self.past.front().is_some_and(|past| past.counts);
+        self.over || no_finish && settings.essential && says_nothing && own
+    }
+
+    /// The shortest and the longest time from start to start that the policy of this moment allows.
+    fn delays(&self, settings: &Settings) -> (Millis, Millis) {
+        let Some(policy) = &settings.policy else { return (RESTART_GAP, RESTART_GAP) };
+        let restart = &policy.restart;
+        let mut delay = restart.delay.0 as f64;
+        for _ in 1..self.streak {
+            delay *= f64::from(restart.factor) / 1000.0;
+        }
+        let delay = delay.min(restart.max_delay.0.max(restart.delay.0) as f64);
+        let jitter = delay * f64::from(restart.jitter) / 1000.0;
+        // The machine rounds down, once for each step.
+        let rounding = f64::from(self.streak.min(64)) * f64::from(restart.factor) / 1000.0;
+        let least = (delay - jitter - rounding).max(0.0);
+        (Millis(least as u64), Millis((delay + jitter).ceil() as u64))
+    }
+
+    /// The wish is what was asked for last; one start is one, and 125 takes it back.
+    fn check_wish(&self, step: &Step) -> Turn {
+        let Step { event, before, after, .. } = *step;
+        let stays = before.want();
+        let used_up = if stays == Want::Once { Want::Down } else { stays };
+        let expected = match (before.state(), event) {
+            (_, Event::Command(Command::Start | Command::Restart)) if !before.leaving() => Want::Up,
+            (_, Event::Command(Command::Once)) if !before.leaving() => Want::Once,
+            (
+                _,
+                Event::Command(
+                    Command::Stop
+                    | Command::AtMostOnce
+                    | Command::Undo
+                    | Command::Drain
+                    | Command::Terminate
+                    | Command::Force,
+                ),
+            ) => Want::Down,
+            (State::Up { .. }, Event::Exited(_)) | (State::Starting { role: Role::Run }, Event::SpawnFailed { .. }) => {
+                used_up
+            }
+            (State::Finish { .. }, Event::Exited(Exit::Code(125))) if !before.undoing() => Want::Down,
+            // What its policy made of its end becomes so when its finish is over.
+            (State::Finish { .. }, Event::Exited(_))
+            | (State::Starting { role: Role::Finish }, Event::SpawnFailed { .. })
+                if stays == Want::Up && self.is_over(step) && !before.undoing() =>
+            {
+                Want::Down
+            }
+            _ => stays,
+        };
+        if after.want() == expected { Ok(()) } else { broken(format!("wants {:?}, not {expected:?}", after.want())) }
+    }
+
+    /// Whoever waits knows how long.
+    fn check_waits(&self, step: &Step) -> Turn {
+        let Step { now, event, before, after, settings, .. } = *step;
+        let deadline = after.deadline();
+        match after.state() {
+            State::Down { .. } if after.want() != Want::Down && deadline.is_none() => broken("a start that never comes"),
+            State::Down { not_before }
+                if matches!(event, Event::SpawnFailed { retry, .. }
+                if before.state() == (State::Starting { role: Role::Run }) && not_before < now + retry) =>
+            {
+                broken("tried again too soon")
+            }
+            State::Down { not_before }
+                if !matches!(before.state(), State::Down { .. } | State::Starting { role: Role::Run }) =>
+            {
+                let soonest = after.started().map_or(now, |started| now.max(started + self.delays(settings).1));
+                if not_before > soonest { broken("it could start sooner") } else { Ok(()) }
+            }
+            State::Sweep { .. } if deadline.is_none() => broken("a sweep without an end"),
+            _ => Ok(()),
+        }
+    }
+
+    fn died(&mut self, now: Millis, exit: Exit, before: &Service, counts: bool) {
         self.deaths += 1;
         let ran = now - before.started().unwrap_or(now);
-        self.past.push_front(Past { exit, ended: now, ran });
+        self.past.push_front(Past { exit, ended: now, ran, counts });
         self.past.truncate(HISTORY);
     }
 
@@ -241,7 +391,7 @@ impl Promises {
                 if self.owes_finish {
                     return broken("run starts before finish has run");
                 }
-                if self.executed.is_some_and(|last| world.now - last < RESTART_GAP) && !self.hurried {
+                if self.executed.is_some_and(|last| world.now - last < self.gap) && !self.hurried {
                     return broken("started again too soon");
                 }
                 self.executed = Some(world.now);
@@ -263,6 +413,7 @@ impl Promises {
             (Told::Down, Note::Stopping) | (Told::Up { .. }, Note::Exited) => Told::Exited,
             (Told::Exited, Note::Finishing) => Told::Finishing,
             (told @ Told::Finishing, Note::Failed | Note::Killed) => told,
+            (told @ Told::Exited, Note::Failed) => told,
             (Told::Exited | Told::Finishing, Note::Draining) => Told::Draining,
             (told @ Told::Draining, Note::Killed) => told,
             (Told::Exited | Told::Finishing | Told::Draining, Note::Down) => Told::Down,
@@ -336,27 +487,6 @@ fn check_signals(step: &Step) -> Turn {
     if signals && (step.before.pid().is_none() || ended) { broken("a signal to nobody") } else { Ok(()) }
 }
 
-/// The wish is what was asked for last; one start is one, and 125 takes it back.
-fn check_wish(step: &Step) -> Turn {
-    let Step { event, before, after, .. } = *step;
-    let stays = before.want();
-    let used_up = if stays == Want::Once { Want::Down } else { stays };
-    let expected = match (before.state(), event) {
-        (_, Event::Command(Command::Start | Command::Restart)) if !before.leaving() => Want::Up,
-        (_, Event::Command(Command::Once)) if !before.leaving() => Want::Once,
-        (
-            _,
-            Event::Command(
-                Command::Stop | Command::AtMostOnce | Command::Undo | Command::Drain | Command::Terminate | Command::Force,
-            ),
-        ) => Want::Down,
-        (State::Up { .. }, Event::Exited(_)) | (State::Starting { role: Role::Run }, Event::SpawnFailed { .. }) => used_up,
-        (State::Finish { .. }, Event::Exited(Exit::Code(125))) if !before.undoing() => Want::Down,
-        _ => stays,
-    };
-    if after.want() == expected { Ok(()) } else { broken(format!("wants {:?}, not {expected:?}", after.want())) }
-}
-
 /// A stop is told to the process, and the timer of this moment runs from now.
 fn check_stop(step: &Step) -> Turn {
     let Step { now, settings, actions, .. } = *step;
@@ -382,29 +512,6 @@ fn check_published(step: &Step) -> Turn {
     if changed && !published { broken("a change that nobody is told") } else { Ok(()) }
 }
 
-/// Whoever waits knows how long.
-fn check_waits(step: &Step) -> Turn {
-    let Step { now, event, before, after, .. } = *step;
-    let deadline = after.deadline();
-    match after.state() {
-        State::Down { .. } if after.want() != Want::Down && deadline.is_none() => broken("a start that never comes"),
-        State::Down { not_before }
-            if matches!(event, Event::SpawnFailed { retry, .. }
-            if before.state() == (State::Starting { role: Role::Run }) && not_before < now + retry) =>
-        {
-            broken("tried again too soon")
-        }
-        State::Down { not_before }
-            if !matches!(before.state(), State::Down { .. } | State::Starting { role: Role::Run }) =>
-        {
-            let soonest = after.started().map_or(now, |started| now.max(started + RESTART_GAP));
-            if not_before > soonest { broken("it could start sooner") } else { Ok(()) }
-        }
-        State::Sweep { .. } if deadline.is_none() => broken("a sweep without an end"),
-        _ => Ok(()),
-    }
-}
-
 /// The end that is told is the end that was; where nobody can know it, SIGKILL is assumed.
 fn check_exit(world: &World, pid: Pid, exit: Exit) -> Turn {
     match world.end_of(pid) {
@@ -412,6 +519,11 @@ fn check_exit(world: &World, pid: Pid, exit: Exit) -> Turn {
         Some(real) => Err(Halt::Broken(format!("{pid} ended with {real}, not {exit}"))),
         None => broken(format!("{pid} has not ended")),
     }
+}
+
+fn is_success(settings: &Settings, exit: Exit) -> bool {
+    let list = settings.policy.as_ref().and_then(|policy| policy.success.as_ref());
+    list.map_or(exit == Exit::Code(0), |list| list.contains(&exit))
 }
 
 fn asks_for_start(event: Event) -> bool {

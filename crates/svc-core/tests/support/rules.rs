@@ -76,7 +76,7 @@ impl Rules {
             Event::Failed(id, _) => self.alive(id, |known| *known = Known::default()),
             Event::Stopped(id) if !self.of(id).active => {}
             Event::Stopped(id) => *self.of(id) = Known::default(),
-            Event::Deadline | Event::Request(..) | Event::Reachable(_) | Event::Recovered(..) => {}
+            Event::Deadline | Event::Request(..) | Event::Reachable(_) | Event::Recovered(..) | Event::Extend(..) => {}
         }
     }
 

@@ -2,7 +2,9 @@
 //! points between two of them where SIGKILL may come.
 
 use svc_core::definition::Settings;
-use svc_core::service::{Action, Actions, Command, Daemon, Event, Role, Service, Stage, State, Target, Trouble};
+use svc_core::service::{
+    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Role, Service, Stage, State, Target, Trouble,
+};
 use svc_core::{Exit, Millis, Pid, Signal};
 
 use crate::promises::{Promises, Step};
@@ -31,7 +33,7 @@ impl Supervisor {
     pub fn launch(world: &mut World, promises: &mut Promises, up: bool) -> Result<Supervisor, crate::world::Halt> {
         let saved = world.ledger.saved.as_ref().map(|words| Service::from_words(words).expect("written by a predecessor"));
         let heir = saved.is_some();
-        let machine = saved.unwrap_or_else(|| Service::new(world.now, up));
+        let machine = saved.unwrap_or_else(|| Service::new(world.now, up).with_chance(world.rng.below(1 << 32) as u32));
         promises.take_over(&machine);
         world.tell(|| format!("supervisor: begins with {:?}", machine.state()));
         let readiness = world.ledger.pipe.filter(|_| heir);
@@ -147,7 +149,8 @@ impl Supervisor {
 
     fn spawn(&mut self, world: &mut World, promises: &mut Promises, role: Role) -> Turn {
         if role == Role::Finish && !world.has_finish {
-            return self.feed(world, promises, failed(Millis::ZERO, Stage::Exec));
+            let trouble = Trouble { stage: Stage::Exec, errno: NOTHING_TO_DO };
+            return self.feed(world, promises, Event::SpawnFailed { retry: Millis::ZERO, trouble });
         }
         self.settings = world.settings.clone();
         let mark = start_mark(&self.machine, role);

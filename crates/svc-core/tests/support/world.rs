@@ -2,6 +2,8 @@
 //! It knows nothing of the machine under test; it only refuses what a kernel would not forgive.
 
 use svc_core::definition::{Forking, Settings};
+use svc_core::policy::Policy;
+use svc_core::restart::{AtLimit, Restart, When};
 use svc_core::service::Role;
 use svc_core::snapshot::Words;
 use svc_core::{Exit, Millis, Pid, Signal};
@@ -154,6 +156,8 @@ impl World {
         settings.keep_descendants = rng.chance(20) && settings.forking.is_none();
         settings.notification_fd = rng.chance(60).then_some(3);
         settings.down_signal = rng.pick(&[Signal::TERM, Signal::TERM, Signal::INT, Signal::KILL]);
+        settings.essential = rng.chance(20);
+        settings.policy = rng.chance(50).then(|| Box::new(any_policy(rng)));
     }
 
     // --- processes
@@ -408,6 +412,24 @@ impl Process {
             self.ends = Some(end);
         }
     }
+}
+
+fn any_policy(rng: &mut Rng) -> Policy {
+    let exits = |rng: &mut Rng| (0..rng.below(3)).map(|_| any_exit(rng)).collect::<Vec<Exit>>();
+    let restart = Restart {
+        when: rng.pick(&[When::Unsaid, When::Always, When::Always, When::OnFailure, When::Never]),
+        never_on: if rng.chance(30) { exits(rng) } else { Vec::new() },
+        always_on: if rng.chance(30) { exits(rng) } else { Vec::new() },
+        delay: Millis(rng.pick(&[1, 200, 1000, 5000])),
+        factor: rng.pick(&[1000, 1500, 2000, 10_000]),
+        max_delay: Millis(rng.pick(&[10, 4000, 60_000])),
+        jitter: rng.pick(&[0, 0, 100, 500, 1000]),
+        reset_after: Millis(rng.pick(&[1, 500, 60_000])),
+        limit: rng.pick(&[0, 1, 2, 3, 16]),
+        window: Millis(rng.pick(&[1, 500, 10_000, 3_600_000])),
+        at_limit: AtLimit::Fail,
+    };
+    Policy { restart, success: rng.chance(30).then(|| exits(rng)) }
 }
 
 fn any_exit(rng: &mut Rng) -> Exit {

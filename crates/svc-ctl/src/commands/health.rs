@@ -1,6 +1,6 @@
 //! `svc-ctl health`: the question of a container's HEALTHCHECK.
 
-use svc_proto::api::{State, Status};
+use svc_proto::api::{HealthVerdict, State, Status};
 
 use crate::exit::{Code, Failure};
 use crate::{names, span, words};
@@ -44,12 +44,19 @@ pub fn verdict(status: &Status) -> Option<Result<(), String>> {
 
 /// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.
 fn healthy(status: &Status) -> bool {
+    let well = words::verdict(status).is_none_or(|verdict| verdict == HealthVerdict::Healthy);
     matches!(status.state, State::Done | State::Scheduled | State::Skipped)
-        || status.state == State::Up && status.ready != Some(false)
+        || status.state == State::Up && status.ready != Some(false) && well
 }
 
 fn complaint(status: &Status) -> String {
     let mut text = format!("{}: {}", status.name, words::sentence(status, span::now_ms()));
+    if let Some(probe) = status.health.as_ref().and_then(|health| health.probe.as_ref())
+        && words::verdict(status) == Some(HealthVerdict::Unhealthy)
+    {
+        text.push_str(&format!(": {probe}"));
+        return text;
+    }
     match (status.problem.as_ref().or(status.reason.as_ref()), &status.last_exit) {
         (Some(problem), _) => text.push_str(&format!(": {problem}")),
         (None, Some(death)) => text.push_str(&format!("; last {}", words::end(death))),

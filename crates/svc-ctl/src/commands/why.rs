@@ -41,6 +41,14 @@ fn explain(detail: &Detail, now_ms: u64) -> String {
     if let Some(problem) = &status.problem {
         lines.push(format!("  problem: {problem}"));
     }
+    if let Some(health) = &status.health {
+        if let Some(probe) = &health.probe {
+            lines.push(format!("  health check: {probe}"));
+        }
+        if let Some(says) = &health.says {
+            lines.push(format!("  says: {says}"));
+        }
+    }
     lines.push(match status.supervisor_pid {
         Some(pid) => format!("  directory: {} (supervisor pid {pid})", status.dir),
         None => format!("  directory: {} (no supervisor)", status.dir),
@@ -94,11 +102,13 @@ mod tests {
                 since_seconds: 3.0,
                 ready: None,
                 ready_since_ms: None,
+                health: None,
                 wanted_up: true,
                 paused: false,
                 restarts: 4,
                 last_exit: Some(death.clone()),
                 next_start_ms: Some(10_700),
+                verdict: None,
                 problem: None,
                 changed: false,
                 supervisor_pid: Some(11),

@@ -2,6 +2,9 @@
 
 use svc_core::definition::{Forking, Script};
 use svc_core::graph::Dependency;
+use svc_core::health::Checks;
+use svc_core::policy::Essential;
+use svc_core::restart::AtLimit;
 use svc_core::timer::{From, Missed, Overlap, Rules, Schedule};
 use svc_core::{Millis, Program, ServiceName, Settings};
 
@@ -102,6 +105,9 @@ pub(super) struct Draft {
     pub(super) run_at_start: bool,
     pub(super) prepared: Prepared,
     pub(super) probes: Probes,
+    pub(super) essential: Option<Essential>,
+    /// What is run when it has ended too often.
+    pub(super) at_limit: Option<Vec<String>>,
 }
 
 /// A run that does not end by itself is killed after this long: the next one waits for its end.
@@ -161,6 +167,8 @@ impl Draft {
             run_at_start: false,
             prepared: Prepared::default(),
             probes: Probes::default(),
+            essential: None,
+            at_limit: None,
         }
     }
 
@@ -245,6 +253,16 @@ impl Draft {
         }
     }
 
+    /// The settings, with the commands in them.
+    pub(super) fn settings(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        settings.essential = self.essential.is_some();
+        if let Some(words) = &self.at_limit {
+            settings.policy_mut().restart.at_limit = AtLimit::Run(self.chain(words));
+        }
+        settings
+    }
+
     /// What brings a oneshot up; only once, if there is a marker.
     fn up(&self) -> Option<Script> {
         let once = self.prepared.marker.iter().flat_map(|marker| ["--once".to_owned(), marker.clone()]);
@@ -258,6 +276,11 @@ impl Draft {
             Some(words) => [vec![b"--probe".to_vec()], self.chain(&words)].concat(),
             None => self.chain(command),
         }
+    }
+
+    /// What is looked at while it runs, as the same user and in the same environment; the files of the start are left alone.
+    pub(super) fn checks(&self) -> Option<Checks> {
+        self.probes.checks(|words| self.words(words, false))
     }
 
     fn script(&self, words: &Option<Vec<String>>) -> Option<Script> {
@@ -281,6 +304,11 @@ impl Draft {
 
     /// The words behind `svc exec`: what it is to change, in an order in which each finds what it needs, and the command.
     fn chain(&self, command: &[String]) -> Vec<Vec<u8>> {
+        self.words(command, true)
+    }
+
+    /// The same. `files`: those that are made for each start are made.
+    fn words(&self, command: &[String], files: bool) -> Vec<Vec<u8>> {
         let mut words: Vec<String> = Vec::new();
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.prepared.choice().iter().for_each(|(name, value)| option(name, value));
@@ -295,7 +323,8 @@ impl Draft {
             option("nice", &nice.to_string());
         }
         self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
-        self.prepared.files().iter().for_each(|(name, value)| option(name, value));
+        let made = if files { self.prepared.files() } else { Vec::new() };
+        made.iter().for_each(|(name, value)| option(name, value));
         words.extend(self.rights.options(&self.name));
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.user.iter().for_each(|user| option("user", user));

@@ -2,12 +2,14 @@
 //! from it.
 
 use svc_core::graph::Relation;
+use svc_core::health::{Remedy, Senders};
 use svc_core::timer::{From, Missed, Overlap};
 use svc_core::{Millis, ServiceName, Signal};
 
 use super::Instances;
 use super::computed::Computed;
 use super::draft::{Draft, Kind};
+use super::policies;
 use super::probes::{self, Probe};
 use super::rights;
 use super::sockets::Socket;
@@ -15,6 +17,7 @@ use super::values::{Field, Limit, Record};
 
 mod admission;
 mod edits;
+mod policy;
 mod prepare;
 mod probe;
 
@@ -130,8 +133,13 @@ pub(super) enum Shape {
         fields: &'static [Field],
         set: fn(&mut Draft, Vec<Record>),
     },
+    /// Whose word counts.
+    Senders(fn(&mut Draft, Option<Senders>)),
+    /// What is done about an unhealthy service.
+    Remedy(fn(&mut Draft, Remedy)),
     /// What is looked for, by a probe of this kind.
     Probe(probes::Kind, fn(&mut Draft, Probe)),
+    Policy(policies::Kind),
 }
 
 const ALL: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot, Kind::Bundle, Kind::Milestone, Kind::Timer];
@@ -163,7 +171,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, admission::KEYS, edits::KEYS, prepare::KEYS, probe::KEYS].into_iter().flatten()
+    [KEYS, admission::KEYS, edits::KEYS, prepare::KEYS, probe::KEYS, policy::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[

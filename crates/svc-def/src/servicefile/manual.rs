@@ -43,11 +43,11 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Command(_) => "a list of words, or one text",
         Shape::Names(_) => "a list of services",
         Shape::Relations(svc_core::graph::Relation::Needs(_)) => {
-            "a list of services, or of tables with on, until (started, ready, completed; ready if not given) and bond (start, \
+            "a list of services, or of tables with on, until (started, ready, healthy, completed; ready if not given) and bond (start, \
              stay, follow; stay if not given)"
         }
         Shape::Relations(_) => {
-            "a list of services, or of tables with on and until (started, ready, completed; ready if not given)"
+            "a list of services, or of tables with on and until (started, ready, healthy, completed; ready if not given)"
         }
         Shape::Instances(_) => "a number, or a list of names",
         Shape::Assignments(_) => "a table of texts and numbers, and of tables with command and timeout",
@@ -61,6 +61,9 @@ fn value(shape: &Shape) -> &'static str {
              reuse-port, dual-stack (an address of IPv6 takes IPv4 too)"
         }
         Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
+        Shape::Policy(kind) => kind.about(),
+        Shape::Senders(_) => "true (as \"main\"), \"main\" or \"all\"",
+        Shape::Remedy(_) => "report, restart, reload or stop-container",
         Shape::Probe(probes::Kind::Exec, _) => "a list of words, or one text",
         Shape::Probe(probes::Kind::Http, _) => {
             "a URL, or a table with url, status (a number, a range such as \"200-299\", or a list), header (a table) and body (a \

@@ -9,6 +9,7 @@ mod draft;
 mod keys;
 pub(crate) mod layout;
 mod manual;
+mod policies;
 mod prepared;
 mod probes;
 mod rights;
@@ -23,6 +24,8 @@ mod watched;
 use std::path::Path;
 
 use svc_core::graph::Dependency;
+use svc_core::policy::Essential;
+use svc_core::restart::AtLimit;
 use svc_core::{Millis, Program, ServiceName, Settings};
 
 use crate::conditions::{Conditions, Endpoint};
@@ -55,6 +58,7 @@ pub(crate) struct Said {
     pub(crate) kind: rc::Kind,
     pub(crate) program: Option<Program>,
     pub(crate) settings: Settings,
+    pub(crate) essential: Option<Essential>,
     pub(crate) relations: Vec<Dependency>,
     pub(crate) start: bool,
     pub(crate) timeout_up: Millis,
@@ -123,7 +127,8 @@ pub(crate) fn read(
         return None;
     }
     let program = draft.program();
-    let length = program.as_ref().map_or(0, length);
+    let mut settings = draft.settings();
+    let length = program.as_ref().map_or(0, length) + of_policy(&settings);
     if length > MOST_WORDS {
         let message = format!(
             "is too much: its words and variables have {length} bytes, and {MOST_WORDS} is the most: put \
@@ -132,17 +137,18 @@ pub(crate) fn read(
         problems.push(Problem::fatal(&layout.main, message));
         return None;
     }
-    let mut settings = draft.settings.clone();
     if draft.kind == Kind::Oneshot {
         settings.timeout_finish = draft.stop_timeout;
     }
     if draft.probes.ready.is_some() {
         settings.notification_fd = Some(probes::READY_FD);
     }
+    settings.checks = draft.checks().map(Box::new);
     Some(Said {
         kind: draft.graph_kind(),
         program,
         settings,
+        essential: draft.essential,
         start: draft.start,
         timeout_up: draft.start_timeout,
         timeout_down: draft.stop_timeout,
@@ -154,6 +160,14 @@ pub(crate) fn read(
         facts,
         instances: draft.instances.unwrap_or(Instances::Counted(1)),
     })
+}
+
+/// The bytes of the commands that a policy has.
+fn of_policy(settings: &Settings) -> usize {
+    match settings.restart().map(|restart| &restart.at_limit) {
+        Some(AtLimit::Run(words)) => words.iter().map(|word| word.len() + 8).sum(),
+        Some(AtLimit::Fail | AtLimit::StopContainer { .. }) | None => 0,
+    }
 }
 
 /// Only a template has instances.
@@ -225,6 +239,7 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
     let leaves = leaves(&tree.root, &mut fault);
     let places = leaves.clone();
     probes::faults(&leaves).into_iter().for_each(&mut fault);
+    policies::faults(&leaves).into_iter().for_each(&mut fault);
     for (name, entry) in leaves {
         let Some(key) = keys::find(&name) else {
             let meant = keys::nearest(&name).map_or(String::new(), |meant| format!(": did you mean {meant}?"));

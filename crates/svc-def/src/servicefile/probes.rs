@@ -2,6 +2,7 @@
 
 use svc_core::Millis;
 use svc_core::endpoint::{self, Url};
+use svc_core::health::{self, Checks, Remedy, Senders};
 
 use super::tree::{Entry, Item, Node, Place};
 use super::values::{Fault, Reader};
@@ -15,6 +16,24 @@ const READY: [&str; 8] =
     ["ready.fd", "ready.notify", "ready.exec", "ready.tcp", "ready.http", "ready.unix", "ready.file", "ready.log"];
 /// Those of them that look again and again.
 const LOOKING: [&str; 5] = ["ready.exec", "ready.tcp", "ready.http", "ready.unix", "ready.file"];
+const HEALTH: [&str; 5] = ["health.exec", "health.tcp", "health.http", "health.unix", "health.file"];
+const RULES: [&str; 6] =
+    ["health.interval", "health.timeout", "health.start-period", "health.failures", "health.successes", "health.action"];
+
+pub(super) const SENDERS: [(&str, Senders); 2] = [("main", Senders::Main), ("all", Senders::All)];
+pub(super) const REMEDIES: [(&str, Remedy); 4] = [
+    ("report", Remedy::Report),
+    ("restart", Remedy::Restart),
+    ("reload", Remedy::Reload),
+    ("stop-container", Remedy::StopContainer),
+];
+
+/// What holds for a health check that does not say.
+const INTERVAL: Millis = Millis::from_secs(10);
+const TIMEOUT: Millis = Millis::from_secs(5);
+/// The probe keeps to its time itself, and says what was wrong; it is killed only if it does not.
+const GRACE: Millis = Millis::from_secs(1);
+
 const PACE: [&str; 2] = ["ready.interval", "ready.timeout"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +60,20 @@ pub(super) struct Probes {
     pub(super) ready: Option<Probe>,
     pub(super) ready_interval: Option<Millis>,
     pub(super) ready_timeout: Option<Millis>,
+    pub(super) notify: Option<Senders>,
+    pub(super) watchdog: Option<Millis>,
+    pub(super) health: HealthKeys,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct HealthKeys {
+    pub(super) probe: Option<Probe>,
+    pub(super) interval: Option<Millis>,
+    pub(super) timeout: Option<Millis>,
+    pub(super) start_period: Option<Millis>,
+    pub(super) failures: Option<u16>,
+    pub(super) successes: Option<u16>,
+    pub(super) remedy: Option<Remedy>,
 }
 
 impl Probes {
@@ -64,6 +97,31 @@ impl Probes {
         words.extend(command.iter().cloned());
         Some(words)
     }
+
+    /// What is looked at while it runs. `chain` makes the words behind `svc exec` of those of a probe.
+    pub(super) fn checks(&self, chain: impl Fn(&[String]) -> Vec<Vec<u8>>) -> Option<Checks> {
+        let health = self.health.probe.as_ref().map(|probe| {
+            let timeout = self.health.timeout.unwrap_or(TIMEOUT);
+            let mut words = vec!["--child".to_owned(), "--timeout".into(), format!("{}ms", timeout.0)];
+            words.extend(probe.options.iter().cloned());
+            words.push(probe.kind.into());
+            words.extend(probe.target.iter().cloned());
+            Box::new(health::Probe {
+                words: [vec![b"--probe".to_vec()], chain(&words)].concat(),
+                interval: self.health.interval.unwrap_or(INTERVAL),
+                timeout: timeout + GRACE,
+                start_period: self.health.start_period.unwrap_or(Millis::ZERO),
+                failures: self.health.failures.unwrap_or(3),
+                successes: self.health.successes.unwrap_or(1),
+                remedy: self.health.remedy.unwrap_or(Remedy::Report),
+            })
+        });
+        let says_ready = self.notify.is_some();
+        // A watchdog is fed on the same socket.
+        let notify = self.notify.or(self.watchdog.map(|_| Senders::Main));
+        let watchdog = self.watchdog.unwrap_or(Millis::ZERO);
+        (health.is_some() || notify.is_some()).then_some(Checks { notify, says_ready, watchdog, health })
+    }
 }
 
 /// What is wrong with the keys together.
@@ -78,6 +136,22 @@ pub(super) fn faults(leaves: &[(String, &Entry)]) -> Vec<Fault> {
         }
     };
     only_one(&READY, "when it is ready");
+    only_one(&HEALTH, "whether it is well");
+    if let Some(watchdog) = place("watchdog") {
+        let other = READY.into_iter().find(|&key| key != "ready.notify" && place(key).is_some());
+        let message = |other| {
+            format!(
+                "watchdog and {other} do not go together: one that feeds it says READY=1 as well: write ready.notify = true"
+            )
+        };
+        faults.extend(other.map(|other| (watchdog, message(other))));
+    }
+    for key in RULES.into_iter().filter(|_| HEALTH.iter().all(|key| place(key).is_none())) {
+        let list = HEALTH.join(", ");
+        faults.extend(
+            place(key).map(|place| (place, format!("{key} means nothing without one of {list}: add one, or remove it"))),
+        );
+    }
     for key in PACE.into_iter().filter(|_| LOOKING.iter().all(|key| place(key).is_none())) {
         let list = LOOKING.join(", ");
         faults.extend(

@@ -119,6 +119,9 @@ fn shape(shape: &Shape) -> String {
             let alone = if required.len() == 1 { format!("{text},") } else { String::new() };
             format!(r#"{{"type":"array","items":{{"anyOf":[{alone}{table}]}}}}"#)
         }
+        Shape::Policy(kind) => kind.schema(),
+        Shape::Senders(_) => r#"{"enum":[true,false,"main","all"]}"#.into(),
+        Shape::Remedy(_) => choice(probes::REMEDIES.iter().map(|(name, _)| *name)),
         Shape::Probe(probes::Kind::Exec, _) => {
             r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use svc_core::graph::{Bond, Condition, Dependency, Relation, distance};
+use svc_core::health::Senders;
 use svc_core::{ServiceName, Signal};
 
 use super::Instances;
@@ -85,8 +86,12 @@ impl Record {
     }
 }
 
-pub(super) const CONDITIONS: [(&str, Condition); 3] =
-    [("started", Condition::Started), ("ready", Condition::Ready), ("completed", Condition::Completed)];
+pub(super) const CONDITIONS: [(&str, Condition); 4] = [
+    ("started", Condition::Started),
+    ("ready", Condition::Ready),
+    ("healthy", Condition::Healthy),
+    ("completed", Condition::Completed),
+];
 
 pub(super) const BONDS: [(&str, Bond); 3] = [("start", Bond::Start), ("stay", Bond::Stay), ("follow", Bond::Follow)];
 
@@ -172,6 +177,9 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
             set(draft, gather(items.iter().map(|item| reader.record(item, fields)))?);
         }
+        Shape::Policy(kind) => super::policies::apply(&reader, kind, node, draft)?,
+        Shape::Senders(set) => set(draft, reader.senders(node).map_err(one)?),
+        Shape::Remedy(set) => set(draft, reader.choice(node, &probes::REMEDIES).map_err(one)?),
         Shape::Probe(kind, set) => set(draft, probes::read(&reader, *kind, node)?),
     }
     Ok(())
@@ -184,6 +192,16 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// `true`, or who.
+    fn senders(&self, node: &Node) -> Result<Option<Senders>, Fault> {
+        match &node.item {
+            Item::Flag(true) => Ok(Some(Senders::Main)),
+            Item::Flag(false) => Ok(None),
+            Item::Text(_) => self.choice(node, &probes::SENDERS).map(Some),
+            _ => Err(self.fault(node, "true, or one of main and all")),
+        }
+    }
+
     pub(super) fn fault(&self, node: &Node, wanted: &str) -> Fault {
         let message = format!("{} is {}, and must be {wanted}, such as {}", self.name, node.item.described(), self.example);
         (node.place, message)
@@ -216,7 +234,7 @@ impl Reader<'_> {
         read(&text).ok_or_else(|| self.fault(&Node { item: Item::Text(text), ..*node }, wanted))
     }
 
-    fn choice<T: Copy>(&self, node: &Node, known: &[(&str, T)]) -> Result<T, Fault> {
+    pub(super) fn choice<T: Copy>(&self, node: &Node, known: &[(&str, T)]) -> Result<T, Fault> {
         let text = self.text(node)?;
         if let Some((_, value)) = known.iter().find(|(name, _)| *name == text) {
             return Ok(*value);

@@ -32,7 +32,7 @@ fn a_run_is_all_that_a_service_needs() {
     assert_eq!(definition.dir, service.path().as_os_str().as_encoded_bytes());
     assert_eq!(definition.program, Program::Directory);
     assert_eq!(definition.output, Output::Keeper);
-    assert!(!definition.down && !definition.essential);
+    assert!(!definition.down && definition.essential.is_none());
     assert_eq!(definition.settings, Settings::default());
 }
 
@@ -57,7 +57,7 @@ fn every_file_arrives_in_the_definition() {
         service.file(file, content);
     }
     let definition = ready(&service);
-    assert!(definition.down && definition.essential);
+    assert!(definition.down && definition.essential.is_some());
     assert_eq!(
         definition.settings,
         Settings {
@@ -72,6 +72,9 @@ fn every_file_arrives_in_the_definition() {
             new_pid_namespace: true,
             keep_descendants: true,
             forking: None,
+            essential: true,
+            policy: None,
+            checks: None,
         }
     );
 }

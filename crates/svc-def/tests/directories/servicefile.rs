@@ -71,7 +71,7 @@ fn a_process_is_a_chain_in_an_order_that_works() {
         "--env-file|vars|--env|A|--env|B|--env|PORT=80|--umask|022|--nice|-5|--limit|nofile=10:10|--limit|as=1048576:unlimited|\
          --limit|cpu=60:60|--user|33|--groups|tty,7|--directory|/srv|--home|--|web|--port|80"
     );
-    assert!(definition.managed.is_some() && !definition.essential && !definition.down);
+    assert!(definition.managed.is_some() && definition.essential.is_none() && !definition.down);
     assert_eq!((source.kind, source.start), (Kind::Longrun, Start::Always));
 }
 
@@ -311,7 +311,15 @@ fn every_example_is_taken() {
             }
             "members" => "kind = 'bundle'",
             "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
+            "health.interval"
+            | "health.timeout"
+            | "health.start-period"
+            | "health.failures"
+            | "health.successes"
+            | "health.action" => "command = 'x'\nhealth.tcp = ':1'",
             "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
+            "restart.max-delay" => "command = 'x'\nrestart.factor = 2",
+            "restart.window" | "restart.at-limit" => "command = 'x'\nrestart.limit = 5",
             _ => "command = 'x'",
         };
         good(&format!("{frame}\n{example}\n"));

@@ -93,8 +93,10 @@ impl Hub {
         );
         // What waits for others is wanted all the same: its supervisor does not know.
         let wished = self.engine.graph().id(member.name.as_str()).map(|id| self.engine.wish(id) != Wish::Down);
-        let status =
-            api::Status { wanted_up: wished.unwrap_or(status.wanted_up), changed: self.is_changed(member), ..status };
+        let verdict = member.machine.as_ref().and_then(|machine| status::verdict(machine, &member.definition.settings));
+        let wanted_up = wished.unwrap_or(status.wanted_up);
+        let (health, changed) = (member.vitals(now), self.is_changed(member));
+        let status = api::Status { wanted_up, health, verdict, changed, ..status };
         let held_back = self.state_held_back(member.name.as_str());
         let idle = matches!(status.state, api::State::Down | api::State::Done | api::State::Failed);
         let status = match held_back.filter(|_| idle) {

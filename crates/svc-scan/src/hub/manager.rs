@@ -526,6 +526,7 @@ impl Hub {
         let Some(member) = self.members.get(&slot).filter(|member| member.definition.managed.is_some()) else { return };
         if let Some(id) = self.node_of(member.name.as_str()) {
             self.fit(id);
+            self.fit_health(slot, id);
             self.remind(slot, id);
         }
         if let Some(name) =

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
 use svc_core::service::{State, Want};
 use svc_core::{Command, Definition, Output, Pid, Program, ServiceName, Settings};
@@ -78,7 +79,7 @@ impl Hub {
             program: Program::Directory,
             output: Output::Keeper,
             down: false,
-            essential: false,
+            essential: None,
             managed: None,
             settings: Settings::default(),
         };
@@ -521,6 +522,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         link: None,
         supervisor: None,
         machine: None,
+        health: None,
         deaths: VecDeque::new(),
         warning: None,
         trouble: None,
@@ -546,7 +548,7 @@ pub(super) fn command_definition(command: &[OsString]) -> Definition {
         program: Program::Command(command.iter().map(|word| word.as_bytes().to_vec()).collect()),
         output: Output::Inherit,
         down: true,
-        essential: true,
+        essential: Some(Essential { code: None, ends: Ends::All }),
         managed: None,
         settings: Settings { keep_descendants: false, ..Settings::default() },
     }

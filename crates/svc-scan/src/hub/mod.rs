@@ -2,6 +2,7 @@
 
 mod admission;
 mod answers;
+mod health;
 mod manager;
 mod members;
 mod orders;
@@ -54,6 +55,8 @@ struct Member {
     supervisor: Option<Pid>,
     /// What its supervisor said last.
     machine: Option<Service>,
+    /// What it said last of how the service is, where that is looked at.
+    health: Option<Box<svc_proto::checks::HealthReport>>,
     deaths: VecDeque<Past>,
     /// What is wrong with its directory though it runs.
     warning: Option<String>,

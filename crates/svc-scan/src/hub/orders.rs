@@ -315,7 +315,7 @@ impl Hub {
 
     /// Where a node stands that somebody waits for: a process by what its supervisor says, the others by what the graph says.
     fn check_node(&self, item: &mut Item, until: api::Until, id: Id, began: svc_core::Millis) {
-        let up = matches!(until, api::Until::Up | api::Until::Ready);
+        let up = matches!(until, api::Until::Up | api::Until::Ready | api::Until::Healthy);
         let (result, message) = match self.stand(id) {
             Stand::Up if up => (api::Verdict::Done, self.told_of(&item.service, began)),
             Stand::Failed(why) if up => (api::Verdict::Failed, why),
@@ -382,7 +382,7 @@ impl Hub {
         let Some(member) = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot)) else { return };
         let Some(machine) = member.machine.as_ref().filter(|_| item.outcome.is_none()) else { return };
         let says_ready = member.definition.settings.says_ready();
-        let (result, message) = match waits::look(item.goal, machine, says_ready) {
+        let (result, message) = match waits::look(item.goal, machine, says_ready, member.verdict()) {
             Standing::Open => return,
             Standing::Reached => match item.goal {
                 Goal::Ran { .. } => (api::Verdict::Done, ran(machine)),

@@ -9,10 +9,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use svc_core::definition::Script;
+use svc_core::policy::{Ends, Essential};
+use svc_core::restart::AtLimit;
 use svc_core::roster::Happened;
-use svc_core::service::{Note, Past, State, Trouble};
-use svc_core::{Command, Exit, Pid, Program, Service};
+use svc_core::service::{Note, Past, Rest, State, Trouble};
+use svc_core::{Command, Definition, Exit, Pid, Program, Service};
 use svc_proto::api;
+use svc_proto::checks::HealthReport;
 use svc_proto::link::{Report, ToInit};
 use svc_sys::{Errno, clock, message, say};
 
@@ -60,6 +63,12 @@ impl Hub {
                     return;
                 }
                 Ok(None) => return,
+                Ok(Some((length, _))) if HealthReport::is(&self.buffer[..length]) => {
+                    match HealthReport::decode(&self.buffer[..length]) {
+                        Ok(report) => self.health_reported(slot, report),
+                        Err(_) => say!("svc-scan: refused what slot {slot} says of its health"),
+                    }
+                }
                 Ok(Some((length, _))) => match Report::decode(&self.buffer[..length]) {
                     Ok(report) => self.reported(slot, report),
                     Err(_) => say!("svc-scan: refused a report of slot {slot} that it does not know"),
@@ -220,9 +229,7 @@ impl Hub {
                 let missing = machine.trouble().is_some_and(|trouble| trouble.errno == Errno::NOT_FOUND.0);
                 Some(Exit::Code(if missing { svc_sys::exit::NOT_FOUND } else { svc_sys::exit::CANNOT_EXECUTE }))
             }
-            Some(Note::Down) | None if member.definition.essential && machine.failed() => {
-                machine.last().map(|past| past.exit)
-            }
+            Some(Note::Down) | None if is_nothing_left(machine) => verdict(machine, &member.definition),
             _ => None,
         };
         if let Some(exit) = code {
@@ -247,4 +254,21 @@ impl Hub {
         }
         self.happened(Happened::Died { id: slot, over });
     }
+}
+
+fn is_nothing_left(machine: &Service) -> bool {
+    matches!(machine.state(), State::Down { .. } | State::Gone)
+}
+
+/// What everything ends with, now that a service has ended for good; none if it goes on without it.
+fn verdict(machine: &Service, definition: &Definition) -> Option<Exit> {
+    let own = machine.last().map(|past| past.exit);
+    if machine.rest() == Rest::Limit
+        && let Some(AtLimit::StopContainer { code }) = definition.settings.restart().map(|restart| &restart.at_limit)
+    {
+        return code.map(Exit::Code).or(own);
+    }
+    let Essential { code, ends } = definition.essential?;
+    let is_over = machine.failed() || machine.rest() != Rest::No && ends == Ends::All;
+    if is_over { code.map(Exit::Code).or(own) } else { None }
 }

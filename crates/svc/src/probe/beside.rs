@@ -15,6 +15,9 @@ use super::relay;
 use super::target::Target;
 use super::waiting::{Beside, Patience, wait};
 
+/// What `ps` shows of what goes beside a program: it is not a part of that.
+pub(super) const NAME: &[u8] = b"svc-probe";
+
 pub(super) fn run(number: i32, target: Target, patience: Patience, program: Vec<OsString>) -> u8 {
     let failed = |what: &str, errno: Errno| {
         eprintln!("svc probe: {what}: {errno}");
@@ -53,6 +56,7 @@ fn begin(told: OwnedFd, target: &Target, patience: Patience) -> Result<(), Errno
         Fork::Child => {
             // A signal to the program's group is none to us; what else it holds, its lock for one, is not ours to hold.
             process::new_group();
+            svc_sys::title::set_name(NAME);
             let mut keep = [told.as_raw_fd(), handle.as_ref().map_or(-1, PidFd::as_raw_fd)];
             fd::close_all_but(3, &mut keep);
             let patience = Patience { beside: Some(Beside { pid, handle }), ..patience };

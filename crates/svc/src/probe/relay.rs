@@ -30,6 +30,7 @@ pub(super) fn begin(told: OwnedFd, regex: &Regex) -> Result<(), Errno> {
         }
         Fork::Child => {
             process::new_group();
+            svc_sys::title::set_name(super::beside::NAME);
             for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
                 let _ = signals::ignore(i32::from(signal.number()));
             }

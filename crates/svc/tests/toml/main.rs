@@ -12,6 +12,7 @@ mod graph;
 mod prepared;
 mod programs;
 mod refused;
+mod restarts;
 mod rights;
 mod stopping;
 mod templates;
