@@ -177,9 +177,12 @@ fn a_second_sigterm_does_not_wait_for_the_order() {
     tree.set("SVC_STOP_TIMEOUT", "60");
     tree.source("slow", "oneshot", &[]).file("up", "#!/bin/sh\ntrue\n").file("down", "#!/bin/sh\nsleep 1000\n");
     tree.place("slow");
-    tree.source("deaf", "longrun", &["slow"]).file("run", "#!/bin/sh\ntrap '' TERM\nsleep 1000\n");
+    tree.source("deaf", "longrun", &["slow"])
+        .file("run", &format!("#!/bin/sh\ntrap '' TERM\necho deaf >{}/trapped\nsleep 1000\n", tree.services().display()));
     tree.place("deaf");
     tree.start();
+    // Before that it is not deaf yet.
+    tree.await_lines("trapped", 1);
     tree.await_up("deaf");
     tree.signal("TERM");
     tree.await_status("deaf", "told to stop", |status| status.state == svc_testkit::State::Stopping);
