@@ -70,7 +70,11 @@ without_compiler() {
             print "COPY svc.binary /out/usr/bin/svc"
             print "RUN mkdir /out/command; ln -s ../usr/bin/svc /out/command/svc; ln -s svc /out/usr/bin/with-contenv; \\"
             print "    ln -s svc /out/usr/bin/execlineb; /out/usr/bin/svc install --own /out/usr/bin; \\"
-            print "    /out/usr/bin/svc install /out/command"
+            print "    /out/usr/bin/svc install /out/command; ln -s usr/bin/svc /out/init; \\"
+            print "    mkdir -p /out/package/admin/s6-overlay/libexec; \\"
+            print "    for name in preinit stage0; do \\"
+            print "        ln -s ../../../../usr/bin/svc \"/out/package/admin/s6-overlay/libexec/$name\"; \\"
+            print "    done"
         }
         /^# --- svc/ { skip = 0 }
         !skip

@@ -105,7 +105,8 @@ fn failures_of_the_start_period_do_not_count() {
     std::fs::write(format!("{dir}/well"), "").expect("ours");
     await_verdict(&tree, api::HealthVerdict::Healthy);
     std::fs::remove_file(format!("{dir}/well")).expect("ours");
-    tree.await_status("web", "a restart", |status| status.restarts == 1);
+    // It stays unwell, so there may have been more of them already.
+    tree.await_status("web", "a restart", |status| status.restarts >= 1);
     assert_eq!(tree.stop(), 0);
 }
 
@@ -271,6 +272,7 @@ fn a_paused_service_is_not_looked_at() {
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(tree.status("web").and_then(|status| status.pid), Some(pid));
     tree.ctl_ok(&["continue", "web"]);
-    tree.await_status("web", "a restart", |status| status.restarts == 1);
+    // It stays unwell, so there may have been more of them already.
+    tree.await_status("web", "a restart", |status| status.restarts >= 1);
     assert_eq!(tree.stop(), 0);
 }
