@@ -10,10 +10,13 @@
 
 mod commands;
 mod parts;
+mod stop;
 
 pub use parts::{
     Action, Actions, Command, Daemon, Event, HISTORY, Note, Past, Rest, Role, Stage, State, Stop, Target, Trouble, Want,
 };
+
+use commands::Running;
 
 use crate::Pid;
 use crate::definition::Settings;
@@ -140,10 +143,10 @@ impl Service {
                 Want::Up | Want::Once => Some(not_before),
                 Want::Down => None,
             },
-            State::Up { stop: Stop::Asked { kill_at }, .. } => kill_at,
+            State::Up { stop, .. } => stop.until(),
             State::Finish { kill_at, .. } => kill_at,
             State::Sweep { kill_at, .. } => Some(kill_at),
-            State::Up { stop: Stop::No, .. } | State::Starting { .. } | State::Gone => None,
+            State::Starting { .. } | State::Gone => None,
         }
     }
 
@@ -200,6 +203,8 @@ impl Service {
             // The driver answers a spawn before it hears anybody; a command that comes all the same changes the wish only.
             (State::Starting { .. }, Event::Command(command)) => self.wish(command),
 
+            // Others were told that it is not: it is not again before its next start.
+            (State::Up { ready: None, stop, .. }, Event::Ready) if stop.withdraws(settings) => {}
             (State::Up { pid, ready: None, paused, stop }, Event::Ready) => {
                 self.state = State::Up { pid, ready: Some(now), paused, stop };
                 out.push(Action::Publish(Note::Ready));
@@ -216,24 +221,27 @@ impl Service {
                 out.push(Action::Publish(if is_news { Note::Ready } else { Note::Changed }));
             }
             // It was to stop before: what it has left behind is swept.
-            (State::Up { stop: stop @ Stop::Asked { .. }, .. }, Event::Forked(_)) => {
+            (State::Up { stop, .. }, Event::Forked(_)) => {
                 self.run_ended(now, Exit::Code(0), stop, settings, out);
             }
-            (State::Up { pid, ready, stop: Stop::Asked { kill_at: Some(at) }, .. }, Event::Deadline) if now >= at => {
-                let target = if settings.kill_group { Target::Group } else { Target::Main };
-                kill(target, out);
-                let stop = Stop::Asked { kill_at: Some(now + KILL_AGAIN) };
-                self.state = State::Up { pid, ready, paused: false, stop };
-                out.push(Action::Publish(Note::Killed));
+            (State::Up { pid, ready, paused, stop }, Event::Deadline) if stop.until().is_some_and(|at| now >= at) => {
+                let running = Running { pid, ready, paused, stop };
+                self.begin(now, running, stop.next(settings), Note::Changed, settings, out);
             }
-            (State::Up { pid, ready, paused, stop: Stop::Asked { kill_at: Some(at) } }, Event::Extend(span))
-                if !self.forced =>
-            {
-                let kill_at = Some(at.max(now + span));
-                self.state = State::Up { pid, ready, paused, stop: Stop::Asked { kill_at } };
+            (State::Up { pid, ready, paused, stop }, Event::Errand { well }) => {
+                self.errand_ended(now, Running { pid, ready, paused, stop }, well, settings, out);
+            }
+            (State::Up { pid, ready, paused, stop }, Event::Extend(span)) if !self.forced => {
+                let longer = match stop {
+                    Stop::Command { until } => Stop::Command { until: until.max(now + span) },
+                    Stop::Signal { step, until: Some(at) } => Stop::Signal { step, until: Some(at.max(now + span)) },
+                    // It has all the time, or none any more; and a drain is as long as its definition says.
+                    Stop::No | Stop::Drain { .. } | Stop::Signal { until: None, .. } | Stop::Kill { .. } => stop,
+                };
+                self.state = State::Up { pid, ready, paused, stop: longer };
             }
             (State::Up { pid, ready, paused, stop }, Event::Command(command)) => {
-                self.command_when_up(now, commands::Running { pid, ready, paused, stop }, command, settings, out);
+                self.command_when_up(now, Running { pid, ready, paused, stop }, command, settings, out);
             }
 
             (State::Finish { .. }, Event::Exited(exit)) if self.undoing => {
@@ -305,6 +313,11 @@ impl Service {
                 State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
                 Event::Extend(_),
             ) => {}
+            // It was for a stop that is over.
+            (
+                State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Errand { .. },
+            ) => {}
             // Descendants come and go beside a living main process; they count once it is gone.
             (State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. }, Event::Swept { .. }) => {
             }
@@ -325,6 +338,7 @@ impl Service {
                 | Event::Forked(_)
                 | Event::Ready
                 | Event::Swept { .. }
+                | Event::Errand { .. }
                 | Event::Extend(_)
                 | Event::Command(_),
             ) => {}
@@ -338,12 +352,9 @@ impl Service {
                 kill(Target::Group, out);
                 out.push(Action::Sweep(Signal::KILL));
             }
-            State::Up { stop: Stop::Asked { .. }, paused: false, .. } => stop_signals(settings, out),
+            State::Up { stop, paused: false, .. } => stop::resume(stop, settings, out),
             // What the state says of a pause must be so, or a service stays stopped and nobody knows.
-            State::Up { paused, .. } => {
-                let signal = if paused { Signal::STOP } else { Signal::CONT };
-                out.push(Action::Signal { target: Target::Main, signal });
-            }
+            State::Up { .. } => out.push(Action::Signal { target: Target::Main, signal: Signal::STOP }),
             State::Sweep { .. } => out.push(Action::Sweep(if self.forced { Signal::KILL } else { Signal::TERM })),
             State::Down { .. } => self.leave_if_told(out),
             State::Starting { .. } | State::Finish { .. } | State::Gone => {}
@@ -482,12 +493,6 @@ impl Service {
         self.state = State::Gone;
         out.push(Action::Quit);
     }
-}
-
-/// SIGCONT behind the down signal: a stopped process would not notice it otherwise.
-fn stop_signals(settings: &Settings, out: &mut Actions) {
-    out.push(Action::Signal { target: Target::Main, signal: settings.down_signal });
-    out.push(Action::Signal { target: Target::Main, signal: Signal::CONT });
 }
 
 /// SIGCONT behind SIGKILL too: a stopped process in a PID namespace of its own needs it.

@@ -9,7 +9,7 @@ use crate::codec::{Malformed, Reader, Writer};
 use crate::policy;
 
 /// Grows when a field is added; a supervisor refuses what it does not know.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 
 pub fn encode(definition: &Definition) -> Vec<u8> {
     let Definition { name, dir, program, output, down, essential, managed, settings } = definition;
@@ -40,6 +40,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         essential: ends_all,
         forking,
         policy: _,
+        stopping,
         checks: looked_at,
     } = settings;
     let writer = writer
@@ -60,6 +61,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         Some(Forking { pid_file: Some(path) }) => writer.u8(2).bytes(path),
     };
     let writer = policy::write(writer, settings);
+    let writer = policy::write_stopping(writer, stopping.as_deref());
     checks::encode(writer, looked_at.as_deref()).finish()
 }
 
@@ -103,6 +105,7 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
             _ => return Err(Malformed),
         },
         policy: policy::read(&mut reader)?,
+        stopping: policy::read_stopping(&mut reader)?,
         checks: checks::decode(&mut reader)?.map(Box::new),
     };
     reader.end()?;
@@ -174,7 +177,7 @@ pub fn output_from(number: u8) -> Result<Output, Malformed> {
 mod tests {
     use super::*;
     use svc_core::Exit;
-    use svc_core::policy::{Ends, Essential, Policy};
+    use svc_core::policy::{Ends, Errand, Essential, Policy, Stopping};
     use svc_core::restart::{AtLimit, Restart, When};
 
     #[test]
@@ -197,6 +200,12 @@ mod tests {
                 essential: true,
                 forking: Some(Forking { pid_file: Some(b"/run/x.pid".to_vec()) }),
                 checks: Some(Box::new(checks::tests::some())),
+                stopping: Some(Box::new(Stopping {
+                    drain: Some(Errand { most: Millis(9), words: Vec::new() }),
+                    command: Some(Errand { most: Millis(8), words: vec![b"--".to_vec(), b"true".to_vec()] }),
+                    steps: vec![(Millis(7), Signal::QUIT), (Millis(1), Signal::KILL)],
+                    tree: true,
+                })),
                 ..Settings::default()
             },
         };

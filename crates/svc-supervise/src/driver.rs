@@ -1,6 +1,7 @@
 //! The loop: wait, take in, act.
 
 mod checks;
+mod errand;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -71,6 +72,8 @@ pub(crate) struct Driver {
     small_files: SmallFiles,
     /// What is looked at while it runs; none where nothing is.
     watch: Option<Box<checks::Watch>>,
+    /// What the stop waits for, while it runs.
+    errand: Option<errand::Errand>,
     /// What s6's tools find.
     files: OnDisk,
     run_dir: Option<&'static std::path::Path>,
@@ -125,6 +128,7 @@ impl Driver {
             told_gone: false,
             small_files: SmallFiles::default(),
             watch: None,
+            errand: None,
             coming: None,
             fresh: true,
             init_pid: handover.init_pid,
@@ -376,7 +380,10 @@ impl Driver {
             self.perform_all(&mut actions, self.machine.pid().or(before));
             match (self.machine.state(), self.machine.deadline()) {
                 (State::Down { .. }, Some(at)) if at <= now && event != Event::Deadline => event = Event::Deadline,
-                _ => return self.follow(),
+                _ => {
+                    self.settle_errand();
+                    return self.follow();
+                }
             }
         }
     }
@@ -387,6 +394,7 @@ impl Driver {
                 Action::Spawn(role) => self.spawn(role),
                 Action::Signal { target, signal } => self.signal(main, target, signal),
                 Action::Sweep(signal) => self.sweep(signal),
+                Action::Errand => self.run_errand(),
                 Action::Publish(note) => {
                     if note == Note::Killed {
                         self.say_killed();
@@ -498,7 +506,9 @@ impl Driver {
         if self.killing && main.is_none() {
             leaf::kill(&self.definition, self.init_pid);
         }
-        self.remains.signal(signal, main, self.init_pid);
+        // A command that has stopped the service may have more to do; what is killed is killed with everything.
+        let spared = self.stop_command().filter(|_| !self.killing);
+        self.remains.signal(signal, main, spared, self.init_pid);
         self.count_remains();
     }
 
@@ -567,7 +577,7 @@ impl Driver {
                 && self.killing
             {
                 // Processes that make others all the time are not all in any one list.
-                self.remains.signal(Signal::KILL, None, self.init_pid);
+                self.remains.signal(Signal::KILL, None, None, self.init_pid);
             }
             self.count_remains();
         }
@@ -585,6 +595,7 @@ impl Driver {
             } else {
                 self.ends_look(ended.pid, ended.exit);
                 process::reap_one(ended.pid);
+                self.ends_errand(ended.pid, ended.exit);
             }
         }
         process::look_at_children_again();

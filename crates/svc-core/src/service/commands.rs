@@ -1,8 +1,6 @@
 //! What each command makes of a service that is down, and of one that is up.
 
-use super::{
-    Action, Actions, Command, KILL_AGAIN, Note, Role, Service, State, Stop, Target, Want, after, kill, stop_signals,
-};
+use super::{Action, Actions, Command, KILL_AGAIN, Note, Role, Service, State, Stop, Target, Want, kill};
 use crate::Pid;
 use crate::definition::Settings;
 use crate::signal::Signal;
@@ -64,13 +62,12 @@ impl Service {
             Command::Start | Command::Once | Command::AtMostOnce | Command::Drain => {
                 out.push(Action::Publish(Note::Changed));
             }
-            // What is still being done is broken off.
-            Command::Stop | Command::Undo | Command::Terminate | Command::Restart => {
-                stop_signals(settings, out);
-                let stop = Stop::Asked { kill_at: after(now, settings.timeout_kill) };
-                self.state = State::Up { pid, ready, paused: false, stop };
-                out.push(Action::Publish(Note::Stopping));
+            // One that is being stopped is so already, and comes back when it is.
+            Command::Restart if stop != Stop::No && !matches!(stop, Stop::Signal { .. }) => {
+                out.push(Action::Publish(Note::Changed));
             }
+            // What is still being done is broken off.
+            Command::Stop | Command::Undo | Command::Terminate | Command::Restart => self.stop(now, running, settings, out),
             Command::Wish(_) => {}
             Command::Reload => out.push(Action::Signal { target: Target::Main, signal: settings.reload_signal }),
             Command::DownSignal => {
@@ -84,7 +81,7 @@ impl Service {
             Command::Force => {
                 kill(Target::Group, out);
                 out.push(Action::Sweep(Signal::KILL));
-                let stop = Stop::Asked { kill_at: Some(now + KILL_AGAIN) };
+                let stop = Stop::Kill { again: now + KILL_AGAIN };
                 self.state = State::Up { pid, ready, paused: false, stop };
                 out.push(Action::Publish(Note::Killed));
             }

@@ -38,11 +38,27 @@ pub enum State {
     Gone,
 }
 
-/// Whether `run` has been told to stop.
+/// How far the stop of a `run` that lives has come; `service/stop.rs` has what comes after what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     No,
-    Asked { kill_at: Option<Millis> },
+    /// Others are told that it is not ready; itself it has been told nothing yet.
+    Drain {
+        until: Millis,
+    },
+    /// Its command was called, and it is to end of that.
+    Command {
+        until: Millis,
+    },
+    /// It was sent the signal of this step; that of the first is the down signal.
+    Signal {
+        step: u8,
+        until: Option<Millis>,
+    },
+    /// SIGKILL was sent.
+    Kill {
+        again: Millis,
+    },
 }
 
 /// What happened.
@@ -67,6 +83,10 @@ pub enum Event {
     /// So many processes of the service are left (the answer to [`Action::Sweep`], and whenever one of them ended).
     Swept {
         left: usize,
+    },
+    /// What [`Action::Errand`] asked for has ended, or could not be run.
+    Errand {
+        well: bool,
     },
     /// It asks for so much time from now on, if that is more than it has.
     Extend(Millis),
@@ -118,6 +138,8 @@ pub enum Action {
     },
     /// Signal every process of the service but the main one, and count them.
     Sweep(Signal),
+    /// Run what the stop waits for: what looks whether it is drained, or the command that stops it.
+    Errand,
     /// Make the state known, and say what happened.
     Publish(Note),
     /// End the supervisor.

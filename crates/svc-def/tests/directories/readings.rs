@@ -74,6 +74,7 @@ fn every_file_arrives_in_the_definition() {
             forking: None,
             essential: true,
             policy: None,
+            stopping: None,
             checks: None,
         }
     );
