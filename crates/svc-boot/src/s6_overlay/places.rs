@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use svc_sys::{say, user};
@@ -33,14 +33,15 @@ impl Places {
 
     /// Makes them, in /run or where else something can be written.
     pub(super) fn make(settings: &Settings) -> Result<Places, String> {
-        let places = Places { run: writable()? };
+        let (run, trouble) = writable()?;
+        let places = Places { run };
         let failed = |(path, error): (PathBuf, std::io::Error)| format!("{}: {error}", path.display());
         places.make_all(settings).map_err(failed)?;
-        if places.run != Path::new("/run") {
+        if let Some(trouble) = trouble {
             say!(
-                "init: /run cannot be written to by {}: using {}: scripts that name paths in /run find nothing there (mount a tmpfs at /run)",
-                user::effective_uid(),
-                places.run.display()
+                "init: {trouble}: using {}: scripts that name paths in /run or /var/run find nothing there: {}",
+                places.run.display(),
+                cure()
             );
             for (name, path) in
                 [(RUN, places.run.clone()), (CONTAINER_ENVIRONMENT, places.environment()), (EXIT_CODE, places.exit_code())]
@@ -137,25 +138,58 @@ impl Places {
         }
         for name in ["s6", "s6-rc", "service", "s6-linux-init-container-results"] {
             // A read-only root: scripts that say /run work all the same.
-            if symlink(self.run.join(name), var_run.join(name)).is_err()
-                && !is_same(&var_run.join(name), &self.run.join(name))
-            {
+            let linked = symlink(self.run.join(name), var_run.join(name)).is_ok();
+            // Of another place than /run it was said already.
+            if !linked && self.run == Path::new("/run") && !is_same(&var_run.join(name), &self.run.join(name)) {
                 say!("init: /var/run/{name}: cannot be linked to {}: scripts that say /var/run fail", self.run.display());
             }
         }
     }
 }
 
-/// The first place that can be written to.
-fn writable() -> Result<PathBuf, String> {
+/// The first place that can be written to, and what is wrong with /run if it is another. Nothing is ever executed from it.
+fn writable() -> Result<(PathBuf, Option<String>), String> {
+    let uid = user::effective_uid();
+    let Err(error) = try_to_write(Path::new("/run")) else { return Ok(("/run".into(), None)) };
+    let error = std::io::Error::from(error.kind());
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
-    let own = format!("/tmp/s6-run-{}", user::effective_uid());
-    let candidates = [Some(PathBuf::from("/run")), runtime.map(PathBuf::from), Some(PathBuf::from(&own))];
-    let found = candidates.into_iter().flatten().find(|dir| {
-        let probe = dir.join(".svc-init-probe");
-        make_dir(dir).is_ok() && fs::write(&probe, b"").is_ok() && fs::remove_file(&probe).is_ok()
-    });
-    found.ok_or_else(|| format!("neither /run nor {own} can be written to: mount a tmpfs at /run (docker run --tmpfs /run)"))
+    // Where the root is read-only an engine leaves this one writable. Containers may share it (--ipc host): each has its own there.
+    let shared = || {
+        let namespace = fs::metadata("/proc/self/ns/mnt").map(|data| data.ino()).unwrap_or_default();
+        PathBuf::from(format!("/dev/shm/s6-run-{uid}-{namespace:x}"))
+    };
+    let mut candidates =
+        [runtime.map(PathBuf::from), Some(format!("/tmp/s6-run-{uid}").into()), Some(shared())].into_iter().flatten();
+    match candidates.find(|dir| try_to_write(dir).is_ok()) {
+        Some(dir) => Ok((dir, Some(format!("/run cannot be written to by {uid} ({error})")))),
+        None => Err(format!(
+            "nothing can be written by {uid}, neither in /run ({error}) nor in /tmp nor in /dev/shm: {}",
+            cure()
+        )),
+    }
+}
+
+fn cure() -> String {
+    let uid = user::effective_uid();
+    // An engine gives a tmpfs the mode of the directory below it, and its owner only if told.
+    let owner = if uid == 0 { String::new() } else { format!(":uid={uid}") };
+    format!("mount a tmpfs at /run (docker run --tmpfs /run{owner})")
+}
+
+fn try_to_write(dir: &Path) -> std::io::Result<()> {
+    make_dir(dir).map_err(|(_, error)| error)?;
+    let data = fs::symlink_metadata(dir)?;
+    // Somebody else's directory in a place where everybody may write is not ours to trust.
+    if is_open_to_all(dir) && !(data.is_dir() && data.uid() == user::effective_uid()) {
+        return Err(ErrorKind::PermissionDenied.into());
+    }
+    let probe = dir.join(".svc-init-probe");
+    fs::write(&probe, b"")?;
+    fs::remove_file(&probe)
+}
+
+fn is_open_to_all(dir: &Path) -> bool {
+    dir.starts_with("/tmp") || dir.starts_with("/dev/shm")
 }
 
 pub(super) fn make_dir(dir: &Path) -> Result<(), (PathBuf, std::io::Error)> {
