@@ -9,6 +9,7 @@ mod commands;
 mod computed;
 mod files;
 mod graph;
+mod plugins;
 mod prepared;
 mod programs;
 mod refused;
