@@ -145,6 +145,8 @@ pub enum Command {
     },
     /// Say what services need, and who needs them
     Deps(SomeNames),
+    /// Say what the last start of everything waited for, and how long each service took
+    Analyze,
     /// Print the processes of services, with their memory and the time that they have used
     Tree(AnyNames),
     /// Change how many instances of a template there are, and wait until the new ones are up

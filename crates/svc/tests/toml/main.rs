@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod analyzing;
 mod applying;
 mod cgroups;
 mod changes;
