@@ -130,6 +130,9 @@ pub enum Command {
         /// Also say what would run, as whom and where
         #[arg(short, long, conflicts_with = "dockerflow")]
         verbose: bool,
+        /// Say which of the things that a definition may ask for this container can do, and what helps if not
+        #[arg(long, conflicts_with_all = ["dirs", "dockerflow", "verbose"])]
+        here: bool,
         /// Directories of services; none: /etc/s6
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         dirs: Vec<PathBuf>,

@@ -30,7 +30,7 @@ use svc_sys::{Errno, clock, fd, message, poll, procfs, say};
 
 pub use alone::supervise_alone;
 use daemons::Daemons;
-pub use place::{own_run_dir, run_dir_beside};
+pub use place::{own_run_dir, run_dir_beside, try_run_dir};
 use table::Table;
 
 /// Room for the table of children and for messages that a daemon has not taken yet.

@@ -10,6 +10,7 @@ mod commands;
 mod computed;
 mod files;
 mod graph;
+mod here;
 mod prepared;
 mod programs;
 mod refused;
