@@ -109,6 +109,8 @@ pub enum Own {
     RunDir,
     /// How many supervisors were launched without a pause, and when the last one was: `count << 48 | milliseconds`.
     Launches,
+    /// When the first svc-init of these began.
+    Began,
 }
 
 /// The descriptors among them, which must outlive a re-execution.

@@ -51,6 +51,9 @@ impl Hub {
         let (now, said) = (report.health.verdict(), String::from_utf8_lossy(&report.said).into_owned());
         let remedy = member.definition.settings.checks.as_ref().and_then(|checks| Some(checks.health.as_ref()?.remedy));
         let (name, extended) = (member.name.to_string(), report.extended);
+        if now == Verdict::Healthy {
+            member.first.see_healthy(report.health.since(), member.machine.as_ref());
+        }
         member.health = Some(Box::new(report));
         if now != before {
             let kind = match now {

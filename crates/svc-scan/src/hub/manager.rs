@@ -551,6 +551,9 @@ impl Hub {
         self.time_node(id);
         match self.slot_named(&name) {
             Some(slot) => {
+                if let Some(member) = self.members.get_mut(&slot).filter(|_| wish != Wish::Down) {
+                    member.first.want();
+                }
                 let known = self.members.get(&slot).and_then(|member| member.machine.as_ref()).map(Service::wished);
                 // What a svc-scan before us wished is with the supervisors only, until it has been heard of all.
                 if self.wishes_known && known.is_some_and(|known| known != wish) {

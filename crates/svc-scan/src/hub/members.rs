@@ -1,5 +1,6 @@
 //! Services with a slot: how they come, change their name, and go.
 
+use super::boot::First;
 use super::{COMMAND, Hub, Member};
 use crate::directories::{Changes, Found};
 use crate::matching::Counted;
@@ -84,7 +85,11 @@ impl Hub {
             settings: Settings::default(),
         };
         let identity = Identity { device: label.device, inode: label.inode };
-        Some(Member { added_ms: label.added_ms, ..member(name, identity, label.scan_dir, dir, definition) })
+        Some(Member {
+            added_ms: label.added_ms,
+            first: First::inherited(),
+            ..member(name, identity, label.scan_dir, dir, definition)
+        })
     }
 
     /// All that was left is known: what is on disk is compared with it.
@@ -241,7 +246,11 @@ impl Hub {
         self.names.insert(name.clone(), slot);
         let added_ms = clock::wall_ms();
         let named = name.to_string();
-        let member = Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) };
+        let mut member = Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) };
+        // The graph knows when it wants the others.
+        if member.definition.managed.is_none() && (!member.definition.down || named == COMMAND) {
+            member.first.want();
+        }
         self.members.insert(slot, Box::new(member));
         self.publish(&named, api::EventKind::Added, None, None, None);
         self.happened(Happened::Added { id: slot, producer });
@@ -536,6 +545,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         counted: Counted::default(),
         sockets: super::sockets::Sockets::default(),
         added_ms: 0,
+        first: First::default(),
     }
 }
 

@@ -110,6 +110,8 @@ impl Hub {
             && matches!(machine.state(), State::Down { .. })
             && !machine.leaving()
             && trouble.is_none();
+        let oneshot = matches!(member.definition.program, Program::Oneshot { .. });
+        member.first.see(&machine, &member.definition.settings, oneshot);
         member.machine = Some(machine);
         if never_told && report.note.is_none() {
             self.tell(slot, Command::Once);
