@@ -66,7 +66,7 @@ pub fn event(kind: EventKind) -> &'static str {
 pub fn size(bytes: u64) -> String {
     match bytes {
         0..10_485_760 => format!("{} KiB", bytes / 1024),
-        _ => format!("{}.{} MiB", bytes >> 20, (bytes % (1 << 20)) * 10 >> 20),
+        _ => format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20),
     }
 }
 
