@@ -49,6 +49,7 @@ impl Hub {
             }
             for slot in ready {
                 self.read_link(slot);
+                self.tell_waiting(slot);
             }
         }
     }
