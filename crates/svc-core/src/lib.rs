@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod expand;
 pub mod files;
 pub mod graph;
+pub mod guard;
 pub mod health;
 pub mod init;
 pub mod letters;

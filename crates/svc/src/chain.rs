@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod cgroup;
+mod here;
 mod last;
 mod paths;
 
@@ -69,6 +70,8 @@ Options:
       --once MARKER    do nothing if the file MARKER is there; make it when PROGRAM has ended with 0
       --dry-run        print how files and volumes would change, and execute nothing
       --render         make the files of templates, print which have changed, and execute nothing
+      --here           print which of all this can be done here, and why not; execute nothing
+      --try            do all that, and execute nothing
       --probe          PROGRAM and its arguments are those of svc probe
       --env-pid NAME   set a variable to the number of this process, which PROGRAM keeps
   -h, --help           this text
@@ -121,6 +124,8 @@ struct Command {
 /// What is done in place of executing anything.
 enum Only {
     DryRun,
+    Try,
+    Here,
     Render,
 }
 
@@ -220,6 +225,8 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             }
             Long("uid") => last.uid = Some(parser.value()?.parse()?),
             Long("gid") => last.gid = Some(parser.value()?.parse()?),
+            Long("try") => only = Some(Only::Try),
+            Long("here") => only = Some(Only::Here),
             Long("dry-run") => only = Some(Only::DryRun),
             Long("render") => only = Some(Only::Render),
             Value(program) => {
@@ -238,10 +245,11 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
         }
     }
     if let Some(only) = only {
-        let user = last.user().map_err(Failure::System)?;
         let text = match only {
-            Only::DryRun => last.preparations.dry_run(user.as_ref()),
-            Only::Render => last.preparations.render(),
+            Only::DryRun => last.user().and_then(|user| last.preparations.dry_run(user.as_ref())),
+            Only::Render => last.user().and_then(|_| last.preparations.render()),
+            Only::Try => last.carry_out().map(|()| String::new()),
+            Only::Here => Ok(here::table()),
         };
         return text.map(|text| Some(Plan::Print(text))).map_err(Failure::System);
     }

@@ -52,6 +52,7 @@ impl Hub {
             }
             for slot in ready {
                 self.read_link(slot);
+                self.tell_waiting(slot);
             }
         }
     }
@@ -121,6 +122,8 @@ impl Hub {
             && matches!(machine.state(), State::Down { .. })
             && !machine.leaving()
             && trouble.is_none();
+        let oneshot = matches!(member.definition.program, Program::Oneshot { .. });
+        member.first.see(&machine, &member.definition.settings, oneshot);
         member.machine = Some(machine);
         if never_told && report.note.is_none() {
             self.tell(slot, Command::Once);
