@@ -193,6 +193,11 @@ impl Drop for Namespace {
     }
 }
 
+/// Whether children could be made in a new PID namespace.
+pub fn try_pid_namespace() -> Result<(), Errno> {
+    Namespace::enter_new().map(drop)
+}
+
 /// Runs a program that nobody waits for: a hook. Standard input is /dev/null or ours, whatever it was.
 pub fn detached(path: &CStr, directory: &CStr) -> Result<Pid, Trouble> {
     let arguments = [path];

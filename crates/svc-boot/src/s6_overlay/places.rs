@@ -1,14 +1,14 @@
 //! The places that scripts know by their paths: made at each start, whatever was there before.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use svc_sys::{say, user};
+use svc_sys::say;
 
 use super::settings::Settings;
+use crate::files::{Failed, cure, link, make_dir, remove, writable, write};
 
 /// Names another place than /run, for steps and for with-contenv and halt.
 const RUN: &str = "SVC_OVERLAY_RUN";
@@ -35,7 +35,7 @@ impl Places {
     pub(super) fn make(settings: &Settings) -> Result<Places, String> {
         let (run, trouble) = writable()?;
         let places = Places { run };
-        let failed = |(path, error): (PathBuf, std::io::Error)| format!("{}: {error}", path.display());
+        let failed = |(path, error): Failed| format!("{}: {error}", path.display());
         places.make_all(settings).map_err(failed)?;
         if let Some(trouble) = trouble {
             say!(
@@ -82,7 +82,7 @@ impl Places {
         self.run.join("s6/container_environment")
     }
 
-    fn make_all(&self, settings: &Settings) -> Result<(), (PathBuf, std::io::Error)> {
+    fn make_all(&self, settings: &Settings) -> Result<(), Failed> {
         // What an earlier start of the same container left must not be taken for news.
         for stale in ["s6", "s6-rc", "service", "s6-linux-init-container-results"] {
             remove(&self.run.join(stale))?;
@@ -115,7 +115,7 @@ impl Places {
     }
 
     /// A file for each variable, as with-contenv reads them.
-    fn write_environment(&self) -> Result<(), (PathBuf, std::io::Error)> {
+    fn write_environment(&self) -> Result<(), Failed> {
         for (name, value) in std::env::vars_os() {
             let bytes = name.as_bytes();
             if bytes.is_empty() || bytes.contains(&b'/') || bytes == b"." || bytes == b".." {
@@ -144,75 +144,5 @@ impl Places {
                 say!("init: /var/run/{name}: cannot be linked to {}: scripts that say /var/run fail", self.run.display());
             }
         }
-    }
-}
-
-/// The first place that can be written to, and what is wrong with /run if it is another. Nothing is ever executed from it.
-fn writable() -> Result<(PathBuf, Option<String>), String> {
-    let uid = user::effective_uid();
-    let Err(error) = try_to_write(Path::new("/run")) else { return Ok(("/run".into(), None)) };
-    let error = std::io::Error::from(error.kind());
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
-    // Where the root is read-only an engine leaves this one writable. Containers may share it (--ipc host): each has its own there.
-    let shared = || {
-        let namespace = fs::metadata("/proc/self/ns/mnt").map(|data| data.ino()).unwrap_or_default();
-        PathBuf::from(format!("/dev/shm/s6-run-{uid}-{namespace:x}"))
-    };
-    let mut candidates =
-        [runtime.map(PathBuf::from), Some(format!("/tmp/s6-run-{uid}").into()), Some(shared())].into_iter().flatten();
-    match candidates.find(|dir| try_to_write(dir).is_ok()) {
-        Some(dir) => Ok((dir, Some(format!("/run cannot be written to by {uid} ({error})")))),
-        None => Err(format!(
-            "nothing can be written by {uid}, neither in /run ({error}) nor in /tmp nor in /dev/shm: {}",
-            cure()
-        )),
-    }
-}
-
-fn cure() -> String {
-    let uid = user::effective_uid();
-    // An engine gives a tmpfs the mode of the directory below it, and its owner only if told.
-    let owner = if uid == 0 { String::new() } else { format!(":uid={uid}") };
-    format!("mount a tmpfs at /run (docker run --tmpfs /run{owner})")
-}
-
-fn try_to_write(dir: &Path) -> std::io::Result<()> {
-    make_dir(dir).map_err(|(_, error)| error)?;
-    let data = fs::symlink_metadata(dir)?;
-    // Somebody else's directory in a place where everybody may write is not ours to trust.
-    if is_open_to_all(dir) && !(data.is_dir() && data.uid() == user::effective_uid()) {
-        return Err(ErrorKind::PermissionDenied.into());
-    }
-    let probe = dir.join(".svc-init-probe");
-    fs::write(&probe, b"")?;
-    fs::remove_file(&probe)
-}
-
-fn is_open_to_all(dir: &Path) -> bool {
-    dir.starts_with("/tmp") || dir.starts_with("/dev/shm")
-}
-
-pub(super) fn make_dir(dir: &Path) -> Result<(), (PathBuf, std::io::Error)> {
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(|error| (dir.to_owned(), error))
-}
-
-pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), (PathBuf, std::io::Error)> {
-    fs::write(path, content).map_err(|error| (path.to_owned(), error))
-}
-
-pub(super) fn link(target: &Path, path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
-    symlink(target, path).map_err(|error| (path.to_owned(), error))
-}
-
-/// Removes whatever is there, and nothing behind a link.
-fn remove(path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(data) if data.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err((path.to_owned(), error)),
-        Ok(()) | Err(_) => Ok(()),
     }
 }
