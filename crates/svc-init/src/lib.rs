@@ -30,7 +30,7 @@ use svc_sys::{Errno, clock, fd, message, poll, procfs, say};
 
 pub use alone::supervise_alone;
 use daemons::Daemons;
-pub use place::{own_run_dir, run_dir_beside};
+pub use place::{own_run_dir, run_dir_beside, try_run_dir};
 use table::Table;
 
 /// Room for the table of children and for messages that a daemon has not taken yet.
@@ -113,6 +113,7 @@ struct Tree {
 
 impl Tree {
     fn start(config: Config) -> Result<Tree, Refusal> {
+        let began = clock::now();
         // First of all: whatever comes from now on waits until we listen.
         let signals = Signals::take_all().map_err(|errno| Refusal::system("cannot take signals", errno))?;
         if let Err(errno) = process::become_subreaper() {
@@ -141,6 +142,9 @@ impl Tree {
         let rescue::Memory { ledger, tail, bell, inbox_read, inbox_write } =
             rescue::memory(config.recover, config.ring_bytes)?;
         rescue::arm(ledger, exe, &config.arguments);
+        if !recovered {
+            ledger.set_own(Own::Began, began.0);
+        }
         let machine = if recovered { rescue::machine(ledger, config.stop_timeout) } else { Init::new(config.stop_timeout) };
         let files = place::files_of_s6(run_dir.as_deref());
         let (title, supervise) = (config.supervisor_title, config.supervise);

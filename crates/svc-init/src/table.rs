@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use svc_core::service::{Daemon, State};
-use svc_core::{Exit, Output, Pid, Service};
+use svc_core::{Exit, Millis, Output, Pid, Service};
 use svc_proto::handover::{APART, ToSupervise};
 use svc_proto::label::{Label, NO_SCAN_DIR};
 use svc_proto::ledger::{KEPT, Kept, Ledger, Own, Row};
@@ -316,7 +316,8 @@ impl Table {
         if let Some(listener) = self.ledger.own(Own::Listener).checked_sub(1) {
             scan.send(None, ToScan::Listener.encode(), vec![listener as RawFd]);
         }
-        scan.send(None, ToScan::Begin { init_pid: process::id() }.encode(), Vec::new());
+        let began = Millis(self.ledger.own(Own::Began));
+        scan.send(None, ToScan::Begin { init_pid: process::id(), began }.encode(), Vec::new());
     }
 
     pub(crate) fn introduce_row(&self, row: Row, scan: &mut Outbox) {

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod certificates;
+pub mod dumps;
+pub mod json;
 pub mod links;
 pub mod place;
 pub mod render;

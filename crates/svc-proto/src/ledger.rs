@@ -57,6 +57,7 @@ const SOCKETS: u32 = 16;
 /// In the annex: a sequence number and two copies, as in the row itself, and two texts behind their lengths.
 const HEALTH_COPIES: [usize; 2] = [1, 1 + HEALTH_WORDS];
 const TEXTS: [usize; 2] = [32, 80];
+const _: () = assert!(HEALTH_COPIES[1] + HEALTH_WORDS <= TEXTS[0], "both copies fit in front of the texts");
 /// The longest text that is kept.
 pub const MAX_TEXT: usize = 8 * 47;
 
@@ -111,6 +112,8 @@ pub enum Own {
     RunDir,
     /// How many supervisors were launched without a pause, and when the last one was: `count << 48 | milliseconds`.
     Launches,
+    /// When the first svc-init of these began.
+    Began,
 }
 
 /// The descriptors among them, which must outlive a re-execution.

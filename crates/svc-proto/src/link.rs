@@ -95,6 +95,8 @@ pub enum ToScan {
     /// You know everything now that is left of an earlier svc-scan.
     Begin {
         init_pid: i32,
+        /// When svc began.
+        began: Millis,
     },
     /// A supervisor ended: whatever it ran goes on as a child of svc-init.
     Died {
@@ -294,7 +296,7 @@ impl ToScan {
                 Writer::tagged(0).u32(*slot).u32(*supervisor as u32).bytes(label).finish()
             }
             ToScan::Listener => Writer::tagged(1).finish(),
-            ToScan::Begin { init_pid } => Writer::tagged(2).u32(*init_pid as u32).finish(),
+            ToScan::Begin { init_pid, began } => Writer::tagged(2).u32(*init_pid as u32).u64(began.0).finish(),
             ToScan::Died { slot } => Writer::tagged(3).u32(*slot).finish(),
             ToScan::LaunchFailed { slot, errno } => Writer::tagged(4).u32(*slot).u32(*errno as u32).finish(),
             ToScan::Sockets { slot, prints } => Writer::tagged(7).u32(*slot).u32(prints.len() as u32).words(prints).finish(),
@@ -310,7 +312,7 @@ impl ToScan {
         let message = match reader.u8()? {
             0 => ToScan::Slot { slot: reader.u32()?, supervisor: reader.u32()? as i32, label: reader.bytes()?.to_owned() },
             1 => ToScan::Listener,
-            2 => ToScan::Begin { init_pid: reader.u32()? as i32 },
+            2 => ToScan::Begin { init_pid: reader.u32()? as i32, began: Millis(reader.u64()?) },
             3 => ToScan::Died { slot: reader.u32()? },
             4 => ToScan::LaunchFailed { slot: reader.u32()?, errno: reader.u32()? as i32 },
             5 => ToScan::Order(Order::Rescan),
@@ -417,7 +419,7 @@ mod tests {
             ToScan::Slot { slot: 9, supervisor: -1, label },
             ToScan::Listener,
             ToScan::Sockets { slot: 9, prints: vec![1, u64::MAX] },
-            ToScan::Begin { init_pid: 1 },
+            ToScan::Begin { init_pid: 1, began: Millis(5) },
             ToScan::Died { slot: 1 },
             ToScan::LaunchFailed { slot: 1, errno: 11 },
             ToScan::Order(Order::Rescan),

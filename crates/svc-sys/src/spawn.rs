@@ -177,6 +177,15 @@ fn prepare_child<'a>(spawn: &Spawn<'a>) -> Result<Program<'a>, Errno> {
     Ok(program)
 }
 
+/// Whether children could be made in a new PID namespace.
+pub fn try_pid_namespace() -> Result<(), Errno> {
+    let own = std::fs::File::open("/proc/self/ns/pid")?;
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::unshare(libc::CLONE_NEWPID) })?;
+    // SAFETY: takes no pointers. What allowed us to leave allows us to come back.
+    check(unsafe { libc::setns(own.as_raw_fd(), libc::CLONE_NEWPID) }).map(drop)
+}
+
 /// Runs a program that nobody waits for: a hook. Standard input is /dev/null or ours, whatever it was.
 pub fn detached(path: &CStr, directory: &CStr) -> Result<Pid, Trouble> {
     let arguments = [path];
