@@ -8,7 +8,6 @@
 
 pub mod certificates;
 pub mod dumps;
-pub mod links;
 pub mod place;
 pub mod render;
 pub mod secrets;
