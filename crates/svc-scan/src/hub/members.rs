@@ -543,6 +543,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         recovering: false,
         substance: None,
         counted: Counted::default(),
+        at_once: false,
         sockets: super::sockets::Sockets::default(),
         added_ms: 0,
         first: First::default(),
@@ -567,7 +568,7 @@ pub(super) fn command_definition(command: &[OsString]) -> Definition {
 /// Whether a command is the graph's to give, who gives it again where it was not heard.
 fn is_steering(command: Command) -> bool {
     match command {
-        Command::Start | Command::Stop | Command::Once | Command::Undo | Command::Wish(_) => true,
+        Command::Start | Command::Arm | Command::Stop | Command::Once | Command::Undo | Command::Wish(_) => true,
         Command::Restart
         | Command::AtMostOnce
         | Command::Reload
@@ -588,6 +589,7 @@ fn is_steering(command: Command) -> bool {
 fn is_wish(command: Command) -> bool {
     match command {
         Command::Start
+        | Command::Arm
         | Command::Stop
         | Command::Once
         | Command::AtMostOnce
