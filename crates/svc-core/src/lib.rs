@@ -13,6 +13,7 @@ pub mod definition;
 pub mod endpoint;
 pub mod files;
 pub mod graph;
+pub mod guard;
 pub mod health;
 pub mod init;
 pub mod letters;

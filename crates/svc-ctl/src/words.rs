@@ -64,6 +64,14 @@ pub fn event(kind: EventKind) -> &'static str {
     }
 }
 
+/// Memory: `430 KiB`, `12.5 MiB`.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_485_760 => format!("{} KiB", bytes / 1024),
+        _ => format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20),
+    }
+}
+
 /// When a service that waits will be started, seen from now.
 pub fn next_start(at_ms: u64, now_ms: u64) -> String {
     match at_ms.saturating_sub(now_ms) {

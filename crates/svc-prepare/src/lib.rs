@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod certificates;
+pub mod dumps;
 pub mod links;
 pub mod place;
 pub mod render;

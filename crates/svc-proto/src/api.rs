@@ -137,6 +137,17 @@ pub struct Health {
     pub says: Option<String>,
     /// What it says it is doing, other than to run.
     pub phase: Option<Phase>,
+    /// When it last began to use more memory than `memory.limit`, in this run or an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excess: Option<Excess>,
+}
+
+/// A service used more memory than it may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excess {
+    pub at_ms: u64,
+    pub used_bytes: u64,
+    pub limit_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -55,6 +55,7 @@ const SOCKETS: u32 = 16;
 /// In the annex: a sequence number and two copies, as in the row itself, and two texts behind their lengths.
 const HEALTH_COPIES: [usize; 2] = [1, 1 + HEALTH_WORDS];
 const TEXTS: [usize; 2] = [32, 80];
+const _: () = assert!(HEALTH_COPIES[1] + HEALTH_WORDS <= TEXTS[0], "both copies fit in front of the texts");
 /// The longest text that is kept.
 pub const MAX_TEXT: usize = 8 * 47;
 

@@ -47,7 +47,7 @@ const EDGES: [(&str, &[&str], &[&str]); 16] = [
     ),
     ("svc-prepare", &[], &["diff", "fast-glob", "minijinja"]),
     // It runs before svc-init and between that and the services, and steers by the commands that everybody has.
-    ("svc-boot", &["svc-core", "svc-sys"], &[]),
+    ("svc-boot", &["svc-core", "svc-prepare", "svc-sys"], &[]),
     ("svc-compat", &["svc-core", "svc-ctl", "svc-def", "svc-proto", "svc-sys"], &["nix"]),
     (
         "svc",

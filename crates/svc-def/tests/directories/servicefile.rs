@@ -317,6 +317,7 @@ fn every_example_is_taken() {
             | "health.failures"
             | "health.successes"
             | "health.action" => "command = 'x'\nhealth.tcp = ':1'",
+            "memory.interval" | "memory.action" => "command = 'x'\nmemory.limit = '1GiB'",
             "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
             "restart.max-delay" => "command = 'x'\nrestart.factor = 2",
             "restart.window" | "restart.at-limit" => "command = 'x'\nrestart.limit = 5",

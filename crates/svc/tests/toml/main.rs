@@ -11,6 +11,7 @@ mod computed;
 mod files;
 mod graph;
 mod here;
+mod memory;
 mod prepared;
 mod programs;
 mod refused;
