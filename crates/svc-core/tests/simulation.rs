@@ -212,8 +212,12 @@ impl Life {
             State::Down { .. } => {
                 &[Event::Forked(main), Event::Ready, Event::Swept { left: 1 }, Event::Swept { left: 0 }, Event::Exited(exit)]
             }
-            State::Armed => &[Event::Knock, Event::Knock, Event::Knock, Event::Idle, Event::Swept { left: 0 }, Event::Exited(exit)],
-            State::Up { .. } => &[Event::Idle, Event::Knock, Event::Swept { left: 0 }, Event::Deadline, Event::Extend(Millis(1))],
+            State::Armed => {
+                &[Event::Knock, Event::Knock, Event::Knock, Event::Idle, Event::Swept { left: 0 }, Event::Exited(exit)]
+            }
+            State::Up { .. } => {
+                &[Event::Idle, Event::Knock, Event::Swept { left: 0 }, Event::Deadline, Event::Extend(Millis(1))]
+            }
             State::Finish { .. } => &[Event::Forked(main), Event::Swept { left: 0 }, Event::Deadline],
             State::Sweep { .. } => {
                 &[Event::Forked(main), Event::Ready, Event::Exited(exit), Event::Deadline, Event::Extend(Millis(9000))]

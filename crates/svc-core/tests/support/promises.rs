@@ -129,7 +129,8 @@ impl Promises {
         if after.state() == State::Armed && after.want() != Want::Up {
             return broken("armed, and nobody wants it");
         }
-        if (before.state(), event) == (State::Armed, Event::Knock) && after.state() != (State::Starting { role: Role::Run }) {
+        if (before.state(), event) == (State::Armed, Event::Knock) && after.state() != (State::Starting { role: Role::Run })
+        {
             return broken("somebody knocks, and it is not started");
         }
         self.check_wish(step)?;

@@ -196,10 +196,9 @@ impl Draft {
                 "start",
                 "start = \"on-demand\" needs sockets, whose first connection or datagram starts it: write sockets = [\"0.0.0.0:80\"]",
             )),
-            Start::Asked | Start::WithSvc if self.idle_stop != Millis::ZERO => Some((
-                "idle-stop",
-                "idle-stop needs start = \"on-demand\": nobody would start it again",
-            )),
+            Start::Asked | Start::WithSvc if self.idle_stop != Millis::ZERO => {
+                Some(("idle-stop", "idle-stop needs start = \"on-demand\": nobody would start it again"))
+            }
             Start::OnDemand | Start::Asked | Start::WithSvc => None,
         }
     }

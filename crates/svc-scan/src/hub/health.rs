@@ -104,9 +104,10 @@ impl Hub {
             let armed = member.machine.as_ref().is_some_and(|machine| machine.state() == svc_core::State::Armed);
             armed && member.definition.settings.has_health()
         };
-        let verdict = self.members.get(&slot).and_then(|member| {
-            if is_armed(member) { Some(Verdict::Healthy) } else { member.verdict() }
-        });
+        let verdict = self
+            .members
+            .get(&slot)
+            .and_then(|member| if is_armed(member) { Some(Verdict::Healthy) } else { member.verdict() });
         match (self.engine.progress(id), verdict) {
             (Progress::Up(level), Some(Verdict::Healthy)) if level != Level::Healthy => self.step_engine(Event::Healthy(id)),
             (Progress::Up(level), Some(Verdict::Unhealthy)) if level != Level::Unhealthy => {

@@ -124,9 +124,7 @@ fn datagrams_and_connections_of_every_kind_start_it() {
     let mut tree = Tree::new();
     let [udp, six] = [port(), port()];
     let path = tree.path("sockets").display().to_string();
-    let sockets = format!(
-        "['udp://127.0.0.1:{udp}', 'unix-datagram://{path}/d', '{path}/s', '@{path}', '[::1]:{six}']"
-    );
+    let sockets = format!("['udp://127.0.0.1:{udp}', 'unix-datagram://{path}/d', '{path}/s', '@{path}', '[::1]:{six}']");
     if !server(&tree, &sockets, "restart.delay = '10ms'") {
         return;
     }
@@ -300,7 +298,11 @@ fn wrong_values_are_told_with_their_cure() {
         ("kind", "kind = 'oneshot'\nup = 'true'\nstart = 'on-demand'", "means something for a process or a forking one"),
         ("word", "command = 'true'\nstart = 'lazy'", "start is \"lazy\", and must be true, false or \"on-demand\""),
         ("idle", "command = 'true'\nsockets = ['80']\nidle-stop = '5m'", "idle-stop needs start = \"on-demand\""),
-        ("zero", "command = 'true'\nsockets = ['80']\nstart = 'on-demand'\nidle-stop = 0", "idle-stop is \"0\", and must be"),
+        (
+            "zero",
+            "command = 'true'\nsockets = ['80']\nstart = 'on-demand'\nidle-stop = 0",
+            "idle-stop is \"0\", and must be",
+        ),
     ];
     for (name, keys, _) in cases {
         tree.draft(name).file("service.toml", &format!("{keys}\n"));
