@@ -770,7 +770,8 @@ impl Driver {
                 // Whatever else happens is told as it happens.
                 self.make_late_files();
             }
-            self.files.publish(note, &self.machine, self.most_deaths());
+            let listens = self.settings.notification_fd.is_some();
+            self.files.publish(note, &self.machine, self.most_deaths(), listens);
         }
         self.reported = self.heard;
         let report = Report { note, heard: self.heard, words: self.machine.to_words() };

@@ -117,7 +117,7 @@ impl OnDisk {
         let emptied = at::open(supervise, c"death_tally", Open::Replace(MODE)).map(drop);
         files.check(emptied);
         files.unsaid = true;
-        self.publish(Note::Up, machine, 0);
+        self.publish(Note::Up, machine, 0, false);
     }
 
     /// A supervisor was killed, and this one goes on where the files have got to.
@@ -140,9 +140,10 @@ impl OnDisk {
         }
     }
 
-    /// The state is written down, and then who listens is told.
+    /// The state is written down, and then who listens is told. `listens`: its own next run may be among them, as
+    /// s6-notifyoncheck is, and take the end of the last one for its own.
     #[inline(never)]
-    pub(crate) fn publish(&mut self, note: Note, machine: &Service, most_deaths: usize) {
+    pub(crate) fn publish(&mut self, note: Note, machine: &Service, most_deaths: usize, listens: bool) {
         let OnDisk::Files(files) = self else { return };
         match note {
             // Nothing that can be seen yet.
@@ -158,7 +159,7 @@ impl OnDisk {
             // That it is done is told together with this.
             Note::Failed => return,
             // It is started again at once: one status is enough for both, and the letters come in their order.
-            Note::Down if starts_at_once(machine) => return,
+            Note::Down if !listens && starts_at_once(machine) => return,
             Note::Up
             | Note::Ready
             | Note::Stopping

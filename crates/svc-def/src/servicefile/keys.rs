@@ -91,7 +91,7 @@ pub(super) enum Shape {
     Names(fn(&mut Draft, Vec<ServiceName>)),
     /// Names, each maybe with what is waited for.
     Relations(Relation),
-    /// A number, or names.
+    /// A number, or names, or where these come from.
     Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     /// A text or a number, as `read` writes it.
@@ -255,7 +255,8 @@ const KEYS: &[Key] = &[
         RUNNING,
         Change::Holds,
         "Of a template (a file NAME@.toml, or a directory NAME@): how many services NAME@1, NAME@2 ... there are, or a list of \
-         what stands behind the @. ${INSTANCE} is that in every text, and NAME stands for all of them. svc-ctl scale changes a \
+         what stands behind the @, or one text with a *: there is one for each variable of the environment of svc that is like \
+         it and not empty, with what stands for the * behind the @. ${INSTANCE} is that in every text, and NAME stands for all of them. svc-ctl scale changes a \
          number.",
         "\"${WORKERS:-2}\""
     ),

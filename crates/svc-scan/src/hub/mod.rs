@@ -11,6 +11,7 @@ mod planning;
 mod reports;
 mod sockets;
 mod startup;
+mod telling;
 mod templates;
 mod timing;
 
@@ -67,6 +68,9 @@ struct Member {
     /// What it was asked while it had no supervisor, or one that has not been heard of since: it may have been killed before
     /// it read that.
     unsaid: Option<Command>,
+    /// What it is to be told when its link has room again, and whether that is waited for.
+    waiting: VecDeque<telling::Told>,
+    waits_for_room: bool,
     /// Commands told on this link, and how many of them its supervisor had heard when it said what we know of it.
     told: u32,
     heard: u32,
