@@ -43,7 +43,7 @@ impl Driver {
         if let Some(span) = &mut self.span {
             span.idle = false;
         }
-        self.sockets.iter().for_each(|socket| listen::tell_no_more(socket));
+        self.sockets.iter().for_each(listen::tell_no_more);
     }
 
     /// Begins and ends spans.
@@ -52,7 +52,7 @@ impl Driver {
         let runs = matches!(self.machine.state(), State::Up { stop: Stop::No, .. });
         if !runs || length == Millis::ZERO || self.sockets.is_empty() {
             if self.span.take().is_some() {
-                self.sockets.iter().for_each(|socket| listen::tell_no_more(socket));
+                self.sockets.iter().for_each(listen::tell_no_more);
             }
             return;
         }
@@ -66,7 +66,7 @@ impl Driver {
                 let idle = told && !self.has_visitors();
                 self.span = Some(Span { ends: now + length, idle });
                 if !idle {
-                    self.sockets.iter().for_each(|socket| listen::tell_no_more(socket));
+                    self.sockets.iter().for_each(listen::tell_no_more);
                 }
             }
         }
