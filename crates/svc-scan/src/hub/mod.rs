@@ -82,6 +82,8 @@ struct Member {
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
+    /// Somebody has asked for its start, though it starts on demand.
+    at_once: bool,
     sockets: sockets::Sockets,
     added_ms: u64,
     /// How its first start went.
