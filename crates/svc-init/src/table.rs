@@ -105,7 +105,9 @@ impl Table {
             Ok::<RawFd, Errno>(given[given.len() - 1].as_raw_fd())
         };
         let stdin = match stdin_of {
-            Some(producer) => self.ledger.row(producer).and_then(|row| row.kept(Kept::OutRead)).map(&mut give).transpose()?,
+            Some(producer) => {
+                self.ledger.row(producer).and_then(|row| row.kept(Kept::OutRead)).map(&mut give).transpose()?
+            }
             None if matches!(output, Output::Inherit | Output::Starter) => None,
             None => self.nothing.as_ref().map(AsRawFd::as_raw_fd),
         };
@@ -198,7 +200,8 @@ impl Table {
     /// Keeps what a service listens on; what was kept before and is not among it is closed.
     pub(crate) fn keep_sockets(&mut self, slot: u32, prints: &[u64], sockets: Vec<OwnedFd>) {
         let Some(row) = self.ledger.row(slot).filter(|row| row.in_use()) else { return };
-        let numbers = prints.iter().copied().zip(sockets.into_iter().map(|socket| fd::release(fd::raise(socket, KEPT_FROM)))).collect::<Vec<(u64, RawFd)>>();
+        let kept = sockets.into_iter().map(|socket| fd::release(fd::raise(socket, KEPT_FROM)));
+        let numbers = prints.iter().copied().zip(kept).collect::<Vec<(u64, RawFd)>>();
         row.keep_sockets(&numbers).into_iter().for_each(fd::close);
     }
 

@@ -91,7 +91,9 @@ pub fn spawn(spawn: &Spawn<'_>, note: Option<&AtomicU64>) -> Result<Pid, Trouble
         }
         Ok(pid) => Pid::new(pid).ok_or(failed(Stage::Fork, Errno(libc::ECHILD))),
         // A shortage has other names.
-        Err(errno @ (Errno::NOT_PERMITTED | Errno::INVALID)) if spawn.new_pid_namespace => Err(failed(Stage::Namespace, errno)),
+        Err(errno @ (Errno::NOT_PERMITTED | Errno::INVALID)) if spawn.new_pid_namespace => {
+            Err(failed(Stage::Namespace, errno))
+        }
         Err(errno) => Err(failed(Stage::Fork, errno)),
     }
 }
