@@ -6,7 +6,13 @@
 //! all others. The programs of these oneshots are the *steps* of the layout.
 #![forbid(unsafe_code)]
 
+pub mod my_init;
 pub mod s6_overlay;
+
+mod children;
+mod files;
+mod mistakes;
+mod scripts;
 
 use std::path::Path;
 

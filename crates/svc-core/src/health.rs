@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::Pid;
+use crate::guard::{self, Guard, MemoryLimit};
 use crate::service::KILL_AGAIN;
 use crate::time::Millis;
 
@@ -23,6 +24,7 @@ pub struct Checks {
     /// It must say there that it is alive, at least so often; zero for never.
     pub watchdog: Millis,
     pub health: Option<Box<Probe>>,
+    pub memory: Option<MemoryLimit>,
 }
 
 /// Whose word counts on the socket.
@@ -105,6 +107,8 @@ pub enum Event {
     Span(Millis),
     /// It said what it is doing.
     Said(Phase),
+    /// The answer to [`Action::Weigh`]: resident bytes of all its processes.
+    Weighed(u64),
 }
 
 /// What to do, in this order.
@@ -122,10 +126,14 @@ pub enum Action {
     Abort,
     /// It did not die of that: SIGKILL.
     KillMain,
+    /// Find out how much memory it uses, and answer before anything else.
+    Weigh,
+    /// It uses more than it may: do this.
+    Relieve(Remedy),
 }
 
 /// At most this many actions come out of a step.
-const MAX_ACTIONS: usize = 4;
+const MAX_ACTIONS: usize = 5;
 
 /// The actions of one step, without a heap.
 #[derive(Debug, Default)]
@@ -135,8 +143,8 @@ pub struct Actions {
 }
 
 impl Actions {
-    fn push(&mut self, action: Action) {
-        // As in the machine of a service: a fifth would be missed by the simulation.
+    pub(crate) fn push(&mut self, action: Action) {
+        // As in the machine of a service: a sixth would be missed by the simulation.
         if let Some(place) = self.list.get_mut(self.length) {
             *place = Some(action);
             self.length += 1;
@@ -193,6 +201,7 @@ pub struct Health {
     pause: Millis,
     grace: Millis,
     dog: Dog,
+    guard: Guard,
 }
 
 impl Health {
@@ -208,6 +217,7 @@ impl Health {
             pause: FIRST_PAUSE,
             grace: now,
             dog: Dog::Off,
+            guard: Guard::default(),
         }
     }
 
@@ -226,6 +236,10 @@ impl Health {
     /// So many looks in a row have failed.
     pub fn failures(&self) -> u16 {
         self.failures
+    }
+
+    pub fn guard(&self) -> Guard {
+        self.guard
     }
 
     /// The look that runs, or was killed and has not ended.
@@ -249,7 +263,7 @@ impl Health {
             Dog::Aborted { kill_at } => Some(kill_at),
             Dog::Off => None,
         };
-        look.into_iter().chain(dog).min()
+        look.into_iter().chain(dog).chain(self.guard.deadline()).min()
     }
 
     /// Goes on where a predecessor was killed: its look died with it.
@@ -268,6 +282,7 @@ impl Health {
             Event::Deadline => {
                 self.look_deadline(now, checks, out);
                 self.dog_deadline(now, out);
+                self.guard.time(now, checks.memory.as_ref(), out);
             }
             Event::Begun(pid) => match (self.look, &checks.health) {
                 (Look::Asked, Some(probe)) => self.look = Look::Running { pid, until: now + probe.timeout },
@@ -306,6 +321,7 @@ impl Health {
                 Dog::Waiting { .. } if span != Millis::ZERO => self.dog = Dog::Waiting { span, until: now + span },
                 Dog::Off | Dog::Waiting { .. } | Dog::Aborted { .. } => {}
             },
+            Event::Weighed(bytes) => self.guard.weighed(now, bytes, checks.memory.as_ref(), out),
             Event::Said(phase) => {
                 if phase != self.phase && self.life != Life::Off {
                     self.phase = phase;
@@ -330,6 +346,8 @@ impl Health {
             }
             self.stop_looking(now, out);
         }
+        let is_awake = matches!(life, Life::Up { paused: false, .. });
+        self.guard.live(now, is_awake, is_new, checks.memory.as_ref());
         match life {
             Life::Off => {}
             // Who is stopped can neither answer nor feed anybody, and that is no fault of its own.
@@ -476,7 +494,7 @@ impl Health {
 }
 
 /// Words of a snapshot.
-pub const WORDS: usize = 10;
+pub const WORDS: usize = 10 + guard::WORDS;
 /// The row of words.
 pub type Words = [u64; WORDS];
 /// "No such time".
@@ -513,12 +531,14 @@ impl Health {
         };
         let tags = verdict | phase << 8 | life << 16 | look << 24 | dog << 32;
         let counts = u64::from(self.failures) | u64::from(self.successes) << 16 | (pid as u64) << 32;
-        [tags, start, self.since.0, counts, at, then, self.grace.0, self.pause.0, span, until]
+        let [next, above, last, bytes, limit] = self.guard.to_words();
+        let since = self.since.0;
+        [tags, start, since, counts, at, then, self.grace.0, self.pause.0, span, until, next, above, last, bytes, limit]
     }
 
     /// `None` for words that no [`Health::to_words`] wrote.
     pub fn from_words(words: &Words) -> Option<Health> {
-        let [tags, start, since, counts, at, then, grace, pause, span, until] = *words;
+        let [tags, start, since, counts, at, then, grace, pause, span, until, ref guard @ ..] = *words;
         let pid = i32::try_from(counts >> 32).ok().and_then(Pid::new);
         let life = tags >> 16 & 0xff;
         Some(Health {
@@ -557,6 +577,7 @@ impl Health {
                 2 => Dog::Aborted { kill_at: Millis(until) },
                 _ => return None,
             },
+            guard: Guard::from_words(*guard),
         })
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! The life of a service that is restarted: `Down` → `Starting(run)` → `Up` → `Starting(finish)` → `Finish` → `Sweep` →
 //! `Down`. `Sweep` is where "stopped" comes to mean "gone": whatever the main process left behind is signalled and waited for.
+//! One that is started on demand is `Armed` in between: somebody knocks at its sockets, and it is started.
 
 mod commands;
 mod parts;
@@ -71,7 +72,7 @@ pub struct Service {
     /// Chance: the last number of a series that begins with [`Service::with_chance`].
     pub(crate) chance: u32,
     pub(crate) rest: Rest,
-    /// Somebody sent the down signal, which is to bring it back: its end is not its own.
+    /// Its end is not its own: somebody sent the down signal, which is to bring it back, or it is to be armed after it.
     pub(crate) called: bool,
     /// The last ends, newest first.
     pub(crate) past: [Option<Past>; HISTORY],
@@ -125,7 +126,7 @@ impl Service {
     pub fn pid(&self) -> Option<Pid> {
         match self.state {
             State::Up { pid, .. } | State::Finish { pid, .. } => Some(pid),
-            State::Down { .. } | State::Starting { .. } | State::Sweep { .. } | State::Gone => None,
+            State::Down { .. } | State::Armed | State::Starting { .. } | State::Sweep { .. } | State::Gone => None,
         }
     }
 
@@ -146,7 +147,7 @@ impl Service {
             State::Up { stop, .. } => stop.until(),
             State::Finish { kill_at, .. } => kill_at,
             State::Sweep { kill_at, .. } => Some(kill_at),
-            State::Starting { .. } | State::Gone => None,
+            State::Armed | State::Starting { .. } | State::Gone => None,
         }
     }
 
@@ -154,11 +155,33 @@ impl Service {
     pub fn step(&mut self, now: Millis, event: Event, settings: &Settings, out: &mut Actions) {
         match (self.state, event) {
             (State::Down { not_before }, Event::Deadline) => match self.want {
+                Want::Up if now >= not_before && self.is_to_wait(settings) => self.arm(now, out),
                 Want::Up | Want::Once if now >= not_before => self.spawn_run(now, out),
                 // Too early, or the wish changed while the driver slept.
                 Want::Up | Want::Once | Want::Down => {}
             },
+            (State::Down { .. }, Event::Command(Command::Arm)) => {
+                self.wish(Command::Arm);
+                match settings.on_demand {
+                    Some(_) => self.arm(now, out),
+                    // It was to be so when that was asked.
+                    None => self.spawn_run(now, out),
+                }
+            }
             (State::Down { .. }, Event::Command(command)) => self.command_when_down(now, command, out),
+
+            (State::Armed, Event::Knock) => self.spawn_run(now, out),
+            // It is not started on demand any more.
+            (State::Armed, Event::Deadline) if settings.on_demand.is_none() => self.spawn_run(now, out),
+            (State::Armed, Event::Deadline) => {}
+            (State::Armed, Event::Command(command)) => {
+                self.command_when_down(now, command, out);
+                if self.want == Want::Down && self.state == State::Armed {
+                    self.state = State::Down { not_before: now };
+                    self.since = now;
+                    out.push(Action::Publish(Note::Down));
+                }
+            }
 
             (State::Starting { role: Role::Run }, Event::Spawned(pid)) => {
                 self.state = State::Up { pid, ready: None, paused: false, stop: Stop::No };
@@ -240,6 +263,10 @@ impl Service {
                 };
                 self.state = State::Up { pid, ready, paused, stop: longer };
             }
+            (State::Up { pid, ready, paused, stop: Stop::No }, Event::Idle) if settings.on_demand.is_some() => {
+                self.called = true;
+                self.stop(now, Running { pid, ready, paused, stop: Stop::No }, settings, out);
+            }
             (State::Up { pid, ready, paused, stop }, Event::Command(command)) => {
                 self.command_when_up(now, Running { pid, ready, paused, stop }, command, settings, out);
             }
@@ -307,26 +334,54 @@ impl Service {
             // Deadlines that have not come, or that belong to a wish that changed.
             (State::Up { .. } | State::Finish { .. } | State::Starting { .. }, Event::Deadline) => {}
             // A newline that was under way when `run` died; s6 reads readiness before deaths, and so does the driver.
-            (State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. }, Event::Ready) => {}
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Ready,
+            ) => {}
             // Nobody counts the time that it takes: its start is counted by who asked for it.
             (
-                State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
+                State::Down { .. }
+                | State::Armed
+                | State::Starting { .. }
+                | State::Up { .. }
+                | State::Finish { .. }
+                | State::Sweep { .. },
                 Event::Extend(_),
             ) => {}
             // It was for a stop that is over.
             (
-                State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. },
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. },
                 Event::Errand { .. },
             ) => {}
+            // It has been started meanwhile, and looks for itself who is there; or it is not to be started.
+            (
+                State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Knock,
+            ) => {}
+            // It is on the way down already.
+            (
+                State::Down { .. }
+                | State::Armed
+                | State::Starting { .. }
+                | State::Up { .. }
+                | State::Finish { .. }
+                | State::Sweep { .. },
+                Event::Idle,
+            ) => {}
             // Descendants come and go beside a living main process; they count once it is gone.
-            (State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. }, Event::Swept { .. }) => {
-            }
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Up { .. } | State::Finish { .. },
+                Event::Swept { .. },
+            ) => {}
             // Answers to questions nobody asked: a late exit of a process that was taken note of before.
-            (State::Down { .. } | State::Starting { .. } | State::Sweep { .. }, Event::Exited(_) | Event::Forked(_)) => {}
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Sweep { .. },
+                Event::Exited(_) | Event::Forked(_),
+            ) => {}
             // finish is the last.
             (State::Finish { .. }, Event::Forked(_)) => {}
             (
-                State::Down { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
+                State::Down { .. } | State::Armed | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
                 Event::Spawned(_) | Event::SpawnFailed { .. },
             ) => {}
             (
@@ -340,6 +395,8 @@ impl Service {
                 | Event::Swept { .. }
                 | Event::Errand { .. }
                 | Event::Extend(_)
+                | Event::Knock
+                | Event::Idle
                 | Event::Command(_),
             ) => {}
         }
@@ -356,7 +413,7 @@ impl Service {
             // What the state says of a pause must be so, or a service stays stopped and nobody knows.
             State::Up { .. } => out.push(Action::Signal { target: Target::Main, signal: Signal::STOP }),
             State::Sweep { .. } => out.push(Action::Sweep(if self.forced { Signal::KILL } else { Signal::TERM })),
-            State::Down { .. } => self.leave_if_told(out),
+            State::Down { .. } | State::Armed => self.leave_if_told(out),
             State::Starting { .. } | State::Finish { .. } | State::Gone => {}
         }
     }
@@ -374,10 +431,26 @@ impl Service {
         out.push(Action::Spawn(Role::Run));
     }
 
+    /// Whether it has come to its end in such a way that it waits for the next one who knocks.
+    fn is_to_wait(&self, settings: &Settings) -> bool {
+        settings.on_demand.is_some() && !self.hasten && (self.done || self.called)
+    }
+
+    fn arm(&mut self, now: Millis, out: &mut Actions) {
+        self.state = State::Armed;
+        self.since = now;
+        out.push(Action::Publish(Note::Armed));
+    }
+
     fn run_ended(&mut self, now: Millis, exit: Exit, stop: Stop, settings: &Settings, out: &mut Actions) {
-        let by_itself = self.want == Want::Up && stop == Stop::No && !self.called;
-        self.remember(now, exit, by_itself);
         self.done = settings.is_success(exit);
+        // Who is started on demand and ends well has done what was to be done.
+        let is_over = settings.on_demand.is_some() && self.done;
+        let by_itself = self.want == Want::Up && stop == Stop::No && !self.called && !is_over;
+        self.remember(now, exit, by_itself);
+        if is_over {
+            self.streak = 0;
+        }
         if by_itself {
             self.count(settings);
         }

@@ -130,6 +130,9 @@ pub enum Command {
         /// Also say what would run, as whom and where
         #[arg(short, long, conflicts_with = "dockerflow")]
         verbose: bool,
+        /// Say which of the things that a definition may ask for this container can do, and what helps if not
+        #[arg(long, conflicts_with_all = ["dirs", "dockerflow", "verbose"])]
+        here: bool,
         /// Directories of services; none: /etc/s6
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         dirs: Vec<PathBuf>,
@@ -145,6 +148,8 @@ pub enum Command {
     },
     /// Say what services need, and who needs them
     Deps(SomeNames),
+    /// Say what the last start of everything waited for, and how long each service took
+    Analyze,
     /// Print the processes of services, with their memory and the time that they have used
     Tree(AnyNames),
     /// Change how many instances of a template there are, and wait until the new ones are up

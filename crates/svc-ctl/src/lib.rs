@@ -13,6 +13,7 @@ mod commands;
 mod completions;
 mod dockerflow;
 mod exit;
+mod here;
 mod manual;
 mod names;
 mod output;
@@ -32,6 +33,7 @@ use exit::{Code, Failure};
 use output::Output;
 
 pub use commands::verdict;
+pub use places::run_directories;
 
 /// Runs `svc-ctl` with its arguments, the name it was called by first, and returns its exit code.
 pub fn main(arguments: Vec<OsString>) -> u8 {
@@ -68,7 +70,8 @@ fn run(cli: Cli) -> Result<Code, Failure> {
         Command::Completions { shell } => completions::print(shell, &mut out),
         Command::Man => manual::print(&mut out),
         Command::Check { dockerflow: true, .. } => dockerflow::run(cli.json, &mut out),
-        Command::Check { dirs, verbose, dockerflow: false } => check::run(&dirs, verbose, &mut out),
+        Command::Check { here: true, .. } => here::run(cli.json, &mut out),
+        Command::Check { dirs, verbose, dockerflow: false, here: false } => check::run(&dirs, verbose, &mut out),
         Command::Schema => {
             out.text(&svc_def::schema())?;
             out.flush()?;

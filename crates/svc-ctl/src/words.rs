@@ -11,6 +11,7 @@ pub fn state(status: &Status) -> &'static str {
         State::Up if status.paused => "paused",
         State::Down => "down",
         State::Waiting => "waiting",
+        State::Armed => "armed",
         State::Starting => "starting",
         State::Up => "up",
         State::Stopping => "stopping",
@@ -56,9 +57,18 @@ pub fn event(kind: EventKind) -> &'static str {
         EventKind::Finishing => "finishing",
         EventKind::Draining => "draining",
         EventKind::Down => "down",
+        EventKind::Armed => "armed",
         EventKind::Failed => "failed",
         EventKind::Problem => "problem",
         EventKind::Lagged => "lagged",
+    }
+}
+
+/// Memory: `430 KiB`, `12.5 MiB`.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_485_760 => format!("{} KiB", bytes / 1024),
+        _ => format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20),
     }
 }
 
@@ -90,6 +100,7 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         State::Down => format!("down for {span}, and nobody wants it up"),
         State::Waiting if status.reason.is_some() => "waiting".into(),
         State::Waiting => format!("waiting to be started again, down for {span}"),
+        State::Armed => format!("armed for {span}: the first connection or datagram starts it"),
         State::Starting => format!("being started{process}"),
         State::Up if status.paused => format!("up{process} for {span}, but paused: svc-ctl continue wakes it"),
         State::Up => format!("up{process} for {span}"),

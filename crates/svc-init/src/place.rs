@@ -31,15 +31,29 @@ pub(crate) fn run_dir(recovered: bool) -> Result<Option<PathBuf>, Refusal> {
             }),
         };
     }
-    let uid = user::effective_uid();
+    let was_used = |dir: &Path| recovered && dir.join(place::SOCKET).exists();
+    Ok(candidates().find(|dir| was_used(dir) || usable(dir).is_ok()))
+}
+
+/// The same for who only wants to know: what was made for that is gone again.
+pub fn try_run_dir() -> Result<Option<PathBuf>, String> {
+    let before: Vec<PathBuf> = candidates().filter(|dir| dir.exists()).collect();
+    let found = run_dir(false).map_err(|refusal| refusal.message)?;
+    if let Some(made) = found.as_ref().filter(|dir| !before.contains(dir)) {
+        // Somebody may have come to it meanwhile.
+        let _ = fs::remove_dir(made);
+    }
+    Ok(found)
+}
+
+fn candidates() -> impl Iterator<Item = PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
-    let candidates = [
+    let all = [
         Some(PathBuf::from(place::DEFAULT)),
         runtime.map(|dir| Path::new(&dir).join("svc")),
-        Some(PathBuf::from(format!("/tmp/svc-{uid}"))),
+        Some(PathBuf::from(format!("/tmp/svc-{}", user::effective_uid()))),
     ];
-    let was_used = |dir: &Path| recovered && dir.join(place::SOCKET).exists();
-    Ok(candidates.into_iter().flatten().find(|dir| was_used(dir) || usable(dir).is_ok()))
+    all.into_iter().flatten()
 }
 
 /// Makes the directory if need be, and tries to write there.

@@ -18,8 +18,13 @@ use svc_sys::say;
 pub fn copy(arguments: Vec<std::ffi::OsString>) -> u8 {
     use std::io::{BufRead, Write};
     if arguments.len() > 1 {
-        eprintln!("Usage: svc-log < LINES\n\nReads standard input, and writes it to standard output line by line.");
-        return if arguments[1] == "--help" || arguments[1] == "-h" { svc_sys::exit::DONE } else { svc_sys::exit::USAGE };
+        const USAGE: &str = "Usage: svc-log < LINES\n\nReads standard input, and writes it to standard output line by line.";
+        if arguments[1] == "--help" || arguments[1] == "-h" {
+            println!("{USAGE}");
+            return svc_sys::exit::DONE;
+        }
+        eprintln!("svc-log: {}: it takes no words\n{USAGE}", arguments[1].display());
+        return svc_sys::exit::USAGE;
     }
     let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
     let mut line = Vec::new();

@@ -7,7 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod certificates;
-pub mod links;
+pub mod dumps;
+pub mod json;
 pub mod place;
 pub mod render;
 pub mod secrets;

@@ -7,6 +7,7 @@
 //! | `GET /v1/services` | | [`Services`] |
 //! | `GET /v1/services/NAME` (`/` in a name as `%2F`) | | [`Detail`] |
 //! | `GET /v1/graph` | | [`Graph`] |
+//! | `GET /v1/boot` | | [`Boot`] |
 //! | `POST /v1/control` | [`Control`] | [`Outcomes`], once everything asked for has happened, or not |
 //! | `POST /v1/wait` | [`Wait`] | [`Outcomes`] |
 //! | `GET /v1/events` | | a stream of [`Change`], a line of JSON each |
@@ -44,6 +45,8 @@ pub enum State {
     Down,
     /// `run` died and the restart delay has not passed, or starting failed and will be tried again.
     Waiting,
+    /// Nothing of it lives; the first connection or datagram at its sockets starts it.
+    Armed,
     /// The process is being made.
     Starting,
     Up,
@@ -134,6 +137,17 @@ pub struct Health {
     pub says: Option<String>,
     /// What it says it is doing, other than to run.
     pub phase: Option<Phase>,
+    /// When it last began to use more memory than `memory.limit`, in this run or an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excess: Option<Excess>,
+}
+
+/// A service used more memory than it may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excess {
+    pub at_ms: u64,
+    pub used_bytes: u64,
+    pub limit_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -289,6 +303,39 @@ pub enum NodeKind {
     Timer,
 }
 
+/// How the start of everything went. Spans are from `began_ms` on; `null` is what has not happened, or is not known any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    pub began_ms: u64,
+    /// When everything that was to be up was, or had failed to be.
+    pub settled_after_ms: Option<u64>,
+    /// svc-scan has been started again since: of what happened before, only what supervisors remember is known.
+    pub incomplete: bool,
+    /// The service that was up last of all that belong to the start, and behind each what it waited for last.
+    pub chain: Vec<String>,
+    /// By name.
+    pub services: Vec<FirstStart>,
+}
+
+/// How the first start of a service went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstStart {
+    pub name: String,
+    pub kind: NodeKind,
+    /// Somebody wanted it up: its definition, one that needs it, or a user.
+    pub wanted_after_ms: Option<u64>,
+    /// Its program was executed.
+    pub began_after_ms: Option<u64>,
+    /// It was up, and ready if it says when it is; a oneshot was done.
+    pub there_after_ms: Option<u64>,
+    /// Of all that it waited for, what came last.
+    pub waited_for: Option<String>,
+    /// It was wanted only after the start was over.
+    pub later: bool,
+    /// It had begun before svc-scan was started again: `null` is what is not known.
+    pub recovered: bool,
+}
+
 /// What `POST /v1/wait` waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -378,6 +425,8 @@ pub enum EventKind {
     Draining,
     /// Nothing of it is left.
     Down,
+    /// The first connection or datagram at its sockets starts it.
+    Armed,
     /// `finish` said 125.
     Failed,
     Problem,

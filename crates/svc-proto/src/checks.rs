@@ -1,34 +1,54 @@
 //! What is looked at while a service runs, and what is found, as bytes.
 
 use svc_core::Millis;
+use svc_core::guard::MemoryLimit;
 use svc_core::health::{Checks, Health, Probe, Remedy, Senders, WORDS};
 
 use crate::codec::{Malformed, Reader, Writer};
 use crate::definition::{list, words};
 
 pub(crate) fn encode(writer: Writer, checks: Option<&Checks>) -> Writer {
-    let Some(Checks { notify, says_ready, watchdog, health }) = checks else { return writer.flag(false) };
+    let Some(Checks { notify, says_ready, watchdog, health, memory }) = checks else { return writer.flag(false) };
     let senders = match notify {
         None => 0,
         Some(Senders::Main) => 1,
         Some(Senders::All) => 2,
     };
     let writer = writer.flag(true).u8(senders).flag(*says_ready).u64(watchdog.0);
+    let writer = match memory {
+        None => writer.flag(false),
+        Some(MemoryLimit { bytes, interval, remedy }) => {
+            writer.flag(true).u64(*bytes).u64(interval.0).u8(number_of(*remedy))
+        }
+    };
     let Some(probe) = health else { return writer.flag(false) };
     let Probe { words, interval, timeout, start_period, failures, successes, remedy } = &**probe;
-    let remedy = match remedy {
-        Remedy::Report => 0,
-        Remedy::Restart => 1,
-        Remedy::Reload => 2,
-        Remedy::StopContainer => 3,
-    };
     list(writer.flag(true), words)
         .u64(interval.0)
         .u64(timeout.0)
         .u64(start_period.0)
         .u32(u32::from(*failures))
         .u32(u32::from(*successes))
-        .u8(remedy)
+        .u8(number_of(*remedy))
+}
+
+fn number_of(remedy: Remedy) -> u8 {
+    match remedy {
+        Remedy::Report => 0,
+        Remedy::Restart => 1,
+        Remedy::Reload => 2,
+        Remedy::StopContainer => 3,
+    }
+}
+
+fn remedy(number: u8) -> Result<Remedy, Malformed> {
+    match number {
+        0 => Ok(Remedy::Report),
+        1 => Ok(Remedy::Restart),
+        2 => Ok(Remedy::Reload),
+        3 => Ok(Remedy::StopContainer),
+        _ => Err(Malformed),
+    }
 }
 
 pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Option<Checks>, Malformed> {
@@ -42,8 +62,15 @@ pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Option<Checks>, Malforme
         _ => return Err(Malformed),
     };
     let (says_ready, watchdog) = (reader.flag()?, Millis(reader.u64()?));
+    let memory = match reader.flag()? {
+        false => None,
+        true => {
+            let (bytes, interval) = (reader.u64()?, Millis(reader.u64()?));
+            Some(MemoryLimit { bytes, interval, remedy: remedy(reader.u8()?)? })
+        }
+    };
     let health = if reader.flag()? { Some(Box::new(probe(reader)?)) } else { None };
-    Ok(Some(Checks { notify, says_ready, watchdog, health }))
+    Ok(Some(Checks { notify, says_ready, watchdog, health, memory }))
 }
 
 fn probe(reader: &mut Reader<'_>) -> Result<Probe, Malformed> {
@@ -55,13 +82,7 @@ fn probe(reader: &mut Reader<'_>) -> Result<Probe, Malformed> {
         start_period: Millis(reader.u64()?),
         failures: short(reader.u32()?)?,
         successes: short(reader.u32()?)?,
-        remedy: match reader.u8()? {
-            0 => Remedy::Report,
-            1 => Remedy::Restart,
-            2 => Remedy::Reload,
-            3 => Remedy::StopContainer,
-            _ => return Err(Malformed),
-        },
+        remedy: remedy(reader.u8()?)?,
     })
 }
 
@@ -118,12 +139,13 @@ pub(crate) mod tests {
             successes: u16::MAX,
             remedy: Remedy::StopContainer,
         };
-        Checks { notify: Some(Senders::All), says_ready: true, watchdog: Millis(5), health: Some(Box::new(probe)) }
+        let memory = Some(MemoryLimit { bytes: 6, interval: Millis(7), remedy: Remedy::Restart });
+        Checks { notify: Some(Senders::All), says_ready: true, watchdog: Millis(5), health: Some(Box::new(probe)), memory }
     }
 
     #[test]
     fn checks_survive_the_round_trip() {
-        let bare = Checks { notify: Some(Senders::Main), health: None, ..some() };
+        let bare = Checks { notify: Some(Senders::Main), health: None, memory: None, ..some() };
         for checks in [None, Some(some()), Some(bare), Some(Checks::default())] {
             let bytes = encode(Writer::tagged(9), checks.as_ref()).finish();
             let mut reader = Reader::new(&bytes[1..]);

@@ -1,6 +1,6 @@
 //! A [`Definition`] as bytes, for the way from svc-scan through svc-init to its supervisor.
 
-use svc_core::definition::{Forking, Language, Script};
+use svc_core::definition::{Forking, Language, OnDemand, Script};
 use svc_core::graph::Wish;
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
@@ -39,6 +39,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         keep_descendants,
         essential: ends_all,
         forking,
+        on_demand,
         policy: _,
         stopping,
         checks: looked_at,
@@ -59,6 +60,10 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         None => writer.u8(0),
         Some(Forking { pid_file: None }) => writer.u8(1),
         Some(Forking { pid_file: Some(path) }) => writer.u8(2).bytes(path),
+    };
+    let writer = match on_demand {
+        None => writer.u8(0),
+        Some(OnDemand { idle_stop }) => writer.u8(1).u64(idle_stop.0),
     };
     let writer = policy::write(writer, settings);
     let writer = policy::write_stopping(writer, stopping.as_deref());
@@ -104,6 +109,7 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
             2 => Some(Forking { pid_file: Some(reader.bytes()?.to_owned()) }),
             _ => return Err(Malformed),
         },
+        on_demand: if reader.flag()? { Some(OnDemand { idle_stop: Millis(reader.u64()?) }) } else { None },
         policy: policy::read(&mut reader)?,
         stopping: policy::read_stopping(&mut reader)?,
         checks: checks::decode(&mut reader)?.map(Box::new),
@@ -199,6 +205,7 @@ mod tests {
                 keep_descendants: true,
                 essential: true,
                 forking: Some(Forking { pid_file: Some(b"/run/x.pid".to_vec()) }),
+                on_demand: Some(OnDemand { idle_stop: Millis(u64::MAX) }),
                 checks: Some(Box::new(checks::tests::some())),
                 stopping: Some(Box::new(Stopping {
                     drain: Some(Errand { most: Millis(9), words: Vec::new() }),

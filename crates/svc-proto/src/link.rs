@@ -95,6 +95,8 @@ pub enum ToScan {
     /// You know everything now that is left of an earlier svc-scan.
     Begin {
         init_pid: i32,
+        /// When svc began.
+        began: Millis,
     },
     /// A supervisor ended: whatever it ran goes on as a child of svc-init.
     Died {
@@ -141,6 +143,7 @@ impl ToSupervisor {
                 Command::AtMostOnce => (15, 0),
                 Command::DownSignal => (16, 0),
                 Command::KillGroup(signal) => (17, signal.number()),
+                Command::Arm => (18, 0),
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
@@ -190,6 +193,7 @@ impl ToSupervisor {
             15 => Command::AtMostOnce,
             16 => Command::DownSignal,
             17 => Command::KillGroup(Signal::new(signal).ok_or(Malformed)?),
+            18 => Command::Arm,
             64 => return Ok(ToSupervisor::Query),
             65 => return Ok(ToSupervisor::Look),
             _ => return Err(Malformed),
@@ -199,7 +203,7 @@ impl ToSupervisor {
 }
 
 /// All notes, by their number on the wire.
-const NOTES: [Note; 12] = [
+const NOTES: [Note; 13] = [
     Note::Starting,
     Note::Up,
     Note::Ready,
@@ -212,6 +216,7 @@ const NOTES: [Note; 12] = [
     Note::Trouble,
     Note::Changed,
     Note::Killed,
+    Note::Armed,
 ];
 
 /// Bytes of a [`Report`]: a tag, a count, and the words.
@@ -294,7 +299,7 @@ impl ToScan {
                 Writer::tagged(0).u32(*slot).u32(*supervisor as u32).bytes(label).finish()
             }
             ToScan::Listener => Writer::tagged(1).finish(),
-            ToScan::Begin { init_pid } => Writer::tagged(2).u32(*init_pid as u32).finish(),
+            ToScan::Begin { init_pid, began } => Writer::tagged(2).u32(*init_pid as u32).u64(began.0).finish(),
             ToScan::Died { slot } => Writer::tagged(3).u32(*slot).finish(),
             ToScan::LaunchFailed { slot, errno } => Writer::tagged(4).u32(*slot).u32(*errno as u32).finish(),
             ToScan::Sockets { slot, prints } => Writer::tagged(7).u32(*slot).u32(prints.len() as u32).words(prints).finish(),
@@ -310,7 +315,7 @@ impl ToScan {
         let message = match reader.u8()? {
             0 => ToScan::Slot { slot: reader.u32()?, supervisor: reader.u32()? as i32, label: reader.bytes()?.to_owned() },
             1 => ToScan::Listener,
-            2 => ToScan::Begin { init_pid: reader.u32()? as i32 },
+            2 => ToScan::Begin { init_pid: reader.u32()? as i32, began: Millis(reader.u64()?) },
             3 => ToScan::Died { slot: reader.u32()? },
             4 => ToScan::LaunchFailed { slot: reader.u32()?, errno: reader.u32()? as i32 },
             5 => ToScan::Order(Order::Rescan),
@@ -384,6 +389,7 @@ mod tests {
             Command::AtMostOnce,
             Command::DownSignal,
             Command::KillGroup(Signal::KILL),
+            Command::Arm,
         ];
         let others =
             [ToSupervisor::Query, ToSupervisor::Look, ToSupervisor::Define(vec![1, 2]), ToSupervisor::Orphans(vec![7, 8])];
@@ -417,7 +423,7 @@ mod tests {
             ToScan::Slot { slot: 9, supervisor: -1, label },
             ToScan::Listener,
             ToScan::Sockets { slot: 9, prints: vec![1, u64::MAX] },
-            ToScan::Begin { init_pid: 1 },
+            ToScan::Begin { init_pid: 1, began: Millis(5) },
             ToScan::Died { slot: 1 },
             ToScan::LaunchFailed { slot: 1, errno: 11 },
             ToScan::Order(Order::Rescan),

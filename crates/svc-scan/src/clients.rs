@@ -11,6 +11,7 @@ pub(crate) enum Ask {
     Version(oneshot::Sender<api::Version>),
     Services(oneshot::Sender<api::Services>),
     Graph(oneshot::Sender<api::Graph>),
+    Boot(oneshot::Sender<api::Boot>),
     Detail { service: String, answer: oneshot::Sender<Option<api::Detail>> },
     Control { control: api::Control, answer: oneshot::Sender<Result<api::Outcomes, String>> },
     Wait { wait: api::Wait, answer: oneshot::Sender<api::Outcomes> },

@@ -207,6 +207,7 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
         ("version", true) => ask(asks, Ask::Version).await.map(|version| json(StatusCode::OK, &version)),
         ("services", true) => ask(asks, Ask::Services).await.map(|services| json(StatusCode::OK, &services)),
         ("graph", true) => ask(asks, Ask::Graph).await.map(|graph| json(StatusCode::OK, &graph)),
+        ("boot", true) => ask(asks, Ask::Boot).await.map(|boot| json(StatusCode::OK, &boot)),
         ("events", true) => {
             let (lines, rest) = mpsc::channel(STREAM_ROOM);
             send(asks, Ask::Events { lines }).await?;
@@ -273,7 +274,7 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
     }
 }
 
-const GETS: [&str; 6] = ["plan", "version", "services", "graph", "events", "logs"];
+const GETS: [&str; 7] = ["plan", "version", "services", "graph", "boot", "events", "logs"];
 const POSTS: [&str; 6] = ["apply", "wait", "control", "rescan", "scale", "shutdown"];
 
 /// Who may do more than look: root, and whoever svc runs as.

@@ -75,6 +75,12 @@ impl Supervisors {
         self.ready.get_ref().add(link.as_fd(), u64::from(slot), Trigger::Level)
     }
 
+    /// Has this one among the ready also when there is room to write to it, or no more.
+    pub(crate) fn await_room(&self, slot: u32, link: &OwnedFd, room: bool) {
+        let trigger = if room { Trigger::LevelBoth } else { Trigger::Level };
+        self.ready.get_ref().change(link.as_fd(), u64::from(slot), trigger);
+    }
+
     pub(crate) fn remove(&self, link: &OwnedFd) {
         self.ready.get_ref().remove(link.as_fd());
     }

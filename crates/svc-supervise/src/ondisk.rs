@@ -117,7 +117,7 @@ impl OnDisk {
         let emptied = at::open(supervise, c"death_tally", Open::Replace(MODE)).map(drop);
         files.check(emptied);
         files.unsaid = true;
-        self.publish(Note::Up, machine, 0);
+        self.publish(Note::Up, machine, 0, false);
     }
 
     /// A supervisor was killed, and this one goes on where the files have got to.
@@ -140,9 +140,10 @@ impl OnDisk {
         }
     }
 
-    /// The state is written down, and then who listens is told.
+    /// The state is written down, and then who listens is told. `listens`: its own next run may be among them, as
+    /// s6-notifyoncheck is, and take the end of the last one for its own.
     #[inline(never)]
-    pub(crate) fn publish(&mut self, note: Note, machine: &Service, most_deaths: usize) {
+    pub(crate) fn publish(&mut self, note: Note, machine: &Service, most_deaths: usize, listens: bool) {
         let OnDisk::Files(files) = self else { return };
         match note {
             // Nothing that can be seen yet.
@@ -158,13 +159,14 @@ impl OnDisk {
             // That it is done is told together with this.
             Note::Failed => return,
             // It is started again at once: one status is enough for both, and the letters come in their order.
-            Note::Down if starts_at_once(machine) => return,
+            Note::Down if !listens && starts_at_once(machine) => return,
             Note::Up
             | Note::Ready
             | Note::Stopping
             | Note::Finishing
             | Note::Draining
             | Note::Down
+            | Note::Armed
             | Note::Trouble
             | Note::Changed
             | Note::Killed => {}
@@ -223,7 +225,7 @@ impl Files {
             State::Finish { .. } => (true, false, false),
             State::Starting { role: Role::Finish } | State::Sweep { .. } => (false, false, false),
             // The bit of a pause says of a service that is down that it was never up.
-            State::Down { .. } | State::Starting { role: Role::Run } | State::Gone => {
+            State::Down { .. } | State::Armed | State::Starting { role: Role::Run } | State::Gone => {
                 (false, machine.last().is_none(), true)
             }
         };
@@ -380,7 +382,12 @@ impl Files {
 fn starts_at_once(machine: &Service) -> bool {
     match machine.state() {
         State::Down { .. } => machine.deadline().is_some_and(|at| at <= clock::now()),
-        State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => false,
+        State::Armed
+        | State::Starting { .. }
+        | State::Up { .. }
+        | State::Finish { .. }
+        | State::Sweep { .. }
+        | State::Gone => false,
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Epoll(OwnedFd);
 pub enum Trigger {
     /// As long as there is something to read.
     Level,
+    /// As long as there is something to read, or room to write.
+    LevelBoth,
     /// Each time something came.
     Edge,
     /// Each time it became possible to write.
@@ -80,14 +82,24 @@ impl Epoll {
 
     /// Watches `fd`; what [`Epoll::wait`] returns for it is `token`.
     pub fn add(&self, fd: BorrowedFd, token: u64, trigger: Trigger) -> Result<(), Errno> {
+        self.control(libc::EPOLL_CTL_ADD, fd, token, trigger)
+    }
+
+    /// Watches one that is watched for something else. One that is not watched any more stays so.
+    pub fn change(&self, fd: BorrowedFd, token: u64, trigger: Trigger) {
+        let _ = self.control(libc::EPOLL_CTL_MOD, fd, token, trigger);
+    }
+
+    fn control(&self, operation: i32, fd: BorrowedFd, token: u64, trigger: Trigger) -> Result<(), Errno> {
         let events = match trigger {
             Trigger::Level => libc::EPOLLIN,
+            Trigger::LevelBoth => libc::EPOLLIN | libc::EPOLLOUT,
             Trigger::Edge => libc::EPOLLIN | libc::EPOLLET,
             Trigger::WriteEdge => libc::EPOLLOUT | libc::EPOLLET,
         };
         let mut event = libc::epoll_event { events: events as u32, u64: token };
         // SAFETY: `event` is a valid epoll_event.
-        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event) }).map(drop)
+        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd.as_raw_fd(), &mut event) }).map(drop)
     }
 
     pub fn remove(&self, fd: BorrowedFd) {

@@ -74,6 +74,17 @@ pub fn start_time(pid: Pid) -> Option<u64> {
     stat(pid)?.get(19)?.parse().ok()
 }
 
+/// Bytes of its memory that are in RAM; none of one that is gone.
+pub fn resident(pid: Pid) -> u64 {
+    let pages = || -> Option<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+        text.split_ascii_whitespace().nth(1)?.parse().ok()
+    };
+    // SAFETY: takes no pointers.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    pages().unwrap_or(0) * u64::try_from(page).unwrap_or(4096)
+}
+
 /// The short name of a process, for a report.
 pub fn name(pid: Pid) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).map_or_else(|_| "?".into(), |name| name.trim_end().to_owned())

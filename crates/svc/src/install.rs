@@ -9,6 +9,7 @@ use svc_sys::exit;
 const USAGE: &str = "\
 Usage: svc install [--own] DIR
        svc install --s6-overlay ROOT
+       svc install --my-init ROOT
 
 Makes a link in DIR to svc for each name: its own (svc-scan, svc-ctl ...), and those of the commands of s6, execline, s6-overlay,
 runit and daemontools, which `svc manual` lists. The links lead to DIR/svc; where there is none, this program is copied there first.
@@ -18,6 +19,8 @@ Options:
       --own         only svc's own names
       --s6-overlay  everything that images for s6-overlay look for, below ROOT: /usr/bin, /command, /init, and
                     /package/admin/s6-overlay; a program that is there already, such as an image's own with-contenv, stays
+      --my-init     the same for images of phusion's baseimage-docker: /usr/bin, /command, and /sbin/my_init, /sbin/setuser and
+                    /usr/bin/sv, which are replaced
   -h, --help        this text
 
 Some of the other names are those of programs that a system may have (service, halt, setuidgid ...). Give these links a directory of
@@ -31,9 +34,9 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         return exit::DONE;
     }
     if let [option, root] = words
-        && option == "--s6-overlay"
+        && let Some((_, links, replaced)) = LAYOUTS.iter().find(|(name, ..)| option == *name)
     {
-        return finished(install_overlay(Path::new(root)));
+        return finished(install_layout(Path::new(root), links, replaced));
     }
     let (dir, names): (_, Vec<&str>) = match words {
         [option, dir] if option == "--own" => (dir, crate::own_names().collect()),
@@ -77,17 +80,32 @@ fn install(dir: &Path, names: &[&str]) -> Result<(), (PathBuf, std::io::Error)> 
     Ok(())
 }
 
-/// Links that are named by their paths, and where they lead.
-const OVERLAY: [(&str, &str); 5] = [
-    ("init", "usr/bin/svc"),
-    ("usr/bin/with-contenv", "svc"),
-    ("usr/bin/execlineb", "svc"),
-    ("package/admin/s6-overlay/libexec/preinit", "../../../../usr/bin/svc"),
-    ("package/admin/s6-overlay/libexec/stage0", "../../../../usr/bin/svc"),
+/// For each layout: links that are named by their paths and where they lead, and those of them that take the place of a program.
+/// Where /sbin is a link, only the whole path leads to the same place.
+type Layout = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+
+const LAYOUTS: [Layout; 2] = [
+    (
+        "--s6-overlay",
+        &[
+            ("init", "usr/bin/svc"),
+            ("usr/bin/with-contenv", "svc"),
+            ("usr/bin/execlineb", "svc"),
+            ("package/admin/s6-overlay/libexec/preinit", "../../../../usr/bin/svc"),
+            ("package/admin/s6-overlay/libexec/stage0", "../../../../usr/bin/svc"),
+        ],
+        &["init"],
+    ),
+    // runit's own sv does not understand our supervisors.
+    (
+        "--my-init",
+        &[("sbin/my_init", "/usr/bin/svc"), ("sbin/setuser", "/usr/bin/svc"), ("usr/bin/sv", "svc")],
+        &["sbin/my_init", "sbin/setuser", "usr/bin/sv"],
+    ),
 ];
 
-/// What the archives of s6-overlay bring, as far as scripts name it.
-fn install_overlay(root: &Path) -> Result<(), (PathBuf, std::io::Error)> {
+/// What images of a convention look for, as far as scripts name it.
+fn install_layout(root: &Path, links: &[(&str, &str)], replaced: &[&str]) -> Result<(), (PathBuf, std::io::Error)> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |error| (path, error)
@@ -97,12 +115,12 @@ fn install_overlay(root: &Path) -> Result<(), (PathBuf, std::io::Error)> {
     let command = root.join("command");
     std::fs::create_dir_all(&command).map_err(at(&command))?;
     let commands = crate::names().chain(["svc"]).map(|name| (command.join(name), "../usr/bin/svc"));
-    for (link, target) in commands.chain(OVERLAY.map(|(link, target)| (root.join(link), target))) {
+    for (link, target) in commands.chain(links.iter().map(|(link, target)| (root.join(link), *target))) {
         let dir = link.parent().unwrap_or(root);
         std::fs::create_dir_all(dir).map_err(at(dir))?;
-        // Layers put their own programs in these places. What is a link, or s6-overlay's own /init, is replaced.
+        // Layers put their own programs in these places. What is a link, or the convention's own, is replaced.
         let there = std::fs::symlink_metadata(&link);
-        if there.as_ref().is_ok_and(|data| data.is_symlink() || link == root.join("init")) {
+        if there.as_ref().is_ok_and(|data| data.is_symlink() || replaced.iter().any(|path| link == root.join(path))) {
             std::fs::remove_file(&link).map_err(at(&link))?;
         } else if there.is_ok() {
             continue;

@@ -11,6 +11,7 @@ mod prepare;
 mod probe;
 mod scan;
 mod script;
+mod setup;
 mod supervise;
 mod svscan;
 
@@ -36,7 +37,7 @@ struct Applet {
     linked: bool,
 }
 
-const APPLETS: [Applet; 11] = [
+const APPLETS: [Applet; 12] = [
     Applet { name: "svc-scan", about: "watch directories of services and run them", main: scan::main, linked: true },
     Applet { name: "svc-ctl", about: "steer and look at services", main: svc_ctl::main, linked: true },
     Applet {
@@ -69,6 +70,12 @@ const APPLETS: [Applet; 11] = [
         main: svc_boot::s6_overlay::step,
         linked: false,
     },
+    Applet {
+        name: "my_init",
+        about: "boot an image that was made for phusion's baseimage-docker",
+        main: svc_boot::my_init::main,
+        linked: false,
+    },
     Applet { name: "exec", about: "change what a process has, and execute a program", main: chain::main, linked: false },
     Applet {
         name: "probe",
@@ -80,10 +87,11 @@ const APPLETS: [Applet; 11] = [
     Applet { name: "install", about: "make links to this program in a directory", main: install::main, linked: false },
 ];
 
-/// Programs that are known by a path of their own, and are in no directory of commands: see `svc install --s6-overlay`.
-const ENTRIES: [Applet; 4] = [
+/// Programs that are known by a path of their own, and are in no directory of commands: see `svc install --s6-overlay` and `--my-init`.
+const ENTRIES: [Applet; 5] = [
     Applet { name: "init", about: "", main: svc_boot::s6_overlay::init, linked: false },
     Applet { name: "stage0", about: "", main: svc_boot::s6_overlay::init, linked: false },
+    Applet { name: "my_init", about: "", main: svc_boot::my_init::main, linked: false },
     Applet { name: "preinit", about: "", main: svc_boot::s6_overlay::preinit, linked: false },
     Applet { name: "s6-overlay-forward", about: "", main: svc_boot::s6_overlay::forward_signal, linked: false },
 ];

@@ -3,12 +3,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::mistakes::{self, Mistake};
-use super::places::{link, make_dir};
-
-type Failed = (PathBuf, std::io::Error);
+use crate::files::{Failed, link, make_dir};
+use crate::mistakes::{self, Mistake};
 
 /// What s6 itself keeps in a service directory; it belongs to whoever runs there.
 const OF_THE_SUPERVISOR: [&str; 2] = ["supervise", "event"];

@@ -5,7 +5,6 @@
 
 mod farm;
 mod hook;
-mod mistakes;
 mod places;
 mod settings;
 mod sources;
@@ -18,10 +17,19 @@ use svc_sys::exit;
 use places::Places;
 use settings::{Failure, Settings};
 
+use crate::children::Children;
+
 pub use steps::forward_signal;
 
 /// `/init`: becomes svc-scan on what the image has. The words behind its name are the main program.
 pub fn init(arguments: Vec<OsString>) -> u8 {
+    let mut children = match Children::new() {
+        Ok(children) => children,
+        Err(message) => {
+            svc_sys::say!("init: {message}");
+            return exit::SYSTEM;
+        }
+    };
     let settings = Settings::read(|name| std::env::var_os(name));
     settings.explain();
     let places = match Places::make(&settings) {
@@ -31,7 +39,7 @@ pub fn init(arguments: Vec<OsString>) -> u8 {
             return exit::USAGE;
         }
     };
-    if let Some(code) = hook::run(&settings) {
+    if let Some(code) = hook::run(&mut children, &settings) {
         return code;
     }
     let tree = sources::Tree::read(&settings);

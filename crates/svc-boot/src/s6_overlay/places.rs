@@ -1,14 +1,14 @@
 //! The places that scripts know by their paths: made at each start, whatever was there before.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use svc_sys::{say, user};
+use svc_sys::say;
 
 use super::settings::Settings;
+use crate::files::{Failed, cure, link, make_dir, remove, writable, write};
 
 /// Names another place than /run, for steps and for with-contenv and halt.
 const RUN: &str = "SVC_OVERLAY_RUN";
@@ -33,14 +33,15 @@ impl Places {
 
     /// Makes them, in /run or where else something can be written.
     pub(super) fn make(settings: &Settings) -> Result<Places, String> {
-        let places = Places { run: writable()? };
-        let failed = |(path, error): (PathBuf, std::io::Error)| format!("{}: {error}", path.display());
+        let (run, trouble) = writable()?;
+        let places = Places { run };
+        let failed = |(path, error): Failed| format!("{}: {error}", path.display());
         places.make_all(settings).map_err(failed)?;
-        if places.run != Path::new("/run") {
+        if let Some(trouble) = trouble {
             say!(
-                "init: /run cannot be written to by {}: using {}: scripts that name paths in /run find nothing there (mount a tmpfs at /run)",
-                user::effective_uid(),
-                places.run.display()
+                "init: {trouble}: using {}: scripts that name paths in /run or /var/run find nothing there: {}",
+                places.run.display(),
+                cure()
             );
             for (name, path) in
                 [(RUN, places.run.clone()), (CONTAINER_ENVIRONMENT, places.environment()), (EXIT_CODE, places.exit_code())]
@@ -81,7 +82,7 @@ impl Places {
         self.run.join("s6/container_environment")
     }
 
-    fn make_all(&self, settings: &Settings) -> Result<(), (PathBuf, std::io::Error)> {
+    fn make_all(&self, settings: &Settings) -> Result<(), Failed> {
         // What an earlier start of the same container left must not be taken for news.
         for stale in ["s6", "s6-rc", "service", "s6-linux-init-container-results"] {
             remove(&self.run.join(stale))?;
@@ -114,7 +115,7 @@ impl Places {
     }
 
     /// A file for each variable, as with-contenv reads them.
-    fn write_environment(&self) -> Result<(), (PathBuf, std::io::Error)> {
+    fn write_environment(&self) -> Result<(), Failed> {
         for (name, value) in std::env::vars_os() {
             let bytes = name.as_bytes();
             if bytes.is_empty() || bytes.contains(&b'/') || bytes == b"." || bytes == b".." {
@@ -137,48 +138,11 @@ impl Places {
         }
         for name in ["s6", "s6-rc", "service", "s6-linux-init-container-results"] {
             // A read-only root: scripts that say /run work all the same.
-            if symlink(self.run.join(name), var_run.join(name)).is_err()
-                && !is_same(&var_run.join(name), &self.run.join(name))
-            {
+            let linked = symlink(self.run.join(name), var_run.join(name)).is_ok();
+            // Of another place than /run it was said already.
+            if !linked && self.run == Path::new("/run") && !is_same(&var_run.join(name), &self.run.join(name)) {
                 say!("init: /var/run/{name}: cannot be linked to {}: scripts that say /var/run fail", self.run.display());
             }
         }
-    }
-}
-
-/// The first place that can be written to.
-fn writable() -> Result<PathBuf, String> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
-    let own = format!("/tmp/s6-run-{}", user::effective_uid());
-    let candidates = [Some(PathBuf::from("/run")), runtime.map(PathBuf::from), Some(PathBuf::from(&own))];
-    let found = candidates.into_iter().flatten().find(|dir| {
-        let probe = dir.join(".svc-init-probe");
-        make_dir(dir).is_ok() && fs::write(&probe, b"").is_ok() && fs::remove_file(&probe).is_ok()
-    });
-    found.ok_or_else(|| format!("neither /run nor {own} can be written to: mount a tmpfs at /run (docker run --tmpfs /run)"))
-}
-
-pub(super) fn make_dir(dir: &Path) -> Result<(), (PathBuf, std::io::Error)> {
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(|error| (dir.to_owned(), error))
-}
-
-pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), (PathBuf, std::io::Error)> {
-    fs::write(path, content).map_err(|error| (path.to_owned(), error))
-}
-
-pub(super) fn link(target: &Path, path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
-    symlink(target, path).map_err(|error| (path.to_owned(), error))
-}
-
-/// Removes whatever is there, and nothing behind a link.
-fn remove(path: &Path) -> Result<(), (PathBuf, std::io::Error)> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(data) if data.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err((path.to_owned(), error)),
-        Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use svc_core::Millis;
 
 use super::farm;
-use super::mistakes::{self, Mistake};
-use super::places::{Places, link, make_dir, write};
+use super::places::Places;
 use super::settings::Settings;
 use crate::complain;
+use crate::files::{entries, link, make_dir, write};
+use crate::mistakes::{self, Mistake};
 
 const SOURCES: &str = "/etc/s6-overlay/s6-rc.d";
 const BUNDLES: &str = "/etc/s6-overlay/user-bundles.d";
@@ -326,13 +327,4 @@ fn names(dir: &Path, list: &str) -> Vec<String> {
     }
     let text = fs::read_to_string(dir.join(list)).unwrap_or_default();
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
-}
-
-/// What is in a directory, in order; nothing that begins with a dot.
-pub(super) fn entries(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
-    names.sort_unstable();
-    names
 }

@@ -2,30 +2,22 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use svc_core::{Millis, Pid, Signal};
-use svc_sys::process::PidFd;
-use svc_sys::{clock, exit, poll, say};
+use svc_core::Millis;
+use svc_sys::{exit, say};
 
+use super::farm;
 use super::places::Places;
 use super::settings::{Failure, Settings};
-use super::sources::entries;
-use super::{farm, mistakes};
+use crate::files::{Failed, entries};
+use crate::scripts::own;
+use crate::{mistakes, scripts};
 
 /// So loud is the default: what is run is named.
 const TELLS_SCRIPTS: u32 = 2;
-
-/// Another command of this program.
-fn own(words: &[&str]) -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.args(words);
-    command
-}
 
 /// `fix-attrs`: owners and permissions as the files in fix-attrs.d say. One that cannot be obeyed does not stop anything.
 pub(super) fn fix_attrs(settings: &Settings) -> u8 {
@@ -57,67 +49,18 @@ pub(super) fn cont_finish(settings: &Settings) -> u8 {
     exit::DONE
 }
 
-/// Runs what is in a directory; the names of those that failed.
+/// Runs what is in a directory, each with the environment of the container as it is then; those that failed.
 fn run_all(settings: &Settings, who: &str, dir: &str, limit: Option<Millis>) -> Vec<PathBuf> {
     let dir = settings.etc(dir);
     let scripts = entries(&dir).into_iter().map(|name| dir.join(name)).filter(|path| path.is_file());
-    let mut failed = Vec::new();
-    for script in scripts {
-        let shown = script.display();
-        if settings.verbosity >= TELLS_SCRIPTS {
-            say!("{who}: running {shown}");
-        }
-        let began = clock::now();
-        let outcome = run(&script, limit);
-        let took = (clock::now() - began).0 as f64 / 1000.0;
-        match outcome {
-            Ok(()) if settings.verbosity >= TELLS_SCRIPTS => say!("{who}: {shown} has ended after {took:.1} s"),
-            Ok(()) => {}
-            Err(why) => {
-                say!("{who}: {shown} failed after {took:.1} s: {why}");
-                failed.push(script);
-            }
-        }
-    }
-    failed
-}
-
-/// Runs one script with the environment of the container as it is now.
-fn run(script: &Path, limit: Option<Millis>) -> Result<(), String> {
-    let plain = mistakes::command(script);
-    let mut command = own(&["with-contenv"]);
-    command.arg(plain.get_program()).args(plain.get_args()).stdin(Stdio::null());
-    let mut child = command.spawn().map_err(|error| error.to_string())?;
-    if let Some(limit) = limit
-        && let Some(pid) = Pid::new(child.id() as i32)
-        && let Ok(handle) = PidFd::open(pid)
-        && !ends_within(&handle, limit)
-    {
-        let _ = handle.signal(Signal::KILL);
-        let _ = child.wait();
-        return Err(format!("it took longer than the {} ms of S6_KILL_FINISH_MAXTIME, and was killed", limit.0));
-    }
-    let status = child.wait().map_err(|error| error.to_string())?;
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(()),
-        (Some(126 | 127), _) => Err("it cannot be executed: see its first line, or the message above".into()),
-        (Some(code), _) => Err(format!("exit {code}")),
-        (None, signal) => Err(format!("killed by signal {}", signal.unwrap_or(0))),
-    }
-}
-
-fn ends_within(handle: &PidFd, limit: Millis) -> bool {
-    let deadline = clock::now() + limit;
-    let mut interests = [poll::readable(handle.as_raw_fd())];
-    loop {
-        poll::wait(&mut interests, clock::now(), Some(deadline));
-        if poll::is_ready(&interests[0]) {
-            return true;
-        }
-        if clock::now() >= deadline {
-            return false;
-        }
-    }
+    let told = settings.verbosity >= TELLS_SCRIPTS;
+    let one = |script: &Path| {
+        let plain = mistakes::command(script);
+        let mut command = own(&["with-contenv"]);
+        command.arg(plain.get_program()).args(plain.get_args()).stdin(Stdio::null());
+        scripts::run(who, script, &mut command, limit, told)
+    };
+    scripts.filter(|script| !one(script)).collect()
 }
 
 /// `services-up`: what is in services.d now becomes services.
@@ -154,7 +97,7 @@ pub(super) fn services_up(settings: &Settings, places: &Places) -> u8 {
 }
 
 /// Makes the directory where scripts look for it, then the link that makes it a service: by a rename, so that it is whole.
-fn add(from: &Path, name: &str, places: &Places) -> Result<(), (PathBuf, std::io::Error)> {
+fn add(from: &Path, name: &str, places: &Places) -> Result<(), Failed> {
     let dir = places.legacy().join(name);
     let link = places.services().join(name);
     if fs::symlink_metadata(&link).is_ok() {
@@ -169,28 +112,12 @@ fn add(from: &Path, name: &str, places: &Places) -> Result<(), (PathBuf, std::io
 
 /// `services-down`: stops them, and waits for as long as S6_SERVICES_GRACETIME says.
 pub(super) fn services_down(settings: &Settings, places: &Places) -> u8 {
-    let legacy = places.legacy();
-    let dirs: Vec<PathBuf> = entries(&legacy).into_iter().map(|name| places.services().join(name)).collect();
-    let running: Vec<&PathBuf> = dirs.iter().filter(|dir| tell_down(dir)).collect();
-    if running.is_empty() || settings.services_grace == Millis::ZERO {
-        return exit::DONE;
-    }
-    let mut command = own(&["s6-svwait", "-D", "-t"]);
-    let waited = command.arg(settings.services_grace.0.to_string()).args(running).status();
-    if !waited.is_ok_and(|status| status.success()) {
-        let grace = settings.services_grace.0;
-        say!("services.d: not all have stopped within the {grace} ms of S6_SERVICES_GRACETIME: going on");
+    let dirs = entries(&places.legacy()).into_iter().map(|name| places.services().join(name)).collect();
+    let grace = settings.services_grace;
+    if !scripts::stop(dirs, grace).is_empty() && grace != Millis::ZERO {
+        say!("services.d: not all have stopped within the {} ms of S6_SERVICES_GRACETIME: going on", grace.0);
     }
     exit::DONE
-}
-
-/// Tells a supervisor to bring its service down; false if there is none.
-fn tell_down(dir: &Path) -> bool {
-    use std::os::unix::fs::OpenOptionsExt;
-    /// O_NONBLOCK: no supervisor, no reader, no waiting for one.
-    const NONBLOCK: i32 = 0o4000;
-    let control = fs::OpenOptions::new().write(true).custom_flags(NONBLOCK).open(dir.join("supervise/control"));
-    control.and_then(|mut control| control.write_all(b"d")).is_ok()
 }
 
 /// A hook for a signal that is to go to the main program: named as the signal is.

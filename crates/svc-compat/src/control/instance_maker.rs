@@ -3,13 +3,21 @@
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use svc_sys::exit;
 
 use super::instance::{copy_tree, make_folder};
 use super::svlink::cannot;
 use crate::command::{Call, Command, Failure, Opt, Outcome};
+
+/// How a logger writes; the letters are those of s6-usertree-maker too.
+pub(super) const STAMPS: Opt = Opt::with('t', "STAMPS", "0: none, 1: TAI64N (the default), 2: for people, 3: both");
+pub(super) const FILES: Opt = Opt::with('n', "FILES", "how many old log files to keep (default 10)");
+pub(super) const SIZE: Opt = Opt::with('s', "BYTES", "the size of a log file (default 1000000)");
+pub(super) const TOTAL: Opt = Opt::with('S', "BYTES", "the size of all of them (default: no limit)");
+pub(super) const PREFIX: Opt = Opt::with('P', "PREFIX", "what to put in front of each line");
+pub(super) const LOG_USER: Opt = Opt::with('l', "USER", "who runs the logger");
 
 pub(super) const COMMAND: Command = Command {
     name: "s6-instance-maker",
@@ -18,13 +26,13 @@ pub(super) const COMMAND: Command = Command {
     options: &[
         Opt::with('c', "MAX", "how many instances there may be (default 500)"),
         Opt::with('u', "USER", "who runs the instances"),
-        Opt::with('l', "USER", "who runs the logger"),
+        LOG_USER,
         Opt::with('L', "LOGDIR", "log to this directory: an absolute path"),
-        Opt::with('t', "STAMPS", "0: none, 1: TAI64N (the default), 2: for people, 3: both"),
-        Opt::with('n', "FILES", "how many old log files to keep (default 10)"),
-        Opt::with('s', "BYTES", "the size of a log file (default 1000000)"),
-        Opt::with('S', "BYTES", "the size of all of them (default: no limit)"),
-        Opt::with('P', "PREFIX", "what to put in front of each line"),
+        STAMPS,
+        FILES,
+        SIZE,
+        TOTAL,
+        PREFIX,
         Opt::with('r', "NAMES", "make source directories of s6-rc in DIR: SERVICE[/LOGGER[/PIPELINE]]"),
     ],
     notes: "\
@@ -38,28 +46,47 @@ fn run(call: &Call) -> Outcome {
     let template = Path::new(call.operand(0, "the template")?);
     let dir = Path::new(call.operand(1, "the directory to make")?);
     let plan = Plan::from(call)?;
-    match &plan.names {
-        None => {
-            make_service(dir, template, &plan, None)?;
-            if let Some(logger) = &plan.logger {
-                make(&dir.join("log"), logger, true)?;
-            }
+    let names = plan.names.as_ref();
+    let service = make_pair(dir, &plan.service, plan.logger.as_deref(), names)?;
+    if names.is_none() {
+        make_folder(&service.join("instance"))?;
+        make_folder(&service.join("instances"))?;
+    }
+    let copy = service.join("template");
+    copy_tree(template, &copy).map_err(|error| cannot("copy the template to", &copy, &error))?;
+    Ok(exit::DONE)
+}
+
+/// A service and its logger: a service directory with `log/`, or, with names, two source directories of s6-rc in `dir`. Returns
+/// the directory of the service.
+pub(super) fn make_pair(
+    dir: &Path,
+    service: &str,
+    logger: Option<&str>,
+    names: Option<&Names<'_>>,
+) -> Result<PathBuf, Failure> {
+    let Some(names) = names else {
+        make(dir, service, true)?;
+        if let Some(logger) = logger {
+            make(&dir.join("log"), logger, true)?;
         }
-        Some(names) => {
-            make_folder(dir)?;
-            make_service(&dir.join(names.service), template, &plan, Some(names))?;
-            if let (Some(name), Some(logger)) = (names.logger, &plan.logger) {
-                let place = dir.join(name);
-                make(&place, logger, false)?;
-                write(&place.join("type"), "longrun\n")?;
-                write(&place.join("consumer-for"), &format!("{}\n", names.service))?;
-                if let Some(pipeline) = names.pipeline {
-                    write(&place.join("pipeline-name"), &format!("{pipeline}\n"))?;
-                }
-            }
+        return Ok(dir.to_owned());
+    };
+    make_folder(dir)?;
+    let place = dir.join(names.service);
+    make(&place, service, false)?;
+    write(&place.join("type"), "longrun\n")?;
+    if let (Some(name), Some(logger)) = (names.logger, logger) {
+        write(&place.join("producer-for"), &format!("{name}\n"))?;
+        let place = dir.join(name);
+        make(&place, logger, false)?;
+        write(&place.join("type"), "longrun\n")?;
+        write(&place.join("consumer-for"), &format!("{}\n", names.service))?;
+        if let Some(pipeline) = names.pipeline {
+            write(&place.join("pipeline-name"), &format!("{pipeline}\n"))?;
         }
     }
-    Ok(exit::DONE)
+    Ok(place)
 }
 
 /// The scripts to write, and where.
@@ -71,14 +98,14 @@ struct Plan<'a> {
 
 /// Names of s6-rc.
 #[derive(Debug, PartialEq, Eq)]
-struct Names<'a> {
+pub(super) struct Names<'a> {
     service: &'a str,
-    logger: Option<&'a str>,
+    pub(super) logger: Option<&'a str>,
     pipeline: Option<&'a str>,
 }
 
 impl<'a> Names<'a> {
-    fn parse(text: &'a str) -> Result<Names<'a>, Failure> {
+    pub(super) fn parse(text: &'a str) -> Result<Names<'a>, Failure> {
         let words: Vec<&str> = text.split('/').collect();
         if words.len() > 3 || words.iter().any(|word| word.is_empty() || word.contains('\n')) {
             return Err(Failure::usage("-r takes SERVICE, SERVICE/LOGGER or SERVICE/LOGGER/PIPELINE"));
@@ -113,10 +140,7 @@ impl Plan<'_> {
             format!("#!/bin/sh -e\nexec 2>&1\nexec {}s6-svscan -d3 -C{most} -- instance\n", as_user(user.as_deref()));
         let logger = match log_dir {
             None => None,
-            Some(dir) => {
-                let words = log_words(call)?;
-                Some(format!("#!/bin/sh -e\nexec {}s6-log -bd3 -- {words}{}\n", as_user(text('l').as_deref()), quote(&dir)))
-            }
+            Some(dir) => Some(logger(call, &dir)?),
         };
         Ok(Plan { service, logger, names })
     }
@@ -124,6 +148,12 @@ impl Plan<'_> {
 
 fn as_user(user: Option<&str>) -> String {
     user.map_or_else(String::new, |user| format!("s6-setuidgid {} ", quote(user)))
+}
+
+/// The script of a logger.
+pub(super) fn logger(call: &Call, dir: &str) -> Result<String, Failure> {
+    let user = call.value('l').map(OsStr::to_string_lossy);
+    Ok(format!("#!/bin/sh -e\nexec {}s6-log -bd3 -- {}{}\n", as_user(user.as_deref()), log_words(call)?, quote(dir)))
 }
 
 /// The script of s6-log up to its directory.
@@ -150,26 +180,8 @@ fn log_words(call: &Call) -> Result<String, Failure> {
 }
 
 /// A word as a shell takes it.
-fn quote(word: &str) -> String {
+pub(super) fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-fn make_service(dir: &Path, template: &Path, plan: &Plan<'_>, names: Option<&Names<'_>>) -> Result<(), Failure> {
-    make(dir, &plan.service, names.is_none())?;
-    match names {
-        None => {
-            make_folder(&dir.join("instance"))?;
-            make_folder(&dir.join("instances"))?;
-        }
-        Some(names) => {
-            write(&dir.join("type"), "longrun\n")?;
-            if let Some(logger) = names.logger {
-                write(&dir.join("producer-for"), &format!("{logger}\n"))?;
-            }
-        }
-    }
-    let copy = dir.join("template");
-    copy_tree(template, &copy).map_err(|error| cannot("copy the template to", &copy, &error))
 }
 
 /// A new directory with a run file, and readiness on descriptor 3.

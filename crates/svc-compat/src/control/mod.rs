@@ -12,6 +12,7 @@ mod svperms;
 mod svscanctl;
 mod svstat;
 mod svwait;
+mod usertree_maker;
 
 use crate::command::Command;
 
@@ -35,4 +36,5 @@ pub(crate) const COMMANDS: &[Command] = &[
     instance::CONTROL,
     instance::STATUS,
     instance::LIST,
+    usertree_maker::COMMAND,
 ];

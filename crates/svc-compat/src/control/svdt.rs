@@ -39,7 +39,8 @@ fn show(call: &Call) -> Outcome {
     let most: usize = call.number('n')?.unwrap_or(usize::MAX);
     let last = call.given.iter().rev().find(|given| matches!(given.letter, 's' | 'S'));
     let numbers = last.is_some_and(|given| given.letter == 's');
-    let deaths = supervise::deaths(dir);
+    // No tally in it is one without deaths; no such folder is no service, or one that nobody has ever supervised.
+    let deaths = dir.join(supervise::SUPERVISE).metadata().and_then(|_| supervise::deaths(dir));
     let deaths =
         deaths.map_err(|error| Failure::system(format!("unable to read the deaths of {}: {error}", dir.display())))?;
     for death in &deaths[deaths.len().saturating_sub(most)..] {

@@ -38,6 +38,10 @@ impl Connection {
     /// descriptors 6 and 7. Returns the other operands too.
     pub fn open(call: &Call) -> Result<(Connection, &[std::ffi::OsString]), Failure> {
         let limit = limit(call, 't')?;
+        // None of these commands can do without an operand of its table: said before somebody is connected to.
+        if let Some(missing) = call.command.operands.split_whitespace().nth(call.operands.len()) {
+            return Err(Failure::usage(format!("{} is missing", missing.trim_end_matches('.'))));
+        }
         if call.command.name.ends_with('c') {
             return Ok((Connection::inherited([6, 7], limit)?, &call.operands));
         }

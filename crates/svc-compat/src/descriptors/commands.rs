@@ -76,7 +76,7 @@ pub(super) fn refused(what: &str) -> impl Fn(Errno) -> Failure {
 }
 
 fn id(words: &[std::ffi::OsString]) -> Result<&[u8], Failure> {
-    name(words.first().ok_or_else(|| Failure::usage("the id of the descriptor is missing"))?)
+    name(&words[0])
 }
 
 fn store(call: &Call) -> Outcome {
@@ -93,10 +93,7 @@ fn store(call: &Call) -> Outcome {
 fn retrieve(call: &Call) -> Outcome {
     let (mut connection, words) = Connection::open(call)?;
     let name = id(words)?;
-    let [_, program @ ..] = words else { return Err(Failure::usage("the id of the descriptor is missing")) };
-    if program.is_empty() {
-        return Err(Failure::usage("the program to execute is missing"));
-    }
+    let program = &words[1..];
     let fd = connection.retrieve(name, call.has('D')).map_err(refused("retrieve the descriptor"))?;
     drop(connection);
     fd::place(fd.as_raw_fd(), 0).map_err(|errno| Failure::system(format!("unable to make it standard input: {errno}")))?;

@@ -61,9 +61,9 @@ fn wait(call: &Call) -> Outcome {
 }
 
 fn listen1(call: &Call) -> Outcome {
-    let deadline = deadline(call, 't')?;
+    let (deadline, program) = (deadline(call, 't')?, call.program(2)?);
     let mut expected = Expected::new(call.operand(0, "the fifodir")?, call.operand(1, "the regular expression")?)?;
-    spawn::start(call.program(2)?)?;
+    spawn::start(program)?;
     while !expected.look()? {
         pause([&expected], deadline, exit::FAILED)?;
     }

@@ -24,4 +24,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     loaders::FGHACK,
     loaders::PGRPHACK,
     chpst::CHPST,
+    // The names under which s6 has them.
+    Command { name: "s6-alias-sv", ..sv::COMMAND },
+    Command { name: "s6-alias-chpst", ..chpst::CHPST },
 ];

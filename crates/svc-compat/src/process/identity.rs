@@ -69,7 +69,7 @@ fn refused(what: &str, id: u32, errno: Errno) -> Failure {
 /// What helps, where it is known.
 fn cure(errno: Errno) -> &'static str {
     match errno {
-        Errno::EPERM => " (only root with CAP_SETUID and CAP_SETGID may)",
+        Errno::EPERM => " (only root with CAP_SETUID and CAP_SETGID may: docker run --cap-add SETUID --cap-add SETGID)",
         Errno::EINVAL => " (the user namespace of this container does not know the number)",
         _ => "",
     }

@@ -51,13 +51,13 @@ struct Plan {
 
 fn run(call: &Call) -> Outcome {
     let program = call.program(0)?;
-    let plan = plan(call)?;
     let here = Path::new(".");
     match supervise::is_supervised(here) {
         Ok(true) => {}
         Ok(false) => return Err(Failure::with_code(exit::USAGE, "no supervisor runs on the directory that this began in")),
         Err(error) => return Err(Failure::system(format!("unable to look for the supervisor: {error}"))),
     }
+    let plan = plan(call)?;
     let failed = |errno: Errno| Failure::system(format!("unable to make a pipe: {errno}"));
     let (reading, writing) = fd::pipe().map_err(failed)?;
     match readiness::fork(call.has('d'))? {
@@ -94,13 +94,13 @@ fn plan(call: &Call) -> Result<Plan, Failure> {
         None => vec!["./data/check".into()],
     };
     Ok(Plan {
-        report: readiness::descriptor(call, '3')?,
         check,
         first: call.number('s')?.unwrap_or(10),
         between: call.number('w')?.unwrap_or(1000),
         global: call.number('T')?.unwrap_or(0),
         local: call.number('t')?.unwrap_or(0),
         tries: Some(call.number('n')?.unwrap_or(7)).filter(|&tries| tries > 0),
+        report: readiness::descriptor(call, '3')?,
     })
 }
 

@@ -19,7 +19,7 @@ pub(super) const SETUIDGID: Command = Command {
     name: "s6-setuidgid",
     about: "execute a program as another user",
     operands: "ACCOUNT|UID:GID PROG...",
-    options: &[Opt::NONE],
+    options: &[],
     notes: "Takes the uid, the gid and the supplementary groups of ACCOUNT from /etc/passwd and /etc/group. UID:GID are numbers, \
             need no such files, and mean no supplementary groups. An empty ACCOUNT changes nothing.\n\n\
             HOME and USER stay as they are.",

@@ -74,6 +74,10 @@ impl Cdb {
         for table in 0..TABLES {
             end = end.min(self.number(table * 8)?);
         }
+        // The tables stand behind the records, and those behind the header.
+        if end < HEADER {
+            return Err(damaged());
+        }
         let (mut at, mut records) = (HEADER, Vec::new());
         while at < end {
             let (key, value, next) = self.record(at)?;

@@ -20,7 +20,7 @@ impl Service {
         self.wish(command);
         match command {
             Command::Start | Command::Once | Command::Restart => self.spawn_run(now, out),
-            Command::Stop | Command::AtMostOnce => out.push(Action::Publish(Note::Changed)),
+            Command::Arm | Command::Stop | Command::AtMostOnce => out.push(Action::Publish(Note::Changed)),
             Command::Undo if self.done => {
                 self.undoing = true;
                 self.started = Some(now);
@@ -59,7 +59,7 @@ impl Service {
                 self.state = State::Up { pid, ready, paused: false, stop };
                 out.push(Action::Publish(Note::Changed));
             }
-            Command::Start | Command::Once | Command::AtMostOnce | Command::Drain => {
+            Command::Start | Command::Arm | Command::Once | Command::AtMostOnce | Command::Drain => {
                 out.push(Action::Publish(Note::Changed));
             }
             // One that is being stopped is so already, and comes back when it is.
@@ -112,6 +112,12 @@ impl Service {
                 self.hasten |= command == Command::Restart || !matches!(self.state, State::Up { stop: Stop::No, .. });
                 self.forgive();
             }
+            Command::Arm if !self.leaving => {
+                self.want = Want::Up;
+                // What is over, or was told to end, ends for that.
+                self.called |= !matches!(self.state, State::Up { stop: Stop::No, .. } | State::Starting { role: Role::Run });
+                self.forgive();
+            }
             Command::Once if !self.leaving => {
                 self.want = Want::Once;
                 self.forgive();
@@ -124,6 +130,7 @@ impl Service {
                 self.forced |= command == Command::Force;
             }
             Command::Start
+            | Command::Arm
             | Command::Restart
             | Command::Once
             | Command::Reload

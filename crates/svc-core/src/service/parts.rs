@@ -26,6 +26,8 @@ pub enum Role {
 pub enum State {
     /// Nothing of it lives. It is not started by itself before `not_before`.
     Down { not_before: Millis },
+    /// Nothing of it lives, and who knocks at its sockets starts it.
+    Armed,
     /// A process is being made. Lasts within one turn of the driver.
     Starting { role: Role },
     /// `run` lives.
@@ -90,6 +92,10 @@ pub enum Event {
     },
     /// It asks for so much time from now on, if that is more than it has.
     Extend(Millis),
+    /// A connection or datagram waits at one of its sockets.
+    Knock,
+    /// Nobody has come to its sockets for as long as it is to wait, and nobody is there.
+    Idle,
     Command(Command),
 }
 
@@ -97,6 +103,8 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     Start,
+    /// Start it when somebody knocks; what runs is left alone.
+    Arm,
     Stop,
     Once,
     /// Do not start it again; what runs goes on until it ends by itself.
@@ -165,6 +173,8 @@ pub enum Note {
     /// Processes it left behind are being stopped.
     Draining,
     Down,
+    /// Who knocks starts it.
+    Armed,
     /// `finish` said 125.
     Failed,
     /// It could not be started.

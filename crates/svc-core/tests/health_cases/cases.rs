@@ -1,5 +1,6 @@
 //! Sequences of events, and what is done.
 
+use svc_core::guard::{Excess, MemoryLimit};
 use svc_core::health::{Action, Actions, Checks, Event, Health, Life, Phase, Probe, Remedy, Verdict};
 use svc_core::{Millis, Pid};
 
@@ -242,4 +243,30 @@ fn words_that_nobody_wrote_are_refused() {
         words[word] = value;
         assert_eq!(Health::from_words(&words), None, "{value:x}");
     }
+}
+
+#[test]
+fn a_service_is_weighed_only_if_it_has_a_limit_and_relieved_once_each_time_it_becomes_too_heavy() {
+    let mut case = Case::of(None);
+    case.when(Event::Life(UNREADY));
+    assert_eq!(case.health.deadline(), None, "who has no limit wakes nobody");
+    case.checks.memory = Some(MemoryLimit { bytes: 100, interval: Millis(1000), remedy: Remedy::Reload });
+    case.when(Event::Life(UNREADY));
+    let relieved = |case: &mut Case, bytes: u64| {
+        let at = case.health.deadline().expect("it is weighed again");
+        assert_eq!(at, case.now + Millis(1000));
+        case.now = at;
+        case.done.clear();
+        case.when(Event::Deadline);
+        assert_eq!(case.done, [Action::Weigh]);
+        case.when(Event::Weighed(bytes));
+        case.done.contains(&Action::Relieve(Remedy::Reload))
+    };
+    let found = [100, 101, 500, 100, 101].map(|bytes| relieved(&mut case, bytes));
+    assert_eq!(found, [false, true, false, false, true]);
+    assert_eq!(case.health.guard().last(), Some(Excess { at: Millis(5000), bytes: 101, limit: 100 }));
+    case.when(Event::Life(Life::Off));
+    assert_eq!(case.health.deadline(), None);
+    case.when(Event::Life(Life::Up { start: 2, ready: true, paused: false }));
+    assert!(relieved(&mut case, 101), "a new run begins anew");
 }

@@ -1,5 +1,6 @@
 //! Services, looks and supervisors that live and die at random, beside a model that counts by itself.
 
+use svc_core::guard::MemoryLimit;
 use svc_core::health::{Action, Actions, Checks, Event, Health, Life, Phase, Probe, Remedy, Verdict};
 use svc_core::{Millis, Pid};
 
@@ -26,6 +27,9 @@ struct World {
     started: Millis,
     /// Since when the watchdog waits for food.
     hungry: Option<Millis>,
+    /// It was above its limit when it was weighed last, in this life; and when that was.
+    heavy: bool,
+    weighed: Millis,
     story: Option<Vec<String>>,
 }
 
@@ -41,7 +45,12 @@ fn random_checks(rng: &mut Rng) -> Checks {
             remedy: rng.pick(&[Remedy::Report, Remedy::Restart, Remedy::Reload, Remedy::StopContainer]),
         })
     });
-    Checks { notify: None, says_ready: rng.chance(50), watchdog: Millis(rng.pick(&[0, 0, 400, 3000])), health }
+    let memory = rng.chance(50).then(|| MemoryLimit {
+        bytes: 1000,
+        interval: Millis(rng.pick(&[50, 1000, 10_000])),
+        remedy: rng.pick(&[Remedy::Report, Remedy::Restart, Remedy::Reload, Remedy::StopContainer]),
+    });
+    Checks { notify: None, says_ready: rng.chance(50), watchdog: Millis(rng.pick(&[0, 0, 400, 3000])), health, memory }
 }
 
 impl World {
@@ -62,6 +71,8 @@ impl World {
             successes: 0,
             started: Millis(0),
             hungry: None,
+            heavy: false,
+            weighed: Millis(0),
             story: tell.then(Vec::new),
         }
     }
@@ -91,6 +102,18 @@ impl World {
         });
         if done != remedy {
             return Err(format!("{done:?} is done, and {remedy:?} was to be"));
+        }
+        let relieved = actions.iter().any(|action| matches!(action, Action::Relieve(_)));
+        if let (Event::Weighed(bytes), Some(limit)) = (event, self.checks.memory) {
+            let was_heavy = std::mem::replace(&mut self.heavy, bytes > limit.bytes);
+            if relieved != (self.heavy && !was_heavy) {
+                return Err(format!(
+                    "{bytes} of {} bytes, before above it: {was_heavy}; and it is relieved: {relieved}",
+                    limit.bytes
+                ));
+            }
+        } else if relieved {
+            return Err("it is relieved of what was not weighed".into());
         }
         if self.health.verdict() != self.verdict {
             return Err(format!("it is {:?}, and said to be {:?}", self.verdict, self.health.verdict()));
@@ -157,6 +180,21 @@ impl World {
                 Some(_) | None => Err(format!("{pid:?} is killed, which is not there")),
             },
             Action::Publish => Ok(()),
+            Action::Weigh => {
+                let Some(limit) = self.checks.memory else { return Err("it is weighed, and has no limit".into()) };
+                // In one step with what ended it.
+                if !matches!(self.life, Life::Up { paused: false, .. }) {
+                    return Ok(());
+                }
+                if self.now < self.weighed + limit.interval {
+                    return Err(format!("it is weighed again after {:?}", self.now - self.weighed));
+                }
+                self.weighed = self.now;
+                let bytes = self.rng.pick(&[0, 999, 1000, 1001, 5000]);
+                self.step(Event::Weighed(bytes))
+            }
+            Action::Relieve(Remedy::Restart) => self.live(Life::Off),
+            Action::Relieve(Remedy::Report | Remedy::Reload | Remedy::StopContainer) => Ok(()),
             Action::Remedy(Remedy::Restart) => self.live(Life::Off),
             Action::Remedy(Remedy::Report | Remedy::Reload | Remedy::StopContainer) => Ok(()),
             Action::Abort | Action::KillMain => {
@@ -199,7 +237,7 @@ impl World {
         match self.rng.below(12) {
             0 | 1 if self.life == Life::Off => {
                 self.starts += 1;
-                self.started = self.now;
+                (self.started, self.weighed, self.heavy) = (self.now, self.now, false);
                 let ready = self.rng.chance(60);
                 self.live(Life::Up { start: self.starts, ready, paused: false })
             }

@@ -50,6 +50,7 @@ pub fn check(step: &Step, before: Stop) -> Turn {
         Event::Command(Command::Force) => course.last().copied(),
         Event::Command(Command::Restart) if [1, 2].contains(&rank(before)) => None,
         _ if asked && rank(before) == 0 => later(1),
+        Event::Idle if rank(before) == 0 && settings.on_demand.is_some() => later(1),
         _ if asked && rank(before) < SIGNALS => later(SIGNALS),
         _ if asked && rank(before) < KILL => {
             let same = later(rank(before)).filter(|found| found.0 == rank(before));

@@ -1,6 +1,7 @@
 //! What each command does. A command asks through the session's client, prints to its output, and returns the worst of its
 //! services' codes.
 
+mod analyze;
 mod control;
 mod deps;
 mod events;
@@ -75,6 +76,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Plan => plan::run(session).await,
         Command::Apply { waiting } => plan::apply(session, &waiting).await,
         Command::Deps(names) => deps::run(session, &names.names).await,
+        Command::Analyze => analyze::run(session).await,
         Command::Tree(names) => tree::run(session, &names.names).await,
         Command::Scale { waiting, scales } => scale::run(session, &waiting, scales).await,
         Command::Render { diff, names } => render::run(session, diff, &names.names).await,

@@ -48,6 +48,12 @@ fn explain(detail: &Detail, now_ms: u64) -> String {
         if let Some(says) = &health.says {
             lines.push(format!("  says: {says}"));
         }
+        if let Some(excess) = &health.excess {
+            let ago = span::human(now_ms.saturating_sub(excess.at_ms) as f64 / 1000.0);
+            let (used, limit) = (words::size(excess.used_bytes), words::size(excess.limit_bytes));
+            let at = span::stamp(excess.at_ms);
+            lines.push(format!("  memory: {at}, {ago} ago, its processes used {used}, and memory.limit is {limit}"));
+        }
     }
     lines.push(match status.supervisor_pid {
         Some(pid) => format!("  directory: {} (supervisor pid {pid})", status.dir),

@@ -2,6 +2,7 @@
 
 use svc_core::Millis;
 use svc_core::endpoint::{self, Url};
+use svc_core::guard::MemoryLimit;
 use svc_core::health::{self, Checks, Remedy, Senders};
 
 use super::tree::{Entry, Item, Node, Place};
@@ -35,6 +36,7 @@ const TIMEOUT: Millis = Millis::from_secs(5);
 const GRACE: Millis = Millis::from_secs(1);
 
 const PACE: [&str; 2] = ["ready.interval", "ready.timeout"];
+const GUARD: [&str; 2] = ["memory.interval", "memory.action"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -63,6 +65,7 @@ pub(super) struct Probes {
     pub(super) notify: Option<Senders>,
     pub(super) watchdog: Option<Millis>,
     pub(super) health: HealthKeys,
+    pub(super) memory: MemoryKeys,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -73,6 +76,13 @@ pub(super) struct HealthKeys {
     pub(super) start_period: Option<Millis>,
     pub(super) failures: Option<u16>,
     pub(super) successes: Option<u16>,
+    pub(super) remedy: Option<Remedy>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct MemoryKeys {
+    pub(super) bytes: Option<u64>,
+    pub(super) interval: Option<Millis>,
     pub(super) remedy: Option<Remedy>,
 }
 
@@ -116,11 +126,18 @@ impl Probes {
                 remedy: self.health.remedy.unwrap_or(Remedy::Report),
             })
         });
+        let MemoryKeys { bytes, interval, remedy } = self.memory;
+        let memory = bytes.map(|bytes| MemoryLimit {
+            bytes,
+            interval: interval.unwrap_or(INTERVAL),
+            remedy: remedy.unwrap_or(Remedy::Restart),
+        });
         let says_ready = self.notify.is_some();
         // A watchdog is fed on the same socket.
         let notify = self.notify.or(self.watchdog.map(|_| Senders::Main));
         let watchdog = self.watchdog.unwrap_or(Millis::ZERO);
-        (health.is_some() || notify.is_some()).then_some(Checks { notify, says_ready, watchdog, health })
+        let any = health.is_some() || notify.is_some() || memory.is_some();
+        any.then_some(Checks { notify, says_ready, watchdog, health, memory })
     }
 }
 
@@ -146,17 +163,12 @@ pub(super) fn faults(leaves: &[(String, &Entry)]) -> Vec<Fault> {
         };
         faults.extend(other.map(|other| (watchdog, message(other))));
     }
-    for key in RULES.into_iter().filter(|_| HEALTH.iter().all(|key| place(key).is_none())) {
-        let list = HEALTH.join(", ");
-        faults.extend(
-            place(key).map(|place| (place, format!("{key} means nothing without one of {list}: add one, or remove it"))),
-        );
-    }
-    for key in PACE.into_iter().filter(|_| LOOKING.iter().all(|key| place(key).is_none())) {
-        let list = LOOKING.join(", ");
-        faults.extend(
-            place(key).map(|place| (place, format!("{key} means nothing without one of {list}: add one, or remove it"))),
-        );
+    for (keys, others) in [(&RULES[..], &HEALTH[..]), (&PACE[..], &LOOKING[..]), (&GUARD[..], &["memory.limit"][..])] {
+        let list = if others.len() == 1 { others[0].to_owned() } else { format!("one of {}", others.join(", ")) };
+        let without = others.iter().all(|key| place(key).is_none());
+        let given = keys.iter().filter(|_| without).filter_map(|&key| Some((place(key)?, key)));
+        faults
+            .extend(given.map(|(place, key)| (place, format!("{key} means nothing without {list}: add one, or remove it"))));
     }
     faults
 }

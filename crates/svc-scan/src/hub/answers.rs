@@ -17,6 +17,7 @@ impl Hub {
             Ask::Version(answer) => drop(answer.send(self.version())),
             Ask::Services(answer) => drop(answer.send(self.services())),
             Ask::Graph(answer) => drop(answer.send(self.graph())),
+            Ask::Boot(answer) => drop(answer.send(self.boot())),
             Ask::Detail { service, answer } => drop(answer.send(self.detail(&service))),
             Ask::Control { control, answer } => self.control(control, answer),
             Ask::Wait { wait, answer } => {

@@ -27,6 +27,11 @@ impl Member {
             since_ms: report.map(|report| now.wall_of(report.health.since())),
             probe: report.and_then(|report| text(&report.said)),
             says: report.and_then(|report| text(&report.status)),
+            excess: report.and_then(|report| report.health.guard().last()).map(|excess| api::Excess {
+                at_ms: now.wall_of(excess.at),
+                used_bytes: excess.bytes,
+                limit_bytes: excess.limit,
+            }),
             phase: report.and_then(|report| match report.health.phase() {
                 Phase::Running => None,
                 Phase::Reloading => Some(api::Phase::Reloading),
@@ -51,6 +56,12 @@ impl Hub {
         let (now, said) = (report.health.verdict(), String::from_utf8_lossy(&report.said).into_owned());
         let remedy = member.definition.settings.checks.as_ref().and_then(|checks| Some(checks.health.as_ref()?.remedy));
         let (name, extended) = (member.name.to_string(), report.extended);
+        let excess = report.health.guard().last();
+        let is_news = excess.is_some() && excess != member.health.as_ref().and_then(|known| known.health.guard().last());
+        let limit = member.definition.settings.checks.as_ref().and_then(|checks| checks.memory);
+        if now == Verdict::Healthy {
+            member.first.see_healthy(report.health.since(), member.machine.as_ref());
+        }
         member.health = Some(Box::new(report));
         if now != before {
             let kind = match now {
@@ -69,6 +80,14 @@ impl Hub {
                 self.init.send(ToInit::Shutdown { code: svc_sys::exit::FAILED, force: false }.encode(), None);
             }
         }
+        if let Some(excess) = excess.filter(|_| is_news) {
+            let message = format!("uses {} bytes of memory, and memory.limit is {}", excess.bytes, excess.limit);
+            if limit.is_some_and(|limit| limit.remedy == Remedy::StopContainer) {
+                say!("svc-scan: {name} {message}: stopping everything");
+                self.init.send(ToInit::Shutdown { code: svc_sys::exit::FAILED, force: false }.encode(), None);
+            }
+            self.publish(&name, api::EventKind::Problem, None, None, Some(message));
+        }
         if let Some(id) = self.node_of(&name) {
             if extended.0 > 0 {
                 self.step_engine(Event::Extend(id, extended));
@@ -80,7 +99,15 @@ impl Hub {
 
     /// What the graph takes to be the health of a service is what is known of it.
     pub(super) fn fit_health(&mut self, slot: u32, id: Id) {
-        let verdict = self.members.get(&slot).and_then(|member| member.verdict());
+        // One that is armed is there for whoever comes, as if it were well.
+        let is_armed = |member: &super::Member| {
+            let armed = member.machine.as_ref().is_some_and(|machine| machine.state() == svc_core::State::Armed);
+            armed && member.definition.settings.has_health()
+        };
+        let verdict = self
+            .members
+            .get(&slot)
+            .and_then(|member| if is_armed(member) { Some(Verdict::Healthy) } else { member.verdict() });
         match (self.engine.progress(id), verdict) {
             (Progress::Up(level), Some(Verdict::Healthy)) if level != Level::Healthy => self.step_engine(Event::Healthy(id)),
             (Progress::Up(level), Some(Verdict::Unhealthy)) if level != Level::Unhealthy => {

@@ -3,19 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use svc_core::definition::Script;
 use svc_core::graph::{Action, Engine, Event, Graph, Id, Kind, Node, Outcome, Progress, Reason, Request, RequestId, Wish};
 use svc_core::roster::Happened;
 use svc_core::service::{State, Want};
 use svc_core::{Command, Exit, Millis, Program, Service, ServiceName};
 use svc_def::Source;
 use svc_proto::api;
-use svc_proto::link::ToSupervisor;
-use svc_sys::{Errno, clock, message, say};
+use svc_sys::{clock, say};
 
+use super::telling::is_chain;
 use super::{Hub, Member};
 use crate::directories::Found;
 use crate::matching::{self, Counted, Match, ended};
@@ -159,18 +157,6 @@ impl Hub {
                 member.definition = definition;
             }
             self.define(slot);
-        }
-    }
-
-    /// Tells a supervisor what its service.toml says. Others have files that they read themselves.
-    pub(super) fn define(&self, slot: u32) {
-        let Some(member) = self.members.get(&slot).filter(|member| is_chain(&member.definition.program)) else { return };
-        let Some(link) = &member.link else { return };
-        let packet = ToSupervisor::Define(svc_proto::definition::encode(&member.definition)).encode();
-        match message::try_send(link.as_fd(), &packet, &member.sockets.numbers()) {
-            // It has just died: the next one is started with it.
-            Ok(()) | Err(Errno::BROKEN_PIPE) => {}
-            Err(errno) => say!("svc-scan: {}: its supervisor cannot be told its definition: {errno}", member.name),
         }
     }
 
@@ -499,6 +485,9 @@ impl Hub {
             };
             let verdict = match kind {
                 Kind::Process if self.is_timer(name) => matching::timer(id, progress, machine),
+                Kind::Process if member.definition.settings.on_demand.is_some() => {
+                    matching::on_demand(id, progress, machine, member.counted, member.at_once)
+                }
                 Kind::Process => matching::process(id, progress, machine, member.counted),
                 Kind::Oneshot => matching::oneshot(id, progress, machine, member.counted),
                 Kind::Milestone | Kind::Bundle => return,
@@ -506,8 +495,13 @@ impl Hub {
             match verdict {
                 Match::Fits => return,
                 // It starts when all that it is to listen on is open.
-                Match::Tell(Command::Start) if self.lacks_sockets(slot) => return,
-                Match::Tell(command) => return self.tell(slot, command),
+                Match::Tell(Command::Start | Command::Arm) if self.lacks_sockets(slot) => return,
+                Match::Tell(command) => {
+                    if let (Command::Start, Some(member)) = (command, self.members.get_mut(&slot)) {
+                        member.at_once = false;
+                    }
+                    return self.tell(slot, command);
+                }
                 Match::Hear(event) => {
                     if let (Event::Stopped(_), Kind::Oneshot, true) = (&event, kind, machine.done()) {
                         say!("svc-scan: {name}: its down failed: what its up did stays as it is");
@@ -551,6 +545,9 @@ impl Hub {
         self.time_node(id);
         match self.slot_named(&name) {
             Some(slot) => {
+                if let Some(member) = self.members.get_mut(&slot).filter(|_| wish != Wish::Down) {
+                    member.first.want();
+                }
                 let known = self.members.get(&slot).and_then(|member| member.machine.as_ref()).map(Service::wished);
                 // What a svc-scan before us wished is with the supervisors only, until it has been heard of all.
                 if self.wishes_known && known.is_some_and(|known| known != wish) {
@@ -745,14 +742,6 @@ pub(super) fn is_same_kind(before: &Source, now: &Source) -> bool {
 }
 
 /// Whether a definition holds the words that are executed.
-fn is_chain(program: &Program) -> bool {
-    match program {
-        Program::Chain(_) => true,
-        Program::Oneshot { up, down } => [up, down].into_iter().any(|half| matches!(half, Some(Script::Chain(_)))),
-        Program::Directory | Program::Command(_) => false,
-    }
-}
-
 /// So many answers wait for their clients.
 const KEPT_OUTCOMES: u64 = 1024;
 

@@ -1,5 +1,6 @@
 //! Services with a slot: how they come, change their name, and go.
 
+use super::boot::First;
 use super::{COMMAND, Hub, Member};
 use crate::directories::{Changes, Found};
 use crate::matching::Counted;
@@ -19,7 +20,7 @@ use svc_proto::api;
 use svc_proto::label::{Label, NO_SCAN_DIR};
 use svc_proto::ledger::MAX_SLOTS;
 use svc_proto::link::{ToInit, ToSupervisor};
-use svc_sys::{Errno, clock, message, say};
+use svc_sys::{clock, message, say};
 
 /// Directories that are being read keep others from starting for no longer than this.
 const MOST_READING: svc_core::Millis = svc_core::Millis::from_secs(1);
@@ -47,6 +48,8 @@ impl Hub {
         }
         // Until it has said something, what we know is of the one before it.
         (member.told, member.heard) = (0, u32::MAX);
+        member.keep_unsaid();
+        member.waits_for_room = false;
         let Some(link) = link.filter(|_| supervisor.is_some()) else { return };
         if let Err(errno) = self.supervisors.add(slot, &link) {
             say!("svc-scan: {}: cannot listen to its supervisor: {errno}", member.name);
@@ -84,7 +87,11 @@ impl Hub {
             settings: Settings::default(),
         };
         let identity = Identity { device: label.device, inode: label.inode };
-        Some(Member { added_ms: label.added_ms, ..member(name, identity, label.scan_dir, dir, definition) })
+        Some(Member {
+            added_ms: label.added_ms,
+            first: First::inherited(),
+            ..member(name, identity, label.scan_dir, dir, definition)
+        })
     }
 
     /// All that was left is known: what is on disk is compared with it.
@@ -241,7 +248,11 @@ impl Hub {
         self.names.insert(name.clone(), slot);
         let added_ms = clock::wall_ms();
         let named = name.to_string();
-        let member = Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) };
+        let mut member = Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) };
+        // The graph knows when it wants the others.
+        if member.definition.managed.is_none() && (!member.definition.down || named == COMMAND) {
+            member.first.want();
+        }
         self.members.insert(slot, Box::new(member));
         self.publish(&named, api::EventKind::Added, None, None, None);
         self.happened(Happened::Added { id: slot, producer });
@@ -447,29 +458,6 @@ impl Hub {
         }
     }
 
-    pub(super) fn tell(&mut self, slot: u32, command: Command) {
-        let Some(member) = self.members.get_mut(&slot) else { return };
-        let Some(link) = &member.link else {
-            // It is told when it is back.
-            if member.definition.managed.is_none() || !is_steering(command) {
-                member.unsaid = Some(command);
-            }
-            return;
-        };
-        match message::try_send(link.as_fd(), &ToSupervisor::Command(command).encode(), &[]) {
-            // A wish stays one until it is answered. A signal that came twice would be two.
-            Ok(()) => {
-                member.told = member.told.wrapping_add(1);
-                // What the graph wants is found again by looking.
-                member.unsaid = (is_wish(command) && member.definition.managed.is_none()).then_some(command);
-            }
-            // It has just died, and svc-init is about to say so.
-            Err(Errno::BROKEN_PIPE) if member.definition.managed.is_some() && is_steering(command) => {}
-            Err(Errno::BROKEN_PIPE) => member.unsaid = Some(command),
-            Err(errno) => say!("svc-scan: {}: its supervisor cannot be told to {command:?}: {errno}", member.name),
-        }
-    }
-
     pub(super) fn retire(&mut self, slot: u32) {
         let Some(member) = self.members.remove(&slot) else { return };
         Hub::forget_sockets(&member);
@@ -528,14 +516,18 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         trouble: None,
         failures: 0,
         unsaid: None,
+        waiting: VecDeque::new(),
+        waits_for_room: false,
         told: 0,
         heard: u32::MAX,
         reads: None,
         recovering: false,
         substance: None,
         counted: Counted::default(),
+        at_once: false,
         sockets: super::sockets::Sockets::default(),
         added_ms: 0,
+        first: First::default(),
     }
 }
 
@@ -551,49 +543,5 @@ pub(super) fn command_definition(command: &[OsString]) -> Definition {
         essential: Some(Essential { code: None, ends: Ends::All }),
         managed: None,
         settings: Settings { keep_descendants: false, ..Settings::default() },
-    }
-}
-
-/// Whether a command is the graph's to give, who gives it again where it was not heard.
-fn is_steering(command: Command) -> bool {
-    match command {
-        Command::Start | Command::Stop | Command::Once | Command::Undo | Command::Wish(_) => true,
-        Command::Restart
-        | Command::AtMostOnce
-        | Command::Reload
-        | Command::DownSignal
-        | Command::Kill(_)
-        | Command::KillGroup(_)
-        | Command::Pause
-        | Command::Continue
-        | Command::Drain
-        | Command::Terminate
-        | Command::Force
-        | Command::Abandon
-        | Command::Interrupt => false,
-    }
-}
-
-/// Whether a command says what is to be, and not what is to be sent.
-fn is_wish(command: Command) -> bool {
-    match command {
-        Command::Start
-        | Command::Stop
-        | Command::Once
-        | Command::AtMostOnce
-        | Command::Restart
-        | Command::Undo
-        | Command::Drain
-        | Command::Terminate
-        | Command::Force => true,
-        Command::Wish(_)
-        | Command::Reload
-        | Command::DownSignal
-        | Command::Kill(_)
-        | Command::KillGroup(_)
-        | Command::Pause
-        | Command::Continue
-        | Command::Abandon
-        | Command::Interrupt => false,
     }
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod answers;
+mod boot;
 mod health;
 mod manager;
 mod members;
@@ -10,6 +11,7 @@ mod planning;
 mod reports;
 mod sockets;
 mod startup;
+mod telling;
 mod templates;
 mod timing;
 
@@ -66,6 +68,9 @@ struct Member {
     /// What it was asked while it had no supervisor, or one that has not been heard of since: it may have been killed before
     /// it read that.
     unsaid: Option<Command>,
+    /// What it is to be told when its link has room again, and whether that is waited for.
+    waiting: VecDeque<telling::Told>,
+    waits_for_room: bool,
     /// Commands told on this link, and how many of them its supervisor had heard when it said what we know of it.
     told: u32,
     heard: u32,
@@ -77,8 +82,12 @@ struct Member {
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
+    /// Somebody has asked for its start, though it starts on demand.
+    at_once: bool,
     sockets: sockets::Sockets,
     added_ms: u64,
+    /// How its first start went.
+    first: boot::First,
 }
 
 impl Member {
@@ -118,6 +127,8 @@ struct Hub {
     is_heir: bool,
     /// Units whose supervisors must go before they can be what their directories say now.
     replaced: BTreeSet<ServiceName>,
+    /// Slots whose sockets could not be opened.
+    lacking: BTreeSet<u32>,
     /// There may be slots of units that are over.
     slots_to_take: bool,
     engine: Engine,
@@ -131,6 +142,9 @@ struct Hub {
     composed: bool,
     /// Whether the start has been looked at when it was over, and when it is over at the latest.
     judged: bool,
+    /// When svc began, and when the start was over, where that was in our time.
+    began: Millis,
+    settled: Option<Millis>,
     start_by: Option<Millis>,
     /// The graph's wishes are what is wished, and not what has been heard of so far.
     wishes_known: bool,
@@ -168,6 +182,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         admissions: Admissions::new(),
         is_heir: false,
         replaced: BTreeSet::new(),
+        lacking: BTreeSet::new(),
         slots_to_take: false,
         engine: Engine::default(),
         requests: 0,
@@ -176,6 +191,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         early_end: None,
         composed: false,
         judged: false,
+        began: Millis::ZERO,
+        settled: None,
         start_by: (config.start.limit > Millis::ZERO).then(|| clock::now() + config.start.limit),
         wishes_known: true,
         delayed: None,
@@ -312,8 +329,8 @@ impl Hub {
                 }
             }
             ToScan::Listener => {}
-            ToScan::Begin { init_pid } => {
-                self.init_pid = init_pid;
+            ToScan::Begin { init_pid, began } => {
+                (self.init_pid, self.began) = (init_pid, began);
                 self.begin();
             }
             ToScan::Died { slot } => self.supervisor_died(slot),

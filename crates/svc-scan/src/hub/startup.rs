@@ -27,6 +27,9 @@ impl Hub {
 
     /// Looks once at what has become of the start. Returns whether to go on.
     pub(super) fn judge_start(&mut self) -> bool {
+        if !self.judged && !self.is_heir {
+            self.settled = Some(clock::now());
+        }
         if std::mem::replace(&mut self.judged, true) || self.was_judged() {
             return true;
         }

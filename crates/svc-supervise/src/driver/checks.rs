@@ -50,7 +50,7 @@ enum Complaint {
 }
 
 /// What the checks are where there are none.
-static NONE: Checks = Checks { notify: None, says_ready: false, watchdog: Millis::ZERO, health: None };
+static NONE: Checks = Checks { notify: None, says_ready: false, watchdog: Millis::ZERO, health: None, memory: None };
 
 impl Driver {
     fn checks(&self) -> &Checks {
@@ -105,6 +105,7 @@ impl Driver {
             }
             State::Up { .. }
             | State::Down { .. }
+            | State::Armed
             | State::Starting { .. }
             | State::Finish { .. }
             | State::Sweep { .. }
@@ -126,6 +127,11 @@ impl Driver {
                 Action::Kill(pid) => end_look(pid),
                 Action::Publish => self.report_health(),
                 Action::Remedy(remedy) => self.remedy(remedy),
+                Action::Weigh => {
+                    let bytes = self.weigh();
+                    self.check(Event::Weighed(bytes));
+                }
+                Action::Relieve(remedy) => self.relieve(remedy),
                 Action::Abort => {
                     say!("svc-supervise: {}: did not feed its watchdog: aborted (SIGABRT)", self.definition.name);
                     self.signal(self.machine.pid(), service::Target::Main, Signal::ABRT);
@@ -140,19 +146,41 @@ impl Driver {
     }
 
     fn remedy(&mut self, remedy: Remedy) {
-        let name = &self.definition.name;
         let said = self.watch.as_ref().map_or(String::new(), |watch| String::from_utf8_lossy(&watch.said).into_owned());
-        let (what, command) = match remedy {
-            // svc-scan, which hears of the verdict, ends everything.
-            Remedy::Report => ("unhealthy", None),
-            Remedy::StopContainer => ("unhealthy: everything is to end", None),
-            Remedy::Restart => ("unhealthy: restarting it", Some(Command::Restart)),
-            Remedy::Reload => ("unhealthy: reloading it", Some(Command::Reload)),
+        self.cure(remedy, "unhealthy", &said);
+    }
+
+    /// It uses more memory than it may.
+    fn relieve(&mut self, remedy: Remedy) {
+        let Some(excess) = self.watch.as_ref().and_then(|watch| watch.health.guard().last()) else { return };
+        let kib = |bytes: u64| bytes.div_ceil(1024);
+        let said = format!("its processes use {} KiB, and memory.limit is {} KiB", kib(excess.bytes), kib(excess.limit));
+        self.cure(remedy, "too much memory", &said);
+    }
+
+    fn cure(&mut self, remedy: Remedy, what: &str, said: &str) {
+        let (done, command) = match remedy {
+            // svc-scan, which hears of it, ends everything.
+            Remedy::Report => ("", None),
+            Remedy::StopContainer => (": everything is to end", None),
+            Remedy::Restart => (": restarting it", Some(Command::Restart)),
+            Remedy::Reload => (": reloading it", Some(Command::Reload)),
         };
-        say!("svc-supervise: {name}: {what}: {said}");
+        say!("svc-supervise: {}: {what}{done}: {said}", self.definition.name);
         if let Some(command) = command {
             self.command(command);
         }
+    }
+
+    /// The resident memory of all its processes, but not of those that look at it.
+    fn weigh(&self) -> u64 {
+        let main = self.machine.pid();
+        let roots = [Pid::new(process::id()), main].into_iter().flatten().chain(self.remains.others());
+        let mut all: Vec<Pid> = roots.flat_map(|root| procfs::descendants(root.raw())).collect();
+        all.extend(main.into_iter().chain(self.remains.others()));
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter().filter(|&pid| !self.is_probe(pid)).map(procfs::resident).sum()
     }
 
     /// Starts a look.

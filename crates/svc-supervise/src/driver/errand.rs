@@ -69,7 +69,7 @@ impl Driver {
         let goes_on = match self.machine.state() {
             State::Up { stop, .. } => stop.lingers(),
             State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } => self.stop_command().is_some(),
-            State::Down { .. } | State::Gone => false,
+            State::Down { .. } | State::Armed | State::Gone => false,
         };
         if !goes_on {
             if self.stop_command().is_some() && matches!(self.machine.state(), State::Up { stop: Stop::Signal { .. }, .. }) {

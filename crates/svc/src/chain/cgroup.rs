@@ -30,10 +30,7 @@ impl Cgroup {
             return if self.files.is_empty() { Ok(()) } else { Err("--cgroup-set needs --cgroup".into()) };
         };
         let init = procfs::ancestor("svc-init").ok_or("only a service of svc can have a cgroup: this is none")?;
-        let tree = Tree::of(init.raw()).ok_or(
-            "there is no cgroup of version 2 here: the machine must have them, and /sys/fs/cgroup be mounted (docker run \
-             --cgroupns private, or --volume /sys/fs/cgroup:/sys/fs/cgroup)",
-        )?;
+        let tree = Tree::of(init.raw()).ok_or(ABSENT)?;
         self.share_out(&tree, init)?;
         let leaf = make(&tree, name)?;
         let entered = self.fill(&leaf);
@@ -71,12 +68,7 @@ impl Cgroup {
         let there: BTreeSet<&str> = there.split_whitespace().collect();
         let missing: Vec<&str> = wanted.difference(&there).copied().collect();
         if !missing.is_empty() {
-            return Err(format!(
-                "{} has no controller {}: whoever made this container must share it out (a machine that has it in version \
-                 1 cannot)",
-                tree.base().display(),
-                missing.join(", ")
-            ));
+            return Err(self::missing(tree.base(), &missing.join(", ")));
         }
         let services = tree.services();
         for dir in [tree.base(), &services] {
@@ -172,7 +164,18 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn refused(errno: Errno) -> &'static str {
+pub(super) const ABSENT: &str = "there is no cgroup of version 2 here: the machine must have them, and /sys/fs/cgroup be mounted \
+                                 (docker run --cgroupns private, or --volume /sys/fs/cgroup:/sys/fs/cgroup)";
+
+pub(super) fn missing(base: &Path, controllers: &str) -> String {
+    format!(
+        "{} has no controller {controllers}: whoever made this container must share it out (a machine that has it in version 1 \
+         cannot)",
+        base.display()
+    )
+}
+
+pub(super) fn refused(errno: Errno) -> &'static str {
     match errno {
         Errno::READ_ONLY => {
             ": docker mounts it read-only: docker run --privileged, or --cgroupns private with a runtime that delegates it"

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
-use svc_testkit::{ServiceDir, is_alive};
+use svc_testkit::{Said, ServiceDir, is_alive, is_root, until};
 
 use crate::scan::{Scan, has_s6, ok, ours};
 
@@ -62,4 +63,43 @@ fn sources_for_s6_rc_name_each_other() {
     assert_eq!(read("web-log/run"), log);
     assert_eq!(ours("s6-instance-maker", &["-r", "web", "-L", "/x", &place, &place]).code, 100);
     assert_eq!(ours("s6-instance-maker", &["-L", "x", &place, &place]).code, 100);
+}
+
+#[test]
+fn a_tree_of_a_user_runs_as_the_user() {
+    if !has_s6() || !is_root() {
+        return;
+    }
+    let mut scan = Scan::new();
+    // The user's own folder, which it may use.
+    let home = scan.root.join("own");
+    ServiceDir::make(home.join("service/web")).run("echo \"$(id -un) $USER $UID $BIN $(pwd) ${LEFT-no}\"\nexec sleep 1000");
+    let variables = scan.root.join("variables");
+    fs::create_dir_all(&variables).expect("made");
+    fs::write(variables.join("BIN"), "${USER}/bin of ${UID}").expect("written");
+    let given = Said::by(Command::new("chown").args(["-R", "nobody"]).arg(&home));
+    assert_eq!(given.code, 0, "{given:?}");
+    let (home, variables) = (home.to_string_lossy().into_owned(), variables.to_string_lossy().into_owned());
+    let (logs, scan_dir, service) = (format!("{home}/logs"), format!("{home}/service"), scan.path("tree"));
+    fs::create_dir_all(scan.dir()).expect("made");
+    ok(
+        "s6-usertree-maker",
+        &["-E", &variables, "-e", "BIN", "-d", &scan_dir, "-l", "nobody", "-t", "0", "nobody", &logs, &service],
+    );
+    scan.start(&["tree"]);
+    ok("s6-svwait", &["-U", "-t", "20000", &service]);
+    let line = until("the user's service has spoken", || {
+        fs::read_to_string(format!("{logs}/current")).ok().filter(|text| text.contains("nobody nobody"))
+    });
+    assert!(line.contains(&format!("nobody nobody 65534 nobody/bin of 65534 {scan_dir}/web no\n")), "{line}");
+    for (words, why) in [
+        (&["nobody", "logs", "x"][..], "absolute"),
+        (&["-d", "service", "nobody", "/logs", "x"], "absolute"),
+        (&["-r", "web", "nobody", "/logs", "x"], "LOGGER"),
+        (&["-e", "A=B", "nobody", "/logs", "x"], "no name"),
+        (&["nobody", "/logs"], "missing"),
+    ] {
+        let refused = ours("s6-usertree-maker", words);
+        assert!(refused.code == 100 && refused.err.contains(why), "{words:?}: {refused:?}");
+    }
 }

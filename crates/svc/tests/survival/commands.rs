@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use svc_testkit::{State, Tree, is_alive, kill, processes, until, wait_gone};
+use svc_testkit::{State, Tree, api, is_alive, kill, processes, until, wait_gone};
 
 use crate::common::{Chance, lines};
 
@@ -42,6 +42,30 @@ fn a_command_to_a_supervisor_that_is_killed_is_not_forgotten() {
     let once = tree.await_up("web");
     kill(once, "TERM");
     tree.await_status("web", "down for good", |status| status.state == State::Down);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// A socket takes a few hundred commands that nobody reads; what comes after them is not lost either, and comes after them.
+#[test]
+fn what_a_supervisor_has_no_room_for_waits_for_it() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let first = tree.await_up("web");
+    let supervisor = until("its supervisor", || tree.supervisor("web"));
+    kill(supervisor, "STOP");
+    for _ in 0..400 {
+        tree.order(api::Verb::Pause, &["web"]);
+        tree.order(api::Verb::Continue, &["web"]);
+    }
+    tree.order(api::Verb::Restart, &["web"]);
+    kill(supervisor, "CONT");
+    let second = tree.await_status("web", "another run", |status| status.pid.is_some_and(|pid| pid != first));
+    assert_eq!(tree.supervisor("web"), Some(supervisor));
+    assert!(!second.paused && !is_alive(first));
+    // And nothing is left that would be told later.
+    tree.ctl_ok(&["stop", "--timeout", "10", "web"]);
+    assert!(!tree.log().contains("svc-scan: web:"), "{}", tree.log());
     assert_eq!(tree.stop(), 0);
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod analyzing;
 mod applying;
 mod cgroups;
 mod changes;
@@ -9,6 +10,9 @@ mod commands;
 mod computed;
 mod files;
 mod graph;
+mod here;
+mod memory;
+mod plugins;
 mod prepared;
 mod programs;
 mod refused;

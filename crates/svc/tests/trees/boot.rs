@@ -19,6 +19,8 @@ mount -t tmpfs none "$here/root"
 cd "$here/root"
 mkdir upper work all
 mount -t overlay overlay -o "lowerdir=/,upperdir=upper,workdir=work" all
+# This machine may have a runit.
+rm -rf all/etc/service all/etc/s6
 cp -a "$stubs/." "$tree/." all/
 cp "$svc" all/usr/bin/svc
 mkdir -p all/trace
@@ -27,6 +29,7 @@ mount -t tmpfs none all/run
 mount -t proc proc all/proc
 mount --rbind /dev all/dev
 chroot all /usr/bin/svc install --s6-overlay /
+chroot all /usr/bin/svc install --my-init /
 cd all
 [ ! -e before-boot ] || chroot . /before-boot
 exec chroot . "$@"
@@ -78,7 +81,7 @@ impl Container {
         if !story.user.is_empty() {
             command.arg("setpriv").args(&story.user);
         }
-        command.arg("/init").args(&story.command);
+        command.args(&story.entry).args(&story.command);
         command.stdin(Stdio::null()).stdout(output.try_clone().expect("a descriptor")).stderr(output);
         Container { child: command.spawn().expect("unshare runs"), tree }
     }

@@ -4,6 +4,14 @@ trees! {
     cmd_killed
     cmd_signals
     mistakes
+    phusion_fails
+    phusion_services
+    phusion_spine
+    phusion_stopped
+    phusion_stubborn
+    phusion_unprivileged
+    stack_fails
+    stack_spine
     v2_basic
     v2_execline_test
     v2_fails

@@ -1,4 +1,5 @@
-//! Trees as images for s6-overlay have them, in `tests/trees/`, booted as they are by `/init` as process 1.
+//! Trees as images for s6-overlay and other base images have them, in `tests/trees/`, booted as they are by `/init`, or what the
+//! convention has in its place, as process 1.
 //!
 //! Each has a `rootfs/`, which is laid over this machine's own root, and a file `expect`. Stub programs (`tests/trees/stubs`)
 //! stand in for applications. What they write with `trace` is in the order in which it happened: pipes of several services have

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub struct Story {
     name: String,
     pub environment: Vec<String>,
+    /// What is process 1; /init if nothing is said.
+    pub entry: Vec<String>,
     pub command: Vec<String>,
     /// Options of setpriv, for another user.
     pub user: Vec<String>,
@@ -31,12 +33,13 @@ impl Story {
     pub fn read(name: &str) -> Story {
         let path = folder().join(name).join("expect");
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut story = Story { name: name.to_owned(), ..Story::default() };
+        let mut story = Story { name: name.to_owned(), entry: vec!["/init".into()], ..Story::default() };
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let words = || rest.split_whitespace().map(str::to_owned);
             match word {
                 "env" => story.environment.push(rest.to_owned()),
+                "entry" => story.entry = words().collect(),
                 "cmd" => story.command = words().collect(),
                 "user" => story.user = words().collect(),
                 "signal" => {

@@ -1,6 +1,6 @@
 //! Keys about readiness and health that are found out by a probe.
 
-use super::{Change, FIRST, FOREGROUND, Key, PROCESS, Shape, key};
+use super::{Change, FIRST, FOREGROUND, Key, PROCESS, Shape, key, rights};
 use crate::servicefile::probes;
 
 pub(super) const KEYS: &[Key] = &[
@@ -196,5 +196,38 @@ pub(super) const KEYS: &[Key] = &[
         Change::Holds,
         "What is done when it becomes unhealthy: it is told, restarted or reloaded, or everything ends with exit code 1.",
         "\"restart\""
+    ),
+    key!(
+        "memory.limit",
+        Shape::Form {
+            wanted: "a size such as \"256MiB\", or a number of bytes",
+            read: |text| rights::size(text).filter(|size| size != "max" && size != "0"),
+            set: |draft, bytes| draft.probes.memory.bytes = bytes.parse().ok()
+        },
+        "none",
+        PROCESS,
+        Change::Holds,
+        "Resident memory of all its processes together, what is shared counted for each; if they use more, memory.action is done. \
+         Needs no rights to cgroups; cgroup.memory-max is exact where there are.",
+        "\"512MiB\""
+    ),
+    key!(
+        "memory.interval",
+        Shape::Pause(|draft, span| draft.probes.memory.interval = Some(span)),
+        "10s",
+        PROCESS,
+        Change::Holds,
+        "So often its memory is looked at.",
+        "\"30s\""
+    ),
+    key!(
+        "memory.action",
+        Shape::Remedy(|draft, remedy| draft.probes.memory.remedy = Some(remedy)),
+        "restart",
+        PROCESS,
+        Change::Holds,
+        "What is done when it uses more than memory.limit: it is told, restarted or reloaded, or everything ends with exit code 1. \
+         Then nothing before it has used less.",
+        "\"report\""
     ),
 ];

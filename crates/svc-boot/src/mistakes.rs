@@ -9,14 +9,14 @@ use crate::complain;
 
 /// What keeps the kernel from running a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mistake {
+pub(crate) enum Mistake {
     NotExecutable,
     /// The first line ends in a carriage return, which the kernel takes for part of the interpreter's name.
     CarriageReturn,
 }
 
 /// Looks at a script; none if nothing is wrong, or if it is no file that can be read.
-pub(super) fn find(path: &Path) -> Option<Mistake> {
+pub(crate) fn find(path: &Path) -> Option<Mistake> {
     let data = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
     let head = head(path);
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -24,6 +24,11 @@ pub(super) fn find(path: &Path) -> Option<Mistake> {
         return Some(Mistake::CarriageReturn);
     }
     (data.permissions().mode() & 0o111 == 0).then_some(Mistake::NotExecutable)
+}
+
+/// Whether it has a first line that names an interpreter.
+pub(crate) fn is_script(path: &Path) -> bool {
+    head(path).starts_with(b"#!")
 }
 
 fn head(path: &Path) -> Vec<u8> {
@@ -36,7 +41,7 @@ fn head(path: &Path) -> Vec<u8> {
 }
 
 /// Says what is wrong, with its cure.
-pub(super) fn tell(path: &Path, mistake: Mistake) {
+pub(crate) fn tell(path: &Path, mistake: Mistake) {
     let path_shown = path.display();
     match mistake {
         Mistake::NotExecutable => complain(
@@ -53,13 +58,13 @@ pub(super) fn tell(path: &Path, mistake: Mistake) {
 }
 
 /// The command that runs a script: by its first line where it is not executable. Says so.
-pub(super) fn command(path: &Path) -> Command {
+pub(crate) fn command(path: &Path) -> Command {
     let mistake = find(path);
     if let Some(mistake) = mistake {
         tell(path, mistake);
     }
     match mistake {
-        Some(Mistake::NotExecutable) if head(path).starts_with(b"#!") => {
+        Some(Mistake::NotExecutable) if is_script(path) => {
             let mut command = Command::new("/proc/self/exe");
             command.args(["exec", "--script"]).arg(path);
             command

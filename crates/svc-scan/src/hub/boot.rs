@@ -1,0 +1,177 @@
+//! How the start of everything went: when each service was wanted, began and was there for the first time, and what that waited for.
+//!
+//! Three times a service are kept here, and nothing else; a supervisor's own clock says when. A svc-scan that comes after one that was
+//! killed learns from the supervisors what they remember, and what was before that it does not invent.
+
+use std::collections::BTreeMap;
+
+use svc_core::graph::{Condition, Id, Kind};
+use svc_core::service::State;
+use svc_core::{Millis, Program, Service, Settings};
+use svc_proto::api;
+use svc_sys::clock;
+
+use super::{COMMAND, Hub, Member};
+use crate::status::Now;
+
+/// The first start of one service.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct First {
+    wanted: Option<Millis>,
+    began: Option<Millis>,
+    /// Up, and ready if it says so; done, if it is a oneshot.
+    there: Option<Millis>,
+    healthy: Option<Millis>,
+    /// It was there before we were.
+    inherited: bool,
+}
+
+impl First {
+    pub(super) fn inherited() -> First {
+        First { inherited: true, ..First::default() }
+    }
+
+    pub(super) fn want(&mut self) {
+        if !self.inherited {
+            self.wanted.get_or_insert_with(clock::now);
+        }
+    }
+
+    /// Takes from what its supervisor says what is of the first start.
+    pub(super) fn see(&mut self, machine: &Service, settings: &Settings, oneshot: bool) {
+        // One that was started again before we came has forgotten how its first start went.
+        let is_first = machine.deaths() == 0 || machine.deaths() == 1 && oneshot && machine.done();
+        if self.inherited && !is_first {
+            return;
+        }
+        if machine.want() != svc_core::service::Want::Down {
+            self.want();
+        }
+        let (began, there) = match machine.state() {
+            State::Up { .. } if oneshot => (Some(machine.since()), None),
+            State::Up { ready, .. } if settings.says_ready() => (Some(machine.since()), ready),
+            State::Up { .. } => (Some(machine.since()), Some(machine.since())),
+            // For others its sockets are what it is.
+            State::Armed => (None, Some(machine.since())),
+            State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {
+                let last = machine.last();
+                let done = last.filter(|_| oneshot && machine.done());
+                (last.map(|past| past.ended - past.ran), done.map(|past| past.ended))
+            }
+        };
+        self.began = self.began.or(began);
+        self.there = self.there.or(there);
+    }
+
+    pub(super) fn see_healthy(&mut self, since: Millis, machine: Option<&Service>) {
+        if !self.inherited || machine.is_some_and(|machine| machine.deaths() == 0) {
+            self.healthy.get_or_insert(since);
+        }
+    }
+
+    fn reached(self, until: Condition) -> Option<Millis> {
+        match until {
+            Condition::Started => self.began,
+            Condition::Ready | Condition::Completed => self.there,
+            Condition::Healthy => self.healthy,
+        }
+    }
+}
+
+impl Hub {
+    pub(super) fn boot(&self) -> api::Boot {
+        let (graph, now) = (self.engine.graph(), Now::read());
+        let mut known: BTreeMap<Id, First> = BTreeMap::new();
+        let mut waited: BTreeMap<Id, Id> = BTreeMap::new();
+        // Names without a process are there when all they stand for is: from the bottom up.
+        for id in graph.levels().into_iter().flatten() {
+            let own = self.slot_named(graph.name(id)).and_then(|slot| self.members.get(&slot));
+            let edges = graph.edges(id).iter();
+            let reached = edges.map(|edge| (known.get(&edge.to).and_then(|first| first.reached(edge.until)), edge.to));
+            let mut first = own.map_or(First::default(), |member| member.first);
+            let is_name = !graph.node(id).kind.has_process();
+            let limit = if is_name { Millis(u64::MAX) } else { first.began.unwrap_or(Millis::ZERO) };
+            let mut last = None;
+            for (at, to) in reached {
+                match at {
+                    Some(at) if at <= limit => last = last.max(Some((at, to))),
+                    // It went on without this one.
+                    Some(_) => {}
+                    None if is_name => {
+                        last = None;
+                        break;
+                    }
+                    None => {}
+                }
+            }
+            if let Some((at, to)) = last {
+                waited.insert(id, to);
+                if is_name {
+                    (first.began, first.there, first.healthy) = (Some(at), Some(at), Some(at));
+                }
+            }
+            known.insert(id, first);
+        }
+        let name_of = |id: &Id| graph.name(*id).to_owned();
+        let mut services: Vec<api::FirstStart> = Vec::new();
+        for (id, first) in &known {
+            let node = graph.node(*id);
+            if self.is_timer(&node.name) {
+                continue;
+            }
+            let kind = match node.kind {
+                Kind::Process => api::NodeKind::Longrun,
+                Kind::Oneshot | Kind::Milestone => api::NodeKind::Oneshot,
+                Kind::Bundle => api::NodeKind::Bundle,
+            };
+            services.push(self.first_start(&node.name, kind, *first, waited.get(id).map(name_of)));
+        }
+        let alone = self.members.values().filter(|member| graph.id(member.name.as_str()).is_none());
+        services.extend(alone.map(|member| self.first_start(member.name.as_str(), kind_of(member), member.first, None)));
+        services.sort_by(|a, b| a.name.cmp(&b.name));
+        let has_process = |id: &Id| graph.node(*id).kind.has_process() && !self.is_timer(graph.name(*id));
+        let ends = known.iter().filter(|(id, first)| has_process(id) && !self.is_later(**first));
+        let mut at = ends.filter_map(|(id, first)| Some((first.there?, *id))).max().map(|(_, id)| id);
+        let mut chain = Vec::new();
+        while let Some(id) = at {
+            chain.push(name_of(&id));
+            at = waited.get(&id).copied();
+        }
+        api::Boot {
+            began_ms: now.wall_of(self.began),
+            settled_after_ms: self.settled.map(|at| (at - self.began).0),
+            incomplete: self.is_heir,
+            chain,
+            services,
+        }
+    }
+
+    fn first_start(&self, name: &str, kind: api::NodeKind, first: First, waited_for: Option<String>) -> api::FirstStart {
+        let after = |at: Option<Millis>| at.map(|at| (at - self.began).0);
+        api::FirstStart {
+            name: name.to_owned(),
+            kind,
+            wanted_after_ms: after(first.wanted),
+            began_after_ms: after(first.began),
+            there_after_ms: after(first.there),
+            waited_for,
+            later: name != COMMAND && self.is_later(first),
+            recovered: first.inherited,
+        }
+    }
+
+    /// Whether it is no part of the start.
+    fn is_later(&self, first: First) -> bool {
+        match self.settled {
+            Some(settled) => first.wanted.is_some_and(|wanted| wanted > settled),
+            None => self.is_heir && first.wanted.is_some(),
+        }
+    }
+}
+
+fn kind_of(member: &Member) -> api::NodeKind {
+    match member.definition.program {
+        Program::Oneshot { .. } => api::NodeKind::Oneshot,
+        Program::Directory | Program::Chain(_) | Program::Command(_) => api::NodeKind::Longrun,
+    }
+}

@@ -1,0 +1,154 @@
+//! What supervisors are told. Nobody is waited for: what a supervisor that does not read has no room for stays here.
+
+use std::os::fd::AsFd;
+
+use svc_core::definition::Script;
+use svc_core::{Command, Program};
+use svc_proto::link::ToSupervisor;
+use svc_sys::{Errno, message, say};
+
+use super::{Hub, Member};
+
+/// So much waits for one supervisor. Its socket has room for hundreds before, so that only one that was stopped gets so far behind.
+const MOST_WAITING: usize = 1024;
+
+/// What is to be told.
+pub(super) enum Told {
+    Command(Command),
+    /// What its service.toml says when it is told.
+    Definition,
+}
+
+impl Hub {
+    pub(super) fn tell(&mut self, slot: u32, command: Command) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        if member.waiting.len() < MOST_WAITING {
+            member.waiting.push_back(Told::Command(command));
+            // Without one, it is told when there is one again.
+            if member.link.is_none() { member.keep_unsaid() } else { self.tell_waiting(slot) }
+        } else {
+            say!("svc-scan: {}: its supervisor does not listen, and is not told to {command:?}", member.name);
+        }
+    }
+
+    /// Tells a supervisor what its service.toml says. Others have files that they read themselves.
+    pub(super) fn define(&mut self, slot: u32) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        if member.link.is_some() && is_chain(&member.definition.program) {
+            member.waiting.push_back(Told::Definition);
+            self.tell_waiting(slot);
+        }
+    }
+
+    /// Tells a supervisor what waits for it, as far as there is room.
+    pub(super) fn tell_waiting(&mut self, slot: u32) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        let was_waiting = member.waits_for_room;
+        member.waits_for_room = !member.tell_waiting();
+        if let Some(link) = member.link.as_ref().filter(|_| member.waits_for_room != was_waiting) {
+            self.supervisors.await_room(slot, link, member.waits_for_room);
+        }
+    }
+}
+
+impl Member {
+    /// Whether nothing is left that has no room.
+    fn tell_waiting(&mut self) -> bool {
+        while let (Some(next), Some(link)) = (self.waiting.front(), &self.link) {
+            let sent = match next {
+                Told::Command(command) => message::try_send(link.as_fd(), &ToSupervisor::Command(*command).encode(), &[]),
+                Told::Definition => {
+                    let packet = ToSupervisor::Define(svc_proto::definition::encode(&self.definition)).encode();
+                    message::try_send(link.as_fd(), &packet, &self.sockets.numbers())
+                }
+            };
+            match (sent, next) {
+                (Err(Errno::AGAIN), _) => return false,
+                // A wish stays one until it is answered. A signal that came twice would be two.
+                (Ok(()), &Told::Command(command)) => {
+                    self.told = self.told.wrapping_add(1);
+                    // What the graph wants is found again by looking.
+                    self.unsaid = (is_wish(command) && self.definition.managed.is_none()).then_some(command);
+                }
+                (Ok(()), Told::Definition) => {}
+                // It has just died, and svc-init is about to say so.
+                (Err(Errno::BROKEN_PIPE), _) => {
+                    self.keep_unsaid();
+                    return true;
+                }
+                (Err(errno), Told::Command(command)) => {
+                    say!("svc-scan: {}: its supervisor cannot be told to {command:?}: {errno}", self.name);
+                }
+                (Err(errno), Told::Definition) => {
+                    say!("svc-scan: {}: its supervisor cannot be told its definition: {errno}", self.name);
+                }
+            }
+            self.waiting.pop_front();
+        }
+        true
+    }
+
+    /// Its supervisor is dead. The next one is started with its definition, and told what was asked last.
+    pub(super) fn keep_unsaid(&mut self) {
+        for told in self.waiting.drain(..) {
+            if let Told::Command(command) = told
+                && (self.definition.managed.is_none() || !is_steering(command))
+            {
+                self.unsaid = Some(command);
+            }
+        }
+    }
+}
+
+pub(super) fn is_chain(program: &Program) -> bool {
+    match program {
+        Program::Chain(_) => true,
+        Program::Oneshot { up, down } => [up, down].into_iter().any(|half| matches!(half, Some(Script::Chain(_)))),
+        Program::Directory | Program::Command(_) => false,
+    }
+}
+
+/// Whether a command is the graph's to give, who gives it again where it was not heard.
+fn is_steering(command: Command) -> bool {
+    match command {
+        Command::Start | Command::Arm | Command::Stop | Command::Once | Command::Undo | Command::Wish(_) => true,
+        Command::Restart
+        | Command::AtMostOnce
+        | Command::Reload
+        | Command::DownSignal
+        | Command::Kill(_)
+        | Command::KillGroup(_)
+        | Command::Pause
+        | Command::Continue
+        | Command::Drain
+        | Command::Terminate
+        | Command::Force
+        | Command::Abandon
+        | Command::Interrupt => false,
+    }
+}
+
+/// Whether a command says what is to be, and not what is to be sent.
+fn is_wish(command: Command) -> bool {
+    match command {
+        Command::Start
+        | Command::Arm
+        | Command::Stop
+        | Command::Once
+        | Command::AtMostOnce
+        | Command::Restart
+        | Command::Undo
+        | Command::Drain
+        | Command::Terminate
+        | Command::Force => true,
+        Command::Wish(_)
+        | Command::Reload
+        | Command::DownSignal
+        | Command::Kill(_)
+        | Command::KillGroup(_)
+        | Command::Pause
+        | Command::Continue
+        | Command::Abandon
+        | Command::Interrupt => false,
+    }
+}
