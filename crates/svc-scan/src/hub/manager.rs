@@ -430,7 +430,7 @@ impl Hub {
                 Action::Stop(id) => self.steer(id, false),
                 Action::Reload(id) => {
                     if let Some(slot) = self.slot_named(self.engine.graph().name(id)) {
-                        self.tell(slot, Command::Reload);
+                        self.reload(slot);
                     }
                 }
                 Action::Await(id) => self.await_endpoints(id),
