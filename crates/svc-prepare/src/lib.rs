@@ -10,7 +10,6 @@ pub mod certificates;
 pub mod distribution;
 pub mod dumps;
 pub mod json;
-pub mod links;
 pub mod place;
 pub mod render;
 pub mod secrets;

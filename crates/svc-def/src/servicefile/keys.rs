@@ -8,7 +8,7 @@ use svc_core::{Millis, ServiceName, Signal};
 
 use super::Instances;
 use super::computed::Computed;
-use super::draft::{Draft, Kind};
+use super::draft::{Draft, Kind, Start};
 use super::policies;
 use super::probes::{self, Probe};
 use super::rights;
@@ -133,6 +133,8 @@ pub(super) enum Shape {
         fields: &'static [Field],
         set: fn(&mut Draft, Vec<Record>),
     },
+    /// A flag, or a word.
+    Start(fn(&mut Draft, Start)),
     /// Whose word counts.
     Senders(fn(&mut Draft, Option<Senders>)),
     /// What is done about an unhealthy service.
@@ -260,12 +262,23 @@ const KEYS: &[Key] = &[
     ),
     key!(
         "start",
-        Shape::Flag(|draft, start| draft.start = start),
+        Shape::Start(|draft, start| draft.start = start),
         "true",
         ALL,
         Change::Holds,
-        "Whether it is started without anybody asking.",
-        "false"
+        "Whether it is started without anybody asking. One with sockets may be started on demand: when the first connection or \
+         datagram comes.",
+        "\"on-demand\""
+    ),
+    key!(
+        "idle-stop",
+        Shape::Pause(|draft, span| draft.idle_stop = span),
+        "none: it runs until it ends by itself",
+        PROCESS,
+        Change::Holds,
+        "One that is started on demand is stopped, until somebody comes again, when nobody has come to its sockets and nobody \
+         was connected to them for this long; at the latest after twice as long.",
+        "\"5m\""
     ),
     key!(
         "cron",
