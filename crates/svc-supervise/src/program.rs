@@ -106,6 +106,7 @@ impl Programs {
                 terminal: (definition.output == Output::Inherit).then_some(self.init_pid),
             },
             |pid| row.set_spawned(pid, mark),
+            &|| row.spawned_for(mark).is_some(),
         )?;
         Ok((pid, notification.map(|((read, _), _)| read)))
     }
@@ -160,6 +161,7 @@ impl Programs {
             },
             // It dies with us, so nobody need know of it.
             |_| {},
+            &|| false,
         );
         Ok((spawned.map_err(|trouble| Errno(trouble.errno))?, read))
     }
@@ -209,6 +211,7 @@ impl Programs {
                 terminal: None,
             },
             |pid| row.set_spawned(pid, mark),
+            &|| row.spawned_for(mark).is_some(),
         )
     }
 }

@@ -44,7 +44,10 @@ pub enum Program<'a> {
 }
 
 /// Runs it. `record` is called with the new pid before the program can do anything.
-pub fn spawn(spawn: &Spawn<'_>, record: impl FnOnce(Pid)) -> Result<Pid, Trouble> {
+///
+/// `recorded` is asked by the child, where we were killed before we could let it go: whether its pid stands where who comes after
+/// us finds it, who then takes it for running. It may do no more than look at memory.
+pub fn spawn(spawn: &Spawn<'_>, record: impl FnOnce(Pid), recorded: &dyn Fn() -> bool) -> Result<Pid, Trouble> {
     let trouble = |stage| move |errno: Errno| Trouble { stage, errno: errno.0 };
     let (ours, theirs) = fd::packet_pair().map_err(trouble(Stage::Pipe))?;
     let namespace =
@@ -61,7 +64,11 @@ pub fn spawn(spawn: &Spawn<'_>, record: impl FnOnce(Pid)) -> Result<Pid, Trouble
         &many
     };
     let pid = match process::fork() {
-        Ok(Fork::Child) => run_child(spawn, arguments, theirs.as_raw_fd()),
+        Ok(Fork::Child) => {
+            // That we are dead is told by its end.
+            fd::close(ours.as_raw_fd());
+            run_child(spawn, arguments, theirs.as_raw_fd(), recorded)
+        }
         Ok(Fork::Parent(pid)) => pid,
         Err(errno) => return Err(Trouble { stage: Stage::Fork, errno: errno.0 }),
     };
@@ -92,14 +99,14 @@ fn let_go(ours: &OwnedFd) -> Option<i32> {
 }
 
 /// The child, from fork to exec: system calls and nothing else.
-fn run_child(spawn: &Spawn<'_>, arguments: &[*const libc::c_char], gate: RawFd) -> ! {
+fn run_child(spawn: &Spawn<'_>, arguments: &[*const libc::c_char], gate: RawFd, recorded: &dyn Fn() -> bool) -> ! {
     let (gate, errno) = match prepare_child(spawn, gate) {
         Ok((gate, program)) => {
             // Last of all, when it has most likely been let go already.
             let mut go = [0_u8];
             // SAFETY: `go` is writable for its length.
             let got = unsafe { libc::recv(gate, go.as_mut_ptr().cast(), 1, 0) };
-            if got != 1 {
+            if got != 1 && !recorded() {
                 process::exit_now(crate::exit::SYSTEM);
             }
             crate::signals::reset();
@@ -213,5 +220,6 @@ pub fn detached(path: &CStr, directory: &CStr) -> Result<Pid, Trouble> {
             terminal: None,
         },
         |_| {},
+        &|| false,
     )
 }
