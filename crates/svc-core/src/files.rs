@@ -2,6 +2,7 @@
 //! check` and the manual all go by it.
 
 use crate::definition::{Forking, Settings};
+use crate::restart::{ONE, Restart, When};
 use crate::signal::Signal;
 use crate::time::Millis;
 
@@ -18,6 +19,10 @@ pub enum Kind {
     Flag,
     /// Being there says it; there may be a path on the first line.
     FlagWithPath,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A number from 1 to `max`; behind it may stand milliseconds.
+    Count { max: u8 },
 }
 
 /// One file: its name, its kind, and where it goes.
@@ -38,6 +43,9 @@ enum Value<'a> {
     Flag,
     /// Empty where there is none.
     Path(&'a [u8]),
+    /// Its place in the list.
+    Word(usize),
+    Count(u8, Option<u32>),
 }
 
 /// The longest path in a file; a file is read into a small buffer.
@@ -48,7 +56,7 @@ const MAX_FD: u32 = 1_048_575;
 const MAX_TALLY: u32 = 4096;
 
 /// Every small file that sets something. `run`, `finish`, `down` and `log/` are not among them: they are looked at, not read.
-pub const FILES: [File; 11] = [
+pub const FILES: [File; 15] = [
     File {
         name: "notification-fd",
         kind: Kind::Number { max: MAX_FD },
@@ -118,19 +126,79 @@ pub const FILES: [File; 11] = [
         about: "run ends when it has put a daemon into the background, which is the service; the pid file of the daemon may be named",
         set: |settings, value| settings.forking = forking(value),
     },
+    File {
+        name: "restart",
+        kind: Kind::Word(&WHEN),
+        about: "after which ends it is started again: always (default), on-failure, never",
+        set: |settings, value| {
+            let when = match value {
+                Value::Word(place) => [When::Always, When::OnFailure, When::Never].get(place).copied().unwrap_or_default(),
+                Value::Absent | Value::Number(_) | Value::Signal(_) | Value::Flag | Value::Path(_) | Value::Count(..) => {
+                    When::Unsaid
+                }
+            };
+            change(settings, value, |restart| restart.when = when);
+        },
+    },
+    File {
+        name: "restart-delay",
+        kind: Kind::Milliseconds,
+        about: "its starts are this many milliseconds apart, from start to start (default 1000)",
+        set: |settings, value| {
+            change(settings, value, |restart| restart.delay = millis(value, Restart::default().delay));
+        },
+    },
+    File {
+        name: "restart-max-delay",
+        kind: Kind::Milliseconds,
+        about: "each end in a row doubles the delay, up to this many milliseconds (default: it stays the same)",
+        set: |settings, value| {
+            change(settings, value, |restart| {
+                restart.factor = if value == Value::Absent { ONE } else { 2 * ONE };
+                restart.max_delay = millis(value, Restart::default().max_delay);
+            });
+        },
+    },
+    File {
+        name: "restart-limit",
+        kind: Kind::Count { max: crate::service::HISTORY as u8 },
+        about: "after so many ends within 10 s, or within the milliseconds behind the number, it stays down as failed (default: no limit)",
+        set: |settings, value| {
+            let (limit, window) = match value {
+                Value::Count(limit, window) => (limit, window),
+                Value::Absent | Value::Number(_) | Value::Signal(_) | Value::Flag | Value::Path(_) | Value::Word(_) => {
+                    (0, None)
+                }
+            };
+            change(settings, value, |restart| {
+                restart.limit = limit;
+                restart.window = window.map_or(Restart::default().window, |ms| Millis(u64::from(ms)));
+            });
+        },
+    },
 ];
+
+/// What may stand in `restart`.
+const WHEN: [&str; 3] = ["always", "on-failure", "never"];
+
+/// Changes when it is started again. Who says nothing of that pays nothing for it.
+fn change(settings: &mut Settings, value: Value<'_>, change: impl FnOnce(&mut Restart)) {
+    if value != Value::Absent || settings.policy.is_some() {
+        change(&mut settings.policy_mut().restart);
+    }
+}
 
 fn forking(value: Value<'_>) -> Option<Forking> {
     match value {
         Value::Path(path) => Some(Forking { pid_file: (!path.is_empty()).then(|| path.to_vec()) }),
-        Value::Absent | Value::Number(_) | Value::Signal(_) | Value::Flag => None,
+        Value::Absent | Value::Number(_) | Value::Signal(_) | Value::Flag | Value::Word(_) | Value::Count(..) => None,
     }
 }
 
 fn number(value: Value<'_>) -> Option<u32> {
     match value {
         Value::Number(number) => Some(number),
-        Value::Absent | Value::Signal(_) | Value::Flag | Value::Path(_) => None,
+        Value::Absent | Value::Signal(_) | Value::Flag | Value::Path(_) | Value::Word(_) | Value::Count(..) => None,
     }
 }
 
@@ -141,7 +209,7 @@ fn millis(value: Value<'_>, default: Millis) -> Millis {
 fn signal(value: Value<'_>, default: Signal) -> Signal {
     match value {
         Value::Signal(signal) => signal,
-        Value::Absent | Value::Number(_) | Value::Flag | Value::Path(_) => default,
+        Value::Absent | Value::Number(_) | Value::Flag | Value::Path(_) | Value::Word(_) | Value::Count(..) => default,
     }
 }
 
@@ -156,6 +224,10 @@ pub enum Invalid {
     Signal,
     /// Longer than [`MAX_PATH`], or with a NUL byte in it.
     Path,
+    /// None of the words.
+    Word(&'static [&'static str]),
+    /// Not a number from 1 to `max`, or more than milliseconds behind it.
+    Count { max: u8 },
 }
 
 impl core::fmt::Display for Invalid {
@@ -164,6 +236,16 @@ impl core::fmt::Display for Invalid {
             Invalid::Number => f.write_str("the first line must be a plain decimal number"),
             Invalid::TooLarge { max } => write!(f, "the number is above {max}"),
             Invalid::Signal => f.write_str("the first line must be a signal, such as TERM, SIGTERM or 15"),
+            Invalid::Word(known) => {
+                f.write_str("the first line must be one of ")?;
+                for (place, word) in known.iter().enumerate() {
+                    write!(f, "{}{word}", if place == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Invalid::Count { max } => {
+                write!(f, "the first line must be a number from 1 to {max}, and may have milliseconds behind it")
+            }
             Invalid::Path => write!(f, "the first line must be a path of at most {MAX_PATH} bytes, or empty"),
         }
     }
@@ -194,10 +276,25 @@ impl Kind {
             Kind::Signal => {
                 core::str::from_utf8(line).ok().and_then(Signal::parse).map(Value::Signal).ok_or(Invalid::Signal)
             }
+            Kind::Word(known) => {
+                let place = known.iter().position(|word| word.as_bytes() == line);
+                place.map(Value::Word).ok_or(Invalid::Word(known))
+            }
+            Kind::Count { max } => read_count(line, max).ok_or(Invalid::Count { max }),
             Kind::Milliseconds => read_number(line, u32::MAX),
             Kind::Number { max } => read_number(line, max),
         }
     }
+}
+
+fn read_count(line: &[u8], max: u8) -> Option<Value<'static>> {
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let count = number(read_number(words.next()?, u32::from(max)).ok()?)? as u8;
+    let window = match words.next() {
+        Some(word) => Some(number(read_number(word, u32::MAX).ok()?)?),
+        None => None,
+    };
+    (count > 0 && window != Some(0) && words.next().is_none()).then_some(Value::Count(count, window))
 }
 
 fn read_number(line: &[u8], max: u32) -> Result<Value<'static>, Invalid> {
@@ -249,6 +346,41 @@ mod tests {
         assert_eq!(settings.timeout_kill, Millis(7));
         assert_eq!(read("notification-fd", b"1048576"), Err(Invalid::TooLarge { max: MAX_FD }));
         assert_eq!(read("max-death-tally", b"5000").map(|s| s.max_death_tally), Ok(4096), "capped, as s6 does");
+    }
+
+    #[test]
+    fn when_it_is_started_again_is_four_files() {
+        let restart =
+            |name, content: &[u8]| read(name, content).map(|settings| settings.policy.expect("it says so").restart);
+        let base = Restart::default();
+        assert_eq!(restart("restart", b"never\r\n"), Ok(Restart { when: When::Never, ..base.clone() }));
+        assert_eq!(restart("restart", b"sometimes"), Err(Invalid::Word(&WHEN)));
+        assert_eq!(restart("restart-delay", b"250"), Ok(Restart { delay: Millis(250), ..base.clone() }));
+        let growing = Restart { factor: 2 * ONE, max_delay: Millis(8000), ..base.clone() };
+        assert_eq!(restart("restart-max-delay", b"8000"), Ok(growing));
+        assert_eq!(restart("restart-limit", b"5"), Ok(Restart { limit: 5, ..base.clone() }));
+        let windowed = Restart { limit: 16, window: Millis(60_000), ..base };
+        assert_eq!(restart("restart-limit", b" 16  60000 "), Ok(windowed));
+        for wrong in [&b""[..], b"0", b"17", b"3 0", b"3 x", b"3 4 5", b"-1"] {
+            assert_eq!(restart("restart-limit", wrong), Err(Invalid::Count { max: 16 }));
+        }
+    }
+
+    #[test]
+    fn nobody_pays_for_files_that_are_not_there_and_those_that_go_away_mean_nothing_more() {
+        let mut settings = Settings::default();
+        let all = |settings: &mut Settings, content: Option<&[u8]>| {
+            for name in ["restart", "restart-delay", "restart-max-delay", "restart-limit"] {
+                let content = content.map(|number| if name == "restart" { &b"never"[..] } else { number });
+                file(name).apply(content, settings).expect("good");
+            }
+        };
+        all(&mut settings, None);
+        assert_eq!(settings, Settings::default());
+        all(&mut settings, Some(b"7"));
+        assert_ne!(settings.restart(), Some(&Restart::default()));
+        all(&mut settings, None);
+        assert_eq!(settings.restart(), Some(&Restart::default()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use svc_core::files::{FILES, File, Invalid, Kind};
 use svc_core::policy::{Ends, Essential};
+use svc_core::restart::{ONE, When};
 use svc_core::{Millis, Settings};
 
 use crate::look::{self, Look, Trouble, look};
@@ -150,7 +151,9 @@ fn refusal(file: &File, invalid: Invalid, content: &[u8]) -> Refusal {
     let what = match line {
         [] => format!("{invalid}, and is empty"),
         _ => match invalid {
-            Invalid::Number | Invalid::Signal | Invalid::Path => format!("{invalid}, and is {}", quoted(line)),
+            Invalid::Number | Invalid::Signal | Invalid::Path | Invalid::Word(_) | Invalid::Count { .. } => {
+                format!("{invalid}, and is {}", quoted(line))
+            }
             Invalid::TooLarge { .. } => format!("{invalid}, it is {}", quoted(line)),
         },
     };
@@ -165,6 +168,8 @@ fn contents(kind: Kind) -> &'static str {
         Kind::Signal => "the name of a signal",
         Kind::Flag => "anything or nothing",
         Kind::FlagWithPath => "nothing or a path",
+        Kind::Word(_) => "one word",
+        Kind::Count { .. } => "one number, or two",
     }
 }
 
@@ -176,6 +181,8 @@ fn cure(kind: Kind) -> String {
         Kind::Signal => "write one that kill -l knows, such as TERM".into(),
         Kind::Flag => "an empty file will do".into(),
         Kind::FlagWithPath => "an empty file will do, or write a shorter path".into(),
+        Kind::Word(known) => format!("write one word, such as {}", known.last().unwrap_or(&"")),
+        Kind::Count { .. } => "write a number, such as 5, or 5 60000".into(),
     }
 }
 
@@ -184,6 +191,7 @@ fn cure(kind: Kind) -> String {
 fn value(file: &File, settings: &Settings) -> String {
     let descriptor = |fd: Option<u32>| fd.map_or("none".into(), |fd| fd.to_string());
     let span = |span: Millis| if span == Millis::ZERO { "0 (never)".into() } else { span.0.to_string() };
+    let restart = settings.restart().cloned().unwrap_or_default();
     let flag = |set: bool| if set { "it as set" } else { "it as not set" }.to_owned();
     match file.name {
         "notification-fd" => descriptor(settings.notification_fd),
@@ -197,6 +205,16 @@ fn value(file: &File, settings: &Settings) -> String {
         "flag-newpidns" => flag(settings.new_pid_namespace),
         "keep-descendants" => flag(settings.keep_descendants),
         "forking" => flag(settings.forking.is_some()),
+        "restart" => match restart.when {
+            When::Unsaid | When::Always => "always".into(),
+            When::OnFailure => "on-failure".into(),
+            When::Never => "never".into(),
+        },
+        "restart-delay" => restart.delay.0.to_string(),
+        "restart-max-delay" if restart.factor == ONE => "no growth".into(),
+        "restart-max-delay" => restart.max_delay.0.to_string(),
+        "restart-limit" if restart.limit == 0 => "no limit".into(),
+        "restart-limit" => format!("{} {}", restart.limit, restart.window.0),
         _ => UNLISTED.into(),
     }
 }

@@ -8,7 +8,7 @@
 
 pub mod certificates;
 pub mod dumps;
-pub mod links;
+pub mod json;
 pub mod place;
 pub mod render;
 pub mod secrets;

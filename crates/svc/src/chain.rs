@@ -6,9 +6,8 @@ mod here;
 mod last;
 mod paths;
 
-use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::CommandExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
@@ -20,7 +19,7 @@ use svc_sys::{Errno, exit, fd};
 
 use crate::computed::Computed;
 use crate::prepare::{self, Taken};
-use crate::{once, probe, script};
+use crate::{once, probe, script, setup};
 use capabilities::List;
 use last::Last;
 
@@ -73,6 +72,8 @@ Options:
       --render         make the files of templates, print which have changed, and execute nothing
       --here           print which of all this can be done here, and why not; execute nothing
       --try            do all that, and execute nothing
+      --setup NAME     run ./setup first, with what /private/NAME/vars and ./vars say, unless PROGRAM
+                       calls it itself
       --probe          PROGRAM and its arguments are those of svc probe
       --env-pid NAME   set a variable to the number of this process, which PROGRAM keeps
   -h, --help           this text
@@ -134,6 +135,8 @@ enum Only {
 enum Way {
     Program,
     Script(Language),
+    /// Behind the `setup` of the service of this name.
+    Setup(String),
     /// As `svc probe`, here and now.
     Probe,
     /// As a child, and this file is made when that ends with 0.
@@ -162,6 +165,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("lock") => lock(parser.value()?.parse()?)?,
             Long("script") => way = Way::Script(Language::FirstLine),
             Long("execline") => way = Way::Script(Language::Execline),
+            Long("setup") => way = Way::Setup(parser.value()?.string()?),
             Long("probe") => way = Way::Probe,
             Long("env-pid") => {
                 let mut variable = parser.value()?;
@@ -312,28 +316,34 @@ fn lock(number: i32) -> Result<(), Failure> {
     fd::lock(number).map_err(failed)
 }
 
-fn execute(plan: Command) -> u8 {
+fn execute(mut plan: Command) -> u8 {
+    if let Way::Setup(service) = &plan.way {
+        plan.command = setup::in_front(service, plan.command);
+        plan.way = Way::Program;
+    }
     if let Way::Once(marker) = &plan.way {
         return once::run(marker, &plan.command);
     }
     let mut words = plan.command.into_iter();
     let program = words.next().unwrap_or_default();
     let called = plan.called.unwrap_or_else(|| program.clone());
-    let name = program.clone();
     svc_sys::signals::reset();
     match plan.way {
-        Way::Program | Way::Once(_) => {}
+        Way::Program | Way::Once(_) | Way::Setup(_) => {}
         Way::Script(language) => return script::run(language, program, words.collect()),
         Way::Probe => return probe::main(["svc".into(), program].into_iter().chain(words).collect()),
     }
-    let error = std::process::Command::new(program).arg0(called).args(words).exec();
-    let shown = CString::new(name.into_vec()).unwrap_or_default();
-    let cure = match error.kind() {
-        std::io::ErrorKind::PermissionDenied if plan.closed => {
-            ": landlock leaves it open only if it is below a path of exec, and what it needs to begin (its interpreter, libraries) too"
-        }
-        _ => "",
+    let words: Vec<OsString> = [called].into_iter().chain(words).collect();
+    let errno = svc_sys::exe::find_and_replace(&program, std::env::var_os("PATH").as_deref(), &words);
+    let why = if errno == Errno::NOT_ALLOWED && plan.closed {
+        let shown = Path::new(&program).display();
+        format!(
+            "{shown}: {errno}: landlock leaves it open only if it is below a path of exec, and what it needs to begin (its \
+             interpreter, libraries) too"
+        )
+    } else {
+        svc_def::explain_exec(Path::new(&program), errno.0)
     };
-    eprintln!("svc exec: {}: {error}{cure}", shown.to_string_lossy());
-    if error.kind() == std::io::ErrorKind::NotFound { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
+    eprintln!("svc exec: {why}");
+    if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
 }

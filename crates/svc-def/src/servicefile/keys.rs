@@ -8,7 +8,7 @@ use svc_core::{Millis, ServiceName, Signal};
 
 use super::Instances;
 use super::computed::Computed;
-use super::draft::{Draft, Kind};
+use super::draft::{Draft, Kind, Start};
 use super::policies;
 use super::probes::{self, Probe};
 use super::rights;
@@ -91,7 +91,7 @@ pub(super) enum Shape {
     Names(fn(&mut Draft, Vec<ServiceName>)),
     /// Names, each maybe with what is waited for.
     Relations(Relation),
-    /// A number, or names.
+    /// A number, or names, or where these come from.
     Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     /// A text or a number, as `read` writes it.
@@ -133,6 +133,8 @@ pub(super) enum Shape {
         fields: &'static [Field],
         set: fn(&mut Draft, Vec<Record>),
     },
+    /// A flag, or a word.
+    Start(fn(&mut Draft, Start)),
     /// Whose word counts.
     Senders(fn(&mut Draft, Option<Senders>)),
     /// What is done about an unhealthy service.
@@ -253,18 +255,30 @@ const KEYS: &[Key] = &[
         RUNNING,
         Change::Holds,
         "Of a template (a file NAME@.toml, or a directory NAME@): how many services NAME@1, NAME@2 ... there are, or a list of \
-         what stands behind the @. ${INSTANCE} is that in every text, and NAME stands for all of them. svc-ctl scale changes a \
+         what stands behind the @, or one text with a *: there is one for each variable of the environment of svc that is like \
+         it and not empty, with what stands for the * behind the @. ${INSTANCE} is that in every text, and NAME stands for all of them. svc-ctl scale changes a \
          number.",
         "\"${WORKERS:-2}\""
     ),
     key!(
         "start",
-        Shape::Flag(|draft, start| draft.start = start),
+        Shape::Start(|draft, start| draft.start = start),
         "true",
         ALL,
         Change::Holds,
-        "Whether it is started without anybody asking.",
-        "false"
+        "Whether it is started without anybody asking. One with sockets may be started on demand: when the first connection or \
+         datagram comes.",
+        "\"on-demand\""
+    ),
+    key!(
+        "idle-stop",
+        Shape::Pause(|draft, span| draft.idle_stop = span),
+        "none: it runs until it ends by itself",
+        PROCESS,
+        Change::Holds,
+        "One that is started on demand is stopped, until somebody comes again, when nobody has come to its sockets and nobody \
+         was connected to them for this long; at the latest after twice as long.",
+        "\"5m\""
     ),
     key!(
         "cron",

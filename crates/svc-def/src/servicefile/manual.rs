@@ -49,7 +49,7 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Relations(_) => {
             "a list of services, or of tables with on and until (started, ready, healthy, completed; ready if not given)"
         }
-        Shape::Instances(_) => "a number, or a list of names",
+        Shape::Instances(_) => "a number, a list of names, or a text with a *",
         Shape::Assignments(_) => "a table of texts and numbers, and of tables with command and timeout",
         Shape::Environment(_) => "a table of texts and numbers",
         Shape::Form { wanted, .. } => wanted,
@@ -62,6 +62,7 @@ fn value(shape: &Shape) -> &'static str {
         }
         Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
         Shape::Policy(kind) => kind.about(),
+        Shape::Start(_) => "true, false or \"on-demand\"",
         Shape::Senders(_) => "true (as \"main\"), \"main\" or \"all\"",
         Shape::Remedy(_) => "report, restart, reload or stop-container",
         Shape::Probe(probes::Kind::Exec, _) => "a list of words, or one text",

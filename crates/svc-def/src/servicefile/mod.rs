@@ -23,6 +23,7 @@ mod watched;
 
 use std::path::Path;
 
+use svc_core::expand::Variable;
 use svc_core::graph::Dependency;
 use svc_core::policy::Essential;
 use svc_core::restart::AtLimit;
@@ -102,11 +103,13 @@ pub(crate) fn read(
         check_other_forms(&layout.base, problems);
     }
     let tree = tree::read(layout, problems);
-    // What is wrong with a template is wrong with its first instance.
-    let instance = instance.or(layout.is_template.then_some("1"));
-    let variable = |name: &str| match instance {
-        Some(instance) if name == INSTANCE => Some(instance.to_owned()),
-        Some(_) | None => std::env::var(name).ok(),
+    // What is wrong with a template is wrong with its first instance. Where there is none, no variable can be missing.
+    let first = (instance.is_none() && layout.is_template).then(|| first_instance(&tree));
+    let has_none = first == Some(None);
+    let instance = instance.map(str::to_owned).or(first.map(|first| first.unwrap_or_else(|| "none".to_owned())));
+    let variable = |name: &str| match &instance {
+        Some(instance) if name == INSTANCE => Some(instance.clone()),
+        Some(_) | None => std::env::var(name).ok().or(has_none.then(|| "none".to_owned())),
     };
     let (mut draft, mut facts) = draft(&tree, &variable, problems);
     draft.name = name.to_string();
@@ -149,7 +152,7 @@ pub(crate) fn read(
         program,
         settings,
         essential: draft.essential,
-        start: draft.start,
+        start: draft.start != draft::Start::Asked,
         timeout_up: draft.start_timeout,
         timeout_down: draft.stop_timeout,
         timer: draft.timer(),
@@ -168,6 +171,17 @@ fn of_policy(settings: &Settings) -> usize {
         Some(AtLimit::Run(words)) => words.iter().map(|word| word.len() + 8).sum(),
         Some(AtLimit::Fail | AtLimit::StopContainer { .. }) | None => 0,
     }
+}
+
+/// Behind the @ of the first one of a template; none if there is not a single one.
+fn first_instance(tree: &Tree) -> Option<String> {
+    let entry = tree.root.iter().find(|entry| entry.key == "instances");
+    let mut draft = Draft::new(Kind::Process);
+    if let (Some(entry), Some(key)) = (entry, keys::find("instances")) {
+        // What is wrong with it is said when it is read in its place.
+        let _ = values::apply(key, &entry.node, &mut draft, &|name| std::env::var(name).ok());
+    }
+    draft.instances.unwrap_or(Instances::Counted(1)).names().into_iter().next()
 }
 
 /// Only a template has instances.
@@ -223,7 +237,7 @@ fn check_other_forms(dir: &Path, problems: &mut Vec<Problem>) {
 }
 
 /// Reads all keys: what they make together, and what is to be remembered of them.
-fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem>) -> (Draft, rc::Facts) {
+fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (Draft, rc::Facts) {
     let mut fault = |(place, message): (Place, String)| problems.push(tree.fatal(place, message));
     // What a key means depends on the kind, so that comes first.
     let mut kind = Draft::new(Kind::Process);
@@ -267,6 +281,11 @@ fn draft(tree: &Tree, variable: values::Variable<'_>, problems: &mut Vec<Problem
         values.push(Value { key: key.name, written: show::written(&entry.node.item), change: key.change });
     }
     sockets::faults(&places, draft.settings.notification_fd, draft.sockets.len()).into_iter().for_each(&mut fault);
+    if let Some((key, what)) = draft.demand_fault()
+        && let Some(entry) = tree.root.iter().find(|entry| entry.key == key)
+    {
+        fault((entry.place, what.into()));
+    }
     if draft.home
         && draft.user.is_none()
         && let Some(entry) = tree.root.iter().find(|entry| entry.key == "home")

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use svc_core::expand::{Expanded, Variable, expand};
 use svc_core::graph::{Bond, Condition, Dependency, Relation, distance};
 use svc_core::health::Senders;
 use svc_core::{ServiceName, Signal};
 
 use super::Instances;
-use super::draft::{Draft, Kind};
+use super::draft::{Draft, Kind, Start};
 use super::keys::{Key, Shape};
 use super::probes;
 use super::text;
@@ -16,6 +17,9 @@ use crate::problem::quoted;
 
 /// What is wrong with a value.
 pub(super) type Fault = (Place, String);
+
+/// The value of `start` that is no flag.
+const ON_DEMAND: &str = "on-demand";
 
 /// A limit as `svc exec` takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,9 +98,6 @@ pub(super) const CONDITIONS: [(&str, Condition); 4] = [
 ];
 
 pub(super) const BONDS: [(&str, Bond); 3] = [("start", Bond::Start), ("stay", Bond::Stay), ("follow", Bond::Follow)];
-
-/// Where variables come from.
-pub(super) type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// One of a few names that looks like this one.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
@@ -178,11 +179,21 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             set(draft, gather(items.iter().map(|item| reader.record(item, fields)))?);
         }
         Shape::Policy(kind) => super::policies::apply(&reader, kind, node, draft)?,
+        Shape::Start(set) => set(draft, reader.start(node).map_err(one)?),
         Shape::Senders(set) => set(draft, reader.senders(node).map_err(one)?),
         Shape::Remedy(set) => set(draft, reader.choice(node, &probes::REMEDIES).map_err(one)?),
         Shape::Probe(kind, set) => set(draft, probes::read(&reader, *kind, node)?),
     }
     Ok(())
+}
+
+/// What stands between these two in the names of variables that are set and not empty, and may be part of the name of a service.
+fn of_variables(before: &str, after: &str) -> Vec<String> {
+    let names = std::env::vars_os().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.into_string().ok());
+    let inside = names.filter_map(|name| Some(name.strip_prefix(before)?.strip_suffix(after)?.to_owned()));
+    let is_part = |name: &String| !name.is_empty() && ServiceName::new(format!("x@{name}").as_bytes()).is_ok();
+    let found: BTreeSet<String> = inside.filter(is_part).collect();
+    found.into_iter().collect()
 }
 
 pub(super) struct Reader<'a> {
@@ -192,6 +203,18 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// A flag, or `on-demand`.
+    fn start(&self, node: &Node) -> Result<Start, Fault> {
+        match &node.item {
+            Item::Text(text) if self.expanded(node, text)?.text == ON_DEMAND => Ok(Start::OnDemand),
+            _ => match self.flag(node) {
+                Ok(true) => Ok(Start::WithSvc),
+                Ok(false) => Ok(Start::Asked),
+                Err(_) => Err(self.fault(node, "true, false or \"on-demand\"")),
+            },
+        }
+    }
+
     /// `true`, or who.
     fn senders(&self, node: &Node) -> Result<Option<Senders>, Fault> {
         match &node.item {
@@ -208,8 +231,11 @@ impl Reader<'_> {
     }
 
     /// A text with its variables put in, and whether there were any.
-    fn expanded(&self, node: &Node, text: &str) -> Result<text::Expanded, Fault> {
-        let expanded = text::expand(text, self.variable).map_err(|what| (node.place, format!("{} {what}", self.name)))?;
+    fn expanded(&self, node: &Node, text: &str) -> Result<Expanded, Fault> {
+        let expanded = expand(text, self.variable).map_err(|faults| {
+            let what: Vec<String> = faults.into_iter().map(|fault| fault.what).collect();
+            (node.place, format!("{}: {}", self.name, what.join("; ")))
+        })?;
         if expanded.text.contains('\0') {
             return Err((node.place, format!("{} has a NUL byte in it, which no program can be given", self.name)));
         }
@@ -341,10 +367,15 @@ impl Reader<'_> {
     }
 
     fn instances(&self, node: &Node) -> Result<Instances, Vec<Fault>> {
+        if let Item::Text(pattern) = &node.item
+            && let Some((before, after)) = pattern.split_once('*')
+        {
+            return Ok(Instances::Named(of_variables(before, after)));
+        }
         let Item::List(_) = &node.item else {
-            let count = self
-                .number(node, 0, i64::from(MOST_INSTANCES))
-                .map_err(|(place, what)| vec![(place, what.replace(", without quotes", ", or a list of names"))])?;
+            let count = self.number(node, 0, i64::from(MOST_INSTANCES)).map_err(|(place, what)| {
+                vec![(place, what.replace(", without quotes", ", a list of names, or a text with a *"))]
+            })?;
             return Ok(Instances::Counted(count as u32));
         };
         let mut seen = BTreeSet::new();

@@ -16,6 +16,10 @@ fn row(file: &File) -> String {
         Kind::Signal => "a signal: `TERM`, `SIGTERM` or `15`".into(),
         Kind::Flag => "anything or nothing: being there is all it says".to_string(),
         Kind::FlagWithPath => "nothing, or a path on the first line".to_string(),
+        Kind::Word(known) => {
+            format!("one of {}", known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
+        }
+        Kind::Count { max } => format!("a number from 1 to {max}, maybe with milliseconds behind it"),
     };
     format!("| `{}` | {content} | {} |\n", file.name, file.about)
 }

@@ -152,7 +152,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("command = \"a\\u0000b\"", "1:11: command has a NUL byte in it, which no program can be given"),
         (
             "command = '${NO_SUCH_VARIABLE}'",
-            "1:11: command names ${NO_SUCH_VARIABLE}, which is not set: set it, or write ${NO_SUCH_VARIABLE:-TEXT}",
+            "1:11: command: NO_SUCH_VARIABLE is not set: set it, or write ${NO_SUCH_VARIABLE:-TEXT} for what holds then",
         ),
         ("kind = 'oneshot'\nup = ''", "2:6: up names no program: write \"migrate --all\""),
         (
@@ -161,7 +161,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ),
         ("kind = 'bundle'\nmembers = 'a'", "2:11: members is \"a\", and must be a list, such as [\"web\", \"worker\"]"),
         ("kind = 'bundle'\nmembers = ['']", "2:12: members names \"\": the name is empty"),
-        ("start = 'no'", "1:9: start is \"no\", and must be true or false, without quotes, such as false"),
+        ("start = 'no'", "1:9: start is \"no\", and must be true, false or \"on-demand\", such as \"on-demand\""),
         ("needs = [{ on = 'a', untill = 'ready' }]", "1:22: needs has \"untill\", which is unknown: did you mean until?"),
         ("needs = [{ until = 'healthy' }]", "1:10: needs has an entry without on: write"),
         ("needs = [{ on = 'a', bond = 'x' }]", "1:29: needs: bond must be one of start, stay, follow, and is \"x\""),
@@ -309,6 +309,8 @@ fn every_example_is_taken() {
             "every-from" | "jitter" | "overlap" | "missed" | "run-at-start" | "timeout.run" => {
                 "kind = 'timer'\ncommand = 'x'\nevery = '1h'"
             }
+            "start" => "command = 'x'\nsockets = ['80']",
+            "idle-stop" => "command = 'x'\nsockets = ['80']\nstart = 'on-demand'",
             "members" => "kind = 'bundle'",
             "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
             "health.interval"
@@ -380,7 +382,7 @@ fn a_template_says_which_instances_there_are() {
     for (text, told) in [
         (
             "instances = -1",
-            "Some((1, 13)) instances is -1, and must be a number from 0 to 4096, or a list of names, such as",
+            "Some((1, 13)) instances is -1, and must be a number from 0 to 4096, a list of names, or a text with a *, such as",
         ),
         ("instances = true", "Some((1, 13)) instances is true, and must be a number"),
         ("instances = 'many'", "Some((1, 13)) instances is \"many\""),

@@ -10,6 +10,7 @@ mod locks;
 mod loggers;
 mod namespaces;
 mod readiness;
+mod restarts;
 mod status;
 mod stopping;
 mod support;

@@ -4,6 +4,7 @@ use super::super::draft::Kind;
 use super::{Change, FIRST, Key, RUNNING, Shape, key};
 use crate::servicefile::values::{Check, Field};
 
+const LANGUAGES: &[&str] = &["variables", "jinja", "copy", "copy-if-there"];
 const MODE: Field = Field { name: "mode", required: false, check: Check::Mode };
 
 pub(super) const KEYS: &[Key] = &[
@@ -101,7 +102,7 @@ pub(super) const KEYS: &[Key] = &[
             fields: &[
                 Field { name: "from", required: true, check: Check::Text },
                 Field { name: "to", required: true, check: Check::Text },
-                Field { name: "language", required: false, check: Check::Choice(&["variables", "jinja"]) },
+                Field { name: "language", required: false, check: Check::Choice(LANGUAGES) },
                 MODE,
                 Field { name: "owner", required: false, check: Check::Text },
             ],
@@ -111,8 +112,19 @@ pub(super) const KEYS: &[Key] = &[
         RUNNING,
         Change::Restart,
         "Files that are made of templates before each start, from the variables that it gets: ${NAME} with the defaults of a \
-         shell, or Jinja where the template is called .j2.",
+         shell, or Jinja where the template is called .j2. With the language copy they are copies, with copy-if-there only where there \
+         is something to copy.",
         "[{ from = \"web.conf.tmpl\", to = \"/etc/web.conf\", mode = \"0640\" }]"
+    ),
+    key!(
+        "json",
+        Shape::Texts(|draft, wanted| draft.prepared.json = wanted),
+        "none",
+        RUNNING,
+        Change::Restart,
+        "Variables that must have JSON in them, or the absolute path of a file that has, and files (with a slash in their names): \
+         where one is wrong, the log says where, and it is not started.",
+        "[\"WEB_CONFIG\", \"/etc/web.json\"]"
     ),
     key!(
         "uid",
