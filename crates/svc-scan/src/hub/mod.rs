@@ -127,6 +127,8 @@ struct Hub {
     is_heir: bool,
     /// Units whose supervisors must go before they can be what their directories say now.
     replaced: BTreeSet<ServiceName>,
+    /// Slots whose sockets could not be opened.
+    lacking: BTreeSet<u32>,
     /// There may be slots of units that are over.
     slots_to_take: bool,
     engine: Engine,
@@ -180,6 +182,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         admissions: Admissions::new(),
         is_heir: false,
         replaced: BTreeSet::new(),
+        lacking: BTreeSet::new(),
         slots_to_take: false,
         engine: Engine::default(),
         requests: 0,
