@@ -348,6 +348,7 @@ impl Driver {
             }
             self.remains.forget_ended();
             self.count_remains();
+            self.tidy();
         }
         poll::is_ready(&interests[CONTROL])
     }
@@ -583,6 +584,14 @@ impl Driver {
                 self.remains.signal(Signal::KILL, None, self.init_pid);
             }
             self.count_remains();
+            self.tidy();
+        }
+    }
+
+    /// The last one whom a service was allowed to leave behind may have ended.
+    fn tidy(&self) {
+        if self.settings.keep_descendants && matches!(self.machine.state(), State::Down { .. } | State::Armed) {
+            leaf::remove(&self.definition, self.init_pid);
         }
     }
 
