@@ -352,6 +352,7 @@ impl Driver {
             }
             self.remains.forget_ended();
             self.count_remains();
+            self.tidy();
         }
         poll::is_ready(&interests[CONTROL])
     }
@@ -593,6 +594,14 @@ impl Driver {
                 self.remains.signal(Signal::KILL, None, None, self.init_pid);
             }
             self.count_remains();
+            self.tidy();
+        }
+    }
+
+    /// The last one whom a service was allowed to leave behind may have ended.
+    fn tidy(&self) {
+        if self.settings.keep_descendants && matches!(self.machine.state(), State::Down { .. } | State::Armed) {
+            leaf::remove(&self.definition, self.init_pid);
         }
     }
 
