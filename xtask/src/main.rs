@@ -15,6 +15,7 @@ Options:
       --services N   how many services (default 1000)
       --quick        a smoke run: 2 runs, 50 services, short measurements
       --only A,B     of ours, s6, runit and supervisor only these
+      --services-only  only the rows about services, without those of log lines and commands
       --write        put the result into docs/benchmarks.md as well
   -h, --help         this text
 

@@ -24,6 +24,8 @@ pub(crate) enum Goal {
     },
     /// Nothing left of it, and nobody wants it up.
     Stopped,
+    /// Its files were made again, and it has been reloaded.
+    Made,
     /// What was asked of the graph is over.
     Request(RequestId),
 }
@@ -64,7 +66,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             machine.starts() > before && nothing_left && machine.trouble().is_none() && well
         }
         // Whoever asked is told by the graph.
-        Goal::Request(_) => return Standing::Open,
+        Goal::Request(_) | Goal::Made => return Standing::Open,
     };
     if reached {
         return Standing::Reached;
@@ -93,7 +95,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
         Goal::Until(Until::Up | Until::Ready | Until::Healthy) if machine.failed() && nothing_left => {
             Standing::Missed(failed(machine).into())
         }
-        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Request(_) => Standing::Open,
+        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Made | Goal::Request(_) => Standing::Open,
     }
 }
 

@@ -193,6 +193,7 @@ impl Driver {
             say!("svc-supervise: {}: somebody else supervises it since it was started: stop one", self.definition.name);
         }
         self.files.begin_late(&self.machine);
+        process::forget_deeper_stack();
     }
 
     /// Makes them if those that start now have been started.
@@ -347,6 +348,7 @@ impl Driver {
             }
             self.remains.forget_ended();
             self.count_remains();
+            self.tidy();
         }
         poll::is_ready(&interests[CONTROL])
     }
@@ -432,8 +434,7 @@ impl Driver {
         if !std::mem::take(&mut self.fresh) {
             self.reread();
         }
-        let mark = start_mark(&self.machine, role);
-        self.row.clear_spawned();
+        let note = self.row.begin_spawn(start_mark(&self.machine, role));
         let made = match role {
             Role::Run => {
                 if let Some(program) = self.coming.take() {
@@ -442,13 +443,13 @@ impl Driver {
                 self.readiness = None;
                 self.adopted = None;
                 let surroundings = self.surroundings();
-                self.programs.run(&self.definition, &self.settings, surroundings, &self.sockets, self.row, mark)
+                self.programs.run(&self.definition, &self.settings, surroundings, &self.sockets, self.row, note)
             }
             Role::Finish => {
                 let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
                 // The settings may have been read again since.
                 let last_words = last_words(&self.machine, &self.settings);
-                let made = self.programs.finish(&self.definition, last_words, last, self.last_group, self.row, mark);
+                let made = self.programs.finish(&self.definition, last_words, last, self.last_group, note);
                 made.map(|pid| (pid, None))
             }
         };
@@ -583,6 +584,14 @@ impl Driver {
                 self.remains.signal(Signal::KILL, None, self.init_pid);
             }
             self.count_remains();
+            self.tidy();
+        }
+    }
+
+    /// The last one whom a service was allowed to leave behind may have ended.
+    fn tidy(&self) {
+        if self.settings.keep_descendants && matches!(self.machine.state(), State::Down { .. } | State::Armed) {
+            leaf::remove(&self.definition, self.init_pid);
         }
     }
 

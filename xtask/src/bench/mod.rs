@@ -26,13 +26,15 @@ pub(crate) struct Options {
     services: usize,
     quick: bool,
     only: Vec<Competitor>,
+    /// Only the rows about services, for who works on those.
+    services_only: bool,
     write: bool,
 }
 
 impl Options {
     /// `None`: only help was asked for.
     pub(crate) fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Option<Options>> {
-        let (mut runs, mut services, mut quick, mut write) = (None, None, false, false);
+        let (mut runs, mut services, mut quick, mut services_only, mut write) = (None, None, false, false, false);
         let mut only = ALL.to_vec();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -41,6 +43,7 @@ impl Options {
                 "--services" => services = Some(number(word, value()?)?),
                 "--only" => only = value()?.split(',').map(Competitor::parse).collect::<Result<_>>()?,
                 "--quick" => quick = true,
+                "--services-only" => services_only = true,
                 "--write" => write = true,
                 "-h" | "--help" => return Ok(None),
                 other => return Err(format!("{other}: no such option")),
@@ -51,6 +54,7 @@ impl Options {
             services: services.unwrap_or(if quick { 50 } else { 1000 }),
             quick,
             only,
+            services_only,
             write,
         }))
     }
@@ -91,9 +95,11 @@ fn measure(options: &Options) -> Result<String> {
     let mut steady = competitors.clone();
     let mut rows = rounds::run(options, &mut steady, &programs)?;
     let lines = if options.quick { 50_000_000 } else { 1_000_000_000 };
-    rows.extend(logger::run(options.runs, lines, &competitors, &programs)?);
     let chains = if options.quick { 100 } else { 1000 };
-    rows.extend(applets::run(options.runs, chains, &competitors, &programs)?);
+    if !options.services_only {
+        rows.extend(logger::run(options.runs, lines, &competitors, &programs)?);
+        rows.extend(applets::run(options.runs, chains, &competitors, &programs)?);
+    }
     let machine = machine::describe(&competitors, &programs, options, &before);
     let text = report::render(&machine, &rows, &competitors);
     if options.write {

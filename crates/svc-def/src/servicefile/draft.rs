@@ -83,7 +83,9 @@ pub(super) struct Draft {
     pub(super) sockets: Vec<Socket>,
     pub(super) instances: Option<Instances>,
     pub(super) watch: Vec<String>,
-    pub(super) on_change: OnChange,
+    pub(super) on_change: Option<OnChange>,
+    /// It says by which signal it is reloaded.
+    pub(super) reloads: bool,
     /// Edits count without anybody asking.
     pub(super) applies: bool,
     pub(super) relations: Vec<Dependency>,
@@ -147,7 +149,8 @@ impl Draft {
             sockets: Vec::new(),
             instances: None,
             watch: Vec::new(),
-            on_change: OnChange::Reload,
+            on_change: None,
+            reloads: false,
             applies: false,
             relations: Vec::new(),
             start: Start::WithSvc,
@@ -262,6 +265,20 @@ impl Draft {
             at_start: self.run_at_start,
         };
         Some(rc::Timer { rules, cron })
+    }
+
+    /// Files that it reads, as patterns, and what its own are made from.
+    pub(super) fn watched(&self) -> Vec<String> {
+        let sources = match self.kind {
+            Kind::Process | Kind::Forking => self.prepared.sources(&self.env_files),
+            Kind::Oneshot | Kind::Bundle | Kind::Milestone | Kind::Timer => Vec::new(),
+        };
+        self.watch.iter().cloned().chain(sources).collect()
+    }
+
+    /// Whether a change in those takes a restart: a signal that it does not expect may be its end.
+    pub(super) fn change_restarts(&self) -> bool {
+        self.on_change.map_or(self.watch.is_empty() && !self.reloads, |what| what == OnChange::Restart)
     }
 
     /// As the graph sees it.

@@ -449,11 +449,14 @@ const KEYS: &[Key] = &[
     ),
     key!(
         "reload.signal",
-        Shape::Signal(|draft, signal| draft.settings.reload_signal = signal),
+        Shape::Signal(|draft, signal| {
+            draft.settings.reload_signal = signal;
+            draft.reloads = true;
+        }),
         "HUP",
         PROCESS,
         Change::Holds,
-        "The signal of svc-ctl reload.",
+        "The signal of svc-ctl reload. Where it is given, another template or distribution takes no restart.",
         "\"USR1\""
     ),
     key!(

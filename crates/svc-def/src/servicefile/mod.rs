@@ -114,9 +114,9 @@ pub(crate) fn read(
     let (mut draft, mut facts) = draft(&tree, &variable, problems);
     draft.name = name.to_string();
     facts.stamp = watched::stamp_of(layout);
-    facts.watch = draft.watch.iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
-    facts.watched = watched::mark(&facts.watch);
-    facts.change_restarts = draft.on_change == draft::OnChange::Restart;
+    facts.watch = draft.watched().iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
+    facts.watched = watched::marks(&facts.watch);
+    facts.change_restarts = draft.change_restarts();
     facts.applies = draft.applies;
     check_instances(layout, &tree, problems);
     // In the order of the lines; the parser may say a thing twice.

@@ -112,6 +112,8 @@ struct Hub {
     rescan_at: Option<Millis>,
     logs: Logs,
     waiters: Vec<Waiter>,
+    /// Whose files are being made again; true: and once more after that.
+    making: BTreeMap<String, bool>,
     events: Vec<Subscriber>,
     buffer: Vec<u8>,
     started: bool,
@@ -127,6 +129,8 @@ struct Hub {
     is_heir: bool,
     /// Units whose supervisors must go before they can be what their directories say now.
     replaced: BTreeSet<ServiceName>,
+    /// Slots whose sockets could not be opened.
+    lacking: BTreeSet<u32>,
     /// There may be slots of units that are over.
     slots_to_take: bool,
     engine: Engine,
@@ -169,6 +173,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         rescan_at: config.rescan.map(|span| clock::now() + span),
         logs,
         waiters: Vec::new(),
+        making: BTreeMap::new(),
         events: Vec::new(),
         buffer: vec![0; MAX_PACKET],
         started: false,
@@ -180,6 +185,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         admissions: Admissions::new(),
         is_heir: false,
         replaced: BTreeSet::new(),
+        lacking: BTreeSet::new(),
         slots_to_take: false,
         engine: Engine::default(),
         requests: 0,

@@ -217,6 +217,12 @@ impl Hub {
         if member.link.is_none() && signals {
             return settled(api::Verdict::Failed, "its supervisor is being started again: try again in a second".into());
         }
+        if member.is_deaf() {
+            return settled(
+                api::Verdict::Failed,
+                "its supervisor does not listen: thousands of commands wait for it".into(),
+            );
+        }
         let item = match verb {
             api::Verb::Start | api::Verb::Once => match up {
                 Some(_) => Item { service: service.clone(), goal: Goal::Until(api::Until::Ready), outcome: None },

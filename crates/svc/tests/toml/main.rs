@@ -8,6 +8,7 @@ mod cgroups;
 mod changes;
 mod commands;
 mod computed;
+mod distributions;
 mod files;
 mod graph;
 mod here;
