@@ -34,9 +34,11 @@ pub async fn run(session: &mut Session, quiet: bool, typed: &[String]) -> Result
     Ok(code.max(known))
 }
 
-/// Whether a service is as it should be, or what is wrong with it; none where nobody wants anything of it.
+/// Whether a service is as it should be, or what is wrong with it; none where nobody wants anything of it. One that is being
+/// drained is not wanted any more, and whoever sends it work is to see that.
 pub fn verdict(status: &Status) -> Option<Result<(), String>> {
-    if !status.wanted_up && status.state != State::Failed {
+    let drains = status.state == State::Stopping && status.ready == Some(false);
+    if !status.wanted_up && status.state != State::Failed && !drains {
         return None;
     }
     Some(if healthy(status) { Ok(()) } else { Err(complaint(status)) })
