@@ -13,6 +13,7 @@ use super::policies;
 use super::probes::{self, Probe};
 use super::rights;
 use super::sockets::Socket;
+use super::stops;
 use super::values::{Field, Limit, Record};
 
 mod admission;
@@ -20,6 +21,7 @@ mod edits;
 mod policy;
 mod prepare;
 mod probe;
+mod stop;
 
 pub(super) struct Key {
     /// With dots where it stands in a table.
@@ -142,6 +144,8 @@ pub(super) enum Shape {
     /// What is looked for, by a probe of this kind.
     Probe(probes::Kind, fn(&mut Draft, Probe)),
     Policy(policies::Kind),
+    /// How it is stopped.
+    Stop(stops::Kind),
 }
 
 const ALL: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot, Kind::Bundle, Kind::Milestone, Kind::Timer];
@@ -173,7 +177,7 @@ use key;
 
 /// All keys, in the order of the manual.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    [KEYS, admission::KEYS, edits::KEYS, prepare::KEYS, probe::KEYS, policy::KEYS].into_iter().flatten()
+    [KEYS, admission::KEYS, edits::KEYS, prepare::KEYS, probe::KEYS, policy::KEYS, stop::KEYS].into_iter().flatten()
 }
 
 const KEYS: &[Key] = &[
@@ -439,21 +443,15 @@ const KEYS: &[Key] = &[
         "\"10s\""
     ),
     key!(
-        "stop.signal",
-        Shape::Signal(|draft, signal| draft.settings.down_signal = signal),
-        "TERM",
-        RUNNING,
-        Change::Holds,
-        "The signal that stops it.",
-        "\"QUIT\""
-    ),
-    key!(
         "reload.signal",
-        Shape::Signal(|draft, signal| draft.settings.reload_signal = signal),
+        Shape::Signal(|draft, signal| {
+            draft.settings.reload_signal = signal;
+            draft.reloads = true;
+        }),
         "HUP",
         PROCESS,
         Change::Holds,
-        "The signal of svc-ctl reload.",
+        "The signal of svc-ctl reload. Where it is given, another template or distribution takes no restart.",
         "\"USR1\""
     ),
     key!(

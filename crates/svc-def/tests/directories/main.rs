@@ -10,3 +10,4 @@ mod readings;
 mod scratch;
 mod servicefile;
 mod sources;
+mod stops;
