@@ -2,6 +2,7 @@
 
 mod applets;
 mod competitor;
+mod definitions;
 mod logger;
 mod machine;
 mod processes;
@@ -25,6 +26,7 @@ pub(crate) struct Options {
     runs: usize,
     services: usize,
     quick: bool,
+    definitions: bool,
     only: Vec<Competitor>,
     write: bool,
 }
@@ -32,7 +34,7 @@ pub(crate) struct Options {
 impl Options {
     /// `None`: only help was asked for.
     pub(crate) fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Option<Options>> {
-        let (mut runs, mut services, mut quick, mut write) = (None, None, false, false);
+        let (mut runs, mut services, mut quick, mut definitions, mut write) = (None, None, false, false, false);
         let mut only = ALL.to_vec();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -41,6 +43,7 @@ impl Options {
                 "--services" => services = Some(number(word, value()?)?),
                 "--only" => only = value()?.split(',').map(Competitor::parse).collect::<Result<_>>()?,
                 "--quick" => quick = true,
+                "--definitions" => definitions = true,
                 "--write" => write = true,
                 "-h" | "--help" => return Ok(None),
                 other => return Err(format!("{other}: no such option")),
@@ -50,6 +53,7 @@ impl Options {
             runs: runs.unwrap_or(if quick { 2 } else { 5 }),
             services: services.unwrap_or(if quick { 50 } else { 1000 }),
             quick,
+            definitions,
             only,
             write,
         }))
@@ -88,12 +92,18 @@ fn measure(options: &Options) -> Result<String> {
     let mut competitors = options.only.clone();
     competitors.retain(|competitor| competitor.is_installed());
     let before = machine::load();
-    let mut steady = competitors.clone();
-    let mut rows = rounds::run(options, &mut steady, &programs)?;
-    let lines = if options.quick { 50_000_000 } else { 1_000_000_000 };
-    rows.extend(logger::run(options.runs, lines, &competitors, &programs)?);
-    let chains = if options.quick { 100 } else { 1000 };
-    rows.extend(applets::run(options.runs, chains, &competitors, &programs)?);
+    let mut rows = Vec::new();
+    if options.definitions {
+        competitors = vec![Competitor::Ours];
+    } else {
+        let mut steady = competitors.clone();
+        rows = rounds::run(options, &mut steady, &programs)?;
+        let lines = if options.quick { 50_000_000 } else { 1_000_000_000 };
+        rows.extend(logger::run(options.runs, lines, &competitors, &programs)?);
+        let chains = if options.quick { 100 } else { 1000 };
+        rows.extend(applets::run(options.runs, chains, &competitors, &programs)?);
+    }
+    rows.extend(definitions::run(options.runs, options.quick, &programs)?);
     let machine = machine::describe(&competitors, &programs, options, &before);
     let text = report::render(&machine, &rows, &competitors);
     if options.write {
