@@ -11,6 +11,7 @@ extern crate alloc;
 pub mod capability;
 pub mod definition;
 pub mod endpoint;
+pub mod expand;
 pub mod files;
 pub mod graph;
 pub mod guard;

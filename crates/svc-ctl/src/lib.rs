@@ -33,6 +33,7 @@ use exit::{Code, Failure};
 use output::Output;
 
 pub use commands::verdict;
+pub use places::run_directories;
 
 /// Runs `svc-ctl` with its arguments, the name it was called by first, and returns its exit code.
 pub fn main(arguments: Vec<OsString>) -> u8 {

@@ -62,6 +62,21 @@ fn chosen_places(chosen: Option<&Path>) -> Option<Vec<Place>> {
 }
 
 fn default_places() -> Vec<Place> {
+    let mut places: Vec<Place> =
+        default_directories().iter().map(|directory| Place::Path(directory.join(place::SOCKET))).collect();
+    places.push(Place::Abstract(place::abstract_name().into()));
+    places
+}
+
+/// The run directories that svc may have here, the likeliest first.
+pub fn run_directories() -> Vec<PathBuf> {
+    match std::env::var_os(place::ENV).filter(|directory| !directory.is_empty()) {
+        Some(directory) => vec![directory.into()],
+        None => default_directories(),
+    }
+}
+
+fn default_directories() -> Vec<PathBuf> {
     let mut directories = vec![PathBuf::from(place::DEFAULT)];
     if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty()) {
         directories.push(Path::new(&runtime).join("svc"));
@@ -70,9 +85,7 @@ fn default_places() -> Vec<Place> {
     let others = directories_in_tmp().into_iter().filter(|directory| Some(directory) != own.as_ref());
     let temporary = own.clone().into_iter().chain(others).filter(|directory| belongs_to_its_name(directory));
     directories.extend(temporary);
-    let mut places: Vec<Place> = directories.iter().map(|directory| Place::Path(directory.join(place::SOCKET))).collect();
-    places.push(Place::Abstract(place::abstract_name().into()));
-    places
+    directories
 }
 
 fn own_uid() -> Option<u32> {

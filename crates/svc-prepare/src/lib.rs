@@ -8,6 +8,7 @@
 
 pub mod certificates;
 pub mod dumps;
+pub mod json;
 pub mod links;
 pub mod place;
 pub mod render;

@@ -333,8 +333,11 @@ impl Units {
             node.health = unit.definition.as_ref().is_some_and(|definition| definition.settings.has_health());
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
-            node.substance = self.fingerprint(unit);
-            node.reloadable = source.facts.as_ref().filter(|facts| !facts.change_restarts).map_or(0, |facts| facts.watched);
+            // A bundle runs nothing; that of a template has read the files of the first instance.
+            if kind != Kind::Bundle {
+                let reloads = source.facts.as_ref().filter(|facts| !facts.change_restarts);
+                (node.substance, node.reloadable) = (self.fingerprint(unit), reloads.map_or(0, |facts| facts.watched));
+            }
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
             let mut node =
                 needed.fold(node, |node, on| node.with(on.as_str(), Relation::Needs(Bond::Stay), Condition::Ready));

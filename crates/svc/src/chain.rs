@@ -6,9 +6,8 @@ mod here;
 mod last;
 mod paths;
 
-use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::CommandExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
@@ -319,21 +318,23 @@ fn execute(plan: Command) -> u8 {
     let mut words = plan.command.into_iter();
     let program = words.next().unwrap_or_default();
     let called = plan.called.unwrap_or_else(|| program.clone());
-    let name = program.clone();
     svc_sys::signals::reset();
     match plan.way {
         Way::Program | Way::Once(_) => {}
         Way::Script(language) => return script::run(language, program, words.collect()),
         Way::Probe => return probe::main(["svc".into(), program].into_iter().chain(words).collect()),
     }
-    let error = std::process::Command::new(program).arg0(called).args(words).exec();
-    let shown = CString::new(name.into_vec()).unwrap_or_default();
-    let cure = match error.kind() {
-        std::io::ErrorKind::PermissionDenied if plan.closed => {
-            ": landlock leaves it open only if it is below a path of exec, and what it needs to begin (its interpreter, libraries) too"
-        }
-        _ => "",
+    let words: Vec<OsString> = [called].into_iter().chain(words).collect();
+    let errno = svc_sys::exe::find_and_replace(&program, std::env::var_os("PATH").as_deref(), &words);
+    let why = if errno == Errno::NOT_ALLOWED && plan.closed {
+        let shown = Path::new(&program).display();
+        format!(
+            "{shown}: {errno}: landlock leaves it open only if it is below a path of exec, and what it needs to begin (its \
+             interpreter, libraries) too"
+        )
+    } else {
+        svc_def::explain_exec(Path::new(&program), errno.0)
     };
-    eprintln!("svc exec: {}: {error}{cure}", shown.to_string_lossy());
-    if error.kind() == std::io::ErrorKind::NotFound { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
+    eprintln!("svc exec: {why}");
+    if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
 }

@@ -8,7 +8,7 @@ use svc_compat::settle::User;
 use svc_prepare::render::{Done, ELSEWHERE, Template};
 use svc_prepare::template::Language;
 use svc_prepare::volumes::Volume;
-use svc_prepare::{Owner, Variable, certificates, links, place, secrets, variables};
+use svc_prepare::{Owner, Variable, certificates, json, links, place, secrets, variables};
 
 /// What `--help` says of them.
 pub(crate) const USAGE: &str = "\
@@ -30,6 +30,7 @@ pub(crate) const USAGE: &str = "\
                        make the file TO of the template FROM
       --template-language L, --template-mode M, --template-owner USER
                        variables or jinja; mode and owner of TO: of the template before
+      --json NAME      fail if the variable NAME, or the file if it has a slash, is no JSON
       --uid N, --gid N numbers for USER in place of those of its account
 ";
 
@@ -42,6 +43,7 @@ pub(crate) struct Preparations {
     credentials: Vec<(String, PathBuf)>,
     certificates: Vec<PathBuf>,
     volumes: Vec<(PathBuf, Option<u32>)>,
+    json: Vec<String>,
 }
 
 /// What an option of this kind has done.
@@ -92,6 +94,7 @@ impl Preparations {
             "certificates" => self.certificates.push(value()?.into()),
             "volume" => self.volumes.push((value()?.into(), None)),
             "volume-mode" => last(&mut self.volumes, "volume")?.1 = Some(mode(&value()?)?),
+            "json" => self.json.push(value()?),
             "template" => self.templates.push((Template::parse(&value()?)?, None)),
             "template-language" => {
                 let value = value()?;
@@ -113,6 +116,7 @@ impl Preparations {
     /// Makes the files for a program that is to run as `user`.
     pub(crate) fn carry_out(self, user: Option<&User>) -> Result<(), String> {
         let owner = user.map(owner);
+        self.json.iter().try_for_each(|wanted| json::check(wanted, &variables::all()))?;
         for (path, mode) in &self.volumes {
             let volume = Volume { owner, mode: *mode, dry_run: false };
             let counted = volume.settle(path, &mut |_| {})?;

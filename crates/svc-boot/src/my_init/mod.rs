@@ -141,7 +141,8 @@ fn executable(path: &Path) -> Option<PathBuf> {
 
 /// The step at the end, if there is anything for it to do, and the words that start svc-scan.
 fn lay_out(options: &Options) -> Result<Vec<OsString>, crate::files::Failed> {
-    let run = writable().map_err(|why| (PathBuf::from("/run"), std::io::Error::other(why)))?.join("my_init");
+    let (run, _) = writable().map_err(|why| (PathBuf::from("/run"), std::io::Error::other(why)))?;
+    let run = run.join("my_init");
     remove(&run)?;
     let (units, code) = (run.join("units"), run.join("exitcode"));
     make_dir(&units)?;
@@ -170,7 +171,7 @@ fn lay_out(options: &Options) -> Result<Vec<OsString>, crate::files::Failed> {
 /// Ends with this code. What startup files have left running is ended by svc-init, which knows how.
 fn give_up(code: u8) -> u8 {
     if process::has_children()
-        && let Ok(run) = writable()
+        && let Ok((run, _)) = writable()
     {
         let none = run.join("my_init");
         if make_dir(&none).is_ok() {

@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use svc_sys::{say, user};
+use svc_sys::say;
 
 use super::settings::Settings;
-use crate::files::{Failed, link, make_dir, remove, writable, write};
+use crate::files::{Failed, cure, link, make_dir, remove, writable, write};
 
 /// Names another place than /run, for steps and for with-contenv and halt.
 const RUN: &str = "SVC_OVERLAY_RUN";
@@ -33,14 +33,15 @@ impl Places {
 
     /// Makes them, in /run or where else something can be written.
     pub(super) fn make(settings: &Settings) -> Result<Places, String> {
-        let places = Places { run: writable()? };
+        let (run, trouble) = writable()?;
+        let places = Places { run };
         let failed = |(path, error): Failed| format!("{}: {error}", path.display());
         places.make_all(settings).map_err(failed)?;
-        if places.run != Path::new("/run") {
+        if let Some(trouble) = trouble {
             say!(
-                "init: /run cannot be written to by {}: using {}: scripts that name paths in /run find nothing there (mount a tmpfs at /run)",
-                user::effective_uid(),
-                places.run.display()
+                "init: {trouble}: using {}: scripts that name paths in /run or /var/run find nothing there: {}",
+                places.run.display(),
+                cure()
             );
             for (name, path) in
                 [(RUN, places.run.clone()), (CONTAINER_ENVIRONMENT, places.environment()), (EXIT_CODE, places.exit_code())]
@@ -137,9 +138,9 @@ impl Places {
         }
         for name in ["s6", "s6-rc", "service", "s6-linux-init-container-results"] {
             // A read-only root: scripts that say /run work all the same.
-            if symlink(self.run.join(name), var_run.join(name)).is_err()
-                && !is_same(&var_run.join(name), &self.run.join(name))
-            {
+            let linked = symlink(self.run.join(name), var_run.join(name)).is_ok();
+            // Of another place than /run it was said already.
+            if !linked && self.run == Path::new("/run") && !is_same(&var_run.join(name), &self.run.join(name)) {
                 say!("init: /var/run/{name}: cannot be linked to {}: scripts that say /var/run fail", self.run.display());
             }
         }

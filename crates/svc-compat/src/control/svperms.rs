@@ -9,6 +9,7 @@ use svc_sys::exit;
 
 use crate::command::{Call, Command, Failure, Opt, Outcome, number};
 use crate::process::account;
+use crate::servicedir::supervise;
 
 pub(super) const COMMAND: Command = Command {
     name: "s6-svperms",
@@ -122,7 +123,7 @@ fn set(path: &Path, group: Option<Gid>, mode: u32) -> Result<(), Failure> {
 }
 
 fn change_supervise(dir: &Path, see: Who, steer: Option<Gid>) -> Result<(), Failure> {
-    let folder = dir.join("supervise");
+    let folder = supervise::place(dir).join("supervise");
     match see {
         Who::Nobody => set(&folder, None, 0o700)?,
         Who::Group(group) => set(&folder, Some(group), 0o710)?,
@@ -132,7 +133,7 @@ fn change_supervise(dir: &Path, see: Who, steer: Option<Gid>) -> Result<(), Fail
 }
 
 fn change_events(dir: &Path, listen: Who) -> Result<(), Failure> {
-    let folder = dir.join("event");
+    let folder = supervise::place(dir).join("event");
     match listen {
         Who::Group(group) => set(&folder, Some(group), 0o3730),
         Who::Everybody | Who::Nobody => set(&folder, None, 0o1733),
@@ -154,7 +155,7 @@ fn wrong(path: &Path, mode: u32) -> String {
 }
 
 fn show_status(dir: &Path) -> Result<String, String> {
-    let path = dir.join("supervise");
+    let path = supervise::place(dir).join("supervise");
     let (data, mode) = look(&path)?;
     if !data.is_dir() {
         return Err(format!("{} is not a directory", path.display()));
@@ -168,7 +169,7 @@ fn show_status(dir: &Path) -> Result<String, String> {
 }
 
 fn show_control(dir: &Path) -> Result<String, String> {
-    let path = dir.join("supervise/control");
+    let path = supervise::place(dir).join("supervise/control");
     let (data, mode) = look(&path)?;
     if !data.file_type().is_fifo() {
         return Err(format!("{} is not a fifo", path.display()));
@@ -181,7 +182,7 @@ fn show_control(dir: &Path) -> Result<String, String> {
 }
 
 fn show_events(dir: &Path) -> Result<String, String> {
-    let path = dir.join("event");
+    let path = supervise::place(dir).join("event");
     let (data, mode) = look(&path)?;
     if !data.is_dir() {
         return Err(format!("{} is not a directory", path.display()));

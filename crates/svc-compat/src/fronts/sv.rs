@@ -135,7 +135,7 @@ impl Service {
             return Ok(());
         }
         if listen {
-            let listener = Listener::new(&self.dir.join("event"));
+            let listener = Listener::new(&supervise::place(&self.dir).join("event"));
             self.listener = Some(listener.map_err(|error| Refused::Trouble("listen to event", error))?);
         }
         if verb.letters.is_empty() { Ok(()) } else { self.send(verb.letters) }

@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::AtFlags;
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{Gid, Uid, fchownat};
 use svc_sys::exit;
 
@@ -133,19 +133,24 @@ impl Rule {
 
     fn fix(&self, path: &Path, hidden: bool, trouble: &mut Vec<String>) {
         let (uid, gid) = self.owner;
-        let here = nix::fcntl::AT_FDCWD;
-        if let Err(errno) = fchownat(here, path, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            trouble.push(format!("unable to change the owner of {}: {errno}", path.display()));
-        }
-        let kind = match fs::symlink_metadata(path) {
-            Ok(data) => data.file_type(),
+        let data = match fs::symlink_metadata(path) {
+            Ok(data) => data,
             Err(error) => return trouble.push(format!("{}: {error}", path.display())),
         };
+        let kind = data.file_type();
+        // Only what is wrong: who may not change anything is not told of what is right already.
+        let owned = (data.uid(), data.gid()) == (uid.as_raw(), gid.as_raw());
+        if !owned && let Err(errno) = fchownat(AT_FDCWD, path, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            trouble.push(format!("unable to change the owner of {}: {}", path.display(), errno.desc()));
+        }
         if kind.is_symlink() {
             return;
         }
         let mode = if kind.is_dir() { self.dir_mode } else { self.file_mode };
-        if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(mode)) {
+        // A new owner takes bits away.
+        if (!owned || data.mode() & 0o7777 != mode)
+            && let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        {
             trouble.push(format!("unable to change the permissions of {}: {error}", path.display()));
         }
         if !kind.is_dir() || !self.recurse {

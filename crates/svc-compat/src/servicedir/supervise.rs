@@ -1,14 +1,16 @@
 //! `supervise/`: who holds its lock, what its status says, and its control fifo.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use svc_core::Pid;
+use svc_proto::api::place::FILES;
 use svc_proto::s6::{Death, Status};
 
 /// The folder of a supervisor, below a service directory.
@@ -25,9 +27,28 @@ pub(crate) enum Holder {
     Unknown,
 }
 
+/// Where the supervisor of `dir` has `supervise/` and `event/`. Not in the service directory where that can take no links, such as
+/// one of an image whose root is read-only: then svc has them in its run directory, by device and inode.
+pub(crate) fn place(dir: &Path) -> Cow<'_, Path> {
+    let is_held = |dir: &Path| holder_in(&dir.join(SUPERVISE)).is_ok_and(|holder| holder != Holder::Nobody);
+    if is_held(dir) {
+        return dir.into();
+    }
+    let Ok(data) = fs::metadata(dir) else { return dir.into() };
+    let id = format!("{:x}-{:x}", data.dev(), data.ino());
+    let elsewhere =
+        svc_ctl::run_directories().into_iter().map(|run_dir| run_dir.join(FILES).join(&id)).find(|dir| is_held(dir));
+    elsewhere.map_or(dir.into(), Cow::from)
+}
+
 /// Who holds the lock of a supervisor (or scanner) of `dir`. A lock that was never made is held by nobody.
 pub(crate) fn holder(dir: &Path, folder: &str) -> io::Result<Holder> {
-    let file = match File::open(dir.join(folder).join("lock")) {
+    let dir = if folder == SUPERVISE { place(dir) } else { dir.into() };
+    holder_in(&dir.join(folder))
+}
+
+fn holder_in(folder: &Path) -> io::Result<Holder> {
+    let file = match File::open(folder.join("lock")) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Holder::Nobody),
         Err(error) => return Err(error),
@@ -49,7 +70,7 @@ pub(crate) fn is_supervised(dir: &Path) -> io::Result<bool> {
 
 /// What its status file says.
 pub(crate) fn status(dir: &Path) -> io::Result<Status> {
-    let path = dir.join(SUPERVISE).join("status");
+    let path = place(dir).join(SUPERVISE).join("status");
     let bytes = fs::read(&path)?;
     let size = bytes.len();
     Status::from_bytes(&bytes).ok_or_else(|| {
@@ -83,6 +104,7 @@ impl fmt::Display for Refusal {
 
 /// Writes to the control fifo of the supervisor (or scanner) of `dir`.
 pub(crate) fn send(dir: &Path, folder: &str, bytes: &[u8]) -> Result<(), Refusal> {
+    let dir = &*if folder == SUPERVISE { place(dir) } else { dir.into() };
     let path = dir.join(folder).join("control");
     let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&path);
     let mut fifo = opened.map_err(|error| match error.raw_os_error() {
@@ -120,7 +142,7 @@ fn look_closer(dir: &Path, folder: &str, error: io::Error) -> Refusal {
 
 /// The deaths that the supervisor of `dir` remembers, the oldest first. None yet is no error.
 pub(crate) fn deaths(dir: &Path) -> io::Result<Vec<Death>> {
-    let path = dir.join(SUPERVISE).join("death_tally");
+    let path = place(dir).join(SUPERVISE).join("death_tally");
     match fs::read(&path) {
         Ok(bytes) => Death::all_from_bytes(&bytes)
             .ok_or_else(|| io::Error::other(format!("{} is not a row of whole entries", path.display()))),
@@ -131,7 +153,7 @@ pub(crate) fn deaths(dir: &Path) -> io::Result<Vec<Death>> {
 
 /// Makes it forget them: an empty tally takes the place of the old one.
 pub(crate) fn forget_deaths(dir: &Path) -> io::Result<()> {
-    let folder = dir.join(SUPERVISE);
+    let folder = place(dir).join(SUPERVISE);
     let new = folder.join("death_tally.new");
     File::create(&new)?;
     fs::rename(new, folder.join("death_tally"))

@@ -96,7 +96,7 @@ impl Watch {
 
 impl Watched {
     fn begin(dir: PathBuf, wish: &impl Fn(&Path) -> Wish) -> Result<Watched, Failure> {
-        let event = dir.join("event");
+        let event = supervise::place(&dir).join("event");
         // Where a supervisor was never started there may be none yet; if it cannot be made, listening will say why.
         let _ = fifodir::make(&event, Some(getegid()), false);
         let listener = Listener::new(&event)

@@ -97,7 +97,7 @@ pub(super) enum Shape {
     Names(fn(&mut Draft, Vec<ServiceName>)),
     /// Names, each maybe with what is waited for.
     Relations(Relation),
-    /// A number, or names.
+    /// A number, or names, or where these come from.
     Instances(fn(&mut Draft, Instances)),
     Environment(fn(&mut Draft, Vec<(String, String)>)),
     /// A text or a number, as `read` writes it.

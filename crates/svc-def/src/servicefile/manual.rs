@@ -49,7 +49,7 @@ fn value(shape: &Shape) -> &'static str {
         Shape::Relations(_) => {
             "a list of services, or of tables with on and until (started, ready, healthy, completed; ready if not given)"
         }
-        Shape::Instances(_) => "a number, or a list of names",
+        Shape::Instances(_) => "a number, a list of names, or a text with a *",
         Shape::Assignments(_) => "a table of texts and numbers, and of tables with command and timeout",
         Shape::Environment(_) => "a table of texts and numbers",
         Shape::Form { wanted, .. } => wanted,

@@ -17,6 +17,7 @@ pub(super) struct Prepared {
     pub(super) certificates: Vec<String>,
     pub(super) volumes: Vec<Record>,
     pub(super) templates: Vec<Record>,
+    pub(super) json: Vec<String>,
     pub(super) uid: Option<i64>,
     pub(super) gid: Option<i64>,
     pub(super) marker: Option<String>,
@@ -42,7 +43,7 @@ impl Prepared {
 
     /// Files.
     pub(super) fn files(&self) -> Vec<Word> {
-        let mut words: Vec<Word> = Vec::new();
+        let mut words: Vec<Word> = self.json.iter().map(|wanted| ("json", wanted.clone())).collect();
         for volume in &self.volumes {
             words.push(("volume", volume.text("path")));
             words.extend(volume.get("mode").map(|mode| ("volume-mode", mode)));

@@ -72,7 +72,7 @@ fn shape(shape: &Shape) -> String {
             format!(r#"{{"type":"array","items":{{"anyOf":[{service},{table}]}}}}"#)
         }
         Shape::Instances(_) => format!(
-            r#"{{"anyOf":[{{"type":"integer","minimum":0,"maximum":{MOST_INSTANCES}}},{{"type":"array","items":{{"type":"string"}}}},{VARIABLE}]}}"#
+            r#"{{"anyOf":[{{"type":"integer","minimum":0,"maximum":{MOST_INSTANCES}}},{{"type":"array","items":{{"type":"string"}}}},{{"type":"string","pattern":"[*]"}},{VARIABLE}]}}"#
         ),
         Shape::Assignments(_) => {
             let command = r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.to_owned();

@@ -1,4 +1,4 @@
-//! Texts of a service.toml: words as a shell splits them, variables, times and sizes.
+//! Texts of a service.toml: words as a shell splits them, times and sizes.
 
 use svc_core::Millis;
 
@@ -34,49 +34,6 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, String> {
     }
     words.extend(word);
     Ok(words)
-}
-
-/// A text with its variables put in.
-pub(super) struct Expanded {
-    pub(super) text: String,
-    /// There was at least one.
-    pub(super) has_variables: bool,
-}
-
-/// Puts variables in: `${NAME}`, which must be set, and `${NAME:-TEXT}`, which stands for TEXT where it is not, or empty.
-/// `$${` stands for `${`; every other `$` for itself.
-pub(super) fn expand(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Expanded, String> {
-    let (mut expanded, mut rest, mut has_variables) = (String::new(), text, false);
-    while let Some(at) = rest.find("${") {
-        let (before, after) = (&rest[..at], &rest[at + 2..]);
-        if let Some(before) = before.strip_suffix('$') {
-            expanded += before;
-            expanded += "${";
-            rest = after;
-            continue;
-        }
-        expanded += before;
-        let (inside, after) =
-            after.split_once('}').ok_or("has a ${ without its }: write $${ for the two letters themselves")?;
-        let (name, default) = inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(is_name) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(format!(
-                "has ${{{inside}}}, and there is ${{NAME}} and ${{NAME:-TEXT}}: write $${{ for the two letters"
-            ));
-        }
-        match (variable(name), default) {
-            (Some(value), None) => expanded += &value,
-            (Some(value), Some(_)) if !value.is_empty() => expanded += &value,
-            (Some(_) | None, Some(default)) => expanded += default,
-            (None, None) => {
-                return Err(format!("names ${{{name}}}, which is not set: set it, or write ${{{name}:-TEXT}}"));
-            }
-        }
-        (rest, has_variables) = (after, true);
-    }
-    expanded += rest;
-    Ok(Expanded { text: expanded, has_variables })
 }
 
 const TIMES: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -133,19 +90,6 @@ mod tests {
         assert_eq!(words(""), Ok(String::new()));
         assert!(words("a 'b").is_err_and(|error| error.contains("never closed")));
         assert!(words("a \"b").is_err() && words("a \"b\\").is_err() && words("a\\").is_err());
-    }
-
-    #[test]
-    fn variables_are_put_in() {
-        let set = |name: &str| [("PORT", "80"), ("EMPTY", "")].iter().find(|(n, _)| *n == name).map(|(_, v)| v.to_string());
-        let put = |text: &str| expand(text, &set).map(|expanded| expanded.text);
-        assert_eq!(put("a${PORT}b${PORT}"), Ok("a80b80".into()));
-        assert_eq!(put("${NONE:-8080}-${EMPTY:-x}-${EMPTY}-${NONE:-}"), Ok("8080-x--".into()));
-        assert_eq!(put("$HOME $$ $${PORT} $1"), Ok("$HOME $$ ${PORT} $1".into()));
-        assert!(put("${NONE}").is_err_and(|error| error.contains("${NONE:-TEXT}")));
-        for bad in ["${", "${}", "${A", "${A-b}", "${1}", "${A B}"] {
-            assert!(put(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

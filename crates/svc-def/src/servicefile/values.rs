@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use svc_core::expand::{Expanded, Variable, expand};
 use svc_core::graph::{Bond, Condition, Dependency, Relation, distance};
 use svc_core::health::Senders;
 use svc_core::{ServiceName, Signal};
@@ -95,9 +96,6 @@ pub(super) const CONDITIONS: [(&str, Condition); 4] = [
 
 pub(super) const BONDS: [(&str, Bond); 3] = [("start", Bond::Start), ("stay", Bond::Stay), ("follow", Bond::Follow)];
 
-/// Where variables come from.
-pub(super) type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
-
 /// One of a few names that looks like this one.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let most = (name.chars().count() / 3).max(1);
@@ -185,6 +183,15 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
     Ok(())
 }
 
+/// What stands between these two in the names of variables that are set and not empty, and may be part of the name of a service.
+fn of_variables(before: &str, after: &str) -> Vec<String> {
+    let names = std::env::vars_os().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.into_string().ok());
+    let inside = names.filter_map(|name| Some(name.strip_prefix(before)?.strip_suffix(after)?.to_owned()));
+    let is_part = |name: &String| !name.is_empty() && ServiceName::new(format!("x@{name}").as_bytes()).is_ok();
+    let found: BTreeSet<String> = inside.filter(is_part).collect();
+    found.into_iter().collect()
+}
+
 pub(super) struct Reader<'a> {
     pub(super) name: &'a str,
     pub(super) example: &'a str,
@@ -208,8 +215,11 @@ impl Reader<'_> {
     }
 
     /// A text with its variables put in, and whether there were any.
-    fn expanded(&self, node: &Node, text: &str) -> Result<text::Expanded, Fault> {
-        let expanded = text::expand(text, self.variable).map_err(|what| (node.place, format!("{} {what}", self.name)))?;
+    fn expanded(&self, node: &Node, text: &str) -> Result<Expanded, Fault> {
+        let expanded = expand(text, self.variable).map_err(|faults| {
+            let what: Vec<String> = faults.into_iter().map(|fault| fault.what).collect();
+            (node.place, format!("{}: {}", self.name, what.join("; ")))
+        })?;
         if expanded.text.contains('\0') {
             return Err((node.place, format!("{} has a NUL byte in it, which no program can be given", self.name)));
         }
@@ -341,10 +351,15 @@ impl Reader<'_> {
     }
 
     fn instances(&self, node: &Node) -> Result<Instances, Vec<Fault>> {
+        if let Item::Text(pattern) = &node.item
+            && let Some((before, after)) = pattern.split_once('*')
+        {
+            return Ok(Instances::Named(of_variables(before, after)));
+        }
         let Item::List(_) = &node.item else {
-            let count = self
-                .number(node, 0, i64::from(MOST_INSTANCES))
-                .map_err(|(place, what)| vec![(place, what.replace(", without quotes", ", or a list of names"))])?;
+            let count = self.number(node, 0, i64::from(MOST_INSTANCES)).map_err(|(place, what)| {
+                vec![(place, what.replace(", without quotes", ", a list of names, or a text with a *"))]
+            })?;
             return Ok(Instances::Counted(count as u32));
         };
         let mut seen = BTreeSet::new();

@@ -109,6 +109,7 @@ const TABLE: &[Row] = &[
     ("certificates", "certificates = 3", "1:16: certificates is 3, and must be a text in quotes", "certificates_are_added_to_a_bundle_of_its_own"),
     ("volumes", "volumes = [{ mode = '0755' }]", "1:12: volumes has an entry without path", "volumes_belong_to_the_user_under_other_numbers"),
     ("templates", "templates = [{ from = 'a' }]", "1:14: templates has an entry without to", "templates_are_rendered_when_something_changes"),
+    ("json", "json = 3", "1:8: json is 3, and must be a text in quotes", "each_mistake_is_told_by_name_and_cured_by_what_comes_in_its_place"),
     ("uid", "uid = 'x y'", "1:7: uid is \"x y\", and must be a number from 0 to 4294967294, without quotes", "volumes_belong_to_the_user_under_other_numbers"),
     ("gid", "gid = -1", "1:7: gid is -1, and must be a number from 0 to 4294967294, without quotes", "volumes_belong_to_the_user_under_other_numbers"),
     ("marker", "marker = 3", "1:10: marker is 3, and must be a text in quotes", "what_has_a_marker_is_done_once"),

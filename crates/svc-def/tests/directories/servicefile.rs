@@ -152,7 +152,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("command = \"a\\u0000b\"", "1:11: command has a NUL byte in it, which no program can be given"),
         (
             "command = '${NO_SUCH_VARIABLE}'",
-            "1:11: command names ${NO_SUCH_VARIABLE}, which is not set: set it, or write ${NO_SUCH_VARIABLE:-TEXT}",
+            "1:11: command: NO_SUCH_VARIABLE is not set: set it, or write ${NO_SUCH_VARIABLE:-TEXT} for what holds then",
         ),
         ("kind = 'oneshot'\nup = ''", "2:6: up names no program: write \"migrate --all\""),
         (
@@ -389,7 +389,7 @@ fn a_template_says_which_instances_there_are() {
     for (text, told) in [
         (
             "instances = -1",
-            "Some((1, 13)) instances is -1, and must be a number from 0 to 4096, or a list of names, such as",
+            "Some((1, 13)) instances is -1, and must be a number from 0 to 4096, a list of names, or a text with a *, such as",
         ),
         ("instances = true", "Some((1, 13)) instances is true, and must be a number"),
         ("instances = 'many'", "Some((1, 13)) instances is \"many\""),

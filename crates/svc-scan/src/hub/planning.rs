@@ -147,7 +147,8 @@ impl Hub {
 
     /// Which edits count without anybody asking.
     pub(super) fn watch_edits(&mut self) {
-        let units = self.units.iter().filter(|(_, unit)| unit.of.is_none() && applies(unit));
+        // What is made of a template may watch other files each.
+        let units = self.units.iter().filter(|(_, unit)| applies(unit));
         let watched = |unit: &Unit| unit.source.facts.as_ref().map_or(&[][..], |facts| &facts.watch).to_vec();
         let places: Vec<(PathBuf, String)> =
             units.flat_map(|(_, unit)| svc_def::edited_in(&unit.dir, &watched(unit))).collect();

@@ -13,7 +13,7 @@ use svc_core::policy::{Ends, Essential};
 use svc_core::restart::AtLimit;
 use svc_core::roster::Happened;
 use svc_core::service::{Note, Past, Rest, State, Trouble};
-use svc_core::{Command, Definition, Exit, Pid, Program, Service};
+use svc_core::{Command, Definition, Exit, Millis, Pid, Program, Service};
 use svc_proto::api;
 use svc_proto::checks::HealthReport;
 use svc_proto::link::{Report, ToInit};
@@ -21,6 +21,9 @@ use svc_sys::{Errno, clock, message, say};
 
 /// So often a start may fail, once a second, because somebody writes `run`, before that is said.
 const BUSY_FAILURES: u32 = 5;
+
+/// Who ends within this time has hardly begun.
+const START: Millis = Millis::from_secs(1);
 
 /// How long a new svc-scan waits for what the supervisors have to say; they take a millisecond or two.
 const ANSWER_TIME: Duration = Duration::from_millis(200);
@@ -88,6 +91,14 @@ impl Hub {
         let new = machine.deaths().saturating_sub(known);
         let mut fresh: Vec<Past> = machine.past().take(new as usize).collect();
         fresh.reverse();
+        let before = member.deaths.back().copied();
+        if let Some(past) = fresh.last().filter(|past| member.machine.is_some() && is_crash(past)) {
+            // Once, and not for each try: the next one ends the same way as a rule.
+            if matches!(member.definition.program, Program::Chain(_)) && !before.as_ref().is_some_and(is_crash) {
+                let (name, ms) = (&member.name, past.ran.0);
+                say!("svc-scan: {name}: ended at its start ({} after {ms} ms): see `svc-ctl why {name}`", past.exit);
+            }
+        }
         member.deaths.extend(fresh);
         let most = usize::from(member.definition.settings.max_death_tally);
         while member.deaths.len() > most {
@@ -257,6 +268,11 @@ impl Hub {
         }
         self.happened(Happened::Died { id: slot, over });
     }
+}
+
+/// Whether it has ended by itself, and as soon as that.
+fn is_crash(past: &Past) -> bool {
+    past.counts && past.ran < START && past.exit != Exit::Code(0)
 }
 
 fn is_nothing_left(machine: &Service) -> bool {

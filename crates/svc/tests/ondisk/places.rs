@@ -16,6 +16,14 @@ fn own(tree: &Tree, name: &str) -> PathBuf {
     tree.run_dir().join("servicedirs").join(format!("{:x}-{:x}", data.dev(), data.ino()))
 }
 
+/// What a command of ours prints, beside a svc that runs in a directory of its own.
+fn ours(tree: &Tree, words: &[&str]) -> String {
+    let output = Command::new(svc_testkit::program()).args(words).env("SVC_RUN_DIR", tree.run_dir()).output();
+    let output = output.expect("svc runs");
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 fn link(path: &Path) -> PathBuf {
     path.read_link().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -169,7 +177,16 @@ fn a_directory_that_cannot_be_written_is_found_by_name_in_the_run_directory() {
     assert_eq!(status(&stand_in).pid as i32, pid);
     let log = tree.log();
     assert!(!log.contains("supervise/"), "a read-only directory is no error: {log}");
+    // Our own commands need no other name than that of the service directory.
+    let dir = tree.services().join("web").display().to_string();
+    assert_eq!(ours(&tree, &["s6-svstat", "-o", "pid", &dir]), pid.to_string());
+    assert!(ours(&tree, &["sv", "status", &dir]).contains(&format!("run: {dir}: (pid {pid})")));
+    ours(&tree, &["s6-svc", "-wD", "-T", "20000", "-d", &dir]);
+    assert!(!status(&stand_in).is_up());
+    ours(&tree, &["sv", "-w", "20", "start", &dir]);
+    ours(&tree, &["s6-svwait", "-t", "20000", "-u", &dir]);
     if has_s6() {
+        let pid = await_status(&stand_in, "up", Status::is_up).pid;
         assert_eq!(s6_ok(&["s6-svstat", "-o", "pid", stand_in.to_str().expect("text")]), pid.to_string());
     }
 }

@@ -12,6 +12,7 @@ mod files;
 mod graph;
 mod here;
 mod memory;
+mod plugins;
 mod prepared;
 mod programs;
 mod refused;

@@ -108,7 +108,7 @@ fn what_the_kernel_or_the_image_refuses_is_told() {
     for words in [
         "svc exec: there is no account no-such-account in /etc/passwd: make it, or give UID:GID",
         "svc exec: cannot set the limit nofile: EINVAL: Invalid argument: the soft limit must not be above the hard one",
-        "svc exec: no-such-program: No such file or directory",
+        "svc exec: no-such-program: no program of this name is in PATH",
         "svc exec: this uid has no account in /etc/passwd, and so no home",
         "svc exec: none: No such file or directory",
     ] {

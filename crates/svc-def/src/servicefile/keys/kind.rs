@@ -81,7 +81,8 @@ pub(super) const KEYS: &[Key] = &[
         RUNNING,
         Change::Holds,
         "Of a template (a file NAME@.toml, or a directory NAME@): how many services NAME@1, NAME@2 ... there are, or a list of \
-         what stands behind the @. ${INSTANCE} is that in every text, and NAME stands for all of them. svc-ctl scale changes a \
+         what stands behind the @, or one text with a *: there is one for each variable of the environment of svc that is like \
+         it and not empty, with what stands for the * behind the @. ${INSTANCE} is that in every text, and NAME stands for all of them. svc-ctl scale changes a \
          number.",
         "\"${WORKERS:-2}\""
     ),

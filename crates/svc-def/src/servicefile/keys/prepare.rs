@@ -115,6 +115,16 @@ pub(super) const KEYS: &[Key] = &[
         "[{ from = \"web.conf.tmpl\", to = \"/etc/web.conf\", mode = \"0640\" }]"
     ),
     key!(
+        "json",
+        Shape::Texts(|draft, wanted| draft.prepared.json = wanted),
+        "none",
+        RUNNING,
+        Change::Restart,
+        "Variables that must have JSON in them, or the absolute path of a file that has, and files (with a slash in their names): \
+         where one is wrong, the log says where, and it is not started.",
+        "[\"WEB_CONFIG\", \"/etc/web.json\"]"
+    ),
+    key!(
         "uid",
         Shape::Number { least: 0, most: 4_294_967_294, set: |draft, uid| draft.prepared.uid = Some(uid) },
         "that of user",
