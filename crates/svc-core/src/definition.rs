@@ -100,6 +100,8 @@ pub struct Settings {
     pub policy: Option<Box<Policy>>,
     /// The command ends when it has put a daemon into the background, and that is the service.
     pub forking: Option<Forking>,
+    /// It is started when somebody comes to its sockets.
+    pub on_demand: Option<OnDemand>,
     /// What is looked at while it runs; small files say nothing of that.
     pub checks: Option<Box<Checks>>,
 }
@@ -109,6 +111,13 @@ pub struct Settings {
 pub struct Forking {
     /// Where the daemon may have written its pid, in bytes because paths are; relative to the service directory.
     pub pid_file: Option<Vec<u8>>,
+}
+
+/// How long it is kept for those who come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OnDemand {
+    /// It is stopped when nobody has come for so long; zero for never.
+    pub idle_stop: Millis,
 }
 
 impl Settings {
@@ -140,6 +149,7 @@ impl Default for Settings {
             essential: false,
             policy: None,
             forking: None,
+            on_demand: None,
             checks: None,
         }
     }

@@ -41,7 +41,7 @@ pub fn asked(letter: u8, state: State) -> Option<Asked> {
         b'u' | b'U' => Command::Start,
         b'd' | b'D' => Command::Stop,
         b'o' => match state {
-            State::Down { .. } | State::Starting { .. } => Command::Once,
+            State::Down { .. } | State::Armed | State::Starting { .. } => Command::Once,
             // One that runs, or ends, has had its once.
             State::Up { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => Command::AtMostOnce,
         },

@@ -18,6 +18,7 @@ pub mod guard;
 pub mod health;
 pub mod init;
 pub mod letters;
+pub mod links;
 pub mod name;
 pub mod policy;
 pub mod priority;

@@ -3,7 +3,7 @@
 //! A member is one slot: a service, or the logger of one. Its supervisor may die at any time; it is launched again and goes
 //! on with the service, unless the service is over.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::service::Command;
@@ -82,6 +82,8 @@ enum Life {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Roster {
     members: BTreeMap<u32, Member>,
+    /// Those of them that are dead: few, as a rule none.
+    dead: BTreeSet<u32>,
     plan: Option<Plan>,
 }
 
@@ -115,7 +117,7 @@ impl Roster {
     }
 
     pub fn deadline(&self) -> Option<Millis> {
-        let relaunch = self.members.values().filter_map(|member| match member.life {
+        let relaunch = self.dead.iter().filter_map(|id| match self.members.get(id)?.life {
             Life::Dead { again_at } => Some(again_at),
             Life::Launching | Life::Alive => None,
         });
@@ -138,6 +140,7 @@ impl Roster {
             Happened::Launched { id } => {
                 let Some(member) = self.members.get_mut(&id) else { return };
                 member.life = Life::Alive;
+                self.dead.remove(&id);
                 out.extend(member.leaving.map(|command| Decision::Tell(id, command)));
                 let part = Part { id, logger: member.producer.is_some() };
                 self.with_plan(out, |plan, tells| plan.joined(part, tells));
@@ -152,11 +155,16 @@ impl Roster {
 
     fn insert(&mut self, id: u32, producer: Option<u32>, launched: Millis, life: Life) {
         self.members.insert(id, Member { producer, launched, life, leaving: None });
+        match life {
+            Life::Dead { .. } => self.dead.insert(id),
+            Life::Launching | Life::Alive => self.dead.remove(&id),
+        };
     }
 
     fn dead(&mut self, id: u32, again_at: Millis) {
         if let Some(member) = self.members.get_mut(&id) {
             member.life = Life::Dead { again_at };
+            self.dead.insert(id);
         }
     }
 
@@ -164,6 +172,7 @@ impl Roster {
         let Some(member) = self.members.get(&id) else { return };
         if over {
             self.members.remove(&id);
+            self.dead.remove(&id);
             // With the producer's pipe closed its logger reads to the end. It is told before, or it would be started again
             // once more when it has.
             let loggers: Vec<u32> =
@@ -205,8 +214,8 @@ impl Roster {
         }
         self.tell(tells, out);
         // Whoever has no supervisor gets one now: the end does not wait for the gap.
-        for member in self.members.values_mut() {
-            if let Life::Dead { again_at } = &mut member.life {
+        for id in &self.dead {
+            if let Some(Member { life: Life::Dead { again_at }, .. }) = self.members.get_mut(id) {
                 *again_at = now;
             }
         }
@@ -220,13 +229,17 @@ impl Roster {
 
     /// Launches who is due. Supervisors are wanted even while everything ends: what a killed one left must be stopped too.
     fn relaunch(&mut self, now: Millis, out: &mut Vec<Decision>) {
-        for (&id, member) in &mut self.members {
-            if matches!(member.life, Life::Dead { again_at } if now >= again_at) {
+        let members = &mut self.members;
+        self.dead.retain(|id| match members.get_mut(id) {
+            Some(member) if matches!(member.life, Life::Dead { again_at } if now >= again_at) => {
                 member.life = Life::Launching;
                 member.launched = now;
-                out.push(Decision::Launch(id));
+                out.push(Decision::Launch(*id));
+                false
             }
-        }
+            Some(_) => true,
+            None => false,
+        });
     }
 
     fn with_plan(&mut self, out: &mut Vec<Decision>, ask: impl FnOnce(&mut Plan, &mut Vec<Tell>)) {

@@ -7,6 +7,7 @@
 //!
 //! The life of a service that is restarted: `Down` → `Starting(run)` → `Up` → `Starting(finish)` → `Finish` → `Sweep` →
 //! `Down`. `Sweep` is where "stopped" comes to mean "gone": whatever the main process left behind is signalled and waited for.
+//! One that is started on demand is `Armed` in between: somebody knocks at its sockets, and it is started.
 
 use crate::Pid;
 use crate::definition::Settings;
@@ -48,6 +49,8 @@ pub enum Role {
 pub enum State {
     /// Nothing of it lives. It is not started by itself before `not_before`.
     Down { not_before: Millis },
+    /// Nothing of it lives, and who knocks at its sockets starts it.
+    Armed,
     /// A process is being made. Lasts within one turn of the driver.
     Starting { role: Role },
     /// `run` lives.
@@ -92,6 +95,10 @@ pub enum Event {
     },
     /// It asks for so much time from now on, if that is more than it has.
     Extend(Millis),
+    /// A connection or datagram waits at one of its sockets.
+    Knock,
+    /// Nobody has come to its sockets for as long as it is to wait, and nobody is there.
+    Idle,
     Command(Command),
 }
 
@@ -99,6 +106,8 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     Start,
+    /// Start it when somebody knocks; what runs is left alone.
+    Arm,
     Stop,
     Once,
     /// Do not start it again; what runs goes on until it ends by itself.
@@ -165,6 +174,8 @@ pub enum Note {
     /// Processes it left behind are being stopped.
     Draining,
     Down,
+    /// Who knocks starts it.
+    Armed,
     /// `finish` said 125.
     Failed,
     /// It could not be started.
@@ -297,7 +308,7 @@ pub struct Service {
     /// Chance: the last number of a series that begins with [`Service::with_chance`].
     pub(crate) chance: u32,
     pub(crate) rest: Rest,
-    /// Somebody sent the down signal, which is to bring it back: its end is not its own.
+    /// Its end is not its own: somebody sent the down signal, which is to bring it back, or it is to be armed after it.
     pub(crate) called: bool,
     /// The last ends, newest first.
     pub(crate) past: [Option<Past>; HISTORY],
@@ -351,7 +362,7 @@ impl Service {
     pub fn pid(&self) -> Option<Pid> {
         match self.state {
             State::Up { pid, .. } | State::Finish { pid, .. } => Some(pid),
-            State::Down { .. } | State::Starting { .. } | State::Sweep { .. } | State::Gone => None,
+            State::Down { .. } | State::Armed | State::Starting { .. } | State::Sweep { .. } | State::Gone => None,
         }
     }
 
@@ -372,7 +383,7 @@ impl Service {
             State::Up { stop: Stop::Asked { kill_at }, .. } => kill_at,
             State::Finish { kill_at, .. } => kill_at,
             State::Sweep { kill_at, .. } => Some(kill_at),
-            State::Up { stop: Stop::No, .. } | State::Starting { .. } | State::Gone => None,
+            State::Up { stop: Stop::No, .. } | State::Armed | State::Starting { .. } | State::Gone => None,
         }
     }
 
@@ -380,11 +391,33 @@ impl Service {
     pub fn step(&mut self, now: Millis, event: Event, settings: &Settings, out: &mut Actions) {
         match (self.state, event) {
             (State::Down { not_before }, Event::Deadline) => match self.want {
+                Want::Up if now >= not_before && self.is_to_wait(settings) => self.arm(now, out),
                 Want::Up | Want::Once if now >= not_before => self.spawn_run(now, out),
                 // Too early, or the wish changed while the driver slept.
                 Want::Up | Want::Once | Want::Down => {}
             },
+            (State::Down { .. }, Event::Command(Command::Arm)) => {
+                self.wish(Command::Arm);
+                match settings.on_demand {
+                    Some(_) => self.arm(now, out),
+                    // It was to be so when that was asked.
+                    None => self.spawn_run(now, out),
+                }
+            }
             (State::Down { .. }, Event::Command(command)) => self.command_when_down(now, command, out),
+
+            (State::Armed, Event::Knock) => self.spawn_run(now, out),
+            // It is not started on demand any more.
+            (State::Armed, Event::Deadline) if settings.on_demand.is_none() => self.spawn_run(now, out),
+            (State::Armed, Event::Deadline) => {}
+            (State::Armed, Event::Command(command)) => {
+                self.command_when_down(now, command, out);
+                if self.want == Want::Down && self.state == State::Armed {
+                    self.state = State::Down { not_before: now };
+                    self.since = now;
+                    out.push(Action::Publish(Note::Down));
+                }
+            }
 
             (State::Starting { role: Role::Run }, Event::Spawned(pid)) => {
                 self.state = State::Up { pid, ready: None, paused: false, stop: Stop::No };
@@ -461,6 +494,13 @@ impl Service {
                 let kill_at = Some(at.max(now + span));
                 self.state = State::Up { pid, ready, paused, stop: Stop::Asked { kill_at } };
             }
+            (State::Up { pid, ready, stop: Stop::No, .. }, Event::Idle) if settings.on_demand.is_some() => {
+                self.called = true;
+                stop_signals(settings, out);
+                let stop = Stop::Asked { kill_at: after(now, settings.timeout_kill) };
+                self.state = State::Up { pid, ready, paused: false, stop };
+                out.push(Action::Publish(Note::Stopping));
+            }
             (State::Up { pid, ready, paused, stop }, Event::Command(command)) => {
                 self.command_when_up(now, Running { pid, ready, paused, stop }, command, settings, out);
             }
@@ -528,21 +568,49 @@ impl Service {
             // Deadlines that have not come, or that belong to a wish that changed.
             (State::Up { .. } | State::Finish { .. } | State::Starting { .. }, Event::Deadline) => {}
             // A newline that was under way when `run` died; s6 reads readiness before deaths, and so does the driver.
-            (State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. }, Event::Ready) => {}
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Ready,
+            ) => {}
             // Nobody counts the time that it takes: its start is counted by who asked for it.
             (
-                State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
+                State::Down { .. }
+                | State::Armed
+                | State::Starting { .. }
+                | State::Up { .. }
+                | State::Finish { .. }
+                | State::Sweep { .. },
                 Event::Extend(_),
             ) => {}
+            // It has been started meanwhile, and looks for itself who is there; or it is not to be started.
+            (
+                State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Knock,
+            ) => {}
+            // It is on the way down already.
+            (
+                State::Down { .. }
+                | State::Armed
+                | State::Starting { .. }
+                | State::Up { .. }
+                | State::Finish { .. }
+                | State::Sweep { .. },
+                Event::Idle,
+            ) => {}
             // Descendants come and go beside a living main process; they count once it is gone.
-            (State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. }, Event::Swept { .. }) => {
-            }
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Up { .. } | State::Finish { .. },
+                Event::Swept { .. },
+            ) => {}
             // Answers to questions nobody asked: a late exit of a process that was taken note of before.
-            (State::Down { .. } | State::Starting { .. } | State::Sweep { .. }, Event::Exited(_) | Event::Forked(_)) => {}
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Sweep { .. },
+                Event::Exited(_) | Event::Forked(_),
+            ) => {}
             // finish is the last.
             (State::Finish { .. }, Event::Forked(_)) => {}
             (
-                State::Down { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
+                State::Down { .. } | State::Armed | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
                 Event::Spawned(_) | Event::SpawnFailed { .. },
             ) => {}
             (
@@ -555,6 +623,8 @@ impl Service {
                 | Event::Ready
                 | Event::Swept { .. }
                 | Event::Extend(_)
+                | Event::Knock
+                | Event::Idle
                 | Event::Command(_),
             ) => {}
         }
@@ -574,7 +644,7 @@ impl Service {
                 out.push(Action::Signal { target: Target::Main, signal });
             }
             State::Sweep { .. } => out.push(Action::Sweep(if self.forced { Signal::KILL } else { Signal::TERM })),
-            State::Down { .. } => self.leave_if_told(out),
+            State::Down { .. } | State::Armed => self.leave_if_told(out),
             State::Starting { .. } | State::Finish { .. } | State::Gone => {}
         }
     }
@@ -592,11 +662,22 @@ impl Service {
         out.push(Action::Spawn(Role::Run));
     }
 
+    /// Whether it has come to its end in such a way that it waits for the next one who knocks.
+    fn is_to_wait(&self, settings: &Settings) -> bool {
+        settings.on_demand.is_some() && !self.hasten && (self.done || self.called)
+    }
+
+    fn arm(&mut self, now: Millis, out: &mut Actions) {
+        self.state = State::Armed;
+        self.since = now;
+        out.push(Action::Publish(Note::Armed));
+    }
+
     fn command_when_down(&mut self, now: Millis, command: Command, out: &mut Actions) {
         self.wish(command);
         match command {
             Command::Start | Command::Once | Command::Restart => self.spawn_run(now, out),
-            Command::Stop | Command::AtMostOnce => out.push(Action::Publish(Note::Changed)),
+            Command::Arm | Command::Stop | Command::AtMostOnce => out.push(Action::Publish(Note::Changed)),
             Command::Undo if self.done => {
                 self.undoing = true;
                 self.started = Some(now);
@@ -628,7 +709,7 @@ impl Service {
                 self.state = State::Up { pid, ready, paused: false, stop };
                 out.push(Action::Publish(Note::Changed));
             }
-            Command::Start | Command::Once | Command::AtMostOnce | Command::Drain => {
+            Command::Start | Command::Arm | Command::Once | Command::AtMostOnce | Command::Drain => {
                 out.push(Action::Publish(Note::Changed));
             }
             // What is still being done is broken off.
@@ -682,6 +763,12 @@ impl Service {
                 self.hasten |= command == Command::Restart || !matches!(self.state, State::Up { stop: Stop::No, .. });
                 self.forgive();
             }
+            Command::Arm if !self.leaving => {
+                self.want = Want::Up;
+                // What is over, or was told to end, ends for that.
+                self.called |= !matches!(self.state, State::Up { stop: Stop::No, .. } | State::Starting { role: Role::Run });
+                self.forgive();
+            }
             Command::Once if !self.leaving => {
                 self.want = Want::Once;
                 self.forgive();
@@ -694,6 +781,7 @@ impl Service {
                 self.forced |= command == Command::Force;
             }
             Command::Start
+            | Command::Arm
             | Command::Restart
             | Command::Once
             | Command::Reload
@@ -708,9 +796,14 @@ impl Service {
     }
 
     fn run_ended(&mut self, now: Millis, exit: Exit, stop: Stop, settings: &Settings, out: &mut Actions) {
-        let by_itself = self.want == Want::Up && stop == Stop::No && !self.called;
-        self.remember(now, exit, by_itself);
         self.done = settings.is_success(exit);
+        // Who is started on demand and ends well has done what was to be done.
+        let is_over = settings.on_demand.is_some() && self.done;
+        let by_itself = self.want == Want::Up && stop == Stop::No && !self.called && !is_over;
+        self.remember(now, exit, by_itself);
+        if is_over {
+            self.streak = 0;
+        }
         if by_itself {
             self.count(settings);
         }

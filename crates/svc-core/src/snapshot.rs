@@ -40,6 +40,7 @@ impl Service {
             State::Finish { pid, kill_at } => (4, pid.raw(), NEVER, kill_at.map_or(NEVER, |at| at.0), 0),
             State::Sweep { kill_at, announced } => (5, 0, NEVER, kill_at.0, u64::from(announced)),
             State::Gone => (6, 0, NEVER, NEVER, 0),
+            State::Armed => (7, 0, NEVER, NEVER, 0),
         };
         let want = match self.want {
             Want::Down => 0,
@@ -106,6 +107,7 @@ impl Service {
             4 => State::Finish { pid: pid?, kill_at: until },
             5 => State::Sweep { kill_at: until?, announced: flags & 1 != 0 },
             6 => State::Gone,
+            7 => State::Armed,
             _ => return None,
         };
         let want = match words[0] >> 8 & 0xff {
@@ -292,6 +294,7 @@ mod tests {
             State::Finish { pid, kill_at: Some(at) },
             State::Sweep { kill_at: at, announced: true },
             State::Gone,
+            State::Armed,
         ];
         for state in states {
             for (leaving, failed, hasten) in [(false, false, true), (true, false, false), (false, true, false)] {
@@ -323,7 +326,7 @@ mod tests {
     #[test]
     fn words_that_nobody_wrote_are_refused() {
         let good = Service::new(Millis(5), true).to_words();
-        for (word, value) in [(0, 7), (0, 3 << 8), (8, 9 << 32), (9, 3 << 16), (0, 3 << 32)] {
+        for (word, value) in [(0, 8), (0, 3 << 8), (8, 9 << 32), (9, 3 << 16), (0, 3 << 32)] {
             let mut words = good;
             words[word] = value;
             assert_eq!(Service::from_words(&words), None, "word {word} = {value}");

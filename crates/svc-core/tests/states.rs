@@ -8,7 +8,7 @@ mod sequence;
 use std::fmt::Write;
 use std::path::Path;
 
-use svc_core::definition::Forking;
+use svc_core::definition::{Forking, OnDemand};
 use svc_core::service::{Action, Command, Daemon, Event, Note, Role, Service, Stage, State, Stop, Target, Trouble, Want};
 use svc_core::{Exit, Millis, Pid, Signal};
 
@@ -26,6 +26,7 @@ when this page and the machine differ; `UPDATE_DOCS=1 cargo test -p svc-core --t
 - Words in italics are publications (`service::Note`); main is `run` or `finish`, whichever lives; others are all processes of the
   service but that one.
 - `Forked` takes the place of an exit with 0 where the service is a forking daemon and has left somebody behind.
+- `Knock`: a connection or datagram waits. `Idle`: nobody has come for as long as `idle-stop` says.
 - `Spawned` and `SpawnFailed` answer a spawn before anything else is heard, so commands in *Starting* are for completeness.
 - *supervisor killed* is what its heir does first, before any event: signals that may not have been sent are sent again.
 ";
@@ -84,6 +85,8 @@ fn situations() -> Vec<(&'static str, Sequence)> {
     let mut list = vec![
         ("Down, and nobody wants it up", down()),
         ("Down, and it is to be started", waiting),
+        ("Down, and it is started on demand", on_demand(down())),
+        ("Armed", armed()),
         ("Starting run", start(Command::Start)),
         ("Starting run, once", start(Command::Once)),
         ("Starting finish", ended),
@@ -91,6 +94,7 @@ fn situations() -> Vec<(&'static str, Sequence)> {
         ("Up, ready", ready),
         ("Up, and its command is to leave a daemon behind", launching()),
         ("Up, and the daemon was found", found()),
+        ("Up, and it is started on demand", on_demand(up())),
         ("Up, paused", told(up(), Command::Pause)),
         ("Up, once", told(up(), Command::Once)),
         ("Up, stopping", told(stoppable(up()), Command::Stop)),
@@ -112,6 +116,17 @@ fn situations() -> Vec<(&'static str, Sequence)> {
         *it = stoppable(it.clone());
     }
     list
+}
+
+fn on_demand(mut it: Sequence) -> Sequence {
+    it.settings.on_demand = Some(OnDemand { idle_stop: Millis::from_secs(60) });
+    it
+}
+
+fn armed() -> Sequence {
+    let mut it = on_demand(down());
+    it.asked(Command::Arm);
+    it
 }
 
 fn launching() -> Sequence {
@@ -151,9 +166,12 @@ fn events() -> Vec<Event> {
         Event::Swept { left: 0 },
         Event::Swept { left: 2 },
         Event::Extend(Millis::from_secs(60)),
+        Event::Knock,
+        Event::Idle,
     ];
     let commands = [
         Command::Start,
+        Command::Arm,
         Command::Stop,
         Command::Once,
         Command::AtMostOnce,
@@ -217,6 +235,8 @@ fn event_words(event: Event) -> String {
         Event::Forked(_) => "Forked".into(),
         Event::Ready => "Ready".into(),
         Event::Swept { left } => format!("Swept ({left} left)"),
+        Event::Knock => "Knock".into(),
+        Event::Idle => "Idle".into(),
         Event::Extend(span) => format!("Extend by {} s", span.0 / 1000),
         Event::Command(command) => match command {
             Command::Kill(signal) => format!("kill {}", signal.name().unwrap_or("?")),
@@ -224,6 +244,7 @@ fn event_words(event: Event) -> String {
             Command::AtMostOnce => "at most once".into(),
             Command::DownSignal => "down signal".into(),
             Command::Start
+            | Command::Arm
             | Command::Stop
             | Command::Once
             | Command::Restart
@@ -263,7 +284,7 @@ fn next(before: &Sequence, after: &Sequence, event: Event) -> String {
     // The rest shows only later: nothing gets time without end any more, or the next start need not wait for the gap.
     let unseen = match event {
         Event::Command(Command::Force) => "`forced`",
-        Event::Command(Command::DownSignal) => "`called`",
+        Event::Command(Command::DownSignal | Command::Arm) => "`called`",
         _ => "`haste`",
     };
     if words.is_empty() { unseen.into() } else { words.join("; ") }
@@ -288,6 +309,7 @@ fn state_words(service: &Service, now: Millis) -> String {
             Want::Down => "Down".into(),
             Want::Up | Want::Once => format!("Down, start {}", span(not_before)),
         },
+        State::Armed => "Armed".into(),
         State::Starting { role } => format!("Starting {}", role_word(role)),
         State::Up { ready, paused, stop, .. } => {
             let mut words = if service.daemon() == Daemon::Launching { "Up, launching" } else { "Up" }.to_owned();

@@ -12,14 +12,16 @@ pub struct Conditions {
     pub command: Option<CommandCondition>,
     /// One of those that are not denied must be there, and none of the others.
     pub profiles: Vec<Named>,
+    /// Others that must be linked, or be named by a variable.
+    pub links: Vec<Named>,
     pub arch: Vec<Named>,
     pub otherwise: Otherwise,
 }
 
 impl Conditions {
     pub(crate) fn are_none(&self) -> bool {
-        let Conditions { env, files, command, profiles, arch, otherwise: _ } = self;
-        env.is_empty() && files.is_empty() && command.is_none() && profiles.is_empty() && arch.is_empty()
+        let Conditions { env, files, command, profiles, links, arch, otherwise: _ } = self;
+        env.is_empty() && files.is_empty() && command.is_none() && profiles.is_empty() && links.is_empty() && arch.is_empty()
     }
 }
 
@@ -154,6 +156,14 @@ pub(crate) fn profile(text: &str) -> Result<Named, String> {
     let (not, name) = denied(text);
     if name.is_empty() || name.contains([',', ' ']) {
         return Err(format!("has {}, and must have the name of a profile", quoted(text.as_bytes())));
+    }
+    Ok(Named { not, name: name.into() })
+}
+
+pub(crate) fn link(text: &str) -> Result<Named, String> {
+    let (not, name) = denied(text);
+    if name.is_empty() || name.contains(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)) {
+        return Err(format!("has {}, and must have the name that a container is linked by", quoted(text.as_bytes())));
     }
     Ok(Named { not, name: name.into() })
 }

@@ -63,7 +63,8 @@ impl Alone {
         let memory = rescue::memory(None, tail::LEAST_BYTES)?;
         let rescue::Memory { ledger, inbox_read, inbox_write, tail: _, bell: _ } = memory;
         ledger.set_own(Own::Exe, fd::release(exe) as u64 + 1);
-        let table = Table::new(ledger, fd::release(inbox_write), descriptors, "svc-supervise", None, supervise);
+        let table = Table::new(ledger, fd::release(inbox_write), descriptors, "svc-supervise", None, supervise)
+            .map_err(|errno| Refusal::system("cannot make a stack for the supervisor", errno))?;
         let label = Label { name: String::new(), device: 0, inode: 0, scan_dir: NO_SCAN_DIR, added_ms: clock::wall_ms() };
         Ok(Alone {
             definition: definition::encode(service),
@@ -87,6 +88,7 @@ impl Alone {
             let link = self.link().unwrap_or(-1);
             let mut interests = [self.signals.as_raw_fd(), self.inbox.as_raw_fd(), link].map(poll::readable);
             poll::wait(&mut interests, clock::now(), self.start_at);
+            self.table.close_given();
             // A descriptor to keep comes first: whoever sent it may have died since.
             self.read_inbox();
             self.read_reports();

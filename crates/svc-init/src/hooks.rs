@@ -47,7 +47,7 @@ pub(crate) fn crash(scan_dirs: &[PathBuf]) -> ! {
 /// Puts a hook in the place of this process, in the scan directory and with everything as it was found.
 fn execute(scan_dirs: &[PathBuf], hook: &Path) {
     svc_sys::signals::reset();
-    process::restore_huge_pages();
+    process::allow_huge_pages();
     fd::restore_limit_of_descriptors();
     if let Some(dir) = scan_dirs.first() {
         let _ = std::env::set_current_dir(dir);

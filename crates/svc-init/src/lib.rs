@@ -148,7 +148,8 @@ impl Tree {
         let machine = if recovered { rescue::machine(ledger, config.stop_timeout) } else { Init::new(config.stop_timeout) };
         let files = place::files_of_s6(run_dir.as_deref());
         let (title, supervise) = (config.supervisor_title, config.supervise);
-        let table = Table::new(ledger, fd::release(inbox_write), descriptors, title, files, supervise);
+        let table = Table::new(ledger, fd::release(inbox_write), descriptors, title, files, supervise)
+            .map_err(|errno| Refusal::system("cannot make a stack for supervisors", errno))?;
         let daemons = Daemons::new(ledger, &config, run_dir, tail, bell);
         svc_sys::title::set(&[b"svc-init"], b"svc-init");
         let buffer = svc_sys::alloc::private_buffer(MAX_PACKET).ok_or(Errno::NO_MEMORY);
@@ -174,6 +175,7 @@ impl Tree {
                 self.daemons.log.interest(),
             ];
             poll::wait(&mut interests, clock::now(), self.machine.deadline());
+            self.table.close_given();
             // Descriptors to keep come first: whoever sent one may have died since.
             self.read_inbox();
             self.read_signals();
@@ -345,7 +347,7 @@ impl Tree {
 
     fn read_inbox(&mut self) {
         while let Ok(Some((length, mut fds))) = message::try_receive(self.inbox.as_fd(), self.buffer) {
-            let Some(keep) = KeepNotification::decode(&self.buffer[..length]) else { break };
+            let Some(keep) = KeepNotification::decode(&self.buffer[..length]) else { continue };
             let row = self.ledger.row(keep.slot).filter(|row| row.in_use());
             match (row, fds.pop()) {
                 (Some(row), Some(pipe)) => self.table.keep(row, Kept::Notification, pipe),

@@ -165,7 +165,7 @@ fn re_execute() {
         *place = Some(word);
     }
     // What was found at the start is to be found again, for services to have.
-    process::restore_huge_pages();
+    process::allow_huge_pages();
     fd::restore_limit_of_descriptors();
     let errno = exe::execute_fixed(boat.exe.as_fd(), &pointers);
     say!("svc-init: cannot re-execute: {errno}");

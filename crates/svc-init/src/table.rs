@@ -6,12 +6,12 @@ use std::path::Path;
 
 use svc_core::service::{Daemon, State};
 use svc_core::{Exit, Millis, Output, Pid, Service};
-use svc_proto::handover::ToSupervise;
+use svc_proto::handover::{APART, ToSupervise};
 use svc_proto::label::{Label, NO_SCAN_DIR};
 use svc_proto::ledger::{KEPT, Kept, Ledger, Own, Row};
 use svc_proto::link::{ToLog, ToScan, ToSupervisor};
 use svc_sys::fd::{self, Limit};
-use svc_sys::process::{self, Fork, Reaped};
+use svc_sys::process::{self, Reaped, Stack};
 use svc_sys::{Errno, clock, message, procfs, say};
 
 use crate::outbox::Outbox;
@@ -30,7 +30,16 @@ pub(crate) struct Table {
     orphans: BTreeMap<Pid, u32>,
     /// What services read from: ours is for the main program. One open file for all of them.
     nothing: Option<OwnedFd>,
+    /// Where supervisors begin.
+    stack: Stack,
+    /// What supervisors were given that may not have it in a table of their own yet.
+    shared: Vec<(Row, Vec<OwnedFd>)>,
 }
+
+/// What a supervisor uses of it is a few pages.
+const STACK: usize = 256 * 1024;
+/// What is kept stands from here on: a supervisor is given low numbers, so that its table of descriptors is a small one.
+const KEPT_FROM: RawFd = 256;
 
 impl Table {
     pub(crate) fn new(
@@ -40,10 +49,11 @@ impl Table {
         title: &'static str,
         run_dir: Option<&'static Path>,
         supervise: fn(ToSupervise) -> u8,
-    ) -> Table {
+    ) -> Result<Table, Errno> {
         let nothing = std::fs::File::open("/dev/null").ok().map(OwnedFd::from);
-        let (supervisors, orphans) = (BTreeMap::new(), BTreeMap::new());
-        Table { ledger, inbox, descriptors, title, run_dir, supervise, supervisors, orphans, nothing }
+        let (supervisors, orphans, shared) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let stack = Stack::guarded(STACK)?;
+        Ok(Table { ledger, inbox, descriptors, title, run_dir, supervise, supervisors, orphans, nothing, stack, shared })
     }
 
     /// Finds the living again, after this process has re-executed itself.
@@ -86,22 +96,33 @@ impl Table {
                 return Err(errno);
             }
         }
+        let (scan_end, link) = fd::packet_pair()?;
+        // Of what is kept it gets copies: nothing that happens here may close them before it has its own.
+        let mut given = vec![];
+        let mut give = |kept: RawFd| {
+            let copy = fd::duplicate(kept, 3)?;
+            given.push(copy);
+            Ok::<RawFd, Errno>(given[given.len() - 1].as_raw_fd())
+        };
         let stdin = match stdin_of {
-            Some(producer) => self.ledger.row(producer).and_then(|row| row.kept(Kept::OutRead)),
+            Some(producer) => {
+                self.ledger.row(producer).and_then(|row| row.kept(Kept::OutRead)).map(&mut give).transpose()?
+            }
             None if matches!(output, Output::Inherit | Output::Starter) => None,
             None => self.nothing.as_ref().map(AsRawFd::as_raw_fd),
         };
+        let notification = row.kept(Kept::Notification).map(&mut give).transpose()?;
+        let sockets = row.sockets().into_iter().map(|(_, socket)| give(socket)).collect::<Result<Vec<RawFd>, Errno>>()?;
         let [out, err] = self.writing_ends(row, stdout_of)?;
-        let (scan_end, link) = fd::packet_pair()?;
         let orphans: Vec<Pid> = self.orphans.iter().filter(|&(_, owner)| *owner == slot).map(|(&pid, _)| pid).collect();
         let handover = ToSupervise {
             row,
             definition,
             link: link.as_raw_fd(),
             inbox: self.inbox,
-            stdio: [stdin, out.as_ref().map(End::number), err.as_ref().map(End::number)],
-            notification: row.kept(Kept::Notification),
-            sockets: row.sockets().into_iter().map(|(_, socket)| socket).collect(),
+            stdio: [stdin, out.as_ref().map(AsRawFd::as_raw_fd), err.as_ref().map(AsRawFd::as_raw_fd)],
+            notification,
+            sockets,
             orphans,
             init_pid: process::id(),
             exe: self.ledger.own(Own::Exe).saturating_sub(1) as RawFd,
@@ -109,20 +130,28 @@ impl Table {
             title: self.title,
             run_dir: self.run_dir,
         };
+        given.extend([Some(link), out, err].into_iter().flatten());
         self.ledger.note_launch(clock::now());
-        match process::fork()? {
-            Fork::Child => {
-                // Written by both sides, so that whoever of them is killed the ledger is right.
-                row.set_supervisor(Pid::new(process::id()));
-                process::exit_now((self.supervise)(handover))
+        let supervise = self.supervise;
+        let pid = process::fork_sharing_descriptors(&self.stack, row.begin_launch(), move || {
+            let most = handover.descriptors().chain(say::console()).max().unwrap_or(2);
+            if let Err(errno) = fd::take_apart(most) {
+                say!("svc-init: cannot make a table of descriptors: {errno}");
+                return svc_sys::exit::SYSTEM;
             }
-            Fork::Parent(pid) => {
-                row.set_supervisor(Some(pid));
-                self.supervisors.insert(pid, slot);
-                self.keep(row, Kept::ScanEnd, scan_end);
-                Ok(row)
-            }
-        }
+            row.set_apart();
+            tell_apart(handover.inbox);
+            supervise(handover)
+        })?;
+        self.supervisors.insert(pid, slot);
+        self.shared.push((row, given));
+        self.keep(row, Kept::ScanEnd, scan_end);
+        Ok(row)
+    }
+
+    /// Closes what supervisors were given that have it in tables of their own now.
+    pub(crate) fn close_given(&mut self) {
+        self.shared.retain(|(row, _)| !row.is_apart());
     }
 
     /// Of a pipe to svc-log only the reading end is kept: it is what keeps the pipe, and every descriptor that this process
@@ -151,14 +180,11 @@ impl Table {
     }
 
     /// Where a service writes: standard output, into the pipe of another slot if it shares that, and error.
-    fn writing_ends(&self, row: Row, stdout_of: Option<u32>) -> Result<[Option<End>; 2], Errno> {
-        let opened = |what| match row.kept(what) {
-            Some(reading_end) => fd::writing_end(reading_end).map(|end| Some(End::Opened(end))),
-            None => Ok(None),
-        };
+    fn writing_ends(&self, row: Row, stdout_of: Option<u32>) -> Result<[Option<OwnedFd>; 2], Errno> {
+        let opened = |what| row.kept(what).map(fd::writing_end).transpose();
         let shared = stdout_of.and_then(|slot| self.ledger.row(slot)).and_then(|row| row.kept(Kept::OutWrite));
         let out = match shared.or_else(|| row.kept(Kept::OutWrite)) {
-            Some(kept) => Some(End::Kept(kept)),
+            Some(kept) => Some(fd::duplicate(kept, 3)?),
             None => opened(Kept::OutRead)?,
         };
         Ok([out, opened(Kept::ErrRead)?])
@@ -166,7 +192,7 @@ impl Table {
 
     /// Keeps a descriptor for the slot; the one before is closed.
     pub(crate) fn keep(&mut self, row: Row, what: Kept, descriptor: OwnedFd) {
-        if let Some(before) = row.keep(what, Some(fd::release(descriptor))) {
+        if let Some(before) = row.keep(what, Some(fd::release(fd::raise(descriptor, KEPT_FROM)))) {
             fd::close(before);
         }
     }
@@ -174,7 +200,8 @@ impl Table {
     /// Keeps what a service listens on; what was kept before and is not among it is closed.
     pub(crate) fn keep_sockets(&mut self, slot: u32, prints: &[u64], sockets: Vec<OwnedFd>) {
         let Some(row) = self.ledger.row(slot).filter(|row| row.in_use()) else { return };
-        let numbers = prints.iter().copied().zip(sockets.into_iter().map(fd::release)).collect::<Vec<(u64, RawFd)>>();
+        let kept = sockets.into_iter().map(|socket| fd::release(fd::raise(socket, KEPT_FROM)));
+        let numbers = prints.iter().copied().zip(kept).collect::<Vec<(u64, RawFd)>>();
         row.keep_sockets(&numbers).into_iter().for_each(fd::close);
     }
 
@@ -203,7 +230,7 @@ impl Table {
     pub(crate) fn supervisor_ended(&mut self, reaped: Reaped) -> Option<u32> {
         let slot = self.supervisors.remove(&reaped.pid)?;
         let row = self.ledger.row(slot)?;
-        row.set_supervisor(None);
+        row.clear_supervisor();
         if reaped.exit == Exit::Code(svc_sys::exit::DONE) {
             // It says that nothing is left of its service.
             return Some(slot);
@@ -310,18 +337,11 @@ impl Table {
     }
 }
 
-/// The writing end of a pipe: one that is kept, or one for this supervisor alone.
-enum End {
-    Kept(RawFd),
-    Opened(OwnedFd),
-}
-
-impl End {
-    fn number(&self) -> RawFd {
-        match self {
-            End::Kept(number) => *number,
-            End::Opened(end) => end.as_raw_fd(),
-        }
+/// In a supervisor that has its own table of descriptors: svc-init may close what it was given. If its inbox is full it is awake,
+/// and looks anyway.
+fn tell_apart(inbox: RawFd) {
+    if let Some(inbox) = fd::borrow(inbox) {
+        let _ = message::try_send(inbox, &APART, &[]);
     }
 }
 

@@ -9,7 +9,6 @@
 pub mod certificates;
 pub mod dumps;
 pub mod json;
-pub mod links;
 pub mod place;
 pub mod render;
 pub mod secrets;

@@ -64,6 +64,9 @@ impl Template {
         if is_skipped(service, &self.to, env::var(SKIP).ok().as_deref()) {
             return Ok(Done::Skipped);
         }
+        if self.has_nothing_to_do() {
+            return Ok(Done::Unchanged);
+        }
         let text = self.text(variables)?;
         // A link leads to a place that somebody has chosen.
         let to = fs::canonicalize(&self.to).unwrap_or_else(|_| self.to.clone());
@@ -114,8 +117,15 @@ impl Template {
         Like { owner: like.owner.or(own), mode: like.mode }
     }
 
+    fn has_nothing_to_do(&self) -> bool {
+        self.language == Some(Language::CopyIfThere) && !self.from.exists()
+    }
+
     /// How the file would change, line by line; empty if it would not.
     pub fn diff(&self, variables: &[Variable]) -> Result<String, String> {
+        if self.has_nothing_to_do() {
+            return Ok(String::new());
+        }
         let (new, name) = (self.text(variables)?, self.to.display().to_string());
         let old = match fs::read(&self.to) {
             Ok(old) => String::from_utf8_lossy(&old).into_owned(),

@@ -13,10 +13,19 @@ pub enum Language {
     /// `${NAME}`, `${NAME:-TEXT}`, `${NAME:+TEXT}` and `${NAME:?MESSAGE}`.
     Variables,
     Jinja,
+    /// Nothing is put in.
+    Copy,
+    /// The same, and where there is nothing to copy there is nothing to do.
+    CopyIfThere,
 }
 
 impl Language {
-    pub const NAMES: [(&'static str, Language); 2] = [("variables", Language::Variables), ("jinja", Language::Jinja)];
+    pub const NAMES: [(&'static str, Language); 4] = [
+        ("variables", Language::Variables),
+        ("jinja", Language::Jinja),
+        ("copy", Language::Copy),
+        ("copy-if-there", Language::CopyIfThere),
+    ];
 
     /// By the end of its name, as editors do.
     pub fn of(file_name: &str) -> Language {
@@ -28,6 +37,7 @@ impl Language {
 /// The text with everything put in, or everything that is wrong with it.
 pub fn render(text: &str, language: Language, variables: &[Variable]) -> Result<String, Vec<Fault>> {
     match language {
+        Language::Copy | Language::CopyIfThere => Ok(text.to_owned()),
         Language::Variables => expand(text, &|name| value(variables, name).map(str::to_owned)).map(|expanded| expanded.text),
         Language::Jinja => jinja(text, variables).map_err(|fault| vec![fault]),
     }

@@ -45,6 +45,8 @@ pub enum State {
     Down,
     /// `run` died and the restart delay has not passed, or starting failed and will be tried again.
     Waiting,
+    /// Nothing of it lives; the first connection or datagram at its sockets starts it.
+    Armed,
     /// The process is being made.
     Starting,
     Up,
@@ -423,6 +425,8 @@ pub enum EventKind {
     Draining,
     /// Nothing of it is left.
     Down,
+    /// The first connection or datagram at its sockets starts it.
+    Armed,
     /// `finish` said 125.
     Failed,
     Problem,

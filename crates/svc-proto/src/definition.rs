@@ -1,6 +1,6 @@
 //! A [`Definition`] as bytes, for the way from svc-scan through svc-init to its supervisor.
 
-use svc_core::definition::{Forking, Language, Script};
+use svc_core::definition::{Forking, Language, OnDemand, Script};
 use svc_core::graph::Wish;
 use svc_core::{Definition, Millis, Output, Program, Settings, Signal};
 
@@ -9,7 +9,7 @@ use crate::codec::{Malformed, Reader, Writer};
 use crate::policy;
 
 /// Grows when a field is added; a supervisor refuses what it does not know.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 
 pub fn encode(definition: &Definition) -> Vec<u8> {
     let Definition { name, dir, program, output, down, essential, managed, settings } = definition;
@@ -39,6 +39,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         keep_descendants,
         essential: ends_all,
         forking,
+        on_demand,
         policy: _,
         checks: looked_at,
     } = settings;
@@ -58,6 +59,10 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         None => writer.u8(0),
         Some(Forking { pid_file: None }) => writer.u8(1),
         Some(Forking { pid_file: Some(path) }) => writer.u8(2).bytes(path),
+    };
+    let writer = match on_demand {
+        None => writer.u8(0),
+        Some(OnDemand { idle_stop }) => writer.u8(1).u64(idle_stop.0),
     };
     let writer = policy::write(writer, settings);
     checks::encode(writer, looked_at.as_deref()).finish()
@@ -102,6 +107,7 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
             2 => Some(Forking { pid_file: Some(reader.bytes()?.to_owned()) }),
             _ => return Err(Malformed),
         },
+        on_demand: if reader.flag()? { Some(OnDemand { idle_stop: Millis(reader.u64()?) }) } else { None },
         policy: policy::read(&mut reader)?,
         checks: checks::decode(&mut reader)?.map(Box::new),
     };
@@ -196,6 +202,7 @@ mod tests {
                 keep_descendants: true,
                 essential: true,
                 forking: Some(Forking { pid_file: Some(b"/run/x.pid".to_vec()) }),
+                on_demand: Some(OnDemand { idle_stop: Millis(u64::MAX) }),
                 checks: Some(Box::new(checks::tests::some())),
                 ..Settings::default()
             },

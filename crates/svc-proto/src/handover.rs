@@ -32,6 +32,14 @@ pub struct ToSupervise {
     pub run_dir: Option<&'static std::path::Path>,
 }
 
+impl ToSupervise {
+    /// The numbers of all descriptors in it.
+    pub fn descriptors(&self) -> impl Iterator<Item = i32> {
+        let few = [Some(self.link), Some(self.inbox), Some(self.exe), self.notification];
+        few.into_iter().chain(self.stdio).flatten().chain(self.sockets.iter().copied())
+    }
+}
+
 /// For svc-log.
 pub struct ToKeep {
     pub link: i32,
@@ -42,6 +50,9 @@ pub struct ToKeep {
     /// Rung when a reader waits and there is something new.
     pub bell: i32,
 }
+
+/// What a supervisor puts into svc-init's inbox when it has its own table of descriptors; the ledger says which one.
+pub const APART: [u8; 1] = [0];
 
 /// What a supervisor puts into svc-init's inbox, with a descriptor: keep this one for my successor, in place of the one before.
 /// Without a descriptor: the one before is not needed any more.

@@ -47,6 +47,8 @@ const COPIES: [usize; 2] = [4, 4 + WORDS];
 const USE: usize = 0;
 const SUPERVISOR: usize = 1;
 const DESCRIPTORS: usize = 2;
+/// In the word of the supervisor, above its pid.
+const APART: u64 = 1 << 32;
 const LABEL_LENGTH: usize = 5;
 const LABEL: usize = 6;
 
@@ -237,14 +239,15 @@ impl Row {
         Some(words)
     }
 
-    /// A process is about to be made: none has been yet.
-    pub fn clear_spawned(self) {
+    /// A process is about to be made for this start, and none has been yet: the kernel writes its pid into the lower half of this
+    /// word, so no program ever runs that is not written down here.
+    pub fn begin_spawn(self, start: u32) -> &'static AtomicU64 {
         self.hot(RELAYED).store(0, Ordering::Release);
-        self.hot(SPAWNED).store(0, Ordering::Release);
+        self.hot(SPAWNED).store(u64::from(start) << 32, Ordering::Release);
+        self.hot(SPAWNED)
     }
 
-    /// The process that was made, and which start it belongs to. Written before it is let go, so no program ever runs that is
-    /// not written down here.
+    /// Another process is the one that was made at this start.
     pub fn set_spawned(self, pid: Pid, start: u32) {
         self.hot(SPAWNED).store(u64::from(start) << 32 | pid.raw() as u64, Ordering::Release);
     }
@@ -415,12 +418,29 @@ impl Row {
         self.cold(USE).store(0, Ordering::Release);
     }
 
-    pub fn set_supervisor(self, pid: Option<Pid>) {
-        self.cold(SUPERVISOR).store(pid.map_or(0, |pid| pid.raw() as u64), Ordering::Release);
+    /// A supervisor is about to be made: the kernel writes its pid into the lower half of this word.
+    pub fn begin_launch(self) -> &'static AtomicU64 {
+        self.clear_supervisor();
+        self.cold(SUPERVISOR)
+    }
+
+    pub fn clear_supervisor(self) {
+        self.cold(SUPERVISOR).store(0, Ordering::Release);
     }
 
     pub fn supervisor(self) -> Option<Pid> {
-        Pid::new(self.cold(SUPERVISOR).load(Ordering::Acquire) as i32)
+        Pid::new(self.cold(SUPERVISOR).load(Ordering::Acquire) as u32 as i32)
+    }
+
+    /// The supervisor has its own table of descriptors now.
+    pub fn set_apart(self) {
+        self.cold(SUPERVISOR).fetch_or(APART, Ordering::AcqRel);
+    }
+
+    /// Whether nobody shares descriptors of svc-init for this slot: its supervisor has its own, or there is none.
+    pub fn is_apart(self) -> bool {
+        let word = self.cold(SUPERVISOR).load(Ordering::Acquire);
+        word == 0 || word & APART != 0
     }
 
     /// Notes which descriptor is kept for what, and gives back the one kept before.
@@ -537,8 +557,8 @@ mod tests {
         row.relay(pid, Exit::Code(0), true);
         assert_eq!((row.relayed(pid), row.relayed_left()), (Some(Exit::Code(0)), true));
         assert_eq!(row.relayed(other), None);
-        row.clear_spawned();
-        assert_eq!(row.relayed(pid), None);
+        row.begin_spawn(1);
+        assert_eq!((row.relayed(pid), row.spawned()), (None, None));
         row.relay(pid, Exit::Signal(Signal::KILL), false);
         assert_eq!(row.relayed(pid), Some(Exit::Signal(Signal::KILL)));
     }

@@ -143,6 +143,7 @@ impl ToSupervisor {
                 Command::AtMostOnce => (15, 0),
                 Command::DownSignal => (16, 0),
                 Command::KillGroup(signal) => (17, signal.number()),
+                Command::Arm => (18, 0),
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
@@ -192,6 +193,7 @@ impl ToSupervisor {
             15 => Command::AtMostOnce,
             16 => Command::DownSignal,
             17 => Command::KillGroup(Signal::new(signal).ok_or(Malformed)?),
+            18 => Command::Arm,
             64 => return Ok(ToSupervisor::Query),
             65 => return Ok(ToSupervisor::Look),
             _ => return Err(Malformed),
@@ -201,7 +203,7 @@ impl ToSupervisor {
 }
 
 /// All notes, by their number on the wire.
-const NOTES: [Note; 12] = [
+const NOTES: [Note; 13] = [
     Note::Starting,
     Note::Up,
     Note::Ready,
@@ -214,6 +216,7 @@ const NOTES: [Note; 12] = [
     Note::Trouble,
     Note::Changed,
     Note::Killed,
+    Note::Armed,
 ];
 
 /// Bytes of a [`Report`]: a tag, a count, and the words.
@@ -386,6 +389,7 @@ mod tests {
             Command::AtMostOnce,
             Command::DownSignal,
             Command::KillGroup(Signal::KILL),
+            Command::Arm,
         ];
         let others =
             [ToSupervisor::Query, ToSupervisor::Look, ToSupervisor::Define(vec![1, 2]), ToSupervisor::Orphans(vec![7, 8])];

@@ -173,12 +173,17 @@ impl Candidates {
     }
 
     /// Those that are to be looked at now, at most `most`, in the order of their names.
-    pub(crate) fn due(&self, now: Millis, most: usize) -> Vec<Identity> {
+    pub(crate) fn due<'a>(&'a self, now: Millis, most: usize) -> Vec<Identity> {
         let due = self.all.iter().filter(|(_, candidate)| candidate.look_at.is_some_and(|at| now >= at));
-        let mut due: Vec<(&ServiceName, u32, Identity)> =
+        let mut due: Vec<(&'a ServiceName, u32, Identity)> =
             due.map(|(&identity, candidate)| (&candidate.name, candidate.scan_dir, identity)).collect();
-        due.sort_by_key(|&(name, scan_dir, _)| (name, scan_dir));
-        due.into_iter().take(most).map(|(_, _, identity)| identity).collect()
+        let key = |&(name, scan_dir, _): &(&'a ServiceName, u32, Identity)| (name, scan_dir);
+        if due.len() > most {
+            due.select_nth_unstable_by_key(most, key);
+            due.truncate(most);
+        }
+        due.sort_by_key(key);
+        due.into_iter().map(|(_, _, identity)| identity).collect()
     }
 
     pub(crate) fn look_again(&mut self, which: impl Fn(&Candidate) -> bool) {
@@ -214,6 +219,11 @@ impl Candidates {
     }
 
     pub(crate) fn deadline(&self) -> Option<Millis> {
+        // At the start, where there are most of them, nearly all are to be looked at now: the first that is found will do.
+        let at_once = self.all.values().map(|candidate| candidate.look_at).find(|&at| at == Some(Millis::ZERO));
+        if let Some(at_once) = at_once {
+            return at_once;
+        }
         let summary = (self.unsaid > 0).then_some(self.span_ends);
         self.all.values().flat_map(|candidate| [candidate.look_at, candidate.complain_at]).flatten().chain(summary).min()
     }

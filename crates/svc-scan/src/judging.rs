@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use svc_core::links;
 use svc_def::{Conditions, EnvCondition, EnvTest, FileCondition, FileTest, Named};
 use svc_sys::regex::Regex;
 
@@ -19,6 +20,12 @@ pub(crate) fn judge(conditions: &Conditions, dir: &Path) -> Result<(), String> {
     named(&conditions.arch, &[machine]).map_err(|what| format!("the architecture {what}: it is {machine}"))?;
     for condition in &conditions.env {
         env(condition, std::env::var_os(&condition.name).map(|value| value.to_string_lossy().into_owned()))?;
+    }
+    if !conditions.links.is_empty() {
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables: Vec<(String, String)> = variables.collect();
+        conditions.links.iter().try_for_each(|named| link(named, &variables))?;
     }
     conditions.files.iter().try_for_each(|condition| file(condition, dir))
 }
@@ -59,6 +66,15 @@ fn env(condition: &EnvCondition, value: Option<String>) -> Result<(), String> {
         (EnvTest::Matches(expression), true) => format!("{name} {is}, which matches {expression}"),
         (EnvTest::Matches(expression), false) => format!("{name} {is}, which does not match {expression}"),
     })
+}
+
+fn link(named: &Named, variables: &[(String, String)]) -> Result<(), String> {
+    let Named { not, name } = named;
+    match (links::resolve(name, variables), not) {
+        (Some(_), false) | (None, true) => Ok(()),
+        (Some((variable, host)), true) => Err(format!("{name} is there: {variable} is \"{host}\"")),
+        (None, false) => Err(format!("{name} is not linked, and {}_HOST is not set", links::prefix(name))),
+    }
 }
 
 fn file(condition: &FileCondition, dir: &Path) -> Result<(), String> {

@@ -31,7 +31,7 @@ fn undone(machine: &Service) -> u64 {
     let runs = match machine.state() {
         State::Up { .. } | State::Starting { role: Role::Run } => 1,
         State::Starting { role: Role::Finish } | State::Finish { .. } | State::Sweep { .. } => 0,
-        State::Down { .. } | State::Gone => 0,
+        State::Down { .. } | State::Armed | State::Gone => 0,
     };
     (machine.deaths() + runs).saturating_sub(machine.starts())
 }
@@ -41,7 +41,7 @@ pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Co
     let wanted = machine.want() != Want::Down;
     match (progress, machine.state()) {
         (Progress::Stopping { .. }, State::Up { stop: Stop::No, .. }) => Match::Tell(Command::Stop),
-        (Progress::Stopping { .. }, State::Down { .. }) if wanted => Match::Tell(Command::Stop),
+        (Progress::Stopping { .. }, State::Down { .. } | State::Armed) if wanted => Match::Tell(Command::Stop),
         (Progress::Stopping { .. }, State::Down { .. } | State::Gone) => Match::Hear(Event::Stopped(id)),
         (Progress::Stopping { .. }, _) => Match::Fits,
 
@@ -51,6 +51,10 @@ pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Co
         (Progress::Up(_), State::Up { .. }) => Match::Fits,
         (_, State::Up { ready: Some(_), .. }) => Match::Hear(Event::Ready(id)),
         (_, State::Up { ready: None, .. }) => Match::Hear(Event::Started(id)),
+
+        // Its sockets are there for whoever comes, and that is all that others need of it.
+        (Progress::Up(Level::Ready | Level::Unhealthy | Level::Healthy), State::Armed) => Match::Fits,
+        (_, State::Armed) => Match::Hear(Event::Ready(id)),
 
         (Progress::Starting, State::Down { .. }) if !wanted && machine.starts() == counted.starts => {
             Match::Tell(Command::Start)
@@ -66,6 +70,16 @@ pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Co
         (_, State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone) => {
             Match::Fits
         }
+    }
+}
+
+/// One that is started on demand, or `at_once` where somebody has asked for that: it comes and goes as it is needed, and is there for
+/// others all the time.
+pub(crate) fn on_demand(id: Id, progress: Progress, machine: &Service, counted: Counted, at_once: bool) -> Match {
+    match process(id, progress, machine, counted) {
+        Match::Tell(Command::Start) if !at_once => Match::Tell(Command::Arm),
+        Match::Hear(Event::Died(_)) => Match::Fits,
+        other @ (Match::Fits | Match::Hear(_) | Match::Tell(_)) => other,
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn word(machine: &Service, oneshot: bool) -> api::State {
             Want::Up | Want::Once => api::State::Waiting,
             Want::Down => api::State::Down,
         },
+        State::Armed => api::State::Armed,
         State::Starting { role: Role::Run } => api::State::Starting,
         State::Up { stop: Stop::No, .. } => api::State::Up,
         State::Up { stop: Stop::Asked { .. }, .. } => api::State::Stopping,
@@ -83,9 +84,12 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
     };
     let (ready_at, paused) = match machine.state() {
         State::Up { ready, paused, .. } => (ready, paused),
-        State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {
-            (None, false)
-        }
+        State::Down { .. }
+        | State::Armed
+        | State::Starting { .. }
+        | State::Finish { .. }
+        | State::Sweep { .. }
+        | State::Gone => (None, false),
     };
     let next_start = match machine.state() {
         State::Down { not_before } if machine.want() != Want::Down => Some(not_before),

@@ -40,11 +40,13 @@ pub(crate) enum Standing {
 pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Option<Health>) -> Standing {
     let (up, ready, stopping) = match machine.state() {
         State::Up { ready, stop, .. } => (true, ready.is_some() || !says_ready, stop != Stop::No),
+        // Whoever comes finds its sockets, and they start it.
+        State::Armed => (true, true, false),
         State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {
             (false, false, false)
         }
     };
-    let nothing_left = matches!(machine.state(), State::Down { .. } | State::Gone);
+    let nothing_left = matches!(machine.state(), State::Down { .. } | State::Armed | State::Gone);
     let reached = match goal {
         Goal::Settled => true,
         Goal::Until(Until::Up) => up,
@@ -52,7 +54,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
         Goal::Until(Until::Healthy) if health.is_none() => {
             return Standing::Missed("has no health check: give it one, or wait for ready".into());
         }
-        Goal::Until(Until::Healthy) => ready && health == Some(Health::Healthy),
+        Goal::Until(Until::Healthy) => machine.state() == State::Armed || ready && health == Some(Health::Healthy),
         Goal::Until(Until::Down) => !up && !matches!(machine.state(), State::Starting { .. }) || nothing_left,
         Goal::Until(Until::Finished) => nothing_left,
         Goal::Started { before, .. } => machine.starts() > before && ready && !stopping,

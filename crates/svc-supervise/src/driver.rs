@@ -1,6 +1,7 @@
 //! The loop: wait, take in, act.
 
 mod checks;
+mod visitors;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -50,6 +51,8 @@ pub(crate) struct Driver {
     programs: Programs,
     /// What the service listens on, in the order in which it gets them.
     sockets: Vec<OwnedFd>,
+    /// Since when nobody has come to them, where that is to be known.
+    span: Option<visitors::Span>,
     remains: Remains,
     /// The pipe on which the running service says that it is ready.
     readiness: Option<OwnedFd>,
@@ -113,6 +116,7 @@ impl Driver {
             link,
             signals,
             sockets: handover.sockets.iter().filter_map(|&number| fd::adopt(number)).collect(),
+            span: None,
             remains: Remains::new(&handover.orphans),
             readiness: None,
             adopted: None,
@@ -189,6 +193,7 @@ impl Driver {
             say!("svc-supervise: {}: somebody else supervises it since it was started: stop one", self.definition.name);
         }
         self.files.begin_late(&self.machine);
+        process::forget_deeper_stack();
     }
 
     /// Makes them if those that start now have been started.
@@ -199,7 +204,7 @@ impl Driver {
     }
 
     fn deadline(&self) -> Option<Millis> {
-        [self.machine.deadline(), self.files_at, self.checks_deadline()].into_iter().flatten().min()
+        [self.machine.deadline(), self.files_at, self.checks_deadline(), self.span_deadline()].into_iter().flatten().min()
     }
 
     /// Started for this one service, as s6-supervise is: nobody above us starts it again elsewhere.
@@ -270,7 +275,8 @@ impl Driver {
             self.report(Some(Note::Changed));
         }
         while self.machine.state() != State::Gone {
-            let asked = if self.remains.is_watched() || self.link.is_none() {
+            let is_armed = self.machine.state() == State::Armed;
+            let asked = if is_armed || self.remains.is_watched() || self.link.is_none() {
                 self.wait_with_remains()
             } else {
                 let mut interests = self.interests();
@@ -298,6 +304,8 @@ impl Driver {
                 self.reread();
             }
             self.feed(Event::Deadline);
+            self.look_for_visitors();
+            self.watch_visitors();
             self.check_time();
         }
         let done = self.machine.leaving() || self.is_alone();
@@ -320,7 +328,8 @@ impl Driver {
         [poll::readable(self.signals.as_raw_fd()), link, poll::readable(readiness), poll::readable(control)]
     }
 
-    /// Processes that are not our children end without a SIGCHLD for us; their handles are waited for. Whether letters came.
+    /// Processes that are not our children end without a SIGCHLD for us; their handles are waited for, and so are those who knock.
+    /// Whether letters came.
     fn wait_with_remains(&mut self) -> bool {
         let mut interests = self.interests().to_vec();
         interests.extend(self.remains.handles().map(poll::readable));
@@ -328,8 +337,12 @@ impl Driver {
         let adopted = self.adopted.as_ref().filter(|_| self.link.is_none());
         interests
             .extend(adopted.and_then(|adopted| adopted.handle.as_ref()).map(|handle| poll::readable(handle.as_raw_fd())));
+        let handles = interests.len();
+        if self.machine.state() == State::Armed {
+            interests.extend(self.sockets.iter().map(|socket| poll::readable(socket.as_raw_fd())));
+        }
         poll::wait(&mut interests, clock::now(), self.deadline());
-        if interests[CONTROL + 1..].iter().any(poll::is_ready) {
+        if interests[CONTROL + 1..handles].iter().any(poll::is_ready) {
             if self.link.is_none() {
                 self.look_alone();
             }
@@ -420,8 +433,7 @@ impl Driver {
         if !std::mem::take(&mut self.fresh) {
             self.reread();
         }
-        let mark = start_mark(&self.machine, role);
-        self.row.clear_spawned();
+        let note = self.row.begin_spawn(start_mark(&self.machine, role));
         let made = match role {
             Role::Run => {
                 if let Some(program) = self.coming.take() {
@@ -430,13 +442,13 @@ impl Driver {
                 self.readiness = None;
                 self.adopted = None;
                 let surroundings = self.surroundings();
-                self.programs.run(&self.definition, &self.settings, surroundings, &self.sockets, self.row, mark)
+                self.programs.run(&self.definition, &self.settings, surroundings, &self.sockets, self.row, note)
             }
             Role::Finish => {
                 let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
                 // The settings may have been read again since.
                 let last_words = last_words(&self.machine, &self.settings);
-                let made = self.programs.finish(&self.definition, last_words, last, self.last_group, self.row, mark);
+                let made = self.programs.finish(&self.definition, last_words, last, self.last_group, note);
                 made.map(|pid| (pid, None))
             }
         };
@@ -519,7 +531,7 @@ impl Driver {
             State::Up { .. } => say!("svc-supervise: {name}: did not stop in time: killed (SIGKILL)"),
             State::Finish { .. } => say!("svc-supervise: {name}: finish took too long: killed (SIGKILL)"),
             State::Sweep { .. } => say!("svc-supervise: {name}: what it left behind did not stop in time: killed (SIGKILL)"),
-            State::Down { .. } | State::Starting { .. } | State::Gone => {}
+            State::Down { .. } | State::Armed | State::Starting { .. } | State::Gone => {}
         }
     }
 
@@ -557,6 +569,7 @@ impl Driver {
                 Signal::HUP => self.command(Command::Drain),
                 Signal::QUIT => self.command(Command::Abandon),
                 Signal::INT => self.command(Command::Interrupt),
+                Signal::IO => self.somebody_came(),
                 // Nothing else is a request to a supervisor.
                 _ => {}
             }

@@ -30,6 +30,7 @@ pub fn run(handover: ToSupervise) -> u8 {
     let prepared = prepare(handover);
     // What svc-init handed over has been copied; its heap as it was at the fork is of no use here.
     inherited.discard();
+    process::forget_deeper_stack();
     match prepared {
         Ok(mut driver) => driver.watch(),
         Err(code) => code,
@@ -39,11 +40,8 @@ pub fn run(handover: ToSupervise) -> u8 {
 /// Everything that is done once. A function of its own: what it needs on the stack is free again when the loop begins.
 #[inline(never)]
 fn prepare(mut handover: ToSupervise) -> Result<Box<Driver>, u8> {
-    let ToSupervise { link, inbox, stdio, notification, exe, sockets, .. } = &handover;
     let mut keep = [-1; 8 + MAX_FDS];
-    let kept = [Some(*link), Some(*inbox), Some(*exe), *notification].into_iter().chain(*stdio).flatten();
-    let kept = kept.chain(sockets.iter().copied());
-    for (place, number) in keep.iter_mut().zip(kept.chain(svc_sys::say::console())) {
+    for (place, number) in keep.iter_mut().zip(handover.descriptors().chain(svc_sys::say::console())) {
         *place = number;
     }
     fd::close_all_but(3, &mut keep);

@@ -166,6 +166,7 @@ impl OnDisk {
             | Note::Finishing
             | Note::Draining
             | Note::Down
+            | Note::Armed
             | Note::Trouble
             | Note::Changed
             | Note::Killed => {}
@@ -224,7 +225,7 @@ impl Files {
             State::Finish { .. } => (true, false, false),
             State::Starting { role: Role::Finish } | State::Sweep { .. } => (false, false, false),
             // The bit of a pause says of a service that is down that it was never up.
-            State::Down { .. } | State::Starting { role: Role::Run } | State::Gone => {
+            State::Down { .. } | State::Armed | State::Starting { role: Role::Run } | State::Gone => {
                 (false, machine.last().is_none(), true)
             }
         };
@@ -381,7 +382,12 @@ impl Files {
 fn starts_at_once(machine: &Service) -> bool {
     match machine.state() {
         State::Down { .. } => machine.deadline().is_some_and(|at| at <= clock::now()),
-        State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => false,
+        State::Armed
+        | State::Starting { .. }
+        | State::Up { .. }
+        | State::Finish { .. }
+        | State::Sweep { .. }
+        | State::Gone => false,
     }
 }
 

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use svc_core::definition::{Definition, Program, Settings};
 use svc_core::service::{Stage, Trouble};
@@ -65,7 +66,7 @@ impl Programs {
         surroundings: Vec<CString>,
         sockets: &[OwnedFd],
         row: Row,
-        mark: u32,
+        note: &AtomicU64,
     ) -> Result<(Pid, Option<OwnedFd>), Trouble> {
         let failed = |stage| move |errno: Errno| Trouble { stage, errno: errno.0 };
         self.entered.map_err(failed(Stage::Directory))?;
@@ -105,7 +106,7 @@ impl Programs {
                 new_pid_namespace: settings.new_pid_namespace,
                 terminal: (definition.output == Output::Inherit).then_some(self.init_pid),
             },
-            |pid| row.set_spawned(pid, mark),
+            Some(note),
         )?;
         Ok((pid, notification.map(|((read, _), _)| read)))
     }
@@ -159,7 +160,7 @@ impl Programs {
                 terminal: None,
             },
             // It dies with us, so nobody need know of it.
-            |_| {},
+            None,
         );
         Ok((spawned.map_err(|trouble| Errno(trouble.errno))?, read))
     }
@@ -178,8 +179,7 @@ impl Programs {
         last_words: Option<&[Vec<u8>]>,
         exit: Exit,
         group: Option<Pid>,
-        row: Row,
-        mark: u32,
+        note: &AtomicU64,
     ) -> Result<Pid, Trouble> {
         let (code, signal) = match exit {
             Exit::Code(code) => (u32::from(code), 0),
@@ -208,7 +208,7 @@ impl Programs {
                 new_pid_namespace: false,
                 terminal: None,
             },
-            |pid| row.set_spawned(pid, mark),
+            Some(note),
         )
     }
 }

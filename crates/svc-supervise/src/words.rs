@@ -17,7 +17,7 @@ pub(crate) struct Words {
 impl Words {
     pub(crate) fn of_run(definition: &Definition) -> Result<Words, Errno> {
         Ok(match &definition.program {
-            Program::Directory => of_file(definition, c"run", vec![c_string(definition.name.as_bytes())]),
+            Program::Directory => of_run(definition),
             Program::Command(words) => {
                 let path = look_up(words.first().map_or(&[], Vec::as_slice))?;
                 Words { path: Some(path), arguments: words.iter().map(|word| c_string(word)).collect() }
@@ -57,6 +57,19 @@ impl Words {
         let arguments = [vec![c"svc".to_owned(), c"exec".to_owned(), lock], front, rest].concat();
         Words { path: None, arguments }
     }
+}
+
+/// `run`, behind its `setup` and its variables if it has any.
+fn of_run(definition: &Definition) -> Words {
+    let name = c_string(definition.name.as_bytes());
+    let words = of_file(definition, c"run", vec![name.clone()]);
+    let private = Path::new("/private").join(&definition.name).join("vars");
+    if definition.managed.is_some() || !(is_executable(Path::new("setup")) || private.is_file()) {
+        return words;
+    }
+    let front = [c"svc", c"exec", c"--setup"].map(CStr::to_owned);
+    let rest = [name.clone(), c"--".to_owned(), c"./run".to_owned(), name];
+    Words { path: None, arguments: [front.to_vec(), rest.to_vec()].concat() }
 }
 
 /// `run` or `finish`. Those of an s6-rc source need not be executable.

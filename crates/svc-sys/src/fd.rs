@@ -187,6 +187,17 @@ pub fn close_all_but(first: RawFd, keep: &mut [RawFd]) {
     close_range(from, u32::MAX);
 }
 
+/// Ends the sharing of a table of descriptors: from here on this process has its own, with what the other one had up to `most`.
+pub fn take_apart(most: RawFd) -> Result<(), Errno> {
+    // SAFETY: takes no pointers; as for `close_range` below.
+    if unsafe { libc::syscall(libc::SYS_close_range, most as u32 + 1, u32::MAX, libc::CLOSE_RANGE_UNSHARE) } == 0 {
+        return Ok(());
+    }
+    // A kernel before 5.9: with all of them.
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::unshare(libc::CLONE_FILES) }).map(drop)
+}
+
 fn close_range(from: u32, to: u32) {
     // SAFETY: takes no pointers. Closing descriptors that Rust values own would be unsound for those values; the callers are
     // children just forked, which never touch the values of their parent again.
@@ -238,6 +249,11 @@ pub fn lower(fd: RawFd, least: RawFd) -> RawFd {
         }
         Err(_) => fd,
     }
+}
+
+/// Moves a descriptor to `least` or above, so that low numbers stay free. Stays where it is if that fails.
+pub fn raise(fd: OwnedFd, least: RawFd) -> OwnedFd {
+    if fd.as_raw_fd() >= least { fd } else { duplicate(fd.as_raw_fd(), least).unwrap_or(fd) }
 }
 
 /// Opens the pipe behind its reading end once more, for writing: for when nobody has kept the writing end. Returns at once,

@@ -139,17 +139,106 @@ pub fn is_left_over(path: &Path, flow: Flow) -> bool {
     refused.is_err_and(|error| error.kind() == ConnectionRefused)
 }
 
+/// Where a socket listens, as the tables of the kernel have it.
+enum Name {
+    Port(u16),
+    /// A path, or an abstract name behind an @.
+    Unix(Vec<u8>),
+}
+
+fn name_of(socket: &OwnedFd) -> Option<Name> {
+    // SAFETY: all zero is valid for each of the three.
+    let mut place: Place = unsafe { std::mem::zeroed() };
+    let mut length = std::mem::size_of_val(&place) as libc::socklen_t;
+    // SAFETY: `place` is writable for `length` bytes; a longer address is cut.
+    check(unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut place).cast(), &mut length) }).ok()?;
+    // SAFETY: all three begin with the family, and every bit pattern of any of them is valid.
+    let (family, internet, unix) = unsafe { (i32::from(place.unix.sun_family), place.internet, place.unix) };
+    match family {
+        // The port stands at the same place in both.
+        libc::AF_INET | libc::AF_INET6 => Some(Name::Port(u16::from_be(internet.sin_port))),
+        libc::AF_UNIX => {
+            let filled = (length as usize).checked_sub(std::mem::size_of::<libc::sa_family_t>())?;
+            let bytes = unix.sun_path.iter().take(filled).map(|&byte| byte as u8);
+            let is_abstract = bytes.clone().next()? == 0;
+            let bytes = bytes.enumerate().map(|(at, byte)| if at == 0 && is_abstract { b'@' } else { byte });
+            Some(Name::Unix(bytes.take_while(|&byte| byte != 0).collect()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether somebody is connected to a socket that listens, or to one like it that somebody else has. Where that cannot be known,
+/// somebody may be.
+pub fn has_connections(socket: &OwnedFd) -> bool {
+    /// What /proc/net says of a socket that is connected, and of one that waits for connections.
+    const CONNECTED: &str = "03";
+    const LISTENS: &str = "0A";
+    let is_one = |line: &str, name: &Name| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        match (name, fields.as_slice()) {
+            // Number, local and remote address, state, ..., and last the inode; what nobody holds any more has none.
+            (Name::Port(port), [_, local, _, state, _, _, _, _, _, inode, ..]) => {
+                local.ends_with(&format!(":{port:04X}")) && *state != LISTENS && *inode != "0"
+            }
+            // Number, count, protocol, flags, type, state, inode, and the name.
+            (Name::Unix(name), [_, _, _, _, _, state, _, path @ ..]) => {
+                *state == CONNECTED && path.join(" ").as_bytes() == name.as_slice()
+            }
+            (Name::Port(_) | Name::Unix(_), _) => false,
+        }
+    };
+    if is_for_datagrams(socket) {
+        return false;
+    }
+    let Some(name) = name_of(socket) else { return true };
+    let tables: &[&str] = match name {
+        Name::Port(_) => &["/proc/net/tcp", "/proc/net/tcp6"],
+        Name::Unix(_) => &["/proc/net/unix"],
+    };
+    let found = tables.iter().filter_map(|table| {
+        let table = std::io::BufReader::new(std::fs::File::open(table).ok()?);
+        Some(std::io::BufRead::lines(table).map_while(Result::ok).any(|line| is_one(&line, &name)))
+    });
+    // No table at all says nothing.
+    found.reduce(|one, other| one || other).unwrap_or(true)
+}
+
+fn is_for_datagrams(socket: &OwnedFd) -> bool {
+    let mut kind: libc::c_int = 0;
+    let mut size = std::mem::size_of_val(&kind) as libc::socklen_t;
+    let (number, place) = (socket.as_raw_fd(), (&raw mut kind).cast());
+    // SAFETY: `kind` is writable for `size` bytes.
+    let result = unsafe { libc::getsockopt(number, libc::SOL_SOCKET, libc::SO_TYPE, place, &mut size) };
+    result == 0 && kind == libc::SOCK_DGRAM
+}
+
+/// Has the kernel send us SIGIO when something comes to a socket, whoever takes it.
+pub fn tell_of_next(socket: &OwnedFd) -> Result<(), Errno> {
+    let number = socket.as_raw_fd();
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(number, libc::F_SETOWN, libc::getpid()) })?;
+    // SAFETY: takes no pointers.
+    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFL) })?;
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(number, libc::F_SETFL, flags | libc::O_ASYNC) }).map(drop)
+}
+
+/// The kernel tells nobody any more.
+pub fn tell_no_more(socket: &OwnedFd) {
+    // SAFETY: takes no pointers.
+    if let Ok(flags) = check(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFL) }) {
+        // SAFETY: takes no pointers. It fails for no socket that is open.
+        unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, flags & !libc::O_ASYNC) };
+    }
+}
+
 /// Removes the file of a socket that nobody will listen on any more, if it has one.
 pub fn remove_path(socket: &OwnedFd) {
-    // SAFETY: all zero is a valid sockaddr_un.
-    let mut unix: libc::sockaddr_un = unsafe { std::mem::zeroed() };
-    let mut length = std::mem::size_of_val(&unix) as libc::socklen_t;
-    // SAFETY: `unix` is writable for `length` bytes; a longer address is cut, and is none of a path.
-    let result = check(unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut unix).cast(), &mut length) });
-    if result.is_err() || i32::from(unix.sun_family) != libc::AF_UNIX || unix.sun_path[0] == 0 {
+    let Some(Name::Unix(bytes)) = name_of(socket).filter(|name| !matches!(name, Name::Unix(name) if name.starts_with(b"@")))
+    else {
         return;
-    }
-    let bytes: Vec<u8> = unix.sun_path.iter().take_while(|&&byte| byte != 0).map(|&byte| byte as u8).collect();
+    };
     let path = Path::new(std::ffi::OsStr::from_bytes(&bytes));
     let is_socket = path.symlink_metadata().is_ok_and(|data| std::os::unix::fs::FileTypeExt::is_socket(&data.file_type()));
     if is_socket {

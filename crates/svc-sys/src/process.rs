@@ -1,7 +1,7 @@
 //! Processes: made, named, signalled, reaped.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use svc_core::{Exit, Pid, Signal};
 
@@ -23,7 +23,81 @@ pub fn fork() -> Result<Fork, Errno> {
     }
 }
 
-/// The same for a copy that is nobody's to wait for: a child of a child that has ended. The parent is told its pid.
+/// A stack for a process that begins in a function of its own. Only what is used of it takes memory.
+pub struct Stack {
+    bottom: *mut libc::c_void,
+    bytes: usize,
+}
+
+impl Stack {
+    pub fn new(bytes: usize) -> Result<Stack, Errno> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+        // SAFETY: a new mapping at a place the kernel chooses.
+        let bottom = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
+        if bottom == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        Ok(Stack { bottom, bytes })
+    }
+
+    /// The same, and whoever comes to its end faults.
+    pub fn guarded(bytes: usize) -> Result<Stack, Errno> {
+        let stack = Stack::new(bytes)?;
+        // SAFETY: the first page of our own mapping, which nobody uses yet.
+        check(unsafe { libc::mprotect(stack.bottom, 4096, libc::PROT_NONE) })?;
+        Ok(stack)
+    }
+
+    /// Where it begins: stacks grow downwards.
+    pub(crate) fn top(&self) -> *mut libc::c_void {
+        self.bottom.wrapping_byte_add(self.bytes)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, which nobody runs on any more (a child that still did would have a copy).
+        unsafe { libc::munmap(self.bottom, self.bytes) };
+    }
+}
+
+/// Gives back what earlier and deeper calls have used of the stack: pages of it are dear where there are a thousand of us.
+#[inline(never)]
+pub fn forget_deeper_stack() {
+    const PAGE: usize = 4096;
+    /// More than any call of ours needs.
+    const DEEP: usize = 8 * PAGE;
+    /// What the call itself needs below our frame.
+    const CALL: usize = 1024;
+    let here = 0_u8;
+    let end = ((&raw const here) as usize - CALL) / PAGE * PAGE;
+    // SAFETY: of the stack below our own frame nothing is in use but what this call needs. What is not mapped is left alone.
+    unsafe { libc::madvise((end - DEEP) as *mut libc::c_void, DEEP, libc::MADV_DONTNEED) };
+}
+
+/// Makes a copy of this process, which must have one thread: the copy runs `child`, on this stack, and ends with its code.
+/// Until it calls [`fd::take_apart`] it shares our table of descriptors, so what it needs must stay open here as long: that saves
+/// a copy of the whole table, of which it would close most. The kernel writes its pid into the lower half of `note` (which was
+/// zero) before it runs, whatever becomes of us.
+pub fn fork_sharing_descriptors<F: FnOnce() -> u8>(stack: &Stack, note: &AtomicU64, child: F) -> Result<Pid, Errno> {
+    extern "C" fn begin<F: FnOnce() -> u8>(child: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: our copy of what stands on the stack of our parent. Taken without a mark there, which would cost a page; nobody
+        // looks there again, because we end without going back.
+        let run = unsafe { child.cast::<F>().read() };
+        crate::title::forget_stack_of_parent(child as usize);
+        exit_now(run())
+    }
+    let child = child;
+    let flags = libc::CLONE_FILES | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+    let note = note.as_ptr().cast::<libc::pid_t>();
+    // SAFETY: this process has a single thread (as for `fork`), so the copy finds no lock held; libc's clone tells its copy of
+    // the thread who it is, which a bare system call would not. The kernel writes 32 bits to `note`, which has 64.
+    let pid = check(unsafe { libc::clone(begin::<F>, stack.top(), flags, (&raw const child).cast_mut().cast(), note) })?;
+    Pid::new(pid).ok_or(Errno(libc::ECHILD))
+}
+
+/// As [`fork`], for a copy that is nobody's to wait for: a child of a child that has ended. The parent is told its pid.
 pub fn fork_orphan() -> Result<Fork, Errno> {
     let (reading, writing) = fd::pipe()?;
     let between = match fork()? {
@@ -129,20 +203,28 @@ pub fn refuse_huge_pages() {
     let refused = unsafe { libc::prctl(libc::PR_GET_THP_DISABLE, 0_u64, 0_u64, 0_u64, 0_u64) };
     if refused == 0 {
         set_huge_pages_refused(true);
+        HUGE_PAGES_REFUSED.store(true, Ordering::Relaxed);
     }
 }
 
-/// Undoes [`refuse_huge_pages`] before another program is executed, which would inherit it.
-pub fn restore_huge_pages() {
-    if HUGE_PAGES_REFUSED.load(Ordering::Relaxed) {
+/// Undoes [`refuse_huge_pages`] before another program is executed, which would inherit it. Whether there was something to undo.
+pub fn allow_huge_pages() -> bool {
+    let refused = HUGE_PAGES_REFUSED.load(Ordering::Relaxed);
+    if refused {
         set_huge_pages_refused(false);
     }
+    refused
 }
 
+/// What [`refuse_huge_pages`] changes, without a note of it.
 fn set_huge_pages_refused(refused: bool) {
     // SAFETY: takes no pointers; where it is refused nothing changes.
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, u64::from(refused), 0_u64, 0_u64, 0_u64) };
-    HUGE_PAGES_REFUSED.store(refused, Ordering::Relaxed);
+}
+
+/// Refuses them again, after [`allow_huge_pages`].
+pub(crate) fn refuse_huge_pages_again() {
+    set_huge_pages_refused(true);
 }
 
 /// Adds to what this process lets others go first by; negative: it goes first itself.

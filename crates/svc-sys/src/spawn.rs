@@ -1,20 +1,27 @@
 //! A program in a new process.
 //!
-//! The child is held back until its pid has been written down (`record`): if we are killed before, it ends without having run
-//! anything. So whoever comes after us knows every program that runs. Between fork and exec there are system calls only.
+//! The kernel writes its pid down before it runs, so whoever comes after us knows every program that runs. Until it executes the
+//! program it lives in our memory (vfork) while we wait, and makes system calls only.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::AtomicU64;
 
 use svc_core::Pid;
 use svc_core::service::{Stage, Trouble};
 
 use crate::errno::{Errno, check};
 use crate::fd::{self, Limit};
-use crate::process::{self, Fork};
+use crate::process::{self, Stack};
 
 /// So many further descriptors there may be: sockets, one for readiness, one for a lock.
 pub const MAX_EXTRA: usize = crate::message::MAX_FDS + 2;
+
+/// What a child needs before it executes a program.
+const CHILD_STACK: usize = 32 * 1024;
+
+// The kernel writes 32 bits of pid at the begin of a word of 64.
+const _: () = assert!(cfg!(target_endian = "little"));
 
 /// What to run, and with what.
 pub struct Spawn<'a> {
@@ -43,12 +50,9 @@ pub enum Program<'a> {
     Open(BorrowedFd<'a>),
 }
 
-/// Runs it. `record` is called with the new pid before the program can do anything.
-pub fn spawn(spawn: &Spawn<'_>, record: impl FnOnce(Pid)) -> Result<Pid, Trouble> {
-    let trouble = |stage| move |errno: Errno| Trouble { stage, errno: errno.0 };
-    let (ours, theirs) = fd::packet_pair().map_err(trouble(Stage::Pipe))?;
-    let namespace =
-        if spawn.new_pid_namespace { Some(Namespace::enter_new().map_err(trouble(Stage::Namespace))?) } else { None };
+/// Runs it. The kernel writes its pid into the lower half of `note` before it runs (which was zero), whatever becomes of us.
+pub fn spawn(spawn: &Spawn<'_>, note: Option<&AtomicU64>) -> Result<Pid, Trouble> {
+    let failed = |stage, errno: Errno| Trouble { stage, errno: errno.0 };
     let mut pointers = [std::ptr::null(); 8];
     for (place, argument) in pointers[..7].iter_mut().zip(spawn.arguments) {
         *place = argument.as_ptr();
@@ -60,61 +64,64 @@ pub fn spawn(spawn: &Spawn<'_>, record: impl FnOnce(Pid)) -> Result<Pid, Trouble
         many = spawn.arguments.iter().map(|argument| argument.as_ptr()).chain([std::ptr::null()]).collect();
         &many
     };
-    let pid = match process::fork() {
-        Ok(Fork::Child) => run_child(spawn, arguments, theirs.as_raw_fd()),
-        Ok(Fork::Parent(pid)) => pid,
-        Err(errno) => return Err(Trouble { stage: Stage::Fork, errno: errno.0 }),
-    };
-    drop(namespace);
-    drop(theirs);
-    record(pid);
-    let answer = let_go(&ours);
-    match answer {
-        None => Ok(pid),
-        Some(errno) => {
-            process::wait_for(pid);
-            Err(Trouble { stage: Stage::Exec, errno })
+    let mut child = Child { spawn, arguments, errno: 0 };
+    let stack = Stack::new(CHILD_STACK).map_err(|errno| failed(Stage::Fork, errno))?;
+    let mut flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    if note.is_some() {
+        flags |= libc::CLONE_PARENT_SETTID;
+    }
+    if spawn.new_pid_namespace {
+        flags |= libc::CLONE_NEWPID;
+    }
+    let note = note.map_or(std::ptr::null_mut(), |note| note.as_ptr().cast::<libc::pid_t>());
+    // Huge pages are a matter of the memory, which is the child's too until it has another.
+    let refused = process::allow_huge_pages();
+    // SAFETY: the stack is large enough and nobody else's; `child` outlives the child's use of it, because we wait (CLONE_VFORK)
+    // until it has executed a program or ended; meanwhile it makes system calls and writes to `child` and its stack alone. The
+    // kernel writes 32 bits to `note`, which has 64.
+    let pid = check(unsafe { libc::clone(run_child, stack.top(), flags, (&raw mut child).cast(), note) });
+    if refused {
+        process::refuse_huge_pages_again();
+    }
+    match pid {
+        Ok(pid) if child.errno != 0 => {
+            let errno = child.errno;
+            Pid::new(pid).map(process::wait_for);
+            Err(failed(Stage::Exec, Errno(errno)))
         }
+        Ok(pid) => Pid::new(pid).ok_or(failed(Stage::Fork, Errno(libc::ECHILD))),
+        // A shortage has other names.
+        Err(errno @ (Errno::NOT_PERMITTED | Errno::INVALID)) if spawn.new_pid_namespace => {
+            Err(failed(Stage::Namespace, errno))
+        }
+        Err(errno) => Err(failed(Stage::Fork, errno)),
     }
 }
 
-/// Lets the child go on, and waits for its exec: `None` if that worked, its errno otherwise.
-fn let_go(ours: &OwnedFd) -> Option<i32> {
-    let go = [1_u8];
-    // SAFETY: `go` is readable for its length.
-    unsafe { libc::send(ours.as_raw_fd(), go.as_ptr().cast(), 1, libc::MSG_NOSIGNAL) };
-    let mut answer = [0; 4];
-    match fd::read(ours.as_fd(), &mut answer) {
-        Ok(4) => Some(i32::from_ne_bytes(answer)),
-        // Its end was closed by the exec (or by its death before it, which the next wait will tell).
-        Ok(_) | Err(_) => None,
-    }
+/// What the child needs, in memory that it shares with us.
+struct Child<'a> {
+    spawn: &'a Spawn<'a>,
+    arguments: &'a [*const libc::c_char],
+    /// Why there was no exec.
+    errno: i32,
 }
 
-/// The child, from fork to exec: system calls and nothing else.
-fn run_child(spawn: &Spawn<'_>, arguments: &[*const libc::c_char], gate: RawFd) -> ! {
-    let (gate, errno) = match prepare_child(spawn, gate) {
-        Ok((gate, program)) => {
-            // Last of all, when it has most likely been let go already.
-            let mut go = [0_u8];
-            // SAFETY: `go` is writable for its length.
-            let got = unsafe { libc::recv(gate, go.as_mut_ptr().cast(), 1, 0) };
-            if got != 1 {
-                process::exit_now(crate::exit::SYSTEM);
-            }
+/// The child, from clone to exec: system calls and nothing else.
+extern "C" fn run_child(child: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: what `spawn` handed over, which waits until we are done with it.
+    let child = unsafe { &mut *child.cast::<Child<'_>>() };
+    let errno = match prepare_child(child.spawn) {
+        Ok(program) => {
             crate::signals::reset();
-            let errno = match program {
-                Program::Path(path) => execute(path, arguments),
-                Program::Open(exe) => crate::exe::execute_pointers(exe, arguments),
-            };
-            (gate, errno)
+            match program {
+                Program::Path(path) => execute(path, child.arguments),
+                Program::Open(exe) => crate::exe::execute_pointers(exe, child.arguments),
+            }
         }
-        Err(errno) => (gate, errno),
+        Err(errno) => errno,
     };
-    let answer = errno.0.to_ne_bytes();
-    // SAFETY: `answer` is readable for its length.
-    unsafe { libc::send(gate, answer.as_ptr().cast(), answer.len(), libc::MSG_NOSIGNAL) };
-    process::exit_now(crate::exit::NOT_FOUND);
+    child.errno = errno.0;
+    process::exit_now(crate::exit::NOT_FOUND)
 }
 
 fn execute(path: &CStr, arguments: &[*const libc::c_char]) -> Errno {
@@ -126,9 +133,8 @@ fn execute(path: &CStr, arguments: &[*const libc::c_char]) -> Errno {
     Errno::last()
 }
 
-/// Session, descriptors and limits. Returns where the gate and the program are now.
-fn prepare_child<'a>(spawn: &Spawn<'a>, gate: RawFd) -> Result<(RawFd, Program<'a>), Errno> {
-    process::restore_huge_pages();
+/// Session, descriptors and limits. Returns where the program is now.
+fn prepare_child<'a>(spawn: &Spawn<'a>) -> Result<Program<'a>, Errno> {
     match spawn.terminal {
         Some(holder) => process::take_terminal(holder),
         None => process::new_session(),
@@ -149,7 +155,6 @@ fn prepare_child<'a>(spawn: &Spawn<'a>, gate: RawFd) -> Result<(RawFd, Program<'
         // SAFETY: takes no pointers. Not owned by anybody: exec closes it.
         check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, above) })
     };
-    let gate = out_of_the_way(gate)?;
     let program = match spawn.program {
         Program::Path(path) => Program::Path(path),
         Program::Open(exe) => Program::Open(fd::borrow(out_of_the_way(exe.as_raw_fd())?).ok_or(Errno::INVALID)?),
@@ -171,31 +176,16 @@ fn prepare_child<'a>(spawn: &Spawn<'a>, gate: RawFd) -> Result<(RawFd, Program<'
         // SAFETY: `limit` is a valid rlimit.
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
     }
-    Ok((gate, program))
-}
-
-/// For the time of one fork, children are made in a new PID namespace.
-struct Namespace(OwnedFd);
-
-impl Namespace {
-    fn enter_new() -> Result<Namespace, Errno> {
-        let own = std::fs::File::open("/proc/self/ns/pid")?;
-        // SAFETY: takes no pointers.
-        check(unsafe { libc::unshare(libc::CLONE_NEWPID) })?;
-        Ok(Namespace(own.into()))
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        // SAFETY: takes no pointers. What allowed us to leave allows us to come back.
-        unsafe { libc::setns(self.0.as_raw_fd(), libc::CLONE_NEWPID) };
-    }
+    Ok(program)
 }
 
 /// Whether children could be made in a new PID namespace.
 pub fn try_pid_namespace() -> Result<(), Errno> {
-    Namespace::enter_new().map(drop)
+    let own = std::fs::File::open("/proc/self/ns/pid")?;
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::unshare(libc::CLONE_NEWPID) })?;
+    // SAFETY: takes no pointers. What allowed us to leave allows us to come back.
+    check(unsafe { libc::setns(own.as_raw_fd(), libc::CLONE_NEWPID) }).map(drop)
 }
 
 /// Runs a program that nobody waits for: a hook. Standard input is /dev/null or ours, whatever it was.
@@ -212,6 +202,6 @@ pub fn detached(path: &CStr, directory: &CStr) -> Result<Pid, Trouble> {
             new_pid_namespace: false,
             terminal: None,
         },
-        |_| {},
+        None,
     )
 }

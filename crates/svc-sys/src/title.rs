@@ -28,6 +28,8 @@ struct Map {
     exe: u32,
 }
 
+const PAGE: usize = 4096;
+
 static MAP: OnceLock<Map> = OnceLock::new();
 
 unsafe extern "C" {
@@ -76,6 +78,20 @@ fn places() -> Option<Map> {
         ..Map::default()
     };
     (map.arguments != 0 && map.arguments < map.arguments_end && map.environment <= map.environment_end).then_some(map)
+}
+
+/// In a process that was forked and has a stack of its own: gives back what it has of its parent's, from a frame there (and those
+/// further down) up to where arguments and environment stand.
+pub(crate) fn forget_stack_of_parent(frame: usize) {
+    /// Further down than any frame that was there at the fork.
+    const DEEP: usize = 4 * PAGE;
+    let Some(map) = MAP.get() else { return };
+    let begin = (frame / PAGE * PAGE).saturating_sub(DEEP);
+    let length = (map.arguments.min(map.environment) as usize / PAGE * PAGE).saturating_sub(begin);
+    // SAFETY: frames of a stack that this process does not run on and never goes back to, and behind them what `main` was
+    // called with: pointers to arguments that std has copied, and to the environment, which `prepare` moved. What is not
+    // mapped is left alone.
+    unsafe { libc::madvise(begin as *mut libc::c_void, length, libc::MADV_DONTNEED) };
 }
 
 /// Shows `words` as command line, and `short` (at most 15 bytes) as name.

@@ -19,7 +19,7 @@ use svc_sys::{Errno, exit, fd};
 
 use crate::computed::Computed;
 use crate::prepare::{self, Taken};
-use crate::{once, probe, script};
+use crate::{once, probe, script, setup};
 use capabilities::List;
 use last::Last;
 
@@ -72,6 +72,8 @@ Options:
       --render         make the files of templates, print which have changed, and execute nothing
       --here           print which of all this can be done here, and why not; execute nothing
       --try            do all that, and execute nothing
+      --setup NAME     run ./setup first, with what /private/NAME/vars and ./vars say, unless PROGRAM
+                       calls it itself
       --probe          PROGRAM and its arguments are those of svc probe
       --env-pid NAME   set a variable to the number of this process, which PROGRAM keeps
   -h, --help           this text
@@ -133,6 +135,8 @@ enum Only {
 enum Way {
     Program,
     Script(Language),
+    /// Behind the `setup` of the service of this name.
+    Setup(String),
     /// As `svc probe`, here and now.
     Probe,
     /// As a child, and this file is made when that ends with 0.
@@ -161,6 +165,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("lock") => lock(parser.value()?.parse()?)?,
             Long("script") => way = Way::Script(Language::FirstLine),
             Long("execline") => way = Way::Script(Language::Execline),
+            Long("setup") => way = Way::Setup(parser.value()?.string()?),
             Long("probe") => way = Way::Probe,
             Long("env-pid") => {
                 let mut variable = parser.value()?;
@@ -311,7 +316,11 @@ fn lock(number: i32) -> Result<(), Failure> {
     fd::lock(number).map_err(failed)
 }
 
-fn execute(plan: Command) -> u8 {
+fn execute(mut plan: Command) -> u8 {
+    if let Way::Setup(service) = &plan.way {
+        plan.command = setup::in_front(service, plan.command);
+        plan.way = Way::Program;
+    }
     if let Way::Once(marker) = &plan.way {
         return once::run(marker, &plan.command);
     }
@@ -320,7 +329,7 @@ fn execute(plan: Command) -> u8 {
     let called = plan.called.unwrap_or_else(|| program.clone());
     svc_sys::signals::reset();
     match plan.way {
-        Way::Program | Way::Once(_) => {}
+        Way::Program | Way::Once(_) | Way::Setup(_) => {}
         Way::Script(language) => return script::run(language, program, words.collect()),
         Way::Probe => return probe::main(["svc".into(), program].into_iter().chain(words).collect()),
     }

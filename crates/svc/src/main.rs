@@ -11,6 +11,7 @@ mod prepare;
 mod probe;
 mod scan;
 mod script;
+mod setup;
 mod supervise;
 mod svscan;
 

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use svc_compat::settle::User;
+use svc_core::links;
 use svc_prepare::render::{Done, ELSEWHERE, Template};
 use svc_prepare::template::Language;
 use svc_prepare::volumes::Volume;
-use svc_prepare::{Owner, Variable, certificates, json, links, place, secrets, variables};
+use svc_prepare::{Owner, Variable, certificates, json, place, secrets, variables};
 
 /// What `--help` says of them.
 pub(crate) const USAGE: &str = "\
@@ -29,7 +30,7 @@ pub(crate) const USAGE: &str = "\
       --template FROM=TO
                        make the file TO of the template FROM
       --template-language L, --template-mode M, --template-owner USER
-                       variables or jinja; mode and owner of TO: of the template before
+                       variables, jinja, copy or copy-if-there; mode and owner of TO: of the template before
       --json NAME      fail if the variable NAME, or the file if it has a slash, is no JSON
       --uid N, --gid N numbers for USER in place of those of its account
 ";
@@ -99,7 +100,9 @@ impl Preparations {
             "template-language" => {
                 let value = value()?;
                 let known = Language::NAMES.iter().find(|(name, _)| *name == value);
-                let language = known.ok_or_else(|| format!("{value}: a template is in variables or jinja"))?.1;
+                let language = known
+                    .ok_or_else(|| format!("{value}: a template is in variables or jinja, or a copy or copy-if-there"))?
+                    .1;
                 last(&mut self.templates, "template")?.0.language = Some(language);
             }
             "template-mode" => last(&mut self.templates, "template")?.0.mode = Some(mode(&value()?)?),

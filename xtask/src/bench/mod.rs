@@ -28,13 +28,16 @@ pub(crate) struct Options {
     quick: bool,
     definitions: bool,
     only: Vec<Competitor>,
+    /// Only the rows about services, for who works on those.
+    services_only: bool,
     write: bool,
 }
 
 impl Options {
     /// `None`: only help was asked for.
     pub(crate) fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Option<Options>> {
-        let (mut runs, mut services, mut quick, mut definitions, mut write) = (None, None, false, false, false);
+        let (mut runs, mut services, mut quick, mut write) = (None, None, false, false);
+        let (mut definitions, mut services_only) = (false, false);
         let mut only = ALL.to_vec();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -44,6 +47,7 @@ impl Options {
                 "--only" => only = value()?.split(',').map(Competitor::parse).collect::<Result<_>>()?,
                 "--quick" => quick = true,
                 "--definitions" => definitions = true,
+                "--services-only" => services_only = true,
                 "--write" => write = true,
                 "-h" | "--help" => return Ok(None),
                 other => return Err(format!("{other}: no such option")),
@@ -55,6 +59,7 @@ impl Options {
             quick,
             definitions,
             only,
+            services_only,
             write,
         }))
     }
@@ -98,12 +103,16 @@ fn measure(options: &Options) -> Result<String> {
     } else {
         let mut steady = competitors.clone();
         rows = rounds::run(options, &mut steady, &programs)?;
+    }
+    if !options.definitions && !options.services_only {
         let lines = if options.quick { 50_000_000 } else { 1_000_000_000 };
         rows.extend(logger::run(options.runs, lines, &competitors, &programs)?);
         let chains = if options.quick { 100 } else { 1000 };
         rows.extend(applets::run(options.runs, chains, &competitors, &programs)?);
     }
-    rows.extend(definitions::run(options.runs, options.quick, &programs)?);
+    if !options.services_only {
+        rows.extend(definitions::run(options.runs, options.quick, &programs)?);
+    }
     let machine = machine::describe(&competitors, &programs, options, &before);
     let text = report::render(&machine, &rows, &competitors);
     if options.write {

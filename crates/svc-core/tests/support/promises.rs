@@ -29,6 +29,7 @@ pub struct Step<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Down,
+    Armed,
     Starting,
     Up { ready: bool },
     Exited,
@@ -56,7 +57,7 @@ pub struct Promises {
     /// How often it ended by itself, in a row, and when since somebody asked for a start.
     streak: u16,
     own_ends: Vec<Millis>,
-    /// The down signal was sent by somebody who wants it back.
+    /// The down signal was sent by somebody who wants it back, or it is to be armed when it has ended.
     called: bool,
     /// Its policy does not start it again after its last end.
     over: bool,
@@ -92,6 +93,7 @@ impl Promises {
     pub fn take_over(&mut self, service: &Service) {
         self.told = match service.state() {
             State::Down { .. } | State::Gone => Told::Down,
+            State::Armed => Told::Armed,
             State::Starting { role: Role::Run } => Told::Starting,
             State::Up { ready, .. } => Told::Up { ready: ready.is_some() },
             State::Starting { role: Role::Finish } => Told::Exited,
@@ -124,6 +126,13 @@ impl Promises {
         if after.leaving() && matches!(after.state(), State::Down { .. }) {
             return broken("down, leaving, and still there");
         }
+        if after.state() == State::Armed && after.want() != Want::Up {
+            return broken("armed, and nobody wants it");
+        }
+        if (before.state(), event) == (State::Armed, Event::Knock) && after.state() != (State::Starting { role: Role::Run })
+        {
+            return broken("somebody knocks, and it is not started");
+        }
         self.check_wish(step)?;
         check_signals(step)?;
         self.check_spawns(step)?;
@@ -138,7 +147,7 @@ impl Promises {
     }
 
     fn check_spawns(&self, step: &Step) -> Turn {
-        let Step { before, after, actions, event, .. } = *step;
+        let Step { before, after, actions, event, settings, .. } = *step;
         let spawns: Vec<Role> =
             actions.iter().filter_map(|action| if let Action::Spawn(role) = action { Some(*role) } else { None }).collect();
         let expected = match after.state() {
@@ -154,7 +163,7 @@ impl Promises {
             return broken("run ended and finish does not follow");
         }
         if expected == Some(Role::Run) {
-            if !matches!(before.state(), State::Down { .. }) {
+            if !matches!(before.state(), State::Down { .. } | State::Armed) {
                 return broken("run is started while something of it may live");
             }
             if after.want() == Want::Down {
@@ -162,6 +171,10 @@ impl Promises {
             }
             if self.over && !asks_for_start(event) {
                 return broken("started again against its policy");
+            }
+            let waits = settings.on_demand.is_some() && (self.done || self.called) && !self.hurried;
+            if waits && event == Event::Deadline {
+                return broken("started though nobody has knocked");
             }
             if self.permanent && !asks_for_start(event) {
                 return broken("started again after 125");
@@ -180,7 +193,9 @@ impl Promises {
             seen.insert((state_name(before.state()), event_name(event)));
         }
         if asks_for_start(event) && !before.leaving() && before.state() != State::Gone {
-            self.hurried = true;
+            // Who has it armed asks for a start by whoever knocks, be that at once.
+            let is_down = matches!(before.state(), State::Down { .. } | State::Armed);
+            self.hurried |= event != Event::Command(Command::Arm) || is_down;
             self.permanent = false;
             self.over = false;
             self.streak = 0;
@@ -192,7 +207,12 @@ impl Promises {
                 self.owes_finish = true;
                 self.done = is_success(settings, exit);
                 let by_itself = self.is_by_itself(before);
+                let is_over = settings.on_demand.is_some() && self.done;
+                let by_itself = by_itself && !is_over;
                 self.died(now, exit, before, by_itself);
+                if is_over {
+                    self.streak = 0;
+                }
                 if by_itself {
                     self.count(step, exit);
                 }
@@ -225,6 +245,9 @@ impl Promises {
                 self.streak += u16::from(settings.policy.is_some() && after.want() != Want::Down);
             }
             (State::Up { .. }, Event::Command(Command::DownSignal)) => self.called = true,
+            (State::Up { stop: Stop::No, .. }, Event::Idle) => self.called |= settings.on_demand.is_some(),
+            (State::Up { stop: Stop::No, .. } | State::Starting { role: Role::Run }, Event::Command(Command::Arm)) => {}
+            (_, Event::Command(Command::Arm)) => self.called |= !before.leaving(),
             (_, Event::Command(Command::Abandon | Command::Interrupt)) => self.left_alone = true,
             _ => {}
         }
@@ -245,7 +268,7 @@ impl Promises {
         if after.done() != self.done {
             return broken("what it says of whether it is done is not so");
         }
-        let is_settled = |state| matches!(state, State::Down { .. } | State::Gone);
+        let is_settled = |state| matches!(state, State::Down { .. } | State::Armed | State::Gone);
         let settled = is_settled(after.state()) && !is_settled(before.state());
         let left = world.living(What::Left).count();
         if settled && !self.left_alone && !settings.keep_descendants && self.owes_sweep(before) && left > 0 {
@@ -313,7 +336,7 @@ impl Promises {
         let stays = before.want();
         let used_up = if stays == Want::Once { Want::Down } else { stays };
         let expected = match (before.state(), event) {
-            (_, Event::Command(Command::Start | Command::Restart)) if !before.leaving() => Want::Up,
+            (_, Event::Command(Command::Start | Command::Arm | Command::Restart)) if !before.leaving() => Want::Up,
             (_, Event::Command(Command::Once)) if !before.leaving() => Want::Once,
             (
                 _,
@@ -355,7 +378,7 @@ impl Promises {
                 broken("tried again too soon")
             }
             State::Down { not_before }
-                if !matches!(before.state(), State::Down { .. } | State::Starting { role: Role::Run }) =>
+                if !matches!(before.state(), State::Down { .. } | State::Armed | State::Starting { role: Role::Run }) =>
             {
                 let soonest = after.started().map_or(now, |started| now.max(started + self.delays(settings).1));
                 if not_before > soonest { broken("it could start sooner") } else { Ok(()) }
@@ -404,13 +427,15 @@ impl Promises {
     /// A publication. They come in the order of the service's life.
     pub fn note(&mut self, note: Note) -> Turn {
         self.told = match (self.told, note) {
-            (Told::Down, Note::Starting) => Told::Starting,
+            (Told::Down | Told::Armed, Note::Starting) => Told::Starting,
+            (Told::Down, Note::Armed) => Told::Armed,
+            (Told::Armed, Note::Down) => Told::Down,
             (Told::Starting, Note::Up) => Told::Up { ready: false },
             (Told::Starting, Note::Trouble) => Told::Down,
             (Told::Up { ready: false }, Note::Ready) => Told::Up { ready: true },
             (told @ Told::Up { .. }, Note::Stopping | Note::Killed) => told,
             // What is undone has been down all the time.
-            (Told::Down, Note::Stopping) | (Told::Up { .. }, Note::Exited) => Told::Exited,
+            (Told::Down | Told::Armed, Note::Stopping) | (Told::Up { .. }, Note::Exited) => Told::Exited,
             (Told::Exited, Note::Finishing) => Told::Finishing,
             (told @ Told::Finishing, Note::Failed | Note::Killed) => told,
             (told @ Told::Exited, Note::Failed) => told,
@@ -438,7 +463,7 @@ impl Promises {
         let (is_up, is_finishing) = match service.state() {
             State::Up { pid, .. } => (Some(pid), None),
             State::Finish { pid, .. } => (None, Some(pid)),
-            State::Down { .. } | State::Starting { .. } | State::Sweep { .. } | State::Gone => (None, None),
+            State::Down { .. } | State::Armed | State::Starting { .. } | State::Sweep { .. } | State::Gone => (None, None),
         };
         if run.is_some() && is_up != run || finish.is_some() && is_finishing != finish {
             return broken(format!("run {run:?}, finish {finish:?}, and state {:?}", service.state()));
@@ -462,6 +487,7 @@ impl Promises {
         }
         let told = match service.state() {
             State::Down { .. } => self.told == Told::Down,
+            State::Armed => self.told == Told::Armed,
             State::Up { ready, .. } => self.told == Told::Up { ready: ready.is_some() },
             State::Finish { .. } => self.told == Told::Finishing,
             State::Sweep { .. } => self.told == Told::Draining,
@@ -527,7 +553,7 @@ fn is_success(settings: &Settings, exit: Exit) -> bool {
 }
 
 fn asks_for_start(event: Event) -> bool {
-    matches!(event, Event::Command(Command::Start | Command::Restart | Command::Once))
+    matches!(event, Event::Command(Command::Start | Command::Arm | Command::Restart | Command::Once))
 }
 
 fn same_kind(one: State, other: State) -> bool {

@@ -1,7 +1,7 @@
 //! The world of one simulated service: its real processes, the ledger, svc-init as the one who reaps orphans, and chance.
 //! It knows nothing of the machine under test; it only refuses what a kernel would not forgive.
 
-use svc_core::definition::{Forking, Settings};
+use svc_core::definition::{Forking, OnDemand, Settings};
 use svc_core::policy::Policy;
 use svc_core::restart::{AtLimit, Restart, When};
 use svc_core::service::Role;
@@ -157,6 +157,7 @@ impl World {
         settings.notification_fd = rng.chance(60).then_some(3);
         settings.down_signal = rng.pick(&[Signal::TERM, Signal::TERM, Signal::INT, Signal::KILL]);
         settings.essential = rng.chance(20);
+        settings.on_demand = rng.chance(30).then_some(OnDemand { idle_stop: Millis(100) });
         settings.policy = rng.chance(50).then(|| Box::new(any_policy(rng)));
     }
 

@@ -10,6 +10,7 @@ pub(super) struct Admission {
     pub(super) files: Vec<String>,
     pub(super) command: Option<Vec<String>>,
     pub(super) profiles: Vec<String>,
+    pub(super) links: Vec<String>,
     pub(super) arch: Vec<String>,
     pub(super) otherwise: Otherwise,
     pub(super) wait_for: Vec<String>,
@@ -32,6 +33,7 @@ impl Admission {
             files: self.files.iter().filter_map(|text| conditions::file(text).ok()).collect(),
             command,
             profiles: self.profiles.iter().filter_map(|text| conditions::profile(text).ok()).collect(),
+            links: self.links.iter().filter_map(|text| conditions::link(text).ok()).collect(),
             arch: self.arch.iter().filter_map(|text| conditions::arch(text).ok()).collect(),
             otherwise: self.otherwise,
         };

@@ -1,6 +1,6 @@
 //! A service while its keys are read, and what becomes of them when all are: the words that its supervisor executes.
 
-use svc_core::definition::{Forking, Script};
+use svc_core::definition::{Forking, OnDemand, Script};
 use svc_core::graph::Dependency;
 use svc_core::health::Checks;
 use svc_core::policy::Essential;
@@ -61,6 +61,16 @@ impl OnChange {
     pub(super) const ALL: [OnChange; 2] = [OnChange::Reload, OnChange::Restart];
 }
 
+/// Who starts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Somebody who asks, or needs it.
+    Asked,
+    WithSvc,
+    /// Whoever comes to its sockets.
+    OnDemand,
+}
+
 #[derive(Debug)]
 pub(super) struct Draft {
     /// The service's.
@@ -77,7 +87,8 @@ pub(super) struct Draft {
     /// Edits count without anybody asking.
     pub(super) applies: bool,
     pub(super) relations: Vec<Dependency>,
-    pub(super) start: bool,
+    pub(super) start: Start,
+    pub(super) idle_stop: Millis,
     pub(super) start_timeout: Millis,
     pub(super) stop_timeout: Millis,
     pub(super) settings: Settings,
@@ -139,7 +150,8 @@ impl Draft {
             on_change: OnChange::Reload,
             applies: false,
             relations: Vec::new(),
-            start: true,
+            start: Start::WithSvc,
+            idle_stop: Millis::ZERO,
             start_timeout: Millis::ZERO,
             stop_timeout: Millis::ZERO,
             settings,
@@ -169,6 +181,25 @@ impl Draft {
             probes: Probes::default(),
             essential: None,
             at_limit: None,
+        }
+    }
+
+    /// What is wrong with a start on demand: the key, and the words.
+    pub(super) fn demand_fault(&self) -> Option<(&'static str, &'static str)> {
+        let serves = matches!(self.kind, Kind::Process | Kind::Forking);
+        match self.start {
+            Start::OnDemand if !serves => Some((
+                "start",
+                "start = \"on-demand\" means something for a process or a forking one, which may have sockets: write true or false",
+            )),
+            Start::OnDemand if self.sockets.is_empty() => Some((
+                "start",
+                "start = \"on-demand\" needs sockets, whose first connection or datagram starts it: write sockets = [\"0.0.0.0:80\"]",
+            )),
+            Start::Asked | Start::WithSvc if self.idle_stop != Millis::ZERO => {
+                Some(("idle-stop", "idle-stop needs start = \"on-demand\": nobody would start it again"))
+            }
+            Start::OnDemand | Start::Asked | Start::WithSvc => None,
         }
     }
 
@@ -257,6 +288,7 @@ impl Draft {
     pub(super) fn settings(&self) -> Settings {
         let mut settings = self.settings.clone();
         settings.essential = self.essential.is_some();
+        settings.on_demand = (self.start == Start::OnDemand).then_some(OnDemand { idle_stop: self.idle_stop });
         if let Some(words) = &self.at_limit {
             settings.policy_mut().restart.at_limit = AtLimit::Run(self.chain(words));
         }

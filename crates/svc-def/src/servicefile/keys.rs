@@ -7,7 +7,7 @@ use svc_core::{Millis, ServiceName, Signal};
 
 use super::Instances;
 use super::computed::Computed;
-use super::draft::{Draft, Kind};
+use super::draft::{Draft, Kind, Start};
 use super::policies;
 use super::probes::{self, Probe};
 use super::rights;
@@ -139,6 +139,8 @@ pub(super) enum Shape {
         fields: &'static [Field],
         set: fn(&mut Draft, Vec<Record>),
     },
+    /// A flag, or a word.
+    Start(fn(&mut Draft, Start)),
     /// Whose word counts.
     Senders(fn(&mut Draft, Option<Senders>)),
     /// What is done about an unhealthy service.

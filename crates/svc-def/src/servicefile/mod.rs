@@ -152,7 +152,7 @@ pub(crate) fn read(
         program,
         settings,
         essential: draft.essential,
-        start: draft.start,
+        start: draft.start != draft::Start::Asked,
         timeout_up: draft.start_timeout,
         timeout_down: draft.stop_timeout,
         timer: draft.timer(),
@@ -288,6 +288,11 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
         values.push(Value { key: key.name, written: show::written(&entry.node.item), change: key.change });
     }
     sockets::faults(&places, draft.settings.notification_fd, draft.sockets.len()).into_iter().for_each(&mut fault);
+    if let Some((key, what)) = draft.demand_fault()
+        && let Some(entry) = tree.root.iter().find(|entry| entry.key == key)
+    {
+        fault((entry.place, what.into()));
+    }
     if draft.home
         && draft.user.is_none()
         && let Some(entry) = tree.root.iter().find(|entry| entry.key == "home")

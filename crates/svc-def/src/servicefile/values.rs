@@ -8,7 +8,7 @@ use svc_core::health::Senders;
 use svc_core::{ServiceName, Signal};
 
 use super::Instances;
-use super::draft::{Draft, Kind};
+use super::draft::{Draft, Kind, Start};
 use super::keys::{Key, Shape};
 use super::probes;
 use super::text;
@@ -17,6 +17,9 @@ use crate::problem::quoted;
 
 /// What is wrong with a value.
 pub(super) type Fault = (Place, String);
+
+/// The value of `start` that is no flag.
+const ON_DEMAND: &str = "on-demand";
 
 /// A limit as `svc exec` takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,6 +179,7 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             set(draft, gather(items.iter().map(|item| reader.record(item, fields)))?);
         }
         Shape::Policy(kind) => super::policies::apply(&reader, kind, node, draft)?,
+        Shape::Start(set) => set(draft, reader.start(node).map_err(one)?),
         Shape::Senders(set) => set(draft, reader.senders(node).map_err(one)?),
         Shape::Remedy(set) => set(draft, reader.choice(node, &probes::REMEDIES).map_err(one)?),
         Shape::Probe(kind, set) => set(draft, probes::read(&reader, *kind, node)?),
@@ -199,6 +203,18 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// A flag, or `on-demand`.
+    fn start(&self, node: &Node) -> Result<Start, Fault> {
+        match &node.item {
+            Item::Text(text) if self.expanded(node, text)?.text == ON_DEMAND => Ok(Start::OnDemand),
+            _ => match self.flag(node) {
+                Ok(true) => Ok(Start::WithSvc),
+                Ok(false) => Ok(Start::Asked),
+                Err(_) => Err(self.fault(node, "true, false or \"on-demand\"")),
+            },
+        }
+    }
+
     /// `true`, or who.
     fn senders(&self, node: &Node) -> Result<Option<Senders>, Fault> {
         match &node.item {

@@ -72,6 +72,7 @@ fn every_file_arrives_in_the_definition() {
             new_pid_namespace: true,
             keep_descendants: true,
             forking: None,
+            on_demand: None,
             essential: true,
             policy: None,
             checks: None,

@@ -161,7 +161,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ),
         ("kind = 'bundle'\nmembers = 'a'", "2:11: members is \"a\", and must be a list, such as [\"web\", \"worker\"]"),
         ("kind = 'bundle'\nmembers = ['']", "2:12: members names \"\": the name is empty"),
-        ("start = 'no'", "1:9: start is \"no\", and must be true or false, without quotes, such as false"),
+        ("start = 'no'", "1:9: start is \"no\", and must be true, false or \"on-demand\", such as \"on-demand\""),
         ("needs = [{ on = 'a', untill = 'ready' }]", "1:22: needs has \"untill\", which is unknown: did you mean until?"),
         ("needs = [{ until = 'healthy' }]", "1:10: needs has an entry without on: write"),
         ("needs = [{ on = 'a', bond = 'x' }]", "1:29: needs: bond must be one of start, stay, follow, and is \"x\""),
@@ -301,6 +301,8 @@ pub(crate) fn frame(key: &str) -> &'static str {
         "every-from" | "jitter" | "overlap" | "missed" | "run-at-start" | "timeout.run" => {
             "kind = 'timer'\ncommand = 'x'\nevery = '1h'"
         }
+        "start" => "command = 'x'\nsockets = ['80']",
+        "idle-stop" => "command = 'x'\nsockets = ['80']\nstart = 'on-demand'",
         "members" => "kind = 'bundle'",
         "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
         "health.interval"

@@ -51,6 +51,8 @@ impl First {
             State::Up { .. } if oneshot => (Some(machine.since()), None),
             State::Up { ready, .. } if settings.says_ready() => (Some(machine.since()), ready),
             State::Up { .. } => (Some(machine.since()), Some(machine.since())),
+            // For others its sockets are what it is.
+            State::Armed => (None, Some(machine.since())),
             State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {
                 let last = machine.last();
                 let done = last.filter(|_| oneshot && machine.done());

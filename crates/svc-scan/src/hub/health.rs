@@ -99,7 +99,15 @@ impl Hub {
 
     /// What the graph takes to be the health of a service is what is known of it.
     pub(super) fn fit_health(&mut self, slot: u32, id: Id) {
-        let verdict = self.members.get(&slot).and_then(|member| member.verdict());
+        // One that is armed is there for whoever comes, as if it were well.
+        let is_armed = |member: &super::Member| {
+            let armed = member.machine.as_ref().is_some_and(|machine| machine.state() == svc_core::State::Armed);
+            armed && member.definition.settings.has_health()
+        };
+        let verdict = self
+            .members
+            .get(&slot)
+            .and_then(|member| if is_armed(member) { Some(Verdict::Healthy) } else { member.verdict() });
         match (self.engine.progress(id), verdict) {
             (Progress::Up(level), Some(Verdict::Healthy)) if level != Level::Healthy => self.step_engine(Event::Healthy(id)),
             (Progress::Up(level), Some(Verdict::Unhealthy)) if level != Level::Unhealthy => {

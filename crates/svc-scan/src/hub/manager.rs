@@ -485,6 +485,9 @@ impl Hub {
             };
             let verdict = match kind {
                 Kind::Process if self.is_timer(name) => matching::timer(id, progress, machine),
+                Kind::Process if member.definition.settings.on_demand.is_some() => {
+                    matching::on_demand(id, progress, machine, member.counted, member.at_once)
+                }
                 Kind::Process => matching::process(id, progress, machine, member.counted),
                 Kind::Oneshot => matching::oneshot(id, progress, machine, member.counted),
                 Kind::Milestone | Kind::Bundle => return,
@@ -492,8 +495,13 @@ impl Hub {
             match verdict {
                 Match::Fits => return,
                 // It starts when all that it is to listen on is open.
-                Match::Tell(Command::Start) if self.lacks_sockets(slot) => return,
-                Match::Tell(command) => return self.tell(slot, command),
+                Match::Tell(Command::Start | Command::Arm) if self.lacks_sockets(slot) => return,
+                Match::Tell(command) => {
+                    if let (Command::Start, Some(member)) = (command, self.members.get_mut(&slot)) {
+                        member.at_once = false;
+                    }
+                    return self.tell(slot, command);
+                }
                 Match::Hear(event) => {
                     if let (Event::Stopped(_), Kind::Oneshot, true) = (&event, kind, machine.done()) {
                         say!("svc-scan: {name}: its down failed: what its up did stays as it is");

@@ -524,6 +524,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         recovering: false,
         substance: None,
         counted: Counted::default(),
+        at_once: false,
         sockets: super::sockets::Sockets::default(),
         added_ms: 0,
         first: First::default(),

@@ -82,6 +82,8 @@ struct Member {
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
+    /// Somebody has asked for its start, though it starts on demand.
+    at_once: bool,
     sockets: sockets::Sockets,
     added_ms: u64,
     /// How its first start went.
@@ -125,6 +127,8 @@ struct Hub {
     is_heir: bool,
     /// Units whose supervisors must go before they can be what their directories say now.
     replaced: BTreeSet<ServiceName>,
+    /// Slots whose sockets could not be opened.
+    lacking: BTreeSet<u32>,
     /// There may be slots of units that are over.
     slots_to_take: bool,
     engine: Engine,
@@ -178,6 +182,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         admissions: Admissions::new(),
         is_heir: false,
         replaced: BTreeSet::new(),
+        lacking: BTreeSet::new(),
         slots_to_take: false,
         engine: Engine::default(),
         requests: 0,

@@ -55,12 +55,23 @@ impl Hub {
             api::Verb::Start | api::Verb::Stop | api::Verb::Restart | api::Verb::Once | api::Verb::Run => true,
             api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => false,
         };
-        steers && self.engine.graph().id(service).is_some()
+        // The graph takes one that is armed to be up: its start is a matter of its supervisor.
+        let is_armed = || {
+            let machine = self.slot_named(service).and_then(|slot| self.members.get(&slot)?.machine.as_ref());
+            machine.is_some_and(|machine| machine.state() == State::Armed)
+        };
+        let starts = verb != api::Verb::Stop;
+        steers && self.engine.graph().id(service).is_some() && !(starts && is_armed())
     }
 
     /// Asks the graph for all of them at once: what depends on what is not in the way of itself then.
     fn order_nodes(&mut self, names: Vec<String>, control: &api::Control) -> Vec<Item> {
         let Some(nodes) = self.nodes_named(&names).filter(|nodes| !nodes.is_empty()) else { return Vec::new() };
+        for name in &names {
+            if let Some(member) = self.slot_named(name).and_then(|slot| self.members.get_mut(&slot)) {
+                member.at_once = control.verb != api::Verb::Stop;
+            }
+        }
         let request = match control.verb {
             api::Verb::Stop => {
                 let dependents = if control.dependents { Dependents::Take } else { Dependents::Refuse };
@@ -413,6 +424,7 @@ impl Hub {
                 let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
                 format!("down{how}{}", after(clock::now()))
             }
+            State::Armed => "armed: the first connection or datagram starts it".into(),
             State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } => "down, and still finishing".into(),
         }
     }

@@ -190,6 +190,7 @@ impl Hub {
             Note::Finishing => api::EventKind::Finishing,
             Note::Draining => api::EventKind::Draining,
             Note::Down => api::EventKind::Down,
+            Note::Armed => api::EventKind::Armed,
             Note::Failed => api::EventKind::Failed,
             Note::Trouble => api::EventKind::Problem,
             Note::Changed | Note::Killed => return,
@@ -276,7 +277,7 @@ fn is_crash(past: &Past) -> bool {
 }
 
 fn is_nothing_left(machine: &Service) -> bool {
-    matches!(machine.state(), State::Down { .. } | State::Gone)
+    matches!(machine.state(), State::Down { .. } | State::Armed | State::Gone)
 }
 
 /// What everything ends with, now that a service has ended for good; none if it goes on without it.

@@ -84,6 +84,11 @@ impl Hub {
             say!("svc-scan: {}: {what}: it is not started before (retry in {} s)", member.name, pause.0 / 1000);
         }
         member.sockets.missing = problem.map(|problem| Missing { problem, again_at: now + pause, pause });
+        if member.sockets.missing.is_some() {
+            self.lacking.insert(slot);
+        } else {
+            self.lacking.remove(&slot);
+        }
         member.sockets.held = held;
         let prints: Vec<u64> = member.sockets.held.iter().map(|(print, _)| *print).collect();
         if prints != member.sockets.kept {
@@ -99,14 +104,19 @@ impl Hub {
     }
 
     pub(super) fn sockets_deadline(&self) -> Option<Millis> {
-        self.members.values().filter_map(|member| member.sockets.missing.as_ref().map(|missing| missing.again_at)).min()
+        self.missing_sockets().map(|(_, missing)| missing.again_at).min()
+    }
+
+    /// The slots whose sockets could not be opened. Some may have gone since.
+    fn missing_sockets(&self) -> impl Iterator<Item = (u32, &Missing)> {
+        self.lacking.iter().filter_map(|slot| Some((*slot, self.members.get(slot)?.sockets.missing.as_ref()?)))
     }
 
     /// Tries again to open what could not be opened.
     pub(super) fn sockets_time(&mut self) {
         let now = clock::now();
-        let is_due = |member: &super::Member| member.sockets.missing.as_ref().is_some_and(|missing| now >= missing.again_at);
-        let due: Vec<u32> = self.members.iter().filter(|(_, member)| is_due(member)).map(|(&slot, _)| slot).collect();
+        let due: Vec<u32> =
+            self.missing_sockets().filter(|(_, missing)| now >= missing.again_at).map(|(slot, _)| slot).collect();
         for slot in due {
             self.open_sockets(slot);
             if !self.lacks_sockets(slot) {

@@ -111,7 +111,7 @@ pub(super) fn is_chain(program: &Program) -> bool {
 /// Whether a command is the graph's to give, who gives it again where it was not heard.
 fn is_steering(command: Command) -> bool {
     match command {
-        Command::Start | Command::Stop | Command::Once | Command::Undo | Command::Wish(_) => true,
+        Command::Start | Command::Arm | Command::Stop | Command::Once | Command::Undo | Command::Wish(_) => true,
         Command::Restart
         | Command::AtMostOnce
         | Command::Reload
@@ -132,6 +132,7 @@ fn is_steering(command: Command) -> bool {
 fn is_wish(command: Command) -> bool {
     match command {
         Command::Start
+        | Command::Arm
         | Command::Stop
         | Command::Once
         | Command::AtMostOnce

@@ -327,7 +327,7 @@ fn sight(machine: &Service) -> Sight {
     let starts = machine.starts();
     let since = machine.started().unwrap_or(machine.since());
     match machine.state() {
-        State::Down { .. } | State::Gone => Sight::Idle { starts },
+        State::Down { .. } | State::Armed | State::Gone => Sight::Idle { starts },
         State::Up { stop, .. } => Sight::Busy { starts, since, stopping: stop != Stop::No },
         State::Starting { role: Role::Run } => Sight::Busy { starts, since, stopping: false },
         // Nothing can be told to stop any more.

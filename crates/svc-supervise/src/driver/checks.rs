@@ -105,6 +105,7 @@ impl Driver {
             }
             State::Up { stop: Stop::Asked { .. }, .. }
             | State::Down { .. }
+            | State::Armed
             | State::Starting { .. }
             | State::Finish { .. }
             | State::Sweep { .. }

@@ -3,6 +3,7 @@
 
 mod given;
 mod held;
+mod on_demand;
 
 use std::net::TcpListener;
 

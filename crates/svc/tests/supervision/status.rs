@@ -18,6 +18,7 @@ fn assert_whole(status: &Status) {
     match status.state {
         State::Up | State::Stopping | State::Finishing => {}
         State::Down
+        | State::Armed
         | State::Waiting
         | State::Starting
         | State::Draining

@@ -20,6 +20,7 @@ fn await_skipped(tree: &Tree, name: &str, why: &str) {
 fn each_condition_holds_or_says_why_not() {
     let mut tree = Tree::new();
     tree.set("MODE", "production").set("SVC_PROFILES", "web, worker");
+    tree.set("MY_SQL_NAME", "/web/my-sql").set("REDIS_PORT_6379_TCP_ADDR", "172.17.0.2").set("MONGO_HOST", "mongo.example");
     std::fs::create_dir(tree.path("folder")).expect("ours");
     std::fs::write(tree.path("empty"), "").expect("ours");
     std::fs::write(tree.path("full"), "x").expect("ours");
@@ -31,6 +32,7 @@ fn each_condition_holds_or_says_why_not() {
         ("file", format!("condition.file = ['{root}/full', 'not-empty:{root}/full', '!{root}/none']")),
         ("directory", format!("condition.file = ['directory:{root}/folder', 'executable:/bin/sh', 'service.toml']")),
         ("profile", "condition.profile = ['web', 'db', '!debug']".into()),
+        ("link", "condition.link = ['my-sql', 'redis', 'mongo', '!postgres']".into()),
         ("arch", format!("condition.arch = ['{}', 's390x']", std::env::consts::ARCH)),
         ("command", "env.A = 'b'\ncondition.command = \"sh -c 'test $A = b && test -e service.toml'\"".into()),
         ("no-command", "condition.command = ['!', 'false']".into()),
@@ -46,6 +48,8 @@ fn each_condition_holds_or_says_why_not() {
         ("no-program", format!("condition.file = 'executable:{root}/full'"), "full is not executable".into()),
         ("other-profile", "condition.profile = 'db'".into(), "SVC_PROFILES must be db: it is web, worker".into()),
         ("no-profile", "condition.profile = '!web'".into(), "SVC_PROFILES must not be web".into()),
+        ("no-link", "condition.link = 'postgres'".into(), "postgres is not linked, and POSTGRES_HOST is not set".into()),
+        ("linked", "condition.link = '!mongo'".into(), "mongo is there: MONGO_HOST is \"mongo.example\"".into()),
         ("other-arch", "condition.arch = 's390x'".into(), "the architecture must be s390x: it is ".into()),
         ("bad-command", "condition.command = 'false'".into(), "`false` ends with 1".into()),
         ("good-command", "condition.command = '! true'".into(), "`! true` ends with 0".into()),
@@ -228,6 +232,7 @@ fn what_is_wrong_with_a_condition_or_endpoint_is_said() {
         ("condition.file = 1", "condition.file is 1"),
         ("condition.command = []", "condition.command names no program"),
         ("condition.profile = 'a,b'", "condition.profile has \"a,b\", and must have the name of a profile"),
+        ("condition.link = 'a b'", "condition.link has \"a b\", and must have the name that a container is linked by"),
         ("condition.arch = 'z80'", "condition.arch has \"z80\", which is unknown: there are x86_64, amd64"),
         ("condition.otherwise = 'stop'", "condition.otherwise must be one of skip, fail, and is \"stop\""),
         ("wait-for = 'db:5432'", "wait-for has \"db:5432\", which is no endpoint: write tcp://HOST:PORT"),

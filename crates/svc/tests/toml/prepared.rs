@@ -251,3 +251,21 @@ fn render_shows_what_would_change_and_reloads_who_uses_it() {
     assert_eq!(tree.ctl_ok(&["render"]), "", "nothing to do");
     assert_eq!(tree.stop(), 0);
 }
+
+#[test]
+fn keys_are_copied_with_their_owner_and_mode_where_there_are_any() {
+    if !is_root() {
+        return;
+    }
+    let mut tree = Tree::new();
+    let key = file(&tree, "private/key.pem", "-----BEGIN ${NOT_A_VARIABLE}-----\n");
+    let to = tree.root().join("key.pem").display().to_string();
+    let none = tree.root().join("ca.pem").display().to_string();
+    let keys = format!(
+        "[[templates]]\nfrom = \"{key}\"\nto = \"{to}\"\nlanguage = \"copy\"\nowner = \"{NOBODY}\"\nmode = \"0400\"\n\
+         [[templates]]\nfrom = \"{none}\"\nto = \"{none}.copy\"\nlanguage = \"copy-if-there\""
+    );
+    let shell = format!("cat {to}; stat -c %u:%a {to}; ls {none}.copy 2>/dev/null || echo none");
+    let wanted = ["-----BEGIN ${NOT_A_VARIABLE}-----".to_owned(), format!("{NOBODY}:400"), "none".into()];
+    assert_eq!(seen(&mut tree, &keys, &shell, 3), wanted);
+}

@@ -20,7 +20,7 @@ cd "$here/root"
 mkdir upper work all
 mount -t overlay overlay -o "lowerdir=/,upperdir=upper,workdir=work" all
 # This machine may have a runit.
-rm -rf all/etc/service
+rm -rf all/etc/service all/etc/s6
 cp -a "$stubs/." "$tree/." all/
 cp "$svc" all/usr/bin/svc
 mkdir -p all/trace

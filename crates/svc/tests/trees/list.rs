@@ -10,6 +10,8 @@ trees! {
     phusion_stopped
     phusion_stubborn
     phusion_unprivileged
+    stack_fails
+    stack_spine
     v2_basic
     v2_execline_test
     v2_fails

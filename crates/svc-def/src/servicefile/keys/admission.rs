@@ -50,6 +50,19 @@ pub(super) const KEYS: &[Key] = &[
         "[\"web\", \"!debug\"]"
     ),
     key!(
+        "condition.link",
+        Shape::CheckedTexts {
+            check: |text| conditions::link(text).map(drop),
+            set: |draft, list| draft.admission.links = list
+        },
+        "none",
+        ALL,
+        Change::Holds,
+        "Containers that must be linked (NAME: Docker set NAME_NAME or NAME_PORT_..._ADDR), or be named by NAME_HOST, or must not \
+         (! in front); all of these must hold.",
+        "[\"mysql\", \"!postgres\"]"
+    ),
+    key!(
         "condition.arch",
         Shape::CheckedTexts {
             check: |text| conditions::arch(text).map(drop),

@@ -88,11 +88,22 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key!(
         "start",
-        Shape::Flag(|draft, start| draft.start = start),
+        Shape::Start(|draft, start| draft.start = start),
         "true",
         ALL,
         Change::Holds,
-        "Whether it is started without anybody asking.",
-        "false"
+        "Whether it is started without anybody asking. One with sockets may be started on demand: when the first connection or \
+         datagram comes.",
+        "\"on-demand\""
+    ),
+    key!(
+        "idle-stop",
+        Shape::Pause(|draft, span| draft.idle_stop = span),
+        "none: it runs until it ends by itself",
+        PROCESS,
+        Change::Holds,
+        "One that is started on demand is stopped, until somebody comes again, when nobody has come to its sockets and nobody \
+         was connected to them for this long; at the latest after twice as long.",
+        "\"5m\""
     ),
 ];

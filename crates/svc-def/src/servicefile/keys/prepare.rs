@@ -4,6 +4,7 @@ use super::super::draft::Kind;
 use super::{Change, FIRST, Key, RUNNING, Shape, key};
 use crate::servicefile::values::{Check, Field};
 
+const LANGUAGES: &[&str] = &["variables", "jinja", "copy", "copy-if-there"];
 const MODE: Field = Field { name: "mode", required: false, check: Check::Mode };
 
 pub(super) const KEYS: &[Key] = &[
@@ -101,7 +102,7 @@ pub(super) const KEYS: &[Key] = &[
             fields: &[
                 Field { name: "from", required: true, check: Check::Text },
                 Field { name: "to", required: true, check: Check::Text },
-                Field { name: "language", required: false, check: Check::Choice(&["variables", "jinja"]) },
+                Field { name: "language", required: false, check: Check::Choice(LANGUAGES) },
                 MODE,
                 Field { name: "owner", required: false, check: Check::Text },
             ],
@@ -111,7 +112,8 @@ pub(super) const KEYS: &[Key] = &[
         RUNNING,
         Change::Restart,
         "Files that are made of templates before each start, from the variables that it gets: ${NAME} with the defaults of a \
-         shell, or Jinja where the template is called .j2.",
+         shell, or Jinja where the template is called .j2. With the language copy they are copies, with copy-if-there only where there \
+         is something to copy.",
         "[{ from = \"web.conf.tmpl\", to = \"/etc/web.conf\", mode = \"0640\" }]"
     ),
     key!(

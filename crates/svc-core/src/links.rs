@@ -1,6 +1,11 @@
 //! Where another service is: a link of Docker's old kind, or a variable.
 
-use crate::Variable;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+type Variable = (String, String);
 
 /// What is known of `mysql`: its `MYSQL_HOST`. A link beats the variable: who linked a container meant that one.
 pub fn resolve(alias: &str, variables: &[Variable]) -> Option<Variable> {
@@ -12,8 +17,15 @@ pub fn resolve(alias: &str, variables: &[Variable]) -> Option<Variable> {
     variables.iter().find(|(name, value)| *name == host && !value.is_empty()).cloned()
 }
 
+/// The names of all containers that are linked. `MYSQL_NAME=/web/mysql` has it as it was written.
+pub fn all(variables: &[Variable]) -> Vec<String> {
+    let named = variables.iter().filter(|(name, value)| name.ends_with("_NAME") && value.starts_with('/'));
+    let alias = named.filter_map(|(name, value)| Some((name, value.rsplit('/').next()?)));
+    alias.filter(|(name, alias)| **name == format!("{}_NAME", prefix(alias))).map(|(_, alias)| alias.to_owned()).collect()
+}
+
 /// `my-db` has variables that begin with `MY_DB`.
-fn prefix(alias: &str) -> String {
+pub fn prefix(alias: &str) -> String {
     alias.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
@@ -42,6 +54,13 @@ mod tests {
         assert_eq!(known(&both, "mysql").as_deref(), Some("MYSQL_HOST=mysql"));
         assert_eq!(known(&both[..1], "mysql").as_deref(), Some("MYSQL_HOST=db.example"));
         assert_eq!(known(&[("MY_DB_PORT_3306_TCP_ADDR", "172.17.0.2")], "my-db").as_deref(), Some("MY_DB_HOST=my-db"));
+    }
+
+    #[test]
+    fn links_are_known_by_their_names() {
+        let variables = [("MY_DB_NAME", "/web/my-db"), ("DB_NAME", "/srv/shop"), ("HOST_NAME", "web")];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(all(&variables), ["my-db"]);
     }
 
     #[test]
