@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the images of Dockerfile.base with the Docker engine: svc:scratch (the bare binary) and svc:base. Crates are
-# vendored into the build context, so the build needs a package mirror of Debian and otherwise no network.
+# Builds the images of Dockerfile.base with the Docker engine: svc:scratch (the bare binary), svc:base, svc:nonroot and svc:alpine.
+# Crates are vendored into the build context, so the build needs a package mirror of Debian and otherwise no network.
 #
 #   usage: tests/docker/build.sh [--arm64 | --binary FILE] [--stack]
 #
@@ -63,11 +63,13 @@ copy_crates() {
 # The same Dockerfile, its build stage replaced by one that only unpacks the given binary.
 without_compiler() {
     cp "$binary" "$context/svc.binary"
+    "$repository/deploy/sbom" >"$context/svc.cdx.json"
     awk '
         /^ARG BUILDPLATFORM/ {
             skip = 1
             print "FROM debian:bookworm-slim AS build"
             print "COPY svc.binary /out/usr/bin/svc"
+            print "COPY svc.cdx.json /out/usr/share/svc/svc.cdx.json"
             print "RUN mkdir /out/command; ln -s ../usr/bin/svc /out/command/svc; ln -s svc /out/usr/bin/with-contenv; \\"
             print "    ln -s svc /out/usr/bin/execlineb; /out/usr/bin/svc install --own /out/usr/bin; \\"
             print "    /out/usr/bin/svc install /out/command; ln -s usr/bin/svc /out/init; \\"
@@ -85,7 +87,8 @@ build() {
     local tag=$1 log=$repository/target/docker/build.log
     shift
     say "building $tag"
-    docker build --force-rm --tag "$tag" "${options[@]}" --build-arg "SVC_COMMIT=$commit" "$@" >"$log" 2>&1 && return
+    docker build --force-rm --tag "$tag" "${options[@]}" --build-arg "SVC_COMMIT=$commit" \
+        --build-arg "SVC_VERSION=$version" --build-arg "SVC_CREATED=$created" --build-arg "SVC_SOURCE=$source" "$@" >"$log" 2>&1 && return
     tail -n 80 "$log" >&2
     say "cannot build $tag (the whole log: $log)"
     exit 1
@@ -93,6 +96,9 @@ build() {
 
 "$repository/tests/docker/images.sh"
 commit=$(git -C "$repository" rev-parse --short HEAD 2>/dev/null || true)
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$repository/Cargo.toml" | head -n 1)
+created=$(git -C "$repository" log -1 --format=%cI 2>/dev/null || true)
+source=$(git -C "$repository" config remote.origin.url 2>/dev/null || true)
 copy_sources
 if [ -n "$binary" ]; then without_compiler; else copy_crates; fi
 
@@ -103,6 +109,8 @@ fi
 
 build svc:scratch --file "$context/Dockerfile.base" --target svc "$context"
 build svc:base --file "$context/Dockerfile.base" "$context"
+build svc:nonroot --file "$context/Dockerfile.base" --target nonroot "$context"
+build svc:alpine --file "$context/Dockerfile.base" --target alpine "$context"
 
 size=$(docker image inspect --format '{{.Size}}' svc:scratch)
 say "svc:scratch has $size bytes (at most $MOST)"

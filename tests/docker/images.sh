@@ -3,14 +3,16 @@
 #
 #   debian:bookworm-slim       what Dockerfile.base puts the services on
 #   rust:1-slim-bookworm       what Dockerfile.base builds the binary in
+#   alpine:3                   what its target alpine is put on
 #
 # An image that is there is left alone. A missing one is pulled; where no registry answers it is made here instead: the
-# first with debootstrap, the second from the first, gcc and this machine's Rust toolchain. Making needs root and apt-get.
+# first with debootstrap, the second from the first, gcc and this machine's Rust toolchain, the third from busybox, which is all
+# of Alpine that our services use. Making needs root and apt-get.
 #
 #   usage: tests/docker/images.sh
 set -euo pipefail
 
-readonly DEBIAN=debian:bookworm-slim RUST=rust:1-slim-bookworm SUITE=bookworm
+readonly DEBIAN=debian:bookworm-slim RUST=rust:1-slim-bookworm ALPINE=alpine:3 SUITE=bookworm
 work=
 trap '[ -z "$work" ] || rm -rf --one-file-system "$work"' EXIT
 
@@ -124,6 +126,28 @@ make_rust() {
         --change 'ENV PATH=/usr/local/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' --change 'CMD ["bash"]'
 }
 
+# One static program with the names of many, and the few files that every system has. No musl and no apk: nothing asks for them.
+make_alpine() {
+    can_make "$ALPINE"
+    local root=$work/alpine
+    say "making $ALPINE from busybox"
+    mkdir -p "$root"
+    (cd "$work" && { apt-get download busybox-static || { apt-get update -qq && apt-get download busybox-static; }; }) >"$work/busybox.log" 2>&1 \
+        || { tail -20 "$work/busybox.log" >&2; die "cannot get busybox-static"; }
+    dpkg-deb --extract "$work"/busybox-static_*.deb "$root/package"
+    mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,usr/local/bin,etc,dev,proc,sys,run,var/log,root,home}
+    mkdir -m 1777 "$root/tmp" "$root/var/tmp"
+    ln -s ../run "$root/var/run"
+    mv "$root"/package/bin/busybox "$root/bin/busybox"
+    rm -r "$root/package"
+    chroot "$root" /bin/busybox --install -s
+    printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n' >"$root/etc/passwd"
+    printf 'root:x:0:\nnobody:x:65534:\n' >"$root/etc/group"
+    printf 'NAME="busybox, in the place of Alpine"\nID=alpine\n' >"$root/etc/os-release"
+    import "$root" "$ALPINE" --change 'CMD ["/bin/sh"]'
+}
+
 docker version >/dev/null 2>&1 || die "no Docker engine answers"
 present "$DEBIAN" || pulled "$DEBIAN" || make_debian
 present "$RUST" || pulled "$RUST" || make_rust
+present "$ALPINE" || pulled "$ALPINE" || make_alpine

@@ -336,7 +336,8 @@ impl Units {
             // A bundle runs nothing; that of a template has read the files of the first instance.
             if kind != Kind::Bundle {
                 let reloads = source.facts.as_ref().filter(|facts| !facts.change_restarts);
-                (node.substance, node.reloadable) = (self.fingerprint(unit), reloads.map_or(0, |facts| facts.watched));
+                (node.substance, node.reloadable) =
+                    (self.fingerprint(unit), reloads.map_or(0, |facts| mark(&facts.watched)));
             }
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
             let mut node =
@@ -439,6 +440,13 @@ impl Unit {
     pub(crate) fn is_one_file(&self) -> bool {
         self.source.facts.is_some()
     }
+}
+
+/// A number that is another one when one of the files is.
+fn mark(files: &[(PathBuf, u64)]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn is_hard(dependency: &Dependency) -> bool {

@@ -1,7 +1,7 @@
 //! What may stand where: the edges between crates, `unsafe`, and licences.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -199,6 +199,50 @@ fn every_licence_is_permissive() {
         }
     }
     assert!(wrong.is_empty(), "not in the list of deny.toml:\n{}", wrong.join("\n"));
+}
+
+/// The list that images bring along has nothing that svc does not need, and with each crate those that it cannot do without; with
+/// none that only the compiler runs.
+#[test]
+fn the_list_of_what_svc_is_made_of_is_whole() {
+    let output = Command::new(root().join("deploy/sbom")).arg(host()).output().expect("deploy/sbom runs");
+    assert!(output.status.success(), "deploy/sbom: {}", String::from_utf8_lossy(&output.stderr));
+    let bill: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let parts = list(&bill, "components");
+    assert!(parts.iter().all(|part| !text(&part["licenses"][0], "expression").is_empty()), "{bill}");
+    let identity = |part: &Value| format!("{} {}", text(part, "name"), text(part, "version"));
+    let listed: BTreeSet<String> = parts.iter().map(identity).filter(|name| !name.starts_with("rust-std ")).collect();
+
+    let metadata = metadata();
+    let by_id = |value: &Value, key: &str| -> BTreeMap<String, Value> {
+        list(value, key).iter().map(|node| (text(node, "id").to_owned(), node.clone())).collect()
+    };
+    let (packages, nodes) = (by_id(&metadata, "packages"), by_id(&metadata["resolve"], "nodes"));
+    let svc = packages.iter().find(|(_, package)| text(package, "name") == "svc").map(|(id, _)| id.as_str()).expect("svc");
+    let only_compiles = |package: &Value| {
+        list(package, "targets").iter().any(|target| list(target, "kind").contains(&Value::from("proc-macro")))
+    };
+    let (mut needed, mut possible, mut walk) = (BTreeSet::new(), BTreeSet::new(), vec![svc]);
+    while let Some(id) = walk.pop() {
+        for need in list(&nodes[id], "deps") {
+            let package = &packages[text(need, "pkg")];
+            let normal = list(need, "dep_kinds").iter().any(|kind| kind["kind"].is_null());
+            if !normal || only_compiles(package) {
+                continue;
+            }
+            // Whether an optional one is in depends on features, which others of the workspace may ask for.
+            let of_it = |entry: &&Value| text(entry, "name") == text(package, "name") && entry["kind"].is_null();
+            let must = list(&packages[id], "dependencies").iter().filter(of_it).all(|entry| entry["optional"] == false);
+            if must && (id == svc || listed.contains(&identity(&packages[id]))) {
+                needed.insert(identity(package));
+            }
+            if possible.insert(identity(package)) {
+                walk.push(text(need, "pkg"));
+            }
+        }
+    }
+    assert_eq!(needed.difference(&listed).collect::<Vec<_>>(), Vec::<&String>::new(), "needed, and not listed");
+    assert_eq!(listed.difference(&possible).collect::<Vec<_>>(), Vec::<&String>::new(), "listed, and not needed");
 }
 
 /// The list `allow` of deny.toml.

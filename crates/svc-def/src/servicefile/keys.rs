@@ -12,6 +12,7 @@ use super::policies;
 use super::probes::{self, Probe};
 use super::rights;
 use super::sockets::Socket;
+use super::stops;
 use super::values::{Field, Limit, Record};
 
 mod admission;
@@ -25,6 +26,7 @@ mod policy;
 mod prepare;
 mod privileges;
 mod probe;
+mod stop;
 mod timer;
 
 pub(super) struct Key {
@@ -148,6 +150,8 @@ pub(super) enum Shape {
     /// What is looked for, by a probe of this kind.
     Probe(probes::Kind, fn(&mut Draft, Probe)),
     Policy(policies::Kind),
+    /// How it is stopped.
+    Stop(stops::Kind),
 }
 
 const ALL: &[Kind] = &[Kind::Process, Kind::Forking, Kind::Oneshot, Kind::Bundle, Kind::Milestone, Kind::Timer];
@@ -192,6 +196,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
         prepare::KEYS,
         probe::KEYS,
         policy::KEYS,
+        stop::KEYS,
     ];
     families.into_iter().flatten()
 }

@@ -11,3 +11,4 @@ mod registry;
 mod scratch;
 mod servicefile;
 mod sources;
+mod stops;

@@ -240,7 +240,7 @@ impl Hub {
         // First those that may run though nobody says so, and those that are not tried once more unasked: nothing is wished yet,
         // so nobody starts because of them.
         for &id in &processes {
-            let failure = match self.machine_of(id) {
+            let failure = match self.heard_of(id) {
                 Some(machine) if !has_failed(machine) || machine.wished() == Wish::Down => continue,
                 // How its last run ended says nothing of a timer.
                 Some(_) if self.is_timer(self.engine.graph().name(id)) => continue,
@@ -329,6 +329,14 @@ impl Hub {
         }
         self.perform(actions);
         self.fit(id);
+    }
+
+    /// What its supervisor says. One that has died since it said so, as the svc-scan before us has, leaves a service of which nothing
+    /// can be taken to be so until its heir speaks: it would be left alone by an end that comes before.
+    fn heard_of(&self, id: Id) -> Option<&Service> {
+        let slot = self.slot_named(self.engine.graph().name(id))?;
+        let member = self.members.get(&slot).filter(|member| member.link.is_some() && member.told == member.heard)?;
+        member.machine.as_ref()
     }
 
     fn machine_of(&self, id: Id) -> Option<&Service> {
@@ -430,7 +438,7 @@ impl Hub {
                 Action::Stop(id) => self.steer(id, false),
                 Action::Reload(id) => {
                     if let Some(slot) = self.slot_named(self.engine.graph().name(id)) {
-                        self.tell(slot, Command::Reload);
+                        self.reload(slot);
                     }
                 }
                 Action::Await(id) => self.await_endpoints(id),
@@ -470,10 +478,7 @@ impl Hub {
             let (name, kind) = (graph.name(id), graph.node(id).kind);
             let Some(slot) = self.slot_named(name) else { return };
             let Some(member) = self.members.get(&slot) else { return };
-            let Some(machine) = member.machine.as_ref().filter(|_| member.link.is_some() && member.told == member.heard)
-            else {
-                return;
-            };
+            let Some(machine) = self.heard_of(id) else { return };
             let progress = self.engine.progress(id);
             // Left out: it is to be gone, and it was what its supervisor was made for.
             let skipped = self.units.get(name).is_some_and(|unit| unit.skipped().is_some());

@@ -9,8 +9,9 @@ use svc_sys::{Errno, message, say};
 
 use super::{Hub, Member};
 
-/// So much waits for one supervisor. Its socket has room for hundreds before, so that only one that was stopped gets so far behind.
-const MOST_WAITING: usize = 1024;
+/// So much waits for one supervisor, a few bytes each. Its socket has room for hundreds before, so that only one that was stopped gets
+/// so far behind.
+const MOST_WAITING: usize = 16 * 1024;
 
 /// What is to be told.
 pub(super) enum Told {
@@ -22,7 +23,7 @@ pub(super) enum Told {
 impl Hub {
     pub(super) fn tell(&mut self, slot: u32, command: Command) {
         let Some(member) = self.members.get_mut(&slot) else { return };
-        if member.waiting.len() < MOST_WAITING {
+        if !member.is_deaf() {
             member.waiting.push_back(Told::Command(command));
             // Without one, it is told when there is one again.
             if member.link.is_none() { member.keep_unsaid() } else { self.tell_waiting(slot) }
@@ -52,6 +53,11 @@ impl Hub {
 }
 
 impl Member {
+    /// Whether so much waits for its supervisor that nothing more is taken for it.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.waiting.len() >= MOST_WAITING
+    }
+
     /// Whether nothing is left that has no room.
     fn tell_waiting(&mut self) -> bool {
         while let (Some(next), Some(link)) = (self.waiting.front(), &self.link) {

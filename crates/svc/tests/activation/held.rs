@@ -12,6 +12,9 @@ use crate::{port, stub};
 /// 200 a second.
 const PACE: Duration = Duration::from_millis(5);
 
+/// So often the program is ended meanwhile; between them supervisors and svc-scan are.
+const ENDS: u32 = 50;
+
 #[derive(Default)]
 struct Count {
     made: AtomicU32,
@@ -56,12 +59,15 @@ fn nobody_is_refused_while_it_is_restarted_fifty_times() {
     tree.await_up("web");
     until("the socket", || TcpStream::connect(("127.0.0.1", port)).ok());
     let count = Count::default();
-    let mut ends = 0;
+    let (mut ends, began) = (0, Instant::now());
     std::thread::scope(|scope| {
         scope.spawn(|| knock(port, &count));
         // Should an assertion fail, the others end all the same.
         let over = Over(&count);
-        for round in 0..50 {
+        for round in 0.. {
+            if ends == ENDS {
+                break;
+            }
             match round % 10 {
                 0..=5 => {
                     tree.ctl_ok(&["restart", "web"]);
@@ -85,15 +91,18 @@ fn nobody_is_refused_while_it_is_restarted_fifty_times() {
         }
         drop(over);
     });
+    let took = began.elapsed();
     let [made, answered, lost, refused] =
         [&count.made, &count.answered, &count.lost, &count.refused].map(|number| number.load(Ordering::Relaxed));
     println!(
-        "{made} connections in 50 rounds: {answered} answered, {lost} of {ends} ended programs lost, {refused} refused"
+        "{made} connections in {} s: {answered} answered, {lost} of {ends} ended programs lost, {refused} refused",
+        took.as_secs()
     );
     assert_eq!(refused, 0);
     assert!(lost <= ends, "{lost} lost, and a program that ends has one at most in its hands ({ends} ended)");
     assert_eq!(answered + lost, made);
-    assert!(made > 1000, "{made}");
+    let asked = took.as_millis() / PACE.as_millis();
+    assert!(u128::from(made) >= asked * 9 / 10, "{made} of {asked}");
     assert_eq!(tree.stop(), 0);
 }
 

@@ -3,6 +3,7 @@
 
 mod given;
 mod held;
+mod kinds;
 mod on_demand;
 
 use std::net::TcpListener;
@@ -38,4 +39,9 @@ pub fn stub(tree: &Tree, sockets: &str) -> bool {
 /// A port that was free a moment ago.
 pub fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
+}
+
+/// Whether there is IPv6 here.
+pub fn has_ipv6() -> bool {
+    needs("IPv6", TcpListener::bind("[::1]:0").is_ok())
 }

@@ -157,8 +157,8 @@ fn s6_svc_steers_and_waits() {
     s6_ok(&["s6-svc", "-wR", "-T", "10000", "-r", &web]);
     assert_ne!(second, pid());
     // What does not come is not waited for without end.
-    assert_eq!(s6(&["s6-svc", "-wd", "-T", "300", "-u", &web]).code, 99);
-    assert_eq!(s6(&["s6-svwait", "-D", "-t", "300", &web]).code, 99);
+    assert_eq!(s6(&["s6-svc", "-wd", "-T", "1500", "-u", &web]).code, 99);
+    assert_eq!(s6(&["s6-svwait", "-D", "-t", "1500", &web]).code, 99);
     s6_ok(&["s6-svc", "-p", &web]);
     await_status(Path::new(&web), "paused", |status| status.paused);
     s6_ok(&["s6-svc", "-c", &web]);
@@ -204,10 +204,11 @@ fn waiting_for_several_is_all_or_any() {
         let words: Vec<&str> = ["s6-svwait"].iter().chain(options).copied().chain(dirs.iter().map(String::as_str)).collect();
         s6(&words).code
     };
-    assert_eq!(wait(&["-u", "-o", "-t", "100"]), 99);
+    // s6's tools need some of this time for the program that listens for them.
+    assert_eq!(wait(&["-u", "-o", "-t", "1500"]), 99);
     s6_ok(&["s6-svc", "-wu", "-T", "10000", "-u", &dirs[1]]);
     assert_eq!(wait(&["-u", "-o", "-t", "10000"]), 0);
-    assert_eq!(wait(&["-u", "-a", "-t", "100"]), 99);
+    assert_eq!(wait(&["-u", "-a", "-t", "1500"]), 99);
     for dir in &dirs {
         s6_ok(&["s6-svc", "-u", dir]);
     }

@@ -27,7 +27,8 @@ fn orders(tree: &Tree, count: u64) {
 
 fn restarts(tree: &Tree, count: u64) {
     for _ in 0..count {
-        let control = api::Control { timeout_ms: Some(10_000), ..api::Control::new(api::Verb::Restart, vec!["web".into()]) };
+        // The first waits for all orders before it.
+        let control = api::Control { timeout_ms: Some(60_000), ..api::Control::new(api::Verb::Restart, vec!["web".into()]) };
         let answer: api::Outcomes = tree.post("/v1/control", &control);
         assert_eq!(answer.outcomes[0].result, api::Verdict::Done, "{answer:?}");
     }

@@ -107,7 +107,16 @@ fn what_a_oneshot_leaves_stays_in_its_leaf() {
     let leaf = base.leaf(&tree, "once");
     assert_eq!(members(&leaf), [left]);
     kill(left, "KILL");
-    until("nobody in it", || members(&leaf).is_empty().then_some(()));
+    gone(&leaf, &tree);
+    // One that leaves nobody behind leaves no leaf, and neither does one that is taken down.
+    let text = "kind = 'oneshot'\nup = 'true'\ndown = ['sh', '-c', 'sleep 0.1 & exit 0']\ncgroup.own = true";
+    tree.toml("plain", text);
+    tree.ctl_ok(&["rescan"]);
+    tree.ctl_ok(&["start", "plain"]);
+    let leaf = base.leaf(&tree, "plain");
+    gone(&leaf, &tree);
+    tree.ctl_ok(&["stop", "plain"]);
+    gone(&leaf, &tree);
     assert_eq!(tree.stop(), 0);
 }
 

@@ -41,21 +41,15 @@ pub(super) const KEYS: &[Key] = &[
         "\"10s\""
     ),
     key!(
-        "stop.signal",
-        Shape::Signal(|draft, signal| draft.settings.down_signal = signal),
-        "TERM",
-        RUNNING,
-        Change::Holds,
-        "The signal that stops it.",
-        "\"QUIT\""
-    ),
-    key!(
         "reload.signal",
-        Shape::Signal(|draft, signal| draft.settings.reload_signal = signal),
+        Shape::Signal(|draft, signal| {
+            draft.settings.reload_signal = signal;
+            draft.reloads = true;
+        }),
         "HUP",
         PROCESS,
         Change::Holds,
-        "The signal of svc-ctl reload.",
+        "The signal of svc-ctl reload. Where it is given, another template or distribution takes no restart.",
         "\"USR1\""
     ),
     key!(
