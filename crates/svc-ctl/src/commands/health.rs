@@ -44,10 +44,11 @@ pub fn verdict(status: &Status) -> Option<Result<(), String>> {
     Some(if healthy(status) { Ok(()) } else { Err(complaint(status)) })
 }
 
-/// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.
+/// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done, and what waits for its
+/// time or for visitors is too.
 fn healthy(status: &Status) -> bool {
     let well = words::verdict(status).is_none_or(|verdict| verdict == HealthVerdict::Healthy);
-    matches!(status.state, State::Done | State::Scheduled | State::Skipped)
+    matches!(status.state, State::Armed | State::Done | State::Scheduled | State::Skipped)
         || status.state == State::Up && status.ready != Some(false) && well
 }
 
