@@ -247,6 +247,12 @@ impl Service {
             (State::Up { stop, .. }, Event::Forked(_)) => {
                 self.run_ended(now, Exit::Code(0), stop, settings, out);
             }
+            (State::Up { pid, ready, stop, .. }, Event::Main(main)) if main != pid => {
+                self.daemon = Daemon::Found;
+                self.state = State::Up { pid: main, ready, paused: false, stop };
+                out.push(Action::Publish(Note::Changed));
+            }
+            (State::Up { .. }, Event::Main(_)) => {}
             (State::Up { pid, ready, paused, stop }, Event::Deadline) if stop.until().is_some_and(|at| now >= at) => {
                 let running = Running { pid, ready, paused, stop };
                 self.begin(now, running, stop.next(settings), Note::Changed, settings, out);
@@ -380,6 +386,11 @@ impl Service {
             ) => {}
             // finish is the last.
             (State::Finish { .. }, Event::Forked(_)) => {}
+            // Nothing runs any more that could have another main process.
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Main(_),
+            ) => {}
             (
                 State::Down { .. } | State::Armed | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
                 Event::Spawned(_) | Event::SpawnFailed { .. },
@@ -391,6 +402,7 @@ impl Service {
                 | Event::SpawnFailed { .. }
                 | Event::Exited(_)
                 | Event::Forked(_)
+                | Event::Main(_)
                 | Event::Ready
                 | Event::Swept { .. }
                 | Event::Errand { .. }

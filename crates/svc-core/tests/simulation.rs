@@ -81,7 +81,16 @@ fn it_comes_to_every_state_with_every_event() {
             }
         }
     }
-    let more = [("Up", "Forked"), ("Up draining", "Errand"), ("Up commanded", "Errand"), ("Up", "Idle"), ("Armed", "Knock")];
+    let more = [
+        ("Up", "Forked"),
+        ("Up", "Main"),
+        ("Up draining", "Main"),
+        ("Up stopping", "Main"),
+        ("Up draining", "Errand"),
+        ("Up commanded", "Errand"),
+        ("Up", "Idle"),
+        ("Armed", "Knock"),
+    ];
     for (state, event) in more {
         if !seen.contains(&(state.into(), event.into())) {
             missing.push((state, event));
@@ -217,7 +226,7 @@ impl Life {
         let (exit, main) = (Exit::Code(125), Pid::new(99).expect("positive"));
         let candidates: &[Event] = match state {
             State::Down { .. } => {
-                &[Event::Forked(main), Event::Ready, Event::Swept { left: 1 }, Event::Swept { left: 0 }, Event::Exited(exit)]
+                &[Event::Main(main), Event::Ready, Event::Swept { left: 1 }, Event::Swept { left: 0 }, Event::Exited(exit)]
             }
             State::Armed => {
                 &[Event::Knock, Event::Knock, Event::Knock, Event::Idle, Event::Swept { left: 0 }, Event::Exited(exit)]
@@ -229,7 +238,7 @@ impl Life {
                 &[Event::Forked(main), Event::Errand { well: true }, Event::Swept { left: 0 }, Event::Deadline]
             }
             State::Sweep { .. } => {
-                &[Event::Forked(main), Event::Ready, Event::Exited(exit), Event::Deadline, Event::Extend(Millis(9000))]
+                &[Event::Main(main), Event::Ready, Event::Exited(exit), Event::Deadline, Event::Extend(Millis(9000))]
             }
             State::Starting { .. } | State::Gone => &[Event::Ready, Event::Swept { left: 0 }, Event::Exited(exit)],
         };

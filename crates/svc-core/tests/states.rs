@@ -30,6 +30,7 @@ when this page and the machine differ; `UPDATE_DOCS=1 cargo test -p svc-core --t
   service but that one.
 - `Forked` takes the place of an exit with 0 where the service is a forking daemon and has left somebody behind.
 - `Knock`: a connection or datagram waits. `Idle`: nobody has come for as long as `idle-stop` says.
+- `Main` is the service's word that another one of its processes is its main one (MAINPID of sd_notify); it lives on.
 - `Spawned` and `SpawnFailed` answer a spawn before anything else is heard, so commands in *Starting* are for completeness.
 - *supervisor killed* is what its heir does first, before any event: signals that may not have been sent are sent again.
 ";
@@ -189,6 +190,7 @@ fn events() -> Vec<Event> {
         Event::Exited(Exit::Code(0)),
         Event::Exited(Exit::Code(125)),
         Event::Forked(Pid::new(300).expect("positive")),
+        Event::Main(Pid::new(400).expect("positive")),
         Event::Ready,
         Event::Swept { left: 0 },
         Event::Swept { left: 2 },
@@ -262,6 +264,7 @@ fn event_words(event: Event) -> String {
         Event::SpawnFailed { .. } => "SpawnFailed (retry 10 s)".into(),
         Event::Exited(exit) => format!("Exited ({exit})"),
         Event::Forked(_) => "Forked".into(),
+        Event::Main(_) => "Main".into(),
         Event::Ready => "Ready".into(),
         Event::Swept { left } => format!("Swept ({left} left)"),
         Event::Errand { well } => format!("Errand ({})", if well { "well" } else { "failed" }),

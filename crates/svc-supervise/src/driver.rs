@@ -2,6 +2,7 @@
 
 mod checks;
 mod errand;
+mod follow;
 mod visitors;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -91,6 +92,8 @@ pub(crate) struct Driver {
 
 struct Adopted {
     pid: Pid,
+    /// It has a parent that is neither svc-init nor we, and only its handle tells when it ends.
+    apart: bool,
     handle: Option<PidFd>,
     /// The session it is in: its own, or that of somebody who has ended.
     session: i32,
@@ -256,8 +259,8 @@ impl Driver {
     fn adopt(&mut self, pid: Pid) {
         let session = svc_sys::procfs::session(pid).unwrap_or(pid.raw());
         // The handle is opened first and looked at after: if it was svc-init's child then, it is ours to signal.
-        let handle = PidFd::open(pid).ok().filter(|_| self.is_with_init(pid));
-        self.adopted = Some(Adopted { pid, handle, session });
+        let handle = PidFd::open(pid).ok().filter(|_| self.is_ours(pid));
+        self.adopted = Some(Adopted { pid, apart: !self.is_with_init(pid), handle, session });
         // One that had ended before we came left those whom we were started with.
         self.knows_orphans = self.row.relayed(pid).is_some();
     }
@@ -283,7 +286,7 @@ impl Driver {
                 process::forget_deeper_stack();
             }
             let is_armed = self.machine.state() == State::Armed;
-            let asked = if is_armed || self.remains.is_watched() || self.link.is_none() {
+            let asked = if is_armed || self.remains.is_watched() || self.link.is_none() || self.is_apart() {
                 self.wait_with_remains()
             } else {
                 let mut interests = self.interests();
@@ -341,7 +344,7 @@ impl Driver {
         let mut interests = self.interests().to_vec();
         interests.extend(self.remains.handles().map(poll::readable));
         // Without svc-init nobody tells how an adopted process ended; that it ended its handle does.
-        let adopted = self.adopted.as_ref().filter(|_| self.link.is_none());
+        let adopted = self.adopted.as_ref().filter(|adopted| adopted.apart || self.link.is_none());
         interests
             .extend(adopted.and_then(|adopted| adopted.handle.as_ref()).map(|handle| poll::readable(handle.as_raw_fd())));
         let handles = interests.len();
@@ -353,6 +356,7 @@ impl Driver {
             if self.link.is_none() {
                 self.look_alone();
             }
+            self.look_apart();
             self.remains.forget_ended();
             self.count_remains();
             self.tidy();
@@ -499,7 +503,7 @@ impl Driver {
         let sent = match (target, &self.adopted) {
             (Target::Main, Some(Adopted { handle: Some(handle), .. })) => handle.signal(signal),
             // Reaped by svc-init: the number may be somebody else's.
-            (Target::Main | Target::Group, Some(_)) if !self.is_with_init(pid) => Err(Errno::NO_SUCH_PROCESS),
+            (Target::Main | Target::Group, Some(_)) if !self.is_ours(pid) => Err(Errno::NO_SUCH_PROCESS),
             (Target::Main, _) => process::signal_child(pid, signal),
             (Target::Group, _) if self.machine.daemon() == Daemon::Found => process::signal_group_of(pid, signal),
             (Target::Group, _) => process::signal_group(pid, signal),
@@ -629,6 +633,7 @@ impl Driver {
     /// The main process, or finish, has ended; `reap` takes it, where that is ours to do.
     fn ended(&mut self, pid: Pid, exit: Exit, reap: impl FnOnce()) {
         self.read_readiness();
+        self.adopted.take_if(|adopted| adopted.pid == pid);
         if let Some(main) = self.successor(pid, exit) {
             let (row, mark) = (self.row, start_mark(&self.machine, Role::Run));
             self.feed_then(Event::Forked(main), || {
@@ -677,7 +682,7 @@ impl Driver {
             Some(_) if self.row.relayed_left() && !self.knows_orphans => return,
             Some(exit) => exit,
             // Not svc-init's child and not reaped by it: it ended before it came there, and nobody knows how.
-            None if !self.is_with_init(pid) && std::path::Path::new("/proc/self").exists() => {
+            None if !self.is_ours(pid) && std::path::Path::new("/proc/self").exists() => {
                 self.row.relayed(pid).unwrap_or(Exit::Signal(Signal::KILL))
             }
             None => return,

@@ -80,6 +80,8 @@ pub enum Event {
     /// The main process ended with 0 and left this one behind, which is the service now: the command of a forking daemon, or
     /// what it had put into the background and did the same.
     Forked(Pid),
+    /// The service says that this other process of it is its main one. The one before may live on, or end, like any other.
+    Main(Pid),
     /// A newline came on the notification descriptor.
     Ready,
     /// So many processes of the service are left (the answer to [`Action::Sweep`], and whenever one of them ended).

@@ -227,6 +227,9 @@ impl Promises {
                     return broken(format!("{main} is not what was left behind"));
                 }
             }
+            (State::Up { .. }, Event::Main(main)) if after.pid() != Some(main) => {
+                return broken(format!("{main} is not the main process"));
+            }
             (State::Finish { pid, .. }, Event::Exited(exit)) => {
                 self.permanent |= exit == Exit::Code(125) && !before.undoing();
                 if before.undoing() {

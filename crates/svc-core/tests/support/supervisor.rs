@@ -87,6 +87,13 @@ impl Supervisor {
             self.command(world, promises, command)?;
         }
         self.reap(world, promises)?;
+        if let (State::Up { .. }, Some(main)) = (self.machine.state(), world.said_main())
+            && self.machine.pid() != Some(main)
+        {
+            self.feed(world, promises, Event::Main(main))?;
+            let own = world.process(main).is_some_and(|process| process.owner == Owner::Supervisor);
+            self.adopted = (!own).then(|| Adopted { pid: main, handle: world.process(main).is_some() });
+        }
         if let Some(well) = world.ended_errand() {
             self.feed(world, promises, Event::Errand { well })?;
         }
@@ -118,7 +125,7 @@ impl Supervisor {
             world.instant()?;
             promises.commit(&step, world)?;
             world.ledger.saved = Some(self.machine.to_words());
-            if let Event::Forked(pid) = event
+            if let Event::Forked(pid) | Event::Main(pid) = event
                 && self.machine.pid() == Some(pid)
             {
                 world.becomes_main(pid);

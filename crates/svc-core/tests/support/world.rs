@@ -237,8 +237,11 @@ impl World {
         self.living(What::Left).map(|process| process.pid).min()
     }
 
-    /// One that was left behind is the service now.
+    /// One that was left behind is the service now, and who was it before is one of the others.
     pub fn becomes_main(&mut self, pid: Pid) {
+        for process in self.processes.iter_mut().filter(|process| process.what == What::Run && process.pid != pid) {
+            process.what = What::Left;
+        }
         if let Some(process) = self.processes.iter_mut().find(|process| process.pid == pid) {
             process.what = What::Run;
         }
@@ -322,6 +325,12 @@ impl World {
     pub fn run_errand(&mut self) {
         let lasts = self.rng.pick(&[Some(0), Some(3), Some(700), None]);
         self.errand = Some((lasts.map(|lasts| self.now + Millis(lasts)), self.rng.chance(60)));
+    }
+
+    /// A process that the service calls its main one now and then.
+    pub fn said_main(&mut self) -> Option<Pid> {
+        let said = self.rng.chance(5);
+        self.oldest_left().filter(|_| said)
     }
 
     /// How it ended, if it has by now.

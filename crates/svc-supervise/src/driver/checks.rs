@@ -38,15 +38,16 @@ pub(super) struct Watch {
     /// The start, or stop, may take until then, it said.
     extended: Millis,
     /// What was said already, which is once a start.
-    complained: [bool; 3],
+    complained: [bool; 4],
 }
 
 /// What is not heard as it was meant.
 #[derive(Clone, Copy)]
-enum Complaint {
+pub(super) enum Complaint {
     Sender,
     Length,
     Store,
+    Main,
 }
 
 /// What the checks are where there are none.
@@ -243,7 +244,7 @@ impl Driver {
         // What an earlier run has said is nobody's word any more.
         self.read_socket();
         let Some(watch) = &mut self.watch else { return Vec::new() };
-        watch.complained = [false; 3];
+        watch.complained = [false; 4];
         watch.extended = Millis::ZERO;
         if !watch.status.is_empty() {
             watch.status.clear();
@@ -344,7 +345,7 @@ impl Driver {
         look.is_some_and(|look| look == sender || procfs::descends(sender, look.raw()))
     }
 
-    fn complain(&mut self, of: Complaint, what: &str) {
+    pub(super) fn complain(&mut self, of: Complaint, what: &str) {
         let Some(watch) = &mut self.watch else { return };
         if !std::mem::replace(&mut watch.complained[of as usize], true) {
             say!("svc-supervise: {}: {what}", self.definition.name);
@@ -371,7 +372,7 @@ impl Driver {
             Word::Fed => self.check(Event::Fed),
             Word::Starved => self.check(Event::Starved),
             Word::WatchdogSpan(span) => self.check(Event::Span(span)),
-            Word::MainPid(_) => {}
+            Word::MainPid(pid) => self.hear_main(pid),
             Word::Extend(span) => {
                 self.feed(service::Event::Extend(span));
                 if let Some(watch) = &mut self.watch {
@@ -408,7 +409,7 @@ impl Watch {
             status: Vec::new(),
             said: Vec::new(),
             extended: Millis::ZERO,
-            complained: [false; 3],
+            complained: [false; 4],
         }
     }
 }

@@ -226,3 +226,80 @@ fn a_start_and_a_stop_may_be_extended() {
     assert_eq!(death.code, Some(7), "it was not killed: {death:?}");
     assert_eq!(web.tree.stop(), 0);
 }
+
+/// A child that writes down that it is told to stop, and ends with 7.
+const CHILD: &str =
+    "child = subprocess.Popen(['sh', '-c', 'trap \"echo child >>seen; exit 7\" TERM; while :; do sleep 0.05; done'])";
+
+/// A service whose child is its main process; the pids of both.
+fn handed_over(keys: &str) -> Option<(Speaker, i32, i32)> {
+    let web = Speaker::new(keys)?;
+    let parent = web.tree.await_up("web");
+    web.tell("signal.signal(signal.SIGTERM, lambda *_: (done('parent'), os._exit(0)))");
+    web.tell(CHILD);
+    web.tell("say('READY=1\\nMAINPID=%d' % child.pid); done(child.pid)");
+    let child: i32 = web.tree.await_lines("web/seen", 1)[0].parse().expect("a pid");
+    web.tree.await_status("web", "another main process", |status| status.pid == Some(child));
+    Some((web, parent, child))
+}
+
+#[test]
+fn a_stop_goes_to_the_main_process_that_it_names() {
+    let Some((mut web, parent, child)) = handed_over("ready.notify = true") else { return };
+    let status = web.status();
+    assert_eq!((status.restarts, status.ready), (0, Some(true)));
+    web.tree.ctl_ok(&["stop", "web"]);
+    assert_eq!(web.tree.lines("web/seen")[1..], ["child", "parent"], "its parent is left behind, and swept");
+    assert!(!svc_testkit::is_alive(parent) && !svc_testkit::is_alive(child));
+    assert_eq!(web.tree.stop(), 0);
+}
+
+#[test]
+fn the_end_of_the_named_one_is_the_end_of_the_service() {
+    // Its parent has ended before: how it ends is known.
+    let Some((mut web, parent, child)) = handed_over("ready.notify = true") else { return };
+    kill(parent, "KILL");
+    svc_testkit::wait_gone(parent);
+    assert_eq!((web.status().pid, web.status().restarts), (Some(child), 0));
+    kill(child, "TERM");
+    let status = web.tree.await_status("web", "another run", |status| status.restarts == 1);
+    assert_eq!(status.last_exit.and_then(|death| death.code), Some(7));
+    assert_eq!(web.tree.stop(), 0);
+    // Its parent lives, and takes its end.
+    let Some((mut web, _, child)) = handed_over("ready.notify = true") else { return };
+    web.tell("child.wait()");
+    kill(child, "TERM");
+    let status = web.tree.await_status("web", "another run", |status| status.restarts == 1);
+    assert_eq!(status.last_exit.and_then(|death| death.signal).as_deref(), Some("KILL"));
+    assert_eq!(web.tree.stop(), 0);
+}
+
+#[test]
+fn an_heir_knows_the_main_process_that_was_named() {
+    let Some((mut web, parent, child)) = handed_over("ready.notify = true") else { return };
+    let before = web.status().supervisor_pid;
+    web.tree.kill_supervisor("web");
+    let status =
+        web.tree.await_status("web", "an heir", |status| status.supervisor_pid.is_some() && status.supervisor_pid != before);
+    assert_eq!((status.pid, status.restarts, status.state), (Some(child), 0, State::Up));
+    web.tree.ctl_ok(&["stop", "web"]);
+    assert!(!svc_testkit::is_alive(parent) && !svc_testkit::is_alive(child));
+    assert!(web.tree.lines("web/seen").contains(&"child".to_owned()));
+    assert_eq!(web.tree.stop(), 0);
+}
+
+#[test]
+fn nobody_else_is_made_the_main_process() {
+    let Some(mut web) = Speaker::new("ready.notify = true") else { return };
+    let pid = web.tree.await_up("web");
+    web.tell("say('MAINPID=1\\nSTATUS=said')");
+    web.await_says("said");
+    assert_eq!(web.status().pid, Some(pid));
+    assert!(web.tree.log().contains("refused MAINPID=1, which is no living process of it"), "{}", web.tree.log());
+    // A child may not say so for the main process, if only that may speak.
+    web.tell(&format!("{CHILD}; subprocess.run([sys.executable, '-c', 'import os, socket; name = os.environ[\"NOTIFY_SOCKET\"]; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b\"MAINPID=%d\" % os.getpid(), chr(0) + name[1:] if name[0] == \"@\" else name); import time; time.sleep(0.3)']); say('STATUS=after')"));
+    web.await_says("after");
+    assert_eq!(web.status().pid, Some(pid));
+    web.tree.ctl_ok(&["stop", "web"]);
+    assert_eq!(web.tree.stop(), 0);
+}
