@@ -43,6 +43,14 @@ fn who_gets_which_variables() {
 }
 
 #[test]
+fn a_file_of_variables_may_be_one_for_a_shell() {
+    let mut tree = Tree::new();
+    let env = file(&tree, ".env", "# some\nexport A=1\nB=\"x y\"\nC='z'\nD=it's \"so\"\nE=\"\nF=$HOME\n");
+    let shell = "for name in A B C D E F; do eval \"printf '%s\\n' \\\"\\$$name\\\"\"; done";
+    assert_eq!(seen(&mut tree, &format!("env-file = '{env}'"), shell, 6), ["1", "x y", "z", "it's \"so\"", "\"", "$HOME"]);
+}
+
+#[test]
 fn a_link_beats_the_variable_also_where_few_are_allowed() {
     let mut tree = Tree::new();
     tree.set("MYSQL_HOST", "db.example").set("MYSQL_NAME", "/web/mysql").set("REDIS_HOST", "cache.example");
