@@ -46,7 +46,7 @@ pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Co
         (Progress::Stopping { .. }, _) => Match::Fits,
 
         // Whoever is stopping it already will say so when it is down.
-        (_, State::Up { stop: Stop::Asked { .. }, .. }) => Match::Fits,
+        (_, State::Up { stop, .. }) if stop != Stop::No => Match::Fits,
         (Progress::Up(Level::Started), State::Up { ready: Some(_), .. }) => Match::Hear(Event::Ready(id)),
         (Progress::Up(_), State::Up { .. }) => Match::Fits,
         (_, State::Up { ready: Some(_), .. }) => Match::Hear(Event::Ready(id)),

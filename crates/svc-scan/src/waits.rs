@@ -41,7 +41,9 @@ pub(crate) enum Standing {
 /// Looks at a service with a goal in mind. `says_ready`: it says when it is. `health`: what is found of it, if it is looked at.
 pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Option<Health>) -> Standing {
     let (up, ready, stopping) = match machine.state() {
-        State::Up { ready, stop, .. } => (true, ready.is_some() || !says_ready, stop != Stop::No),
+        // What is told to stop is not ready for anybody any more.
+        State::Up { ready, stop: Stop::No, .. } => (true, ready.is_some() || !says_ready, false),
+        State::Up { .. } => (true, false, true),
         // Whoever comes finds its sockets, and they start it.
         State::Armed => (true, true, false),
         State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {

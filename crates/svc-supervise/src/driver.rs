@@ -1,6 +1,7 @@
 //! The loop: wait, take in, act.
 
 mod checks;
+mod errand;
 mod visitors;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -74,6 +75,8 @@ pub(crate) struct Driver {
     small_files: SmallFiles,
     /// What is looked at while it runs; none where nothing is.
     watch: Option<Box<checks::Watch>>,
+    /// What the stop waits for, while it runs.
+    errand: Option<errand::Errand>,
     /// What s6's tools find.
     files: OnDisk,
     run_dir: Option<&'static std::path::Path>,
@@ -129,6 +132,7 @@ impl Driver {
             told_gone: false,
             small_files: SmallFiles::default(),
             watch: None,
+            errand: None,
             coming: None,
             fresh: true,
             init_pid: handover.init_pid,
@@ -390,7 +394,10 @@ impl Driver {
             self.perform_all(&mut actions, self.machine.pid().or(before));
             match (self.machine.state(), self.machine.deadline()) {
                 (State::Down { .. }, Some(at)) if at <= now && event != Event::Deadline => event = Event::Deadline,
-                _ => return self.follow(),
+                _ => {
+                    self.settle_errand();
+                    return self.follow();
+                }
             }
         }
     }
@@ -401,6 +408,7 @@ impl Driver {
                 Action::Spawn(role) => self.spawn(role),
                 Action::Signal { target, signal } => self.signal(main, target, signal),
                 Action::Sweep(signal) => self.sweep(signal),
+                Action::Errand => self.run_errand(),
                 Action::Publish(note) => {
                     if note == Note::Killed {
                         self.say_killed();
@@ -511,7 +519,9 @@ impl Driver {
         if self.killing && main.is_none() {
             leaf::kill(&self.definition, self.init_pid);
         }
-        self.remains.signal(signal, main, self.init_pid);
+        // A command that has stopped the service may have more to do; what is killed is killed with everything.
+        let spared = self.stop_command().filter(|_| !self.killing);
+        self.remains.signal(signal, main, spared, self.init_pid);
         self.count_remains();
     }
 
@@ -581,7 +591,7 @@ impl Driver {
                 && self.killing
             {
                 // Processes that make others all the time are not all in any one list.
-                self.remains.signal(Signal::KILL, None, self.init_pid);
+                self.remains.signal(Signal::KILL, None, None, self.init_pid);
             }
             self.count_remains();
             self.tidy();
@@ -607,6 +617,7 @@ impl Driver {
             } else {
                 self.ends_look(ended.pid, ended.exit);
                 process::reap_one(ended.pid);
+                self.ends_errand(ended.pid, ended.exit);
             }
         }
         process::look_at_children_again();

@@ -15,6 +15,7 @@ use super::prepared::Prepared;
 use super::probes::Probes;
 use super::rights::Rights;
 use super::sockets::{self, Socket};
+use super::stops::Stops;
 use super::values::Limit;
 use crate::rc;
 
@@ -118,6 +119,7 @@ pub(super) struct Draft {
     pub(super) run_at_start: bool,
     pub(super) prepared: Prepared,
     pub(super) probes: Probes,
+    pub(super) stops: Stops,
     pub(super) essential: Option<Essential>,
     /// What is run when it has ended too often.
     pub(super) at_limit: Option<Vec<String>>,
@@ -182,6 +184,7 @@ impl Draft {
             run_at_start: false,
             prepared: Prepared::default(),
             probes: Probes::default(),
+            stops: Stops::default(),
             essential: None,
             at_limit: None,
         }
@@ -309,6 +312,7 @@ impl Draft {
         if let Some(words) = &self.at_limit {
             settings.policy_mut().restart.at_limit = AtLimit::Run(self.chain(words));
         }
+        self.stops.settle(&mut settings, |words| self.words(words, false));
         settings
     }
 

@@ -98,6 +98,9 @@ impl Hub {
         let wanted_up = wished.unwrap_or(status.wanted_up);
         let (health, changed) = (member.vitals(now), self.is_changed(member));
         let status = api::Status { wanted_up, health, verdict, changed, ..status };
+        let reason =
+            member.machine.as_ref().and_then(|it| status::stop_reason(it, &member.definition.settings, clock::now()));
+        let status = api::Status { reason, ..status };
         let held_back = self.state_held_back(member.name.as_str());
         let idle = matches!(status.state, api::State::Down | api::State::Done | api::State::Failed);
         let status = match held_back.filter(|_| idle) {

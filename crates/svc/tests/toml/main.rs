@@ -20,6 +20,7 @@ mod refused;
 mod restarts;
 mod rights;
 mod stopping;
+mod stops;
 mod templates;
 mod timers;
 

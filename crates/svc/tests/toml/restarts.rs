@@ -253,3 +253,15 @@ fn wrong_values_are_told_with_their_place() {
     }
     assert_eq!(said.code, 1);
 }
+
+#[test]
+fn a_long_run_begins_a_new_series_of_delays() {
+    let mut tree = Tree::new();
+    let keys = "restart = { delay = '20ms', factor = 20, max-delay = '20s', reset-after = '300ms' }";
+    tree.toml("web", &(ends("test $(wc -l <seen) -ne 3 || sleep 0.4; exit 1") + keys));
+    tree.start();
+    let gaps = gaps(&tree, 4);
+    // 20 ms, 400 ms, and then 8 s, had the third run not been long enough.
+    assert!(gaps[1] >= 395 && gaps[2] >= 400 && gaps[2] < 7900, "{gaps:?}");
+    assert_eq!(tree.stop(), 0);
+}
