@@ -197,7 +197,6 @@ impl Driver {
             say!("svc-supervise: {}: somebody else supervises it since it was started: stop one", self.definition.name);
         }
         self.files.begin_late(&self.machine);
-        process::forget_deeper_stack();
     }
 
     /// Makes them if those that start now have been started.
@@ -279,6 +278,10 @@ impl Driver {
             self.report(Some(Note::Changed));
         }
         while self.machine.state() != State::Gone {
+            if self.deadline().is_none() {
+                // Who sleeps without end gives back what it needs only while it works.
+                process::forget_deeper_stack();
+            }
             let is_armed = self.machine.state() == State::Armed;
             let asked = if is_armed || self.remains.is_watched() || self.link.is_none() {
                 self.wait_with_remains()
