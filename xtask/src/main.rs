@@ -14,6 +14,7 @@ Options:
       --runs N       how often each is measured, in turn (default 5)
       --services N   how many services (default 1000)
       --quick        a smoke run: 2 runs, 50 services, short measurements
+      --definitions  only the rows of definitions: service.toml and s6-rc sources
       --only A,B     of ours, s6, runit and supervisor only these
       --services-only  only the rows about services, without those of log lines and commands
       --write        put the result into docs/benchmarks.md as well

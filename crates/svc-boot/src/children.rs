@@ -10,6 +10,8 @@ use svc_sys::process::{self, Reap};
 use svc_sys::signals::Signals;
 use svc_sys::{clock, poll};
 
+use crate::scripts::own;
+
 /// Whoever stops the container sends one of these.
 const STOPPING: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 
@@ -34,8 +36,11 @@ impl Children {
     }
 
     /// Runs a program to its end, and reaps whoever else ends. A signal that stops the container stops it, and is the end of all.
-    pub(crate) fn run(&mut self, command: &mut Command, grace: Millis) -> Result<Ended, Error> {
-        let child = command.process_group(0).spawn()?.id() as i32;
+    pub(crate) fn run(&mut self, command: &Command, grace: Millis) -> Result<Ended, Error> {
+        // We hold all signals back, and a child would inherit that: svc exec lets go.
+        let mut open = own(&["exec", "--"]);
+        open.arg(command.get_program()).args(command.get_args());
+        let child = open.process_group(0).spawn()?.id() as i32;
         let group = Pid::new(child);
         let mut deadline = None;
         loop {

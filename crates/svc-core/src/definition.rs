@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::graph::Wish;
 use crate::health::Checks;
-use crate::policy::{Essential, Policy};
+use crate::policy::{Essential, Policy, Stopping};
 use crate::signal::Signal;
 use crate::time::Millis;
 
@@ -96,8 +96,10 @@ pub struct Settings {
     pub keep_descendants: bool,
     /// Its end is the end of the container: the first one, where neither a `finish` nor a policy is there to say more.
     pub essential: bool,
-    /// What few services say: when to start again, and how to stop.
+    /// What few services say: when to start again.
     pub policy: Option<Box<Policy>>,
+    /// What few services say of how they are stopped.
+    pub stopping: Option<Box<Stopping>>,
     /// The command ends when it has put a daemon into the background, and that is the service.
     pub forking: Option<Forking>,
     /// It is started when somebody comes to its sockets.
@@ -148,6 +150,7 @@ impl Default for Settings {
             keep_descendants: false,
             essential: false,
             policy: None,
+            stopping: None,
             forking: None,
             on_demand: None,
             checks: None,

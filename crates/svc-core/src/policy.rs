@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::definition::Settings;
 use crate::restart::{Restart, When};
 use crate::service::RESTART_GAP;
-use crate::signal::Exit;
+use crate::signal::{Exit, Signal};
 use crate::time::Millis;
 
 /// The rare settings.
@@ -15,6 +15,28 @@ pub struct Policy {
     pub restart: Restart,
     /// Which ends are a success; none: an exit with 0.
     pub success: Option<Vec<Exit>>,
+}
+
+/// How a service is stopped, where one signal is not all of it. `Default`: it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stopping {
+    /// Before everything else it counts as not ready, until what is run here has ended well.
+    pub drain: Option<Errand>,
+    /// Before the signals this is run, and it has time to end of that.
+    pub command: Option<Errand>,
+    /// What follows the down signal, and how long after the signal before. SIGKILL is the last, if it is one of them.
+    pub steps: Vec<(Millis, Signal)>,
+    /// The signals go to all its processes.
+    pub tree: bool,
+}
+
+/// Something that a stop waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    /// No longer than this.
+    pub most: Millis,
+    /// The words behind `svc exec`; none: the time alone.
+    pub words: Vec<Vec<u8>>,
 }
 
 /// The end of the service is the end of the container.
@@ -36,6 +58,11 @@ impl Settings {
     /// To write into; made if there is none.
     pub fn policy_mut(&mut self) -> &mut Policy {
         self.policy.get_or_insert_with(Box::default)
+    }
+
+    /// To write into; made if there is none.
+    pub fn stopping_mut(&mut self) -> &mut Stopping {
+        self.stopping.get_or_insert_with(Box::default)
     }
 
     pub fn is_success(&self, exit: Exit) -> bool {

@@ -9,6 +9,16 @@
 //! `Down`. `Sweep` is where "stopped" comes to mean "gone": whatever the main process left behind is signalled and waited for.
 //! One that is started on demand is `Armed` in between: somebody knocks at its sockets, and it is started.
 
+mod commands;
+mod parts;
+mod stop;
+
+pub use parts::{
+    Action, Actions, Command, Daemon, Event, HISTORY, Note, Past, Rest, Role, Stage, State, Stop, Target, Trouble, Want,
+};
+
+use commands::Running;
+
 use crate::Pid;
 use crate::definition::Settings;
 use crate::graph::Wish;
@@ -27,252 +37,6 @@ pub const SWEEP_GRACE: Millis = Millis::from_secs(5);
 pub const NOTHING_TO_DO: i32 = 0;
 /// `finish` exits with this to say that starting again is of no use.
 const PERMANENT_FAILURE: Exit = Exit::Code(125);
-
-/// What somebody wants of the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Want {
-    Down,
-    Up,
-    /// Up, but not again after it ends.
-    Once,
-}
-
-/// Which program of the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    Run,
-    Finish,
-}
-
-/// What is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Nothing of it lives. It is not started by itself before `not_before`.
-    Down { not_before: Millis },
-    /// Nothing of it lives, and who knocks at its sockets starts it.
-    Armed,
-    /// A process is being made. Lasts within one turn of the driver.
-    Starting { role: Role },
-    /// `run` lives.
-    Up { pid: Pid, ready: Option<Millis>, paused: bool, stop: Stop },
-    /// `finish` lives.
-    Finish { pid: Pid, kill_at: Option<Millis> },
-    /// Only what the main process left behind lives; it has been signalled. `announced`: others know that there is something.
-    Sweep { kill_at: Millis, announced: bool },
-    /// The supervisor is leaving; nothing happens any more.
-    Gone,
-}
-
-/// Whether `run` has been told to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    No,
-    Asked { kill_at: Option<Millis> },
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// The time of [`Service::deadline`] has come (early or spurious calls do no harm).
-    Deadline,
-    /// The process asked for by [`Action::Spawn`] runs its program.
-    Spawned(Pid),
-    /// It could not be made; try again after `retry`. For `finish` this also says that there is none.
-    SpawnFailed {
-        retry: Millis,
-        trouble: Trouble,
-    },
-    /// The main process, or `finish`, ended.
-    Exited(Exit),
-    /// The main process ended with 0 and left this one behind, which is the service now: the command of a forking daemon, or
-    /// what it had put into the background and did the same.
-    Forked(Pid),
-    /// A newline came on the notification descriptor.
-    Ready,
-    /// So many processes of the service are left (the answer to [`Action::Sweep`], and whenever one of them ended).
-    Swept {
-        left: usize,
-    },
-    /// It asks for so much time from now on, if that is more than it has.
-    Extend(Millis),
-    /// A connection or datagram waits at one of its sockets.
-    Knock,
-    /// Nobody has come to its sockets for as long as it is to wait, and nobody is there.
-    Idle,
-    Command(Command),
-}
-
-/// What somebody asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    Start,
-    /// Start it when somebody knocks; what runs is left alone.
-    Arm,
-    Stop,
-    Once,
-    /// Do not start it again; what runs goes on until it ends by itself.
-    AtMostOnce,
-    /// Stop if it is up, and start again as soon as nothing is left of it.
-    Restart,
-    /// Take down what a `run` has done that has ended well: a oneshot's `down`, which is its `finish`.
-    Undo,
-    /// Remember this of who steers the service: how much it is wished. Changes nothing else.
-    Wish(Wish),
-    /// Send the reload signal.
-    Reload,
-    /// Send the down signal, and change no wish: a service that is wanted up comes back.
-    DownSignal,
-    Kill(Signal),
-    /// The signal goes to its process group.
-    KillGroup(Signal),
-    Pause,
-    Continue,
-    /// Do not start it again, and leave when it has ended by itself (a logger whose input has ended).
-    Drain,
-    /// Stop it, and leave.
-    Terminate,
-    /// SIGKILL to everything, and leave.
-    Force,
-    /// Leave at once, and leave the service alone.
-    Abandon,
-    /// SIGINT to its process group, and leave at once.
-    Interrupt,
-}
-
-/// What to do, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Spawn(Role),
-    Signal {
-        target: Target,
-        signal: Signal,
-    },
-    /// Signal every process of the service but the main one, and count them.
-    Sweep(Signal),
-    /// Make the state known, and say what happened.
-    Publish(Note),
-    /// End the supervisor.
-    Quit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    Main,
-    Group,
-}
-
-/// What a publication is about; the words of `svc-ctl events`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Note {
-    Starting,
-    Up,
-    Ready,
-    Stopping,
-    /// The main process ended.
-    Exited,
-    Finishing,
-    /// Processes it left behind are being stopped.
-    Draining,
-    Down,
-    /// Who knocks starts it.
-    Armed,
-    /// `finish` said 125.
-    Failed,
-    /// It could not be started.
-    Trouble,
-    /// Wish or pause changed.
-    Changed,
-    /// SIGKILL was needed.
-    Killed,
-}
-
-/// Why a process could not be made: the step, and what the kernel said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Trouble {
-    pub stage: Stage,
-    pub errno: i32,
-}
-
-/// The steps on the way to a running program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// The service directory could not be entered.
-    Directory,
-    /// A pipe or socket could not be made.
-    Pipe,
-    /// The process could not be made.
-    Fork,
-    /// A PID namespace could not be made.
-    Namespace,
-    /// The lock file could not be opened.
-    Lock,
-    /// Somebody else supervises the directory: an s6, or another svc.
-    Supervised,
-    /// The program could not be executed.
-    Exec,
-}
-
-/// Whether the main process is what was executed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Daemon {
-    /// It is.
-    No,
-    /// It is, and is to leave a daemon behind when it ends.
-    Launching,
-    /// It is the daemon that was left behind.
-    Found,
-}
-
-/// How one run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Past {
-    pub exit: Exit,
-    pub ended: Millis,
-    pub ran: Millis,
-    /// Nobody had asked for it, and nobody has asked for a start since: it counts against the limit.
-    pub counts: bool,
-}
-
-/// Why a service that ended by itself is not started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Rest {
-    /// Nothing of the kind has happened.
-    #[default]
-    No,
-    /// After an end like its last one it is not to be started.
-    Ended,
-    /// It has ended too often.
-    Limit,
-}
-
-/// How many ends the machine itself remembers; what a killed supervisor's successor still knows.
-pub const HISTORY: usize = 16;
-
-/// At most this many actions come out of a step.
-const MAX_ACTIONS: usize = 6;
-
-/// The actions of one step, without a heap.
-#[derive(Debug, Default)]
-pub struct Actions {
-    list: [Option<Action>; MAX_ACTIONS],
-    length: usize,
-}
-
-impl Actions {
-    fn push(&mut self, action: Action) {
-        // A seventh action would be a bug of this file that the simulation sees as a missing action; nothing here may panic.
-        if let Some(slot) = self.list.get_mut(self.length) {
-            *slot = Some(action);
-            self.length += 1;
-        }
-    }
-
-    /// Takes them out, first first.
-    pub fn drain(&mut self) -> impl Iterator<Item = Action> + use<> {
-        self.length = 0;
-        core::mem::take(&mut self.list).into_iter().flatten()
-    }
-}
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -380,10 +144,10 @@ impl Service {
                 Want::Up | Want::Once => Some(not_before),
                 Want::Down => None,
             },
-            State::Up { stop: Stop::Asked { kill_at }, .. } => kill_at,
+            State::Up { stop, .. } => stop.until(),
             State::Finish { kill_at, .. } => kill_at,
             State::Sweep { kill_at, .. } => Some(kill_at),
-            State::Up { stop: Stop::No, .. } | State::Armed | State::Starting { .. } | State::Gone => None,
+            State::Armed | State::Starting { .. } | State::Gone => None,
         }
     }
 
@@ -462,6 +226,8 @@ impl Service {
             // The driver answers a spawn before it hears anybody; a command that comes all the same changes the wish only.
             (State::Starting { .. }, Event::Command(command)) => self.wish(command),
 
+            // Others were told that it is not: it is not again before its next start.
+            (State::Up { ready: None, stop, .. }, Event::Ready) if stop.withdraws(settings) => {}
             (State::Up { pid, ready: None, paused, stop }, Event::Ready) => {
                 self.state = State::Up { pid, ready: Some(now), paused, stop };
                 out.push(Action::Publish(Note::Ready));
@@ -478,28 +244,28 @@ impl Service {
                 out.push(Action::Publish(if is_news { Note::Ready } else { Note::Changed }));
             }
             // It was to stop before: what it has left behind is swept.
-            (State::Up { stop: stop @ Stop::Asked { .. }, .. }, Event::Forked(_)) => {
+            (State::Up { stop, .. }, Event::Forked(_)) => {
                 self.run_ended(now, Exit::Code(0), stop, settings, out);
             }
-            (State::Up { pid, ready, stop: Stop::Asked { kill_at: Some(at) }, .. }, Event::Deadline) if now >= at => {
-                let target = if settings.kill_group { Target::Group } else { Target::Main };
-                kill(target, out);
-                let stop = Stop::Asked { kill_at: Some(now + KILL_AGAIN) };
-                self.state = State::Up { pid, ready, paused: false, stop };
-                out.push(Action::Publish(Note::Killed));
+            (State::Up { pid, ready, paused, stop }, Event::Deadline) if stop.until().is_some_and(|at| now >= at) => {
+                let running = Running { pid, ready, paused, stop };
+                self.begin(now, running, stop.next(settings), Note::Changed, settings, out);
             }
-            (State::Up { pid, ready, paused, stop: Stop::Asked { kill_at: Some(at) } }, Event::Extend(span))
-                if !self.forced =>
-            {
-                let kill_at = Some(at.max(now + span));
-                self.state = State::Up { pid, ready, paused, stop: Stop::Asked { kill_at } };
+            (State::Up { pid, ready, paused, stop }, Event::Errand { well }) => {
+                self.errand_ended(now, Running { pid, ready, paused, stop }, well, settings, out);
             }
-            (State::Up { pid, ready, stop: Stop::No, .. }, Event::Idle) if settings.on_demand.is_some() => {
+            (State::Up { pid, ready, paused, stop }, Event::Extend(span)) if !self.forced => {
+                let longer = match stop {
+                    Stop::Command { until } => Stop::Command { until: until.max(now + span) },
+                    Stop::Signal { step, until: Some(at) } => Stop::Signal { step, until: Some(at.max(now + span)) },
+                    // It has all the time, or none any more; and a drain is as long as its definition says.
+                    Stop::No | Stop::Drain { .. } | Stop::Signal { until: None, .. } | Stop::Kill { .. } => stop,
+                };
+                self.state = State::Up { pid, ready, paused, stop: longer };
+            }
+            (State::Up { pid, ready, paused, stop: Stop::No }, Event::Idle) if settings.on_demand.is_some() => {
                 self.called = true;
-                stop_signals(settings, out);
-                let stop = Stop::Asked { kill_at: after(now, settings.timeout_kill) };
-                self.state = State::Up { pid, ready, paused: false, stop };
-                out.push(Action::Publish(Note::Stopping));
+                self.stop(now, Running { pid, ready, paused, stop: Stop::No }, settings, out);
             }
             (State::Up { pid, ready, paused, stop }, Event::Command(command)) => {
                 self.command_when_up(now, Running { pid, ready, paused, stop }, command, settings, out);
@@ -582,6 +348,11 @@ impl Service {
                 | State::Sweep { .. },
                 Event::Extend(_),
             ) => {}
+            // It was for a stop that is over.
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Errand { .. },
+            ) => {}
             // It has been started meanwhile, and looks for itself who is there; or it is not to be started.
             (
                 State::Down { .. } | State::Starting { .. } | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
@@ -622,6 +393,7 @@ impl Service {
                 | Event::Forked(_)
                 | Event::Ready
                 | Event::Swept { .. }
+                | Event::Errand { .. }
                 | Event::Extend(_)
                 | Event::Knock
                 | Event::Idle
@@ -637,12 +409,9 @@ impl Service {
                 kill(Target::Group, out);
                 out.push(Action::Sweep(Signal::KILL));
             }
-            State::Up { stop: Stop::Asked { .. }, paused: false, .. } => stop_signals(settings, out),
+            State::Up { stop, paused: false, .. } => stop::resume(stop, settings, out),
             // What the state says of a pause must be so, or a service stays stopped and nobody knows.
-            State::Up { paused, .. } => {
-                let signal = if paused { Signal::STOP } else { Signal::CONT };
-                out.push(Action::Signal { target: Target::Main, signal });
-            }
+            State::Up { .. } => out.push(Action::Signal { target: Target::Main, signal: Signal::STOP }),
             State::Sweep { .. } => out.push(Action::Sweep(if self.forced { Signal::KILL } else { Signal::TERM })),
             State::Down { .. } | State::Armed => self.leave_if_told(out),
             State::Starting { .. } | State::Finish { .. } | State::Gone => {}
@@ -671,128 +440,6 @@ impl Service {
         self.state = State::Armed;
         self.since = now;
         out.push(Action::Publish(Note::Armed));
-    }
-
-    fn command_when_down(&mut self, now: Millis, command: Command, out: &mut Actions) {
-        self.wish(command);
-        match command {
-            Command::Start | Command::Once | Command::Restart => self.spawn_run(now, out),
-            Command::Arm | Command::Stop | Command::AtMostOnce => out.push(Action::Publish(Note::Changed)),
-            Command::Undo if self.done => {
-                self.undoing = true;
-                self.started = Some(now);
-                self.state = State::Starting { role: Role::Finish };
-                out.push(Action::Publish(Note::Stopping));
-                out.push(Action::Spawn(Role::Finish));
-            }
-            // Nothing has been done.
-            Command::Undo => out.push(Action::Publish(Note::Changed)),
-            Command::Drain | Command::Terminate | Command::Force | Command::Abandon | Command::Interrupt => self.quit(out),
-            // Nobody is there to get it; svc-scan says so to the one who asked.
-            Command::Wish(_)
-            | Command::Reload
-            | Command::DownSignal
-            | Command::Kill(_)
-            | Command::KillGroup(_)
-            | Command::Pause
-            | Command::Continue => {}
-        }
-    }
-
-    fn command_when_up(&mut self, now: Millis, running: Running, command: Command, settings: &Settings, out: &mut Actions) {
-        self.wish(command);
-        let Running { pid, ready, paused, stop } = running;
-        match command {
-            // It is to read to the end of its input, and a stopped one never does.
-            Command::Drain if paused => {
-                out.push(Action::Signal { target: Target::Main, signal: Signal::CONT });
-                self.state = State::Up { pid, ready, paused: false, stop };
-                out.push(Action::Publish(Note::Changed));
-            }
-            Command::Start | Command::Arm | Command::Once | Command::AtMostOnce | Command::Drain => {
-                out.push(Action::Publish(Note::Changed));
-            }
-            // What is still being done is broken off.
-            Command::Stop | Command::Undo | Command::Terminate | Command::Restart => {
-                stop_signals(settings, out);
-                let stop = Stop::Asked { kill_at: after(now, settings.timeout_kill) };
-                self.state = State::Up { pid, ready, paused: false, stop };
-                out.push(Action::Publish(Note::Stopping));
-            }
-            Command::Wish(_) => {}
-            Command::Reload => out.push(Action::Signal { target: Target::Main, signal: settings.reload_signal }),
-            Command::DownSignal => {
-                self.called = true;
-                self.send(running, Target::Main, settings.down_signal, out);
-            }
-            Command::Kill(signal) => self.send(running, Target::Main, signal, out),
-            Command::KillGroup(signal) => self.send(running, Target::Group, signal, out),
-            Command::Pause => self.send(running, Target::Main, Signal::STOP, out),
-            Command::Continue => self.send(running, Target::Main, Signal::CONT, out),
-            Command::Force => {
-                kill(Target::Group, out);
-                out.push(Action::Sweep(Signal::KILL));
-                let stop = Stop::Asked { kill_at: Some(now + KILL_AGAIN) };
-                self.state = State::Up { pid, ready, paused: false, stop };
-                out.push(Action::Publish(Note::Killed));
-            }
-            Command::Abandon => self.quit(out),
-            Command::Interrupt => {
-                out.push(Action::Signal { target: Target::Group, signal: Signal::INT });
-                self.quit(out);
-            }
-        }
-    }
-
-    /// Sends a signal that changes nothing, unless it is one that stops or continues.
-    fn send(&mut self, running: Running, target: Target, signal: Signal, out: &mut Actions) {
-        let Running { pid, ready, paused, stop } = running;
-        out.push(Action::Signal { target, signal });
-        let paused = (paused || signal == Signal::STOP) && signal != Signal::CONT;
-        self.state = State::Up { pid, ready, paused, stop };
-        out.push(Action::Publish(Note::Changed));
-    }
-
-    /// The part of a command that is a wish.
-    fn wish(&mut self, command: Command) {
-        match command {
-            // Somebody who leaves takes no wish back: the end of everything is decided above us.
-            Command::Start | Command::Restart if !self.leaving => {
-                self.want = Want::Up;
-                // A start of one that is up already asks for nothing, and so not for less delay after its death either.
-                self.hasten |= command == Command::Restart || !matches!(self.state, State::Up { stop: Stop::No, .. });
-                self.forgive();
-            }
-            Command::Arm if !self.leaving => {
-                self.want = Want::Up;
-                // What is over, or was told to end, ends for that.
-                self.called |= !matches!(self.state, State::Up { stop: Stop::No, .. } | State::Starting { role: Role::Run });
-                self.forgive();
-            }
-            Command::Once if !self.leaving => {
-                self.want = Want::Once;
-                self.forgive();
-            }
-            Command::Stop | Command::AtMostOnce | Command::Undo => self.want = Want::Down,
-            Command::Wish(wish) => self.wished = wish,
-            Command::Drain | Command::Terminate | Command::Force => {
-                self.want = Want::Down;
-                self.leaving = true;
-                self.forced |= command == Command::Force;
-            }
-            Command::Start
-            | Command::Arm
-            | Command::Restart
-            | Command::Once
-            | Command::Reload
-            | Command::DownSignal
-            | Command::Kill(_)
-            | Command::KillGroup(_)
-            | Command::Pause
-            | Command::Continue
-            | Command::Abandon
-            | Command::Interrupt => {}
-        }
     }
 
     fn run_ended(&mut self, now: Millis, exit: Exit, stop: Stop, settings: &Settings, out: &mut Actions) {
@@ -919,21 +566,6 @@ impl Service {
         self.state = State::Gone;
         out.push(Action::Quit);
     }
-}
-
-/// The fields of [`State::Up`], to hand them on together.
-#[derive(Clone, Copy)]
-struct Running {
-    pid: Pid,
-    ready: Option<Millis>,
-    paused: bool,
-    stop: Stop,
-}
-
-/// SIGCONT behind the down signal: a stopped process would not notice it otherwise.
-fn stop_signals(settings: &Settings, out: &mut Actions) {
-    out.push(Action::Signal { target: Target::Main, signal: settings.down_signal });
-    out.push(Action::Signal { target: Target::Main, signal: Signal::CONT });
 }
 
 /// SIGCONT behind SIGKILL too: a stopped process in a PID namespace of its own needs it.

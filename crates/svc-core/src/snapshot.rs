@@ -13,6 +13,9 @@ pub const WORDS: usize = PAST + 2 * HISTORY;
 /// Where the last ends begin.
 const PAST: usize = 10;
 
+/// Where the step of a stop stands in the word that has room for it.
+const STEP: u32 = 20;
+
 /// In the word of an end, which has how long it ran in its upper part.
 const COUNTS: u64 = 1 << 63;
 
@@ -31,11 +34,8 @@ impl Service {
             State::Starting { role: Role::Finish } => (2, 0, NEVER, NEVER, 0),
             State::Up { pid, ready, paused, stop } => {
                 let ready = ready.map_or(NEVER, |at| at.0);
-                let (stopping, until) = match stop {
-                    Stop::No => (0, NEVER),
-                    Stop::Asked { kill_at } => (2, kill_at.map_or(NEVER, |at| at.0)),
-                };
-                (3, pid.raw(), ready, until, u64::from(paused) | stopping)
+                let until = stop.until().map_or(NEVER, |at| at.0);
+                (3, pid.raw(), ready, until, u64::from(paused) | stop_number(stop) << 1)
             }
             State::Finish { pid, kill_at } => (4, pid.raw(), NEVER, kill_at.map_or(NEVER, |at| at.0), 0),
             State::Sweep { kill_at, announced } => (5, 0, NEVER, kill_at.0, u64::from(announced)),
@@ -77,7 +77,9 @@ impl Service {
             Rest::Ended => 1,
             Rest::Limit => 2,
         };
-        words[9] = u64::from(self.streak) | rest << 16 | u64::from(self.called) << 18 | u64::from(self.chance) << 32;
+        let step = if let State::Up { stop: Stop::Signal { step, .. }, .. } = self.state { u64::from(step) } else { 0 };
+        let called = u64::from(self.called) << 18;
+        words[9] = u64::from(self.streak) | rest << 16 | called | step << STEP | u64::from(self.chance) << 32;
         for (pair, past) in words[PAST..].chunks_exact_mut(2).zip(&self.past) {
             pair[0] = NEVER;
             if let Some(past) = past {
@@ -102,7 +104,14 @@ impl Service {
                 pid: pid?,
                 ready: time(words[4]),
                 paused: flags & 1 != 0,
-                stop: if flags & 2 != 0 { Stop::Asked { kill_at: until } } else { Stop::No },
+                stop: match flags >> 1 & 7 {
+                    0 => Stop::No,
+                    1 => Stop::Signal { step: (words[9] >> STEP) as u8, until },
+                    2 => Stop::Drain { until: until? },
+                    3 => Stop::Command { until: until? },
+                    4 => Stop::Kill { again: until? },
+                    _ => return None,
+                },
             },
             4 => State::Finish { pid: pid?, kill_at: until },
             5 => State::Sweep { kill_at: until?, announced: flags & 1 != 0 },
@@ -211,6 +220,11 @@ impl Service {
         self.undoing
     }
 
+    /// Whether it leaves by force.
+    pub fn forced(&self) -> bool {
+        self.forced
+    }
+
     pub fn leaving(&self) -> bool {
         self.leaving
     }
@@ -234,6 +248,16 @@ impl Service {
     /// The last ends, newest first.
     pub fn past(&self) -> impl Iterator<Item = Past> {
         self.past.iter().flatten().copied()
+    }
+}
+
+fn stop_number(stop: Stop) -> u64 {
+    match stop {
+        Stop::No => 0,
+        Stop::Signal { .. } => 1,
+        Stop::Drain { .. } => 2,
+        Stop::Command { .. } => 3,
+        Stop::Kill { .. } => 4,
     }
 }
 
@@ -288,8 +312,11 @@ mod tests {
             State::Starting { role: Role::Run },
             State::Starting { role: Role::Finish },
             State::Up { pid, ready: None, paused: true, stop: Stop::No },
-            State::Up { pid, ready: Some(at), paused: false, stop: Stop::Asked { kill_at: None } },
-            State::Up { pid, ready: Some(Millis(0)), paused: false, stop: Stop::Asked { kill_at: Some(at) } },
+            State::Up { pid, ready: Some(at), paused: false, stop: Stop::Signal { step: 0, until: None } },
+            State::Up { pid, ready: Some(Millis(0)), paused: false, stop: Stop::Signal { step: 255, until: Some(at) } },
+            State::Up { pid, ready: None, paused: true, stop: Stop::Drain { until: at } },
+            State::Up { pid, ready: None, paused: false, stop: Stop::Command { until: Millis(0) } },
+            State::Up { pid, ready: None, paused: false, stop: Stop::Kill { again: at } },
             State::Finish { pid, kill_at: None },
             State::Finish { pid, kill_at: Some(at) },
             State::Sweep { kill_at: at, announced: true },
@@ -334,5 +361,12 @@ mod tests {
         let mut up = good;
         up[0] = 3;
         assert_eq!(Service::from_words(&up), None, "up without a process");
+        up[1] = 7;
+        assert!(Service::from_words(&up).is_some());
+        up[0] |= 5 << 25;
+        assert_eq!(Service::from_words(&up), None, "a stop that nobody knows");
+        up[0] = 3 | 2 << 25;
+        up[5] = NEVER;
+        assert_eq!(Service::from_words(&up), None, "a drain without an end");
     }
 }

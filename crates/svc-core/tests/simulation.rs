@@ -14,8 +14,11 @@
 //! during `finish` forgotten, once for ever; leaving forgotten when down, or taken back by a start; force that waits for
 //! `finish` without end; a signal to the dead; actions after the end; a death not counted; a second newline that counts; a
 //! snapshot that forgets the kill time; a heir that forgets the stop signals, the sweep or a pause; a daemon that is taken for what it is
-//! after it was to stop, that nobody is told of, or whose heir does not know it.
+//! after it was to stop, that nobody is told of, or whose heir does not know it; a drain that is signalled, that stays ready, or that
+//! its heir forgets; a command that is run twice; a step that is left out, that comes too early, or that a second stop goes back to.
 
+#[path = "support/course.rs"]
+mod course;
 #[path = "support/promises.rs"]
 mod promises;
 #[path = "support/rng.rs"]
@@ -54,6 +57,9 @@ fn every_promise_holds_whatever_happens() {
     });
 }
 
+const STATES: [&str; 10] =
+    ["Down", "Armed", "Up", "Up draining", "Up commanded", "Up stopping", "Up killed", "Finish", "Sweep", "Gone"];
+
 /// A simulation that never comes somewhere says nothing about it.
 #[test]
 fn it_comes_to_every_state_with_every_event() {
@@ -65,7 +71,7 @@ fn it_comes_to_every_state_with_every_event() {
         seen = life.promises.seen.take().unwrap_or_default();
     }
     let mut missing = Vec::new();
-    for state in ["Down", "Armed", "Up", "Up stopping", "Finish", "Sweep", "Gone"] {
+    for state in STATES {
         let commands = "Start Arm Stop Once AtMostOnce Restart Reload DownSignal Kill KillGroup Pause Continue Drain Terminate Force Abandon Interrupt";
         for event in commands.split(' ').chain(["Deadline", "Ready", "Swept", "Exited"]) {
             // Of one that is armed nothing is left that could end.
@@ -75,7 +81,8 @@ fn it_comes_to_every_state_with_every_event() {
             }
         }
     }
-    for (state, event) in [("Up", "Forked"), ("Up", "Idle"), ("Armed", "Knock")] {
+    let more = [("Up", "Forked"), ("Up draining", "Errand"), ("Up commanded", "Errand"), ("Up", "Idle"), ("Armed", "Knock")];
+    for (state, event) in more {
         if !seen.contains(&(state.into(), event.into())) {
             missing.push((state, event));
         }
@@ -218,7 +225,9 @@ impl Life {
             State::Up { .. } => {
                 &[Event::Idle, Event::Knock, Event::Swept { left: 0 }, Event::Deadline, Event::Extend(Millis(1))]
             }
-            State::Finish { .. } => &[Event::Forked(main), Event::Swept { left: 0 }, Event::Deadline],
+            State::Finish { .. } => {
+                &[Event::Forked(main), Event::Errand { well: true }, Event::Swept { left: 0 }, Event::Deadline]
+            }
             State::Sweep { .. } => {
                 &[Event::Forked(main), Event::Ready, Event::Exited(exit), Event::Deadline, Event::Extend(Millis(9000))]
             }
@@ -341,7 +350,7 @@ impl Life {
 
     fn start_is_bounded(&mut self) -> bool {
         let endless_stop = self.supervisor.as_ref().is_none_or(|supervisor| {
-            matches!(supervisor.machine.state(), State::Up { stop: Stop::Asked { kill_at: None }, .. })
+            matches!(supervisor.machine.state(), State::Up { stop: Stop::Signal { until: None, .. }, .. })
         });
         self.stop_is_bounded() && !endless_stop
     }
@@ -350,7 +359,7 @@ impl Life {
     fn may_ignore_terminate(&self) -> bool {
         let Some(supervisor) = &self.supervisor else { return false };
         match supervisor.machine.state() {
-            State::Up { stop: Stop::Asked { kill_at: None }, .. } => {
+            State::Up { stop: Stop::Signal { until: None, .. }, .. } => {
                 self.world.living(What::Run).any(|run| run.stubborn || run.stopped)
             }
             State::Finish { kill_at: None, .. } => true,

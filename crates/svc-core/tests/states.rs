@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use svc_core::definition::{Forking, OnDemand};
+use svc_core::policy::{Errand, Stopping};
 use svc_core::service::{Action, Command, Daemon, Event, Note, Role, Service, Stage, State, Stop, Target, Trouble, Want};
 use svc_core::{Exit, Millis, Pid, Signal};
 
@@ -23,6 +24,8 @@ when this page and the machine differ; `UPDATE_DOCS=1 cargo test -p svc-core --t
 - A dot says that nothing changes; an empty last column, that nothing is done. `haste`: the next start need not wait for the
   restart gap. `forced`: from here on nothing of the service gets more than 5 s. `called`: its end is not its own.
 - Times count from the event. The services of this page have `timeout-kill` 3 s and `timeout-finish` 5 s.
+  Those that stop by steps have a drain (at most 30 s), a command (20 s), SIGTERM, 10 s later SIGQUIT, and signal all processes.
+- `Errand` is the end of what a stop waits for: of what looks whether it is drained, or of its command.
 - Words in italics are publications (`service::Note`); main is `run` or `finish`, whichever lives; others are all processes of the
   service but that one.
 - `Forked` takes the place of an exit with 0 where the service is a forking daemon and has left somebody behind.
@@ -101,6 +104,10 @@ fn situations() -> Vec<(&'static str, Sequence)> {
         ("Up, and its supervisor leaves when it ends by itself", told(up(), Command::Drain)),
         ("Up, stopping, and its supervisor leaves", told(stoppable(up()), Command::Terminate)),
         ("Up, killed, and its supervisor leaves", told(up(), Command::Force)),
+        ("Up, stopping by steps: drained", told(by_steps(), Command::Stop)),
+        ("Up, stopping by steps: its command was called", next_step(told(by_steps(), Command::Stop), 1)),
+        ("Up, stopping by steps: the first signal was sent", next_step(told(by_steps(), Command::Stop), 2)),
+        ("Up, stopping by steps: the last signal was sent", next_step(told(by_steps(), Command::Stop), 3)),
         ("Finish, and it is to be started", finishing()),
         ("Finish, and nobody wants it up", told(finishing(), Command::Stop)),
         ("Finish, and its supervisor leaves", told(finishing(), Command::Terminate)),
@@ -149,6 +156,26 @@ fn once_done() -> Sequence {
     it
 }
 
+/// A service that is stopped in every way there is.
+fn by_steps() -> Sequence {
+    let mut it = up();
+    let errand = |secs| Some(Errand { most: Millis::from_secs(secs), words: vec![b"words".to_vec()] });
+    *it.settings.stopping_mut() =
+        Stopping { drain: errand(30), command: errand(20), steps: vec![(Millis::from_secs(10), Signal::QUIT)], tree: true };
+    it.after(100).when(Event::Ready);
+    it
+}
+
+/// The same after so many steps of its stop, each of which has taken all its time.
+fn next_step(mut it: Sequence, steps: u32) -> Sequence {
+    for _ in 0..steps {
+        let at = it.service.deadline().expect("each has its time");
+        let now = it.now();
+        it.after((at - now).0).when(Event::Deadline);
+    }
+    it
+}
+
 fn stoppable(mut it: Sequence) -> Sequence {
     it.settings.timeout_kill = Millis::from_secs(3);
     it
@@ -165,6 +192,8 @@ fn events() -> Vec<Event> {
         Event::Ready,
         Event::Swept { left: 0 },
         Event::Swept { left: 2 },
+        Event::Errand { well: true },
+        Event::Errand { well: false },
         Event::Extend(Millis::from_secs(60)),
         Event::Knock,
         Event::Idle,
@@ -235,6 +264,7 @@ fn event_words(event: Event) -> String {
         Event::Forked(_) => "Forked".into(),
         Event::Ready => "Ready".into(),
         Event::Swept { left } => format!("Swept ({left} left)"),
+        Event::Errand { well } => format!("Errand ({})", if well { "well" } else { "failed" }),
         Event::Knock => "Knock".into(),
         Event::Idle => "Idle".into(),
         Event::Extend(span) => format!("Extend by {} s", span.0 / 1000),
@@ -317,8 +347,15 @@ fn state_words(service: &Service, now: Millis) -> String {
                 words.push_str(if holds { word } else { "" });
             }
             match stop {
-                Stop::Asked { kill_at: Some(at) } => format!("{words}, kill {}", span(at)),
-                Stop::Asked { kill_at: None } | Stop::No => words,
+                Stop::No => words,
+                Stop::Drain { until } => format!("{words}, drained {}", span(until)),
+                Stop::Command { until } => format!("{words}, its command has until then: {}", span(until)),
+                Stop::Signal { step, until } => {
+                    let step = if step == 0 { String::new() } else { format!(", step {step}") };
+                    let until = until.map_or(String::new(), |at| format!(", next {}", span(at)));
+                    format!("{words}{step}{until}")
+                }
+                Stop::Kill { again } => format!("{words}, killed, again {}", span(again)),
             }
         }
         State::Finish { kill_at, .. } => kill_at.map_or("Finish".into(), |at| format!("Finish, kill {}", span(at))),
@@ -344,6 +381,7 @@ fn does(it: &Sequence) -> String {
             Action::Signal { target: Target::Group, signal } => format!("{signal} to its group"),
             Action::Sweep(signal) => format!("{signal} to others"),
             Action::Publish(note) => format!("*{}*", note_word(note)),
+            Action::Errand => "run what the stop waits for".into(),
             Action::Quit => "quit".into(),
         })
         .collect();

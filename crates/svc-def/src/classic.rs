@@ -9,7 +9,7 @@ use svc_core::restart::{ONE, When};
 use svc_core::{Millis, Settings};
 
 use crate::look::{self, Look, Trouble, look};
-use crate::problem::{Problem, quoted, shown};
+use crate::problem::{Problem, quoted, shown, source};
 use crate::program::{Fault, Inspection, inspect};
 
 /// Whether there is a `run`.
@@ -24,8 +24,12 @@ pub(crate) fn check_run(dir: &Path, problems: &mut Vec<Problem>) -> Run {
     match inspect(&path) {
         Inspection::Absent => Run::Absent,
         Inspection::Present(faults) => {
-            let problem =
-                |fault: Fault| Problem { path: path.clone(), place: None, fatal: fault.certain, message: fault.message };
+            let problem = |fault: Fault| Problem {
+                path: source(path.clone()),
+                place: None,
+                fatal: fault.certain,
+                message: fault.message,
+            };
             problems.extend(faults.into_iter().map(problem));
             Run::Present
         }

@@ -18,11 +18,11 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn fatal(path: impl Into<PathBuf>, message: String) -> Problem {
-        Problem { path: path.into(), place: None, fatal: true, message }
+        Problem { path: source(path.into()), place: None, fatal: true, message }
     }
 
     pub(crate) fn warning(path: impl Into<PathBuf>, message: String) -> Problem {
-        Problem { path: path.into(), place: None, fatal: false, message }
+        Problem { path: source(path.into()), place: None, fatal: false, message }
     }
 }
 
@@ -33,6 +33,14 @@ impl fmt::Display for Problem {
             Some((line, column)) => write!(f, "{}:{line}:{column}: {message}", shown(&self.path)),
             None => write!(f, "{}: {message}", shown(&self.path)),
         }
+    }
+}
+
+/// The file that is to be corrected: where `/init` has laid out directories of links, the one of the image.
+pub(crate) fn source(path: PathBuf) -> PathBuf {
+    match std::fs::read_link(&path) {
+        Ok(target) if target.is_absolute() && target.exists() => target,
+        Ok(_) | Err(_) => path,
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::elf::{self, Elf, NotElf};
 use crate::errno;
 use crate::look::{self, Look, Trouble, look};
-use crate::problem::{quoted, shown};
+use crate::problem::{quoted, shown, source};
 use crate::shebang::{self, Shebang};
 use crate::user::{self, Execution};
 
@@ -37,6 +37,7 @@ pub(crate) fn inspect(path: &Path) -> Inspection {
         Look::Trouble(trouble) => return Inspection::Present(vec![trouble.into()]),
         Look::Here(metadata) => metadata,
     };
+    let path = &source(path.to_owned());
     if !metadata.is_file() {
         let kind = look::kind(&metadata);
         let message = format!("is {kind}, and must be a program or a script: move it away and put a file there");

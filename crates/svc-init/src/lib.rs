@@ -326,8 +326,10 @@ impl Tree {
                 break;
             }
             for pid in living {
-                if !self.table.is_supervisor(pid) && late.len() < MOST_NAMED {
-                    late.push(format!("{} (pid {pid})", procfs::name(pid)));
+                let named = format!("{} (pid {pid})", procfs::name(pid));
+                // The dying are still there at the next look.
+                if !self.table.is_supervisor(pid) && late.len() < MOST_NAMED && !late.contains(&named) {
+                    late.push(named);
                 }
                 let _ = procfs::signal_descendant(pid, process::id(), Signal::KILL);
             }

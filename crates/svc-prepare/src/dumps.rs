@@ -28,20 +28,8 @@ pub fn for_shell(variables: &[Variable]) -> String {
 
 /// One object, a member for each variable.
 pub fn json(variables: &[Variable]) -> String {
-    let members: Vec<String> = variables.iter().map(|(name, value)| format!("{}:{}", text(name), text(value))).collect();
-    format!("{{{}}}", members.join(","))
-}
-
-fn text(value: &str) -> String {
-    let mut out = String::from("\"");
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c < ' ' => out += &format!("\\u{:04x}", u32::from(c)),
-            c => out.push(c),
-        }
-    }
-    out + "\""
+    let members = variables.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+    serde_json::Value::Object(members.collect()).to_string()
 }
 
 /// Writes such a file, whole or not at all. One that is there keeps its owner and mode; a new one can be read by `group` only.
@@ -59,6 +47,6 @@ mod tests {
     fn nothing_in_a_value_is_more_than_text() {
         let variables = [("A-B".to_owned(), "it's $HOME\n\"\\\u{1}ü".to_owned()), ("C".to_owned(), String::new())];
         assert_eq!(for_shell(&variables), "export A_B='it'\\''s $HOME\n\"\\\u{1}ü'\nexport C=''\n");
-        assert_eq!(json(&variables), r#"{"A-B":"it's $HOME\u000a\"\\\u0001ü","C":""}"#);
+        assert_eq!(json(&variables), r#"{"A-B":"it's $HOME\n\"\\\u0001ü","C":""}"#);
     }
 }

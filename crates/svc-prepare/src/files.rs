@@ -24,24 +24,35 @@ impl Like {
 
 /// Writes a file beside its place, and puts it there when it is complete. Nobody sees a part of it, or another owner or mode.
 pub(crate) fn write(path: &Path, content: &[u8], like: Like) -> Result<(), String> {
+    put(path, &mut |new| {
+        let mut file = create(new)?;
+        file.write_all(content)?;
+        settle(&file, like)
+    })
+}
+
+/// Has a file made beside its place, and puts it there when it is complete.
+pub(crate) fn put(path: &Path, make: &mut dyn FnMut(&Path) -> io::Result<()>) -> Result<(), String> {
     let name = path.file_name().ok_or_else(|| format!("{}: is no name of a file", path.display()))?;
     let new: PathBuf = path.with_file_name(format!(".{}.svc-new", name.to_string_lossy()));
-    let written = create(&new, content, like).and_then(|()| fs::rename(&new, path));
-    written.map_err(|error| {
+    // One that was left behind may be somebody's, with a mode of its own.
+    let _ = fs::remove_file(&new);
+    make(&new).and_then(|()| fs::rename(&new, path)).map_err(|error| {
         let _ = fs::remove_file(&new);
         format!("cannot write {}: {error}{}", path.display(), cure(&error, path))
     })
 }
 
-fn create(new: &Path, content: &[u8], like: Like) -> io::Result<()> {
-    // One that was left behind may be somebody's, with a mode of its own.
-    let _ = fs::remove_file(new);
-    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
-    file.write_all(content)?;
+pub(crate) fn create(new: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)
+}
+
+/// Gives it the owner and mode that it is to have.
+pub(crate) fn settle(file: &File, like: Like) -> io::Result<()> {
     if let Some(owner) = like.owner {
         let metadata = file.metadata()?;
         if (metadata.uid(), metadata.gid()) != (owner.uid, owner.gid) {
-            fchown(&file, Some(owner.uid), Some(owner.gid))?;
+            fchown(file, Some(owner.uid), Some(owner.gid))?;
         }
     }
     file.set_permissions(Permissions::from_mode(like.mode))

@@ -1,5 +1,5 @@
 //! What is done to variables and files before a program starts: variables from links, directories and files, secrets,
-//! configuration from templates, owners of volumes, certificates.
+//! configuration from templates, artefacts of distributions, owners of volumes, certificates.
 //!
 //! It is called by `svc exec` in front of a program, and by programs of their own (`svc render` ...). It runs to its end: nothing
 //! here stays, watches or supervises, and nothing here becomes another user. Variables are returned and not set: the caller
@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod certificates;
+pub mod distribution;
 pub mod dumps;
 pub mod json;
 pub mod place;

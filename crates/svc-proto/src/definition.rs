@@ -41,6 +41,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         forking,
         on_demand,
         policy: _,
+        stopping,
         checks: looked_at,
     } = settings;
     let writer = writer
@@ -65,6 +66,7 @@ pub fn encode(definition: &Definition) -> Vec<u8> {
         Some(OnDemand { idle_stop }) => writer.u8(1).u64(idle_stop.0),
     };
     let writer = policy::write(writer, settings);
+    let writer = policy::write_stopping(writer, stopping.as_deref());
     checks::encode(writer, looked_at.as_deref()).finish()
 }
 
@@ -109,6 +111,7 @@ pub fn decode(bytes: &[u8]) -> Result<Definition, Malformed> {
         },
         on_demand: if reader.flag()? { Some(OnDemand { idle_stop: Millis(reader.u64()?) }) } else { None },
         policy: policy::read(&mut reader)?,
+        stopping: policy::read_stopping(&mut reader)?,
         checks: checks::decode(&mut reader)?.map(Box::new),
     };
     reader.end()?;
@@ -180,7 +183,7 @@ pub fn output_from(number: u8) -> Result<Output, Malformed> {
 mod tests {
     use super::*;
     use svc_core::Exit;
-    use svc_core::policy::{Ends, Essential, Policy};
+    use svc_core::policy::{Ends, Errand, Essential, Policy, Stopping};
     use svc_core::restart::{AtLimit, Restart, When};
 
     #[test]
@@ -204,6 +207,12 @@ mod tests {
                 forking: Some(Forking { pid_file: Some(b"/run/x.pid".to_vec()) }),
                 on_demand: Some(OnDemand { idle_stop: Millis(u64::MAX) }),
                 checks: Some(Box::new(checks::tests::some())),
+                stopping: Some(Box::new(Stopping {
+                    drain: Some(Errand { most: Millis(9), words: Vec::new() }),
+                    command: Some(Errand { most: Millis(8), words: vec![b"--".to_vec(), b"true".to_vec()] }),
+                    steps: vec![(Millis(7), Signal::QUIT), (Millis(1), Signal::KILL)],
+                    tree: true,
+                })),
                 ..Settings::default()
             },
         };

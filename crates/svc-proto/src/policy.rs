@@ -1,8 +1,8 @@
 //! What few services say of how they are to be kept, as bytes of a definition.
 
-use svc_core::policy::{Ends, Essential, Policy};
+use svc_core::policy::{Ends, Errand, Essential, Policy, Stopping};
 use svc_core::restart::{AtLimit, Restart, When};
-use svc_core::{Exit, Millis, Settings};
+use svc_core::{Exit, Millis, Settings, Signal};
 
 use crate::codec::{Malformed, Reader, Writer};
 use crate::definition::{list, words};
@@ -85,6 +85,35 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Option<Box<Policy>>, Malfo
     };
     let success = if reader.flag()? { Some(read_exits(reader)?) } else { None };
     Ok(Some(Box::new(Policy { restart, success })))
+}
+
+pub(crate) fn write_stopping(writer: Writer, stopping: Option<&Stopping>) -> Writer {
+    let Some(Stopping { drain, command, steps, tree }) = stopping else { return writer.flag(false) };
+    let writer = [drain, command].into_iter().fold(writer.flag(true), |writer, errand| match errand {
+        None => writer.flag(false),
+        Some(Errand { most, words }) => list(writer.flag(true).u64(most.0), words),
+    });
+    let writer = writer.flag(*tree).u32(steps.len() as u32);
+    steps.iter().fold(writer, |writer, (wait, signal)| writer.u64(wait.0).u8(signal.number()))
+}
+
+pub(crate) fn read_stopping(reader: &mut Reader<'_>) -> Result<Option<Box<Stopping>>, Malformed> {
+    if !reader.flag()? {
+        return Ok(None);
+    }
+    let (drain, command, tree) = (errand(reader)?, errand(reader)?, reader.flag()?);
+    let mut steps = Vec::new();
+    for _ in 0..reader.u32()? {
+        steps.push((Millis(reader.u64()?), Signal::new(reader.u8()?).ok_or(Malformed)?));
+    }
+    Ok(Some(Box::new(Stopping { drain, command, steps, tree })))
+}
+
+fn errand(reader: &mut Reader<'_>) -> Result<Option<Errand>, Malformed> {
+    if !reader.flag()? {
+        return Ok(None);
+    }
+    Ok(Some(Errand { most: Millis(reader.u64()?), words: words(reader)? }))
 }
 
 fn code(reader: &mut Reader<'_>) -> Result<Option<u8>, Malformed> {

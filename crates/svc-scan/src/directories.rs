@@ -496,6 +496,11 @@ impl Directories {
         })
     }
 
+    /// Names of directories that are there and are no services yet, whatever is wrong with them.
+    pub(crate) fn unusable(&self) -> impl Iterator<Item = &ServiceName> {
+        self.candidates.iter().map(|(_, candidate)| &candidate.name)
+    }
+
     /// Entries that cannot be services, and scan directories that are not there.
     pub(crate) fn odd(&self) -> impl Iterator<Item = (String, String)> {
         self.odd.iter().map(|(path, message)| (svc_def::shown(path), message.clone()))

@@ -5,7 +5,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use svc_core::{Pid, ServiceName};
@@ -23,11 +23,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long the command of a condition may take.
 const COMMAND: Duration = Duration::from_secs(10);
+/// How long files may take to be made: a distribution may be large, and on a slow disk.
+const MAKING: Duration = Duration::from_secs(600);
 
 /// What the hub is told.
 pub(crate) enum News {
     /// A condition that takes a command was looked at: why it does not hold.
     Judged { name: ServiceName, round: u64, verdict: Result<(), String> },
+    /// The files of a running service were made again.
+    Made { name: ServiceName, result: Result<(), String> },
     /// An endpoint was tried.
     Tried { name: ServiceName, round: u64, index: usize, answer: Result<(), String> },
 }
@@ -112,23 +116,7 @@ pub(crate) fn run_condition(name: ServiceName, round: u64, dir: PathBuf, conditi
 }
 
 async fn run(condition: &CommandCondition, dir: PathBuf) -> Result<(), String> {
-    use std::os::unix::ffi::OsStrExt;
-    let words = condition.chain.iter().map(|word| std::ffi::OsStr::from_bytes(word));
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("svc").arg("exec").args(words).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
-    let mut child = command.spawn().map_err(|error| format!("cannot be run: {}", short(error)))?;
-    let is_over = wait(&child);
-    match tokio::time::timeout(COMMAND, is_over).await {
-        Ok(Ok(())) => {}
-        Ok(Err(what)) => return Err(format!("cannot be waited for: {what}")),
-        Err(_) => {
-            let _ = child.kill();
-            let _ = wait(&child).await;
-            let _ = child.try_wait();
-            return Err(format!("takes longer than {} s", COMMAND.as_secs()));
-        }
-    }
-    let status = child.wait().map_err(short)?;
+    let status = execute(&condition.chain, dir, COMMAND).await?;
     if status.success() != condition.not {
         return Ok(());
     }
@@ -137,6 +125,41 @@ async fn run(condition: &CommandCondition, dir: PathBuf) -> Result<(), String> {
         (Some(code), false) => format!("ends with {code}"),
         (None, false) => "was killed".into(),
     })
+}
+
+/// Makes the files of a service again, by the options that `svc exec` has before its start. What is wrong it says itself.
+pub(crate) fn make(name: ServiceName, dir: PathBuf, options: Vec<Vec<u8>>, reporter: Reporter) {
+    tokio::task::spawn_local(async move {
+        let words = [vec![b"--render".to_vec()], options].concat();
+        let result = match execute(&words, dir, MAKING).await {
+            Ok(status) if status.success() => Ok(()),
+            Ok(_) => Err("its files cannot be made: svc exec says why".to_owned()),
+            Err(what) => Err(format!("its files cannot be made: svc exec {what}")),
+        };
+        let _ = reporter.send(News::Made { name, result });
+    });
+}
+
+/// `svc exec`, where the service is: its directory, or that of its file.
+async fn execute(words: &[Vec<u8>], dir: PathBuf, most: Duration) -> Result<ExitStatus, String> {
+    use std::os::unix::ffi::OsStrExt;
+    let words = words.iter().map(|word| std::ffi::OsStr::from_bytes(word));
+    let dir = if dir.is_dir() { &dir } else { dir.parent().unwrap_or(&dir) };
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("svc").arg("exec").args(words).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.spawn().map_err(|error| format!("cannot be run: {}", short(error)))?;
+    let is_over = wait(&child);
+    match tokio::time::timeout(most, is_over).await {
+        Ok(Ok(())) => {}
+        Ok(Err(what)) => return Err(format!("cannot be waited for: {what}")),
+        Err(_) => {
+            let _ = child.kill();
+            let _ = wait(&child).await;
+            let _ = child.try_wait();
+            return Err(format!("takes longer than {} s", most.as_secs()));
+        }
+    }
+    child.wait().map_err(short)
 }
 
 /// Until it has ended; it is not reaped by that.

@@ -38,7 +38,7 @@ pub(crate) fn word(machine: &Service, oneshot: bool) -> api::State {
         State::Armed => api::State::Armed,
         State::Starting { role: Role::Run } => api::State::Starting,
         State::Up { stop: Stop::No, .. } => api::State::Up,
-        State::Up { stop: Stop::Asked { .. }, .. } => api::State::Stopping,
+        State::Up { .. } => api::State::Stopping,
         State::Starting { role: Role::Finish } | State::Finish { .. } => api::State::Finishing,
         State::Sweep { .. } => api::State::Draining,
         State::Gone => api::State::Down,
@@ -101,7 +101,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
         pid: machine.pid().map(Pid::raw),
         since_ms: now.wall_of(machine.since()),
         since_seconds: now.seconds_since(machine.since()),
-        ready: says_ready.then_some(ready_at.is_some()),
+        ready: (says_ready || drains(machine)).then_some(ready_at.is_some()),
         ready_since_ms: ready_at.filter(|_| says_ready).map(|at| now.wall_of(at)),
         health: None,
         wanted_up: machine.want() != Want::Down,
@@ -138,6 +138,27 @@ pub(crate) fn verdict(machine: &Service, settings: &Settings) -> Option<String> 
             Some(format!("{} {kind}{back_off}", ordinal(machine.streak())))
         }
         (Rest::No, Some(_) | None) => None,
+    }
+}
+
+/// Whether it is taken for not ready, whatever it says, because it is about to be stopped.
+fn drains(machine: &Service) -> bool {
+    matches!(machine.state(), State::Up { stop: Stop::Drain { .. }, .. })
+}
+
+/// What a stop waits for, where it is more than a signal.
+pub(crate) fn stop_reason(machine: &Service, settings: &Settings, now: Millis) -> Option<String> {
+    let State::Up { stop, .. } = machine.state() else { return None };
+    let steps = settings.stopping.as_ref().map_or(0, |stopping| stopping.steps.len());
+    let left = |until: Millis| format!("{} s", (until - now).0.div_ceil(1000));
+    match stop {
+        Stop::No | Stop::Kill { .. } => None,
+        Stop::Drain { until } => Some(format!("draining, for {} at most", left(until))),
+        Stop::Command { until } => Some(format!("told to stop by its command, which has {}", left(until))),
+        Stop::Signal { step, until: Some(until) } if steps > 0 => {
+            Some(format!("sent signal {} of {}, the next one in {}", step + 1, steps + 1, left(until)))
+        }
+        Stop::Signal { .. } => None,
     }
 }
 

@@ -56,6 +56,8 @@ impl Unit {
 #[derive(Clone, Default)]
 pub(crate) struct Units {
     all: BTreeMap<ServiceName, Unit>,
+    /// Names of directories that cannot be read as services.
+    unusable: BTreeSet<ServiceName>,
     /// Something has come or gone since the graph was made.
     stale: bool,
 }
@@ -160,6 +162,11 @@ impl Units {
         }
     }
 
+    /// Whom nobody can have, but who is not missing either.
+    pub(crate) fn set_unusable(&mut self, names: BTreeSet<ServiceName>) {
+        self.unusable = names;
+    }
+
     pub(crate) fn is_stale(&self) -> bool {
         self.stale
     }
@@ -193,7 +200,7 @@ impl Units {
                 let is_out = |name: &&str| ServiceName::parse(name).is_ok_and(|name| out.contains_key(&name));
                 let missing = needed.chain(hard).find(is_out).map(str::to_owned);
                 if let Some(missing) = missing.filter(|_| !out.contains_key(name)) {
-                    out.insert(name.clone(), format!("needs {missing}, which cannot be used: see there"));
+                    out.insert(name.clone(), cannot_be_used(&missing));
                 }
             }
             let nodes = self.nodes(&out);
@@ -204,8 +211,14 @@ impl Units {
                     Problem::Unknown { node, .. } | Problem::NoHealth { node, .. } => vec![node.clone()],
                     Problem::Cycle(path) => path.clone(),
                 };
+                let told = match &problem {
+                    Problem::Unknown { name, .. } if self.is_unusable(name) => cannot_be_used(name),
+                    Problem::Twice(_) | Problem::Unknown { .. } | Problem::NoHealth { .. } | Problem::Cycle(_) => {
+                        problem.to_string()
+                    }
+                };
                 for name in culprits.iter().filter_map(|name| ServiceName::parse(name).ok()) {
-                    out.entry(name).or_insert_with(|| problem.to_string());
+                    out.entry(name).or_insert_with(|| told.clone());
                 }
             }
             if out.len() == left_out {
@@ -229,9 +242,14 @@ impl Units {
         any
     }
 
+    fn is_unusable(&self, name: &str) -> bool {
+        ServiceName::parse(name).is_ok_and(|name| self.unusable.contains(&name))
+    }
+
     fn note(&mut self, out: &BTreeMap<ServiceName, String>) {
         let pipelines = self.pipelines(out);
         let unknown = |name: &ServiceName| !self.all.contains_key(name) && !pipelines.contains(name);
+        let is_there = |name: &str| self.get(name).is_some() || self.is_unusable(name);
         let mut missing: BTreeMap<ServiceName, String> = BTreeMap::new();
         for (name, unit) in &self.all {
             let gone = |list: Vec<&str>| -> Vec<String> {
@@ -244,16 +262,13 @@ impl Units {
                 let gone = gone(contents.iter().map(ServiceName::as_str).collect());
                 let list = if by_file { "members" } else { "contents.d" };
                 if !gone.is_empty() {
-                    let message = format!("goes on without {}: define it, or remove it from {list}", gone.join(", "));
-                    missing.insert(name.clone(), message);
+                    missing.insert(name.clone(), without(&gone, &is_there, &format!("remove the name from {list}")));
                 }
             }
             let soft = unit.source.relations.iter().filter(|other| !is_hard(other)).map(|other| other.on.as_str());
             let gone = gone(soft.collect());
             if !gone.is_empty() {
-                let message =
-                    format!("goes on without {0}: define {0}, or remove the name from service.toml", gone.join(", "));
-                missing.insert(name.clone(), message);
+                missing.insert(name.clone(), without(&gone, &is_there, "remove the name from service.toml"));
             }
         }
         for (name, unit) in &mut self.all {
@@ -336,7 +351,8 @@ impl Units {
             // A bundle runs nothing; that of a template has read the files of the first instance.
             if kind != Kind::Bundle {
                 let reloads = source.facts.as_ref().filter(|facts| !facts.change_restarts);
-                (node.substance, node.reloadable) = (self.fingerprint(unit), reloads.map_or(0, |facts| facts.watched));
+                (node.substance, node.reloadable) =
+                    (self.fingerprint(unit), reloads.map_or(0, |facts| mark(&facts.watched)));
             }
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
             let mut node =
@@ -406,6 +422,24 @@ impl Units {
     }
 }
 
+fn cannot_be_used(name: &str) -> String {
+    format!("needs {name}, which cannot be used: see there")
+}
+
+/// What is said of names that nobody has, and of those that are there and cannot be used: each has another cure.
+fn without(gone: &[String], is_there: &dyn Fn(&str) -> bool, cure: &str) -> String {
+    let (there, missing): (Vec<&str>, Vec<&str>) = gone.iter().map(String::as_str).partition(|name| is_there(name));
+    let mut parts = Vec::new();
+    if !there.is_empty() {
+        parts.push(format!("goes on without {}, which cannot be used: see there", there.join(", ")));
+    }
+    if !missing.is_empty() {
+        let names = missing.join(", ");
+        parts.push(format!("goes on without {names}: define {names}, or {cure}"));
+    }
+    parts.join("; ")
+}
+
 impl Unit {
     /// Why it is left out, if it is, and what depends on it starts all the same.
     pub(crate) fn skipped(&self) -> Option<&str> {
@@ -439,6 +473,13 @@ impl Unit {
     pub(crate) fn is_one_file(&self) -> bool {
         self.source.facts.is_some()
     }
+}
+
+/// A number that is another one when one of the files is.
+fn mark(files: &[(PathBuf, u64)]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn is_hard(dependency: &Dependency) -> bool {
@@ -522,7 +563,7 @@ mod tests {
         assert_eq!(listed(&nodes), ["cache", "net", "user"]);
         assert_eq!(problem(&units, "db"), "db names nett, which does not exist: did you mean net?");
         assert_eq!(problem(&units, "web"), "needs db, which cannot be used: see there");
-        assert_eq!(problem(&units, "user"), "goes on without web: define it, or remove it from contents.d");
+        assert_eq!(problem(&units, "user"), "goes on without web, which cannot be used: see there");
         assert_eq!(problem(&units, "cache"), "");
     }
 

@@ -7,6 +7,8 @@ use svc_core::{Exit, Millis, Service};
 use svc_proto::api::{self, Until, Verdict};
 use tokio::sync::oneshot;
 
+use crate::matching;
+
 /// What one service is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goal {
@@ -24,6 +26,8 @@ pub(crate) enum Goal {
     },
     /// Nothing left of it, and nobody wants it up.
     Stopped,
+    /// Its files were made again, and it has been reloaded.
+    Made,
     /// What was asked of the graph is over.
     Request(RequestId),
 }
@@ -39,7 +43,9 @@ pub(crate) enum Standing {
 /// Looks at a service with a goal in mind. `says_ready`: it says when it is. `health`: what is found of it, if it is looked at.
 pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Option<Health>) -> Standing {
     let (up, ready, stopping) = match machine.state() {
-        State::Up { ready, stop, .. } => (true, ready.is_some() || !says_ready, stop != Stop::No),
+        // What is told to stop is not ready for anybody any more.
+        State::Up { ready, stop: Stop::No, .. } => (true, ready.is_some() || !says_ready, false),
+        State::Up { .. } => (true, false, true),
         // Whoever comes finds its sockets, and they start it.
         State::Armed => (true, true, false),
         State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {
@@ -64,7 +70,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             machine.starts() > before && nothing_left && machine.trouble().is_none() && well
         }
         // Whoever asked is told by the graph.
-        Goal::Request(_) => return Standing::Open,
+        Goal::Request(_) | Goal::Made => return Standing::Open,
     };
     if reached {
         return Standing::Reached;
@@ -93,7 +99,11 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
         Goal::Until(Until::Up | Until::Ready | Until::Healthy) if machine.failed() && nothing_left => {
             Standing::Missed(failed(machine).into())
         }
-        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Request(_) => Standing::Open,
+        Goal::Until(Until::Up | Until::Ready | Until::Healthy) if matching::rests(machine) => {
+            let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
+            Standing::Missed(format!("has ended{how}, after which it is not started again: svc-ctl start starts it"))
+        }
+        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Made | Goal::Request(_) => Standing::Open,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The loop: wait, take in, act.
 
 mod checks;
+mod errand;
 mod visitors;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -74,6 +75,8 @@ pub(crate) struct Driver {
     small_files: SmallFiles,
     /// What is looked at while it runs; none where nothing is.
     watch: Option<Box<checks::Watch>>,
+    /// What the stop waits for, while it runs.
+    errand: Option<errand::Errand>,
     /// What s6's tools find.
     files: OnDisk,
     /// Our own copy: what svc-init handed over is gone when the late files are made.
@@ -130,6 +133,7 @@ impl Driver {
             told_gone: false,
             small_files: SmallFiles::default(),
             watch: None,
+            errand: None,
             coming: None,
             fresh: true,
             init_pid: handover.init_pid,
@@ -194,7 +198,6 @@ impl Driver {
             say!("svc-supervise: {}: somebody else supervises it since it was started: stop one", self.definition.name);
         }
         self.files.begin_late(&self.machine);
-        process::forget_deeper_stack();
     }
 
     /// Makes them if those that start now have been started.
@@ -276,6 +279,10 @@ impl Driver {
             self.report(Some(Note::Changed));
         }
         while self.machine.state() != State::Gone {
+            if self.deadline().is_none() {
+                // Who sleeps without end gives back what it needs only while it works.
+                process::forget_deeper_stack();
+            }
             let is_armed = self.machine.state() == State::Armed;
             let asked = if is_armed || self.remains.is_watched() || self.link.is_none() {
                 self.wait_with_remains()
@@ -391,7 +398,10 @@ impl Driver {
             self.perform_all(&mut actions, self.machine.pid().or(before));
             match (self.machine.state(), self.machine.deadline()) {
                 (State::Down { .. }, Some(at)) if at <= now && event != Event::Deadline => event = Event::Deadline,
-                _ => return self.follow(),
+                _ => {
+                    self.settle_errand();
+                    return self.follow();
+                }
             }
         }
     }
@@ -402,6 +412,7 @@ impl Driver {
                 Action::Spawn(role) => self.spawn(role),
                 Action::Signal { target, signal } => self.signal(main, target, signal),
                 Action::Sweep(signal) => self.sweep(signal),
+                Action::Errand => self.run_errand(),
                 Action::Publish(note) => {
                     if note == Note::Killed {
                         self.say_killed();
@@ -512,7 +523,9 @@ impl Driver {
         if self.killing && main.is_none() {
             leaf::kill(&self.definition, self.init_pid);
         }
-        self.remains.signal(signal, main, self.init_pid);
+        // A command that has stopped the service may have more to do; what is killed is killed with everything.
+        let spared = self.stop_command().filter(|_| !self.killing);
+        self.remains.signal(signal, main, spared, self.init_pid);
         self.count_remains();
     }
 
@@ -582,7 +595,7 @@ impl Driver {
                 && self.killing
             {
                 // Processes that make others all the time are not all in any one list.
-                self.remains.signal(Signal::KILL, None, self.init_pid);
+                self.remains.signal(Signal::KILL, None, None, self.init_pid);
             }
             self.count_remains();
             self.tidy();
@@ -608,6 +621,7 @@ impl Driver {
             } else {
                 self.ends_look(ended.pid, ended.exit);
                 process::reap_one(ended.pid);
+                self.ends_errand(ended.pid, ended.exit);
             }
         }
         process::look_at_children_again();

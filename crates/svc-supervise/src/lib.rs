@@ -30,7 +30,6 @@ pub fn run(handover: ToSupervise) -> u8 {
     let prepared = prepare(handover);
     // What svc-init handed over has been copied; its heap as it was at the fork is of no use here.
     inherited.discard();
-    process::forget_deeper_stack();
     match prepared {
         Ok(mut driver) => driver.watch(),
         Err(code) => code,

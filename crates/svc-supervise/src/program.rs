@@ -142,27 +142,37 @@ impl Programs {
     pub(crate) fn look(&self, words: &[Vec<u8>], main: Pid) -> Result<(Pid, OwnedFd), Errno> {
         let (read, write) = fd::pipe()?;
         fd::set_nonblocking(read.as_fd())?;
-        let front =
-            [c"svc".to_owned(), c"exec".to_owned(), c"--env".to_owned(), c_string(format!("MAINPID={main}").as_bytes())];
-        let words =
-            Words { path: None, arguments: front.into_iter().chain(words.iter().map(|word| c_string(word))).collect() };
-        let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
         let output = Some(write.as_raw_fd());
+        let pid = self.beside(words, main, [None, output, output])?;
+        Ok((pid, read))
+    }
+
+    /// Starts the command that stops the service; what it says goes where the service's words go.
+    pub(crate) fn stop_command(&self, words: &[Vec<u8>], main: Pid) -> Result<Pid, Errno> {
+        self.beside(words, main, self.stdio)
+    }
+
+    /// Starts something beside the service that knows its main process.
+    fn beside(&self, words: &[Vec<u8>], main: Pid, stdio: [Option<i32>; 3]) -> Result<Pid, Errno> {
+        let front = [c"--env".to_owned(), c_string(format!("MAINPID={main}").as_bytes())];
+        let mut words = Words::of_chain(words);
+        words.arguments.splice(2..2, front);
+        let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
         let spawned = spawn::spawn(
             &Spawn {
                 program: self.program(&words).map_err(|trouble| Errno(trouble.errno))?,
                 arguments: &arguments,
-                stdio: [None, output, output],
+                stdio,
                 extra: &[],
                 directory: None,
                 descriptors: self.descriptors,
                 new_pid_namespace: false,
                 terminal: None,
             },
-            // It dies with us, so nobody need know of it.
+            // A successor of ours need not know of it.
             None,
         );
-        Ok((spawned.map_err(|trouble| Errno(trouble.errno))?, read))
+        spawned.map_err(|trouble| Errno(trouble.errno))
     }
 
     /// Lets svc-init close its copy of the reading end. If it has no room to hear this, the next start's pipe does it.

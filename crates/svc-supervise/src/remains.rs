@@ -69,11 +69,12 @@ impl Remains {
         self.others.retain(|other| procfs::parent(other.pid).is_some() && !procfs::is_zombie(other.pid));
     }
 
-    /// Signals everybody but `main`, and lets stopped ones notice.
-    pub(crate) fn signal(&mut self, signal: Signal, main: Option<Pid>, init_pid: i32) {
+    /// Signals everybody but `main`, and `spared` with what is below it, and lets stopped ones notice.
+    pub(crate) fn signal(&mut self, signal: Signal, main: Option<Pid>, spared: Option<Pid>, init_pid: i32) {
         let own = process::id();
         if process::has_children() {
-            for pid in procfs::descendants(own).into_iter().filter(|&pid| Some(pid) != main) {
+            let is_spared = |pid: Pid| spared.is_some_and(|it| it == pid || procfs::descends(pid, it.raw()));
+            for pid in procfs::descendants(own).into_iter().filter(|&pid| Some(pid) != main && !is_spared(pid)) {
                 let _ = procfs::signal_descendant(pid, own, signal);
                 let _ = procfs::signal_descendant(pid, own, Signal::CONT);
             }

@@ -72,9 +72,14 @@ impl Inherited {
         if self.0.is_null() || self.0 == HEAP.get() {
             return;
         }
-        // SAFETY: the header was written by `use_small_heap` in our parent; the range is its mapping.
+        // SAFETY: the headers were written by `use_small_heap` and `take` in our parent; the ranges are its mappings.
         unsafe {
-            let end = (*self.0).end;
+            let Heap { end, mut pages, .. } = self.0.read();
+            while !pages.is_null() {
+                let Pages { next, bytes } = pages.read();
+                libc::madvise(pages.cast(), bytes, libc::MADV_DONTNEED);
+                pages = next;
+            }
             libc::madvise(self.0.cast(), end - self.0 as usize, libc::MADV_DONTNEED);
         }
     }

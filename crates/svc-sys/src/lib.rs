@@ -34,6 +34,8 @@ pub mod signals;
 pub mod spawn;
 pub mod splice;
 pub mod title;
+#[cfg(target_env = "musl")]
+mod unwind;
 pub mod user;
 
 pub use errno::Errno;

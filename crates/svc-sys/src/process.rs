@@ -69,7 +69,7 @@ pub fn forget_deeper_stack() {
     /// More than any call of ours needs.
     const DEEP: usize = 8 * PAGE;
     /// What the call itself needs below our frame.
-    const CALL: usize = 1024;
+    const CALL: usize = 256;
     let here = 0_u8;
     let end = ((&raw const here) as usize - CALL) / PAGE * PAGE;
     // SAFETY: of the stack below our own frame nothing is in use but what this call needs. What is not mapped is left alone.

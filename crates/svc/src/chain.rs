@@ -69,7 +69,7 @@ Options:
       --execline       PROGRAM is a script in execline
       --once MARKER    do nothing if the file MARKER is there; make it when PROGRAM has ended with 0
       --dry-run        print how files and volumes would change, and execute nothing
-      --render         make the files of templates, print which have changed, and execute nothing
+      --render         make the files of templates and distributions, print which have changed, and execute nothing
       --here           print which of all this can be done here, and why not; execute nothing
       --try            do all that, and execute nothing
       --setup NAME     run ./setup first, with what /private/NAME/vars and ./vars say, unless PROGRAM
@@ -252,7 +252,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     if let Some(only) = only {
         let text = match only {
             Only::DryRun => last.user().and_then(|user| last.preparations.dry_run(user.as_ref())),
-            Only::Render => last.user().and_then(|_| last.preparations.render()),
+            Only::Render => last.user().and_then(|user| last.preparations.render(user.as_ref())),
             Only::Try => last.carry_out().map(|()| String::new()),
             Only::Here => Ok(here::table()),
         };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use svc_compat::settle::User;
 use svc_core::links;
+use svc_prepare::distribution::Distribution;
 use svc_prepare::render::{Done, ELSEWHERE, Template};
 use svc_prepare::template::Language;
 use svc_prepare::volumes::Volume;
@@ -31,7 +32,14 @@ pub(crate) const USAGE: &str = "\
                        make the file TO of the template FROM
       --template-language L, --template-mode M, --template-owner USER
                        variables, jinja, copy or copy-if-there; mode and owner of TO: of the template before
+      --distribution FROM=TO
+                       put what is below FROM in place below TO, where it differs
+      --distribution-version FILE, --distribution-mode M, --distribution-owner USER
+                       the file that is written last; mode and owner: of the distribution before
+      --distribution-how WAY
+                       copy or link
       --json NAME      fail if the variable NAME, or the file if it has a slash, is no JSON
+      --for NAME       the service that all this is for, if it is not that of the working directory
       --uid N, --gid N numbers for USER in place of those of its account
 ";
 
@@ -41,10 +49,13 @@ pub(crate) struct Preparations {
     /// The environment of svc, before anything was removed from it: links and names of files are looked for there.
     original: Option<Vec<Variable>>,
     templates: Vec<(Template, Option<OsString>)>,
+    distributions: Vec<(Distribution, Option<OsString>)>,
     credentials: Vec<(String, PathBuf)>,
     certificates: Vec<PathBuf>,
     volumes: Vec<(PathBuf, Option<u32>)>,
     json: Vec<String>,
+    /// Whom all this is for.
+    service: Option<String>,
 }
 
 /// What an option of this kind has done.
@@ -92,11 +103,28 @@ impl Preparations {
                 }
                 self.credentials.push((name, secrets::place(&file)));
             }
-            "certificates" => self.certificates.push(value()?.into()),
-            "volume" => self.volumes.push((value()?.into(), None)),
+            "certificates" => self.certificates.push(here(value()?)?),
+            "volume" => self.volumes.push((here(value()?)?, None)),
             "volume-mode" => last(&mut self.volumes, "volume")?.1 = Some(mode(&value()?)?),
+            "distribution" => {
+                let one = Distribution::parse(&value()?)?;
+                self.distributions.push((Distribution { from: here(one.from)?, to: here(one.to)?, ..one }, None));
+            }
+            "distribution-version" => last(&mut self.distributions, "distribution")?.0.version = Some(value()?.into()),
+            "distribution-mode" => last(&mut self.distributions, "distribution")?.0.mode = Some(mode(&value()?)?),
+            "distribution-owner" => last(&mut self.distributions, "distribution")?.1 = Some(value()?.into()),
+            "distribution-how" => {
+                let value = value()?;
+                let known = [("copy", false), ("link", true)].into_iter().find(|(name, _)| *name == value);
+                let links = known.ok_or_else(|| format!("{value}: a distribution is put by copy or link"))?.1;
+                last(&mut self.distributions, "distribution")?.0.links = links;
+            }
+            "for" => self.service = Some(value()?),
             "json" => self.json.push(value()?),
-            "template" => self.templates.push((Template::parse(&value()?)?, None)),
+            "template" => {
+                let template = Template::parse(&value()?)?;
+                self.templates.push((Template { from: here(template.from)?, to: here(template.to)?, ..template }, None));
+            }
             "template-language" => {
                 let value = value()?;
                 let known = Language::NAMES.iter().find(|(name, _)| *name == value);
@@ -131,26 +159,53 @@ impl Preparations {
         let run_dir = svc_init::own_run_dir();
         let needed = || run_dir.as_deref().ok_or("no directory can be written to: give svc one (docker run --tmpfs /run)");
         if !self.credentials.is_empty() {
-            let dir = place::of_service(needed()?, "credentials")?;
+            let dir = place::of_service(needed()?, "credentials", &self.service());
             secrets::hand_over(&dir, &self.credentials, owner)?;
             change("CREDENTIALS_DIRECTORY", Some(&dir.to_string_lossy()));
         }
         if !self.certificates.is_empty() {
-            let bundle = place::of_service(needed()?, "certificates")?.with_extension("pem");
+            let bundle = place::of_service(needed()?, "certificates", &self.service()).join("bundle.pem");
             certificates::add(&self.certificates, &bundle)?.iter().for_each(set);
         }
+        self.distribute(owner, false)?;
         self.put(run_dir.as_deref(), |_| {})
     }
 
-    /// Makes the files of templates; a line for each that has changed.
-    pub(crate) fn render(self) -> Result<String, String> {
-        let mut changed = String::new();
+    /// Makes the files of templates and distributions; a line for each that has changed.
+    pub(crate) fn render(self, user: Option<&User>) -> Result<String, String> {
+        let mut changed = self.distribute(user.map(owner), false)?;
         self.put(svc_init::own_run_dir().as_deref(), |file| changed += &format!("{}\n", file.display()))?;
         Ok(changed)
     }
 
+    /// Puts distributions in place; a line for each of their files that is put or removed.
+    fn distribute(&self, user: Option<Owner>, dry_run: bool) -> Result<String, String> {
+        let mut changed = String::new();
+        for (at, (distribution, owner)) in self.distributions.iter().enumerate() {
+            let to = &distribution.to;
+            if self.distributions[..at].iter().any(|(other, _)| other.to == *to) {
+                return Err(format!("{}: two distributions are put there: give each a directory of its own", to.display()));
+            }
+            let owner = find_owner(owner)?.or(user);
+            let done = Distribution { owner, ..distribution.clone() }.put(dry_run)?;
+            for (word, list) in [("", &done.put), ("removed ", &done.removed)] {
+                list.iter().for_each(|name| changed += &format!("{word}{}\n", to.join(name).display()));
+            }
+            if !done.is_nothing() && !dry_run {
+                let (put, removed) = (done.put.len(), done.removed.len());
+                let version = if done.version.is_empty() { String::new() } else { format!(", version {}", done.version) };
+                eprintln!(
+                    "svc exec: {}: put {put} of {} files in place, removed {removed}{version}",
+                    to.display(),
+                    done.seen
+                );
+            }
+        }
+        Ok(changed)
+    }
+
     fn put(&self, run_dir: Option<&Path>, mut written: impl FnMut(&Path)) -> Result<(), String> {
-        let service = service();
+        let service = self.service();
         for template in self.owned()? {
             let to = template.to.display();
             match template.put(&service, &variables::all(), run_dir)? {
@@ -169,27 +224,38 @@ impl Preparations {
         Ok(())
     }
 
-    /// What would become of volumes and of the files of templates; nothing is changed.
+    /// What would become of volumes, distributions and the files of templates; nothing is changed.
     pub(crate) fn dry_run(self, user: Option<&User>) -> Result<String, String> {
         let mut text = String::new();
         for (path, mode) in &self.volumes {
             let volume = Volume { owner: user.map(owner), mode: *mode, dry_run: true };
             volume.settle(path, &mut |line| text += &format!("{line}\n"))?;
         }
+        text += &self.distribute(user.map(owner), true)?;
         for template in self.owned()? {
             text += &template.diff(&variables::all())?;
         }
         Ok(text)
     }
 
+    /// The service that this is for: that of the working directory, if nobody says.
+    fn service(&self) -> String {
+        let here = || std::env::current_dir().unwrap_or_default();
+        let its = || here().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        self.service.clone().unwrap_or_else(its)
+    }
+
     /// The templates, each with who its file is to belong to.
     fn owned(&self) -> Result<Vec<Template>, String> {
         let find = |(template, owner): &(Template, Option<OsString>)| {
-            let owner = owner.as_deref().map(User::find).transpose()?.as_ref().map(self::owner);
-            Ok(Template { owner, ..template.clone() })
+            Ok(Template { owner: find_owner(owner)?, ..template.clone() })
         };
         self.templates.iter().map(find).collect()
     }
+}
+
+fn find_owner(name: &Option<OsString>) -> Result<Option<Owner>, String> {
+    Ok(name.as_deref().map(User::find).transpose()?.as_ref().map(owner))
 }
 
 pub(crate) fn owner(user: &User) -> Owner {
@@ -197,10 +263,10 @@ pub(crate) fn owner(user: &User) -> Owner {
     Owner { uid, gid }
 }
 
-/// The service whose directory this process was started in.
-pub(crate) fn service() -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    here.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+/// A path as it is meant where this process is now: it may go elsewhere before anything is made.
+fn here(path: impl Into<PathBuf>) -> Result<PathBuf, String> {
+    let path = path.into();
+    std::path::absolute(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 pub(crate) fn mode(text: &str) -> Result<u32, String> {

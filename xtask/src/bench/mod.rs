@@ -2,6 +2,7 @@
 
 mod applets;
 mod competitor;
+mod definitions;
 mod logger;
 mod machine;
 mod processes;
@@ -25,6 +26,7 @@ pub(crate) struct Options {
     runs: usize,
     services: usize,
     quick: bool,
+    definitions: bool,
     only: Vec<Competitor>,
     /// Only the rows about services, for who works on those.
     services_only: bool,
@@ -34,7 +36,8 @@ pub(crate) struct Options {
 impl Options {
     /// `None`: only help was asked for.
     pub(crate) fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Option<Options>> {
-        let (mut runs, mut services, mut quick, mut services_only, mut write) = (None, None, false, false, false);
+        let (mut runs, mut services, mut quick, mut write) = (None, None, false, false);
+        let (mut definitions, mut services_only) = (false, false);
         let mut only = ALL.to_vec();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -43,6 +46,7 @@ impl Options {
                 "--services" => services = Some(number(word, value()?)?),
                 "--only" => only = value()?.split(',').map(Competitor::parse).collect::<Result<_>>()?,
                 "--quick" => quick = true,
+                "--definitions" => definitions = true,
                 "--services-only" => services_only = true,
                 "--write" => write = true,
                 "-h" | "--help" => return Ok(None),
@@ -53,6 +57,7 @@ impl Options {
             runs: runs.unwrap_or(if quick { 2 } else { 5 }),
             services: services.unwrap_or(if quick { 50 } else { 1000 }),
             quick,
+            definitions,
             only,
             services_only,
             write,
@@ -92,13 +97,21 @@ fn measure(options: &Options) -> Result<String> {
     let mut competitors = options.only.clone();
     competitors.retain(|competitor| competitor.is_installed());
     let before = machine::load();
-    let mut steady = competitors.clone();
-    let mut rows = rounds::run(options, &mut steady, &programs)?;
-    let lines = if options.quick { 50_000_000 } else { 1_000_000_000 };
-    let chains = if options.quick { 100 } else { 1000 };
-    if !options.services_only {
+    let mut rows = Vec::new();
+    if options.definitions {
+        competitors = vec![Competitor::Ours];
+    } else {
+        let mut steady = competitors.clone();
+        rows = rounds::run(options, &mut steady, &programs)?;
+    }
+    if !options.definitions && !options.services_only {
+        let lines = if options.quick { 50_000_000 } else { 1_000_000_000 };
         rows.extend(logger::run(options.runs, lines, &competitors, &programs)?);
+        let chains = if options.quick { 100 } else { 1000 };
         rows.extend(applets::run(options.runs, chains, &competitors, &programs)?);
+    }
+    if !options.services_only {
+        rows.extend(definitions::run(options.runs, options.quick, &programs)?);
     }
     let machine = machine::describe(&competitors, &programs, options, &before);
     let text = report::render(&machine, &rows, &competitors);

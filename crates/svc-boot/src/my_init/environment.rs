@@ -19,6 +19,8 @@ const OF_A_USER: [&str; 6] = ["HOME", "USER", "GROUP", "UID", "GID", "SHELL"];
 pub(super) struct Environment {
     /// Which of our variables are in the directory: there is nothing else to compare it with when it is read again.
     kept: BTreeSet<String>,
+    /// Whether the two files can be written; what is lost is said once.
+    dumped: bool,
 }
 
 impl Environment {
@@ -29,7 +31,7 @@ impl Environment {
                 set(&name, Some(&value));
             }
         }
-        let mut environment = Environment { kept: BTreeSet::new() };
+        let mut environment = Environment { kept: BTreeSet::new(), dumped: true };
         let shared: Vec<Variable> = shared();
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(DIRECTORY);
         let made = made.map_err(|error| format!("{DIRECTORY}: {error}"));
@@ -39,7 +41,7 @@ impl Environment {
                 say!("my_init: {error}: startup files cannot set variables (docker run --tmpfs {DIRECTORY} helps)")
             }
         }
-        dump();
+        environment.dumped = dump();
         Ok(environment)
     }
 
@@ -50,7 +52,9 @@ impl Environment {
         self.kept.difference(&names).for_each(|name| set(name, None));
         now.iter().for_each(|(name, value)| set(name, Some(value)));
         self.kept = names;
-        dump();
+        if self.dumped {
+            dump();
+        }
         Ok(())
     }
 }
@@ -69,13 +73,11 @@ fn shared() -> Vec<Variable> {
 }
 
 /// What a shell or a program that was not started by us reads. It is worth a line, and not an end, where that cannot be.
-fn dump() {
+fn dump() -> bool {
     let group = group();
-    for (path, text) in [(FOR_SHELL, dumps::for_shell(&shared())), (JSON, dumps::json(&variables::all()))] {
-        if let Err(error) = dumps::write(Path::new(path), &text, group) {
-            say!("my_init: {error}");
-        }
-    }
+    let files = [(FOR_SHELL, dumps::for_shell(&shared())), (JSON, dumps::json(&variables::all()))];
+    let written = files.iter().try_for_each(|(path, text)| dumps::write(Path::new(path), text, group));
+    written.inspect_err(|error| say!("my_init: {error}")).is_ok()
 }
 
 fn group() -> Option<u32> {

@@ -105,7 +105,7 @@ fn run(children: &mut Children, script: &Path, options: &Options) -> Result<(), 
     if !options.quiet {
         say!("my_init: running {shown}");
     }
-    match children.run(&mut Command::new(script), steps::patience()) {
+    match children.run(&Command::new(script), steps::patience()) {
         Ok(Ended::By(exit)) if exit.shell_code() == 0 => Ok(()),
         Ok(Ended::By(exit)) => Err(Stop::from(format!("{shown} failed ({exit}): ending"))),
         Ok(Ended::Stopped) => Err(Stop { code: INTERRUPTED, why: None }),

@@ -21,7 +21,10 @@ const WITHOUT_EFFECT: [(&str, &str); 8] = [
     ("S6_CATCHALL_USER", "there is no catch-all logger: the output of the container and svc-ctl logs have it all"),
     ("S6_CMD_USE_TERMINAL", "the main program always has the terminal"),
     ("S6_SERVICES_READYTIME", "nothing sleeps: who is ready says so"),
-    ("S6_SYNC_DISKS", "sync(2) would wait for all disks of the host: call it in a script of /etc/cont-finish.d"),
+    (
+        "S6_SYNC_DISKS",
+        "sync(2) waits for all disks of the host, and no end of a stop could be told: call sync -f in a script of /etc/cont-finish.d",
+    ),
     ("S6_WAIT_FOR_CLOSING_FD", "nothing is waited for before the start"),
     ("S6_GLOBAL_PATH", "it was never in use: set PATH"),
     ("S6_RC_TIMEOUT", "give services a timeout-up"),

@@ -133,6 +133,16 @@ impl Tree {
 
     fn read_layer(&mut self, name: String, dir: PathBuf) {
         let unit = self.units.entry(name).or_default();
+        for (wrong, right) in [
+            ("dependencies", "dependencies.d"),
+            ("dependency.d", "dependencies.d"),
+            ("contents", "contents.d"),
+            ("content.d", "contents.d"),
+        ] {
+            if dir.join(wrong).is_dir() {
+                complain(&dir.join(wrong), "is a directory that nobody reads", &format!("rename it to {right}"));
+            }
+        }
         unit.needs.extend(names(&dir, "dependencies"));
         unit.contents.extend(names(&dir, "contents"));
         if unit.own {
@@ -174,6 +184,11 @@ impl Tree {
                     "does not exist, so this is no service",
                     "write oneshot, longrun or bundle into it, or add the layer that has the rest of it",
                 );
+            }
+            let known = ["oneshot", "longrun", "bundle"].iter().any(|kind| unit.is(kind.as_bytes()));
+            if let (Some(kind), Some(layer), false) = (&unit.kind, unit.layers.last(), known) {
+                let shown = String::from_utf8_lossy(kind);
+                complain(&layer.join("type"), format!("is {shown:?}"), "write oneshot, longrun or bundle into it");
             }
             if unit.is(b"oneshot") {
                 unit.up = script(&unit.layers, "up", name);

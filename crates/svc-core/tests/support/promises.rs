@@ -6,10 +6,11 @@ use svc_core::definition::Settings;
 use svc_core::policy::Policy;
 use svc_core::restart::When;
 use svc_core::service::{
-    Action, Command, Event, HISTORY, NOTHING_TO_DO, Note, Past, RESTART_GAP, Rest, Role, Service, State, Stop, Target, Want,
+    Action, Command, Event, HISTORY, NOTHING_TO_DO, Note, Past, RESTART_GAP, Rest, Role, Service, State, Stop, Want,
 };
 use svc_core::{Exit, Millis, Pid, Signal};
 
+use crate::course;
 use crate::world::{Halt, Turn, What, World, broken};
 
 /// `Actions` has room for six. One that stays free proves that none was dropped.
@@ -250,6 +251,9 @@ impl Promises {
             (_, Event::Command(Command::Arm)) => self.called |= !before.leaving(),
             (_, Event::Command(Command::Abandon | Command::Interrupt)) => self.left_alone = true,
             _ => {}
+        }
+        if let (State::Up { stop: Stop::Drain { .. }, ready: None, .. }, Told::Up { .. }) = (after.state(), self.told) {
+            self.told = Told::Up { ready: false };
         }
         self.over = self.is_over(step);
         if after.rest() != Rest::No && !self.over {
@@ -504,25 +508,13 @@ impl Promises {
 fn check_signals(step: &Step) -> Turn {
     let signals = step.actions.iter().any(|action| matches!(action, Action::Signal { .. }));
     let ended = matches!(step.event, Event::Exited(_));
-    let stop = Event::Command(Command::Stop);
-    let stops = [stop, Event::Command(Command::Undo), Event::Command(Command::Restart), Event::Command(Command::Terminate)]
-        .contains(&step.event);
-    if stops && matches!(step.before.state(), State::Up { .. }) {
-        check_stop(step)?;
+    if let State::Up { stop, .. } = step.before.state() {
+        course::check(step, stop)?;
+    }
+    if let State::Up { stop: Stop::Drain { .. }, ready: Some(_), .. } = step.after.state() {
+        return broken("drained, and told to be ready");
     }
     if signals && (step.before.pid().is_none() || ended) { broken("a signal to nobody") } else { Ok(()) }
-}
-
-/// A stop is told to the process, and the timer of this moment runs from now.
-fn check_stop(step: &Step) -> Turn {
-    let Step { now, settings, actions, .. } = *step;
-    let signal = |signal| Action::Signal { target: Target::Main, signal };
-    let told = actions.starts_with(&[signal(settings.down_signal), signal(Signal::CONT)]);
-    let timer = (settings.timeout_kill > Millis::ZERO).then(|| now + settings.timeout_kill);
-    match step.after.state() {
-        State::Up { stop: Stop::Asked { kill_at }, paused: false, .. } if told && kill_at == timer => Ok(()),
-        _ => broken("a stop that is not told, or without its timer"),
-    }
 }
 
 /// What others can see does not change in silence. A sweep is announced when its first count says that somebody is left.
@@ -530,7 +522,8 @@ fn check_published(step: &Step) -> Turn {
     let Step { before, after, actions, .. } = *step;
     let published = actions.iter().any(|action| matches!(action, Action::Publish(_)));
     let silent_by_design = matches!(after.state(), State::Sweep { .. } | State::Gone);
-    let seen = |service: &Service| (service.want(), service.failed(), service.leaving(), service.trouble());
+    let ready = |service: &Service| matches!(service.state(), State::Up { ready: Some(_), .. });
+    let seen = |service: &Service| (service.want(), service.failed(), service.leaving(), service.trouble(), ready(service));
     let is_other = before.pid() != after.pid() && !silent_by_design;
     let changed = is_other
         || (!same_kind(before.state(), after.state()) && !silent_by_design)
@@ -564,7 +557,10 @@ fn state_name(state: State) -> String {
     match state {
         State::Starting { role: Role::Run } => "Starting run".into(),
         State::Starting { role: Role::Finish } => "Starting finish".into(),
-        State::Up { stop: Stop::Asked { .. }, .. } => "Up stopping".into(),
+        State::Up { stop: Stop::Drain { .. }, .. } => "Up draining".into(),
+        State::Up { stop: Stop::Command { .. }, .. } => "Up commanded".into(),
+        State::Up { stop: Stop::Signal { .. }, .. } => "Up stopping".into(),
+        State::Up { stop: Stop::Kill { .. }, .. } => "Up killed".into(),
         _ => first_word(&format!("{state:?}")),
     }
 }

@@ -3,7 +3,7 @@
 
 use svc_core::definition::Settings;
 use svc_core::service::{
-    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Role, Service, Stage, State, Target, Trouble,
+    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Role, Service, Stage, State, Stop, Target, Trouble,
 };
 use svc_core::{Exit, Millis, Pid, Signal};
 
@@ -71,6 +71,12 @@ impl Supervisor {
         self.machine.resume(&mut actions, &self.settings);
         let list: Vec<Action> = actions.drain().collect();
         world.tell(|| format!("resume in {:?}: {list:?}", self.machine.state()));
+        // A command is run once; what looks whether it is drained ended with the predecessor.
+        let drains = matches!(self.machine.state(), State::Up { stop: Stop::Drain { .. }, paused: false, .. });
+        let looks = drains && self.settings.drain().is_some_and(|errand| !errand.words.is_empty());
+        if list.contains(&Action::Errand) != (looks && !self.machine.forced()) {
+            return broken("an heir runs what is not to be run, or does not run what is");
+        }
         self.perform_all(world, promises, main, list)
     }
 
@@ -81,6 +87,9 @@ impl Supervisor {
             self.command(world, promises, command)?;
         }
         self.reap(world, promises)?;
+        if let Some(well) = world.ended_errand() {
+            self.feed(world, promises, Event::Errand { well })?;
+        }
         self.count_left(world, promises)?;
         for &command in requests {
             self.command(world, promises, command)?;
@@ -119,7 +128,12 @@ impl Supervisor {
             self.perform_all(world, promises, before.pid().or(self.machine.pid()), list)?;
             match (self.machine.state(), self.machine.deadline()) {
                 (State::Down { .. }, Some(at)) if at <= now && event != Event::Deadline => event = Event::Deadline,
-                _ => return Ok(()),
+                _ => {
+                    if !matches!(self.machine.state(), State::Up { stop: Stop::Drain { .. } | Stop::Command { .. }, .. }) {
+                        world.errand = None;
+                    }
+                    return Ok(());
+                }
             }
         }
     }
@@ -141,6 +155,13 @@ impl Supervisor {
                 world.signal_left(signal);
                 world.left_ended = true;
                 self.count_left(world, promises)
+            }
+            Action::Errand => {
+                if world.rng.below(200) < world.trouble {
+                    return self.feed(world, promises, Event::Errand { well: false });
+                }
+                world.run_errand();
+                Ok(())
             }
             Action::Publish(note) => promises.note(note),
             Action::Quit => Ok(()),

@@ -2,7 +2,7 @@
 //! It knows nothing of the machine under test; it only refuses what a kernel would not forgive.
 
 use svc_core::definition::{Forking, OnDemand, Settings};
-use svc_core::policy::Policy;
+use svc_core::policy::{Errand, Policy, Stopping};
 use svc_core::restart::{AtLimit, Restart, When};
 use svc_core::service::Role;
 use svc_core::snapshot::Words;
@@ -91,6 +91,8 @@ pub struct World {
     pub look: bool,
     /// A descendant ended since somebody last counted.
     pub left_ended: bool,
+    /// What a stop waits for, if that runs: when it ends, if it does, and whether well. It ends with the supervisor.
+    pub errand: Option<(Option<Millis>, bool)>,
     /// How often starting a program fails, in percent.
     pub trouble: u64,
     /// How likely SIGKILL hits the supervisor between two things that it does, in thousandths; and how often at most.
@@ -113,6 +115,7 @@ impl World {
             newline: None,
             look: false,
             left_ended: false,
+            errand: None,
             trouble: rng.pick(&[0, 0, 5, 40]),
             danger: rng.pick(&[0, 0, 5, 30, 150]),
             lives: 40,
@@ -159,6 +162,7 @@ impl World {
         settings.essential = rng.chance(20);
         settings.on_demand = rng.chance(30).then_some(OnDemand { idle_stop: Millis(100) });
         settings.policy = rng.chance(50).then(|| Box::new(any_policy(rng)));
+        settings.stopping = rng.chance(50).then(|| Box::new(any_stopping(rng)));
     }
 
     // --- processes
@@ -310,7 +314,21 @@ impl World {
 
     /// When something happens by itself.
     pub fn next_event(&self) -> Option<Millis> {
-        self.processes.iter().filter_map(Process::will_end).map(|end| end.at).min()
+        let ends = self.processes.iter().filter_map(Process::will_end).map(|end| end.at);
+        ends.chain(self.errand.and_then(|(at, _)| at)).min()
+    }
+
+    /// What a stop waits for begins; it may fail, or never end.
+    pub fn run_errand(&mut self) {
+        let lasts = self.rng.pick(&[Some(0), Some(3), Some(700), None]);
+        self.errand = Some((lasts.map(|lasts| self.now + Millis(lasts)), self.rng.chance(60)));
+    }
+
+    /// How it ended, if it has by now.
+    pub fn ended_errand(&mut self) -> Option<bool> {
+        let (_, well) = self.errand.filter(|&(at, _)| at.is_some_and(|at| at <= self.now))?;
+        self.errand = None;
+        Some(well)
     }
 
     /// Something has happened that nobody has taken note of.
@@ -360,6 +378,7 @@ impl World {
             }
         }
         self.look = false;
+        self.errand = None;
     }
 
     /// svc-init takes its dead children, and relays what belongs to the service.
@@ -431,6 +450,25 @@ fn any_policy(rng: &mut Rng) -> Policy {
         at_limit: AtLimit::Fail,
     };
     Policy { restart, success: rng.chance(30).then(|| exits(rng)) }
+}
+
+fn any_stopping(rng: &mut Rng) -> Stopping {
+    let errand = |rng: &mut Rng| {
+        let words = if rng.chance(70) { vec![b"drained".to_vec()] } else { Vec::new() };
+        Errand { most: Millis(rng.pick(&[1, 40, 2500])), words }
+    };
+    let mut steps: Vec<(Millis, Signal)> = (0..rng.below(4))
+        .map(|_| (Millis(rng.pick(&[1, 60, 900])), rng.pick(&[Signal::INT, Signal::QUIT, Signal::USR1])))
+        .collect();
+    if rng.chance(30) {
+        steps.push((Millis(30), Signal::KILL));
+    }
+    Stopping {
+        drain: rng.chance(40).then(|| errand(rng)),
+        command: rng.chance(40).then(|| errand(rng)),
+        steps,
+        tree: rng.chance(40),
+    }
 }
 
 fn any_exit(rng: &mut Rng) -> Exit {

@@ -34,18 +34,21 @@ pub async fn run(session: &mut Session, quiet: bool, typed: &[String]) -> Result
     Ok(code.max(known))
 }
 
-/// Whether a service is as it should be, or what is wrong with it; none where nobody wants anything of it.
+/// Whether a service is as it should be, or what is wrong with it; none where nobody wants anything of it. One that is being
+/// drained is not wanted any more, and whoever sends it work is to see that.
 pub fn verdict(status: &Status) -> Option<Result<(), String>> {
-    if !status.wanted_up && status.state != State::Failed {
+    let drains = status.state == State::Stopping && status.ready == Some(false);
+    if !status.wanted_up && status.state != State::Failed && !drains {
         return None;
     }
     Some(if healthy(status) { Ok(()) } else { Err(complaint(status)) })
 }
 
-/// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done.
+/// A service that does not say when it is ready is as well as it is up; a oneshot is well when it is done, and what waits for its
+/// time or for visitors is too.
 fn healthy(status: &Status) -> bool {
     let well = words::verdict(status).is_none_or(|verdict| verdict == HealthVerdict::Healthy);
-    matches!(status.state, State::Done | State::Scheduled | State::Skipped)
+    matches!(status.state, State::Armed | State::Done | State::Scheduled | State::Skipped)
         || status.state == State::Up && status.ready != Some(false) && well
 }
 

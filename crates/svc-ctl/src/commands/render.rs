@@ -49,7 +49,7 @@ fn options(name: &str, dir: &Path) -> Option<Vec<Vec<u8>>> {
         Program::Directory | Program::Command(_) | Program::Oneshot { .. } => return None,
     };
     let options: Vec<Vec<u8>> = words.into_iter().take_while(|word| word != b"--").collect();
-    options.iter().any(|word| word == b"--template").then_some(options)
+    options.iter().any(|word| [&b"--template"[..], b"--distribution"].contains(&word.as_slice())).then_some(options)
 }
 
 /// Our own program makes the files, as it does before a start.

@@ -71,9 +71,9 @@ pub struct Facts {
     pub values: Vec<Value>,
     /// Another number when its files may have been edited.
     pub stamp: u64,
-    /// Patterns of files that it reads, and another number where one of these is another.
+    /// Patterns of files that it reads, and those that there are, each with a number that is another one when its content is.
     pub watch: Vec<std::path::PathBuf>,
-    pub watched: u64,
+    pub watched: Vec<(std::path::PathBuf, u64)>,
     /// A change in one of those takes a restart, and not a reload.
     pub change_restarts: bool,
     /// Edits count without anybody asking.

@@ -15,6 +15,7 @@ use super::prepared::Prepared;
 use super::probes::Probes;
 use super::rights::Rights;
 use super::sockets::{self, Socket};
+use super::stops::Stops;
 use super::values::Limit;
 use crate::rc;
 
@@ -83,7 +84,9 @@ pub(super) struct Draft {
     pub(super) sockets: Vec<Socket>,
     pub(super) instances: Option<Instances>,
     pub(super) watch: Vec<String>,
-    pub(super) on_change: OnChange,
+    pub(super) on_change: Option<OnChange>,
+    /// It says by which signal it is reloaded.
+    pub(super) reloads: bool,
     /// Edits count without anybody asking.
     pub(super) applies: bool,
     pub(super) relations: Vec<Dependency>,
@@ -116,6 +119,7 @@ pub(super) struct Draft {
     pub(super) run_at_start: bool,
     pub(super) prepared: Prepared,
     pub(super) probes: Probes,
+    pub(super) stops: Stops,
     pub(super) essential: Option<Essential>,
     /// What is run when it has ended too often.
     pub(super) at_limit: Option<Vec<String>>,
@@ -147,7 +151,8 @@ impl Draft {
             sockets: Vec::new(),
             instances: None,
             watch: Vec::new(),
-            on_change: OnChange::Reload,
+            on_change: None,
+            reloads: false,
             applies: false,
             relations: Vec::new(),
             start: Start::WithSvc,
@@ -179,6 +184,7 @@ impl Draft {
             run_at_start: false,
             prepared: Prepared::default(),
             probes: Probes::default(),
+            stops: Stops::default(),
             essential: None,
             at_limit: None,
         }
@@ -264,6 +270,20 @@ impl Draft {
         Some(rc::Timer { rules, cron })
     }
 
+    /// Files that it reads, as patterns, and what its own are made from.
+    pub(super) fn watched(&self) -> Vec<String> {
+        let sources = match self.kind {
+            Kind::Process | Kind::Forking => self.prepared.sources(&self.env_files),
+            Kind::Oneshot | Kind::Bundle | Kind::Milestone | Kind::Timer => Vec::new(),
+        };
+        self.watch.iter().cloned().chain(sources).collect()
+    }
+
+    /// Whether a change in those takes a restart: a signal that it does not expect may be its end.
+    pub(super) fn change_restarts(&self) -> bool {
+        self.on_change.map_or(self.watch.is_empty() && !self.reloads, |what| what == OnChange::Restart)
+    }
+
     /// As the graph sees it.
     pub(super) fn graph_kind(&self) -> rc::Kind {
         match self.kind {
@@ -292,6 +312,7 @@ impl Draft {
         if let Some(words) = &self.at_limit {
             settings.policy_mut().restart.at_limit = AtLimit::Run(self.chain(words));
         }
+        self.stops.settle(&mut settings, |words| self.words(words, false));
         settings
     }
 
@@ -355,7 +376,7 @@ impl Draft {
             option("nice", &nice.to_string());
         }
         self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
-        let made = if files { self.prepared.files() } else { Vec::new() };
+        let made = if files { self.prepared.files(&self.name) } else { Vec::new() };
         made.iter().for_each(|(name, value)| option(name, value));
         words.extend(self.rights.options(&self.name));
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);

@@ -62,6 +62,7 @@ fn value(shape: &Shape) -> &'static str {
         }
         Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
         Shape::Policy(kind) => kind.about(),
+        Shape::Stop(kind) => kind.about(),
         Shape::Start(_) => "true, false or \"on-demand\"",
         Shape::Senders(_) => "true (as \"main\"), \"main\" or \"all\"",
         Shape::Remedy(_) => "report, restart, reload or stop-container",

@@ -17,6 +17,7 @@ pub(super) struct Prepared {
     pub(super) certificates: Vec<String>,
     pub(super) volumes: Vec<Record>,
     pub(super) templates: Vec<Record>,
+    pub(super) distributions: Vec<Record>,
     pub(super) json: Vec<String>,
     pub(super) uid: Option<i64>,
     pub(super) gid: Option<i64>,
@@ -41,8 +42,8 @@ impl Prepared {
         words
     }
 
-    /// Files.
-    pub(super) fn files(&self) -> Vec<Word> {
+    /// Files, for the service of this name.
+    pub(super) fn files(&self, name: &str) -> Vec<Word> {
         let mut words: Vec<Word> = self.json.iter().map(|wanted| ("json", wanted.clone())).collect();
         for volume in &self.volumes {
             words.push(("volume", volume.text("path")));
@@ -50,13 +51,38 @@ impl Prepared {
         }
         words.extend(self.credentials.iter().map(|(name, file)| ("credential", format!("{name}={file}"))));
         words.extend(self.certificates.iter().map(|place| ("certificates", place.clone())));
+        for distribution in &self.distributions {
+            words.push(("distribution", format!("{}={}", distribution.text("from"), distribution.text("to"))));
+            words.extend(distribution.get("version").map(|file| ("distribution-version", file)));
+            words.extend(distribution.get("mode").map(|mode| ("distribution-mode", mode)));
+            words.extend(distribution.get("owner").map(|owner| ("distribution-owner", owner)));
+            words.extend(distribution.get("how").map(|how| ("distribution-how", how)));
+        }
         for template in &self.templates {
             words.push(("template", format!("{}={}", template.text("from"), template.text("to"))));
             words.extend(template.get("language").map(|language| ("template-language", language)));
             words.extend(template.get("mode").map(|mode| ("template-mode", mode)));
             words.extend(template.get("owner").map(|owner| ("template-owner", owner)));
         }
+        if !words.is_empty() {
+            words.insert(0, ("for", name.to_owned()));
+        }
         words
+    }
+
+    /// Files that those are made from, as patterns: what has changed in them is to be made again while it runs.
+    pub(super) fn sources(&self, env_files: &[String]) -> Vec<String> {
+        let distributions = self.distributions.iter().map(|distribution| {
+            let version = distribution.get("version").unwrap_or_else(|| "*".to_owned());
+            std::path::Path::new(&distribution.text("from")).join(version).to_string_lossy().into_owned()
+        });
+        let templates = self.templates.iter().map(|template| template.text("from"));
+        let mut sources: Vec<String> = distributions.chain(templates).collect();
+        if !self.templates.is_empty() {
+            sources.extend(env_files.iter().cloned());
+            sources.extend(self.env_dirs.iter().map(|dir| format!("{}/*", dir.trim_end_matches('/'))));
+        }
+        sources
     }
 
     /// Other numbers for the user.

@@ -120,6 +120,7 @@ fn shape(shape: &Shape) -> String {
             format!(r#"{{"type":"array","items":{{"anyOf":[{alone}{table}]}}}}"#)
         }
         Shape::Policy(kind) => kind.schema(),
+        Shape::Stop(kind) => kind.schema(),
         Shape::Start(_) => format!(r#"{{"anyOf":[{{"enum":[true,false,"on-demand"]}},{VARIABLE}]}}"#),
         Shape::Senders(_) => r#"{"enum":[true,false,"main","all"]}"#.into(),
         Shape::Remedy(_) => choice(probes::REMEDIES.iter().map(|(name, _)| *name)),

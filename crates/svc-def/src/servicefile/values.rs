@@ -179,6 +179,7 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             set(draft, gather(items.iter().map(|item| reader.record(item, fields)))?);
         }
         Shape::Policy(kind) => super::policies::apply(&reader, kind, node, draft)?,
+        Shape::Stop(kind) => super::stops::apply(&reader, kind, node, draft)?,
         Shape::Start(set) => set(draft, reader.start(node).map_err(one)?),
         Shape::Senders(set) => set(draft, reader.senders(node).map_err(one)?),
         Shape::Remedy(set) => set(draft, reader.choice(node, &probes::REMEDIES).map_err(one)?),

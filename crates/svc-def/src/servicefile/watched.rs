@@ -14,11 +14,10 @@ pub(super) fn absolute(base: &Path, pattern: &str) -> PathBuf {
     base.join(pattern)
 }
 
-/// A number that is another one when one of the files is.
-pub(super) fn mark(patterns: &[PathBuf]) -> u64 {
+/// The files, each with a number that is another one when its content is.
+pub(super) fn marks(patterns: &[PathBuf]) -> Vec<(PathBuf, u64)> {
     let files = patterns.iter().flat_map(|pattern| files(pattern));
-    let text: String = files.map(|file| format!("{} {:x}\n", file.display(), content(&file))).collect();
-    if patterns.is_empty() { 0 } else { fingerprint(text.as_bytes()) }
+    files.map(|file| (file.clone(), content(&file))).collect()
 }
 
 fn content(file: &Path) -> u64 {

@@ -7,6 +7,8 @@ mod explanations;
 mod probes;
 mod programs;
 mod readings;
+mod registry;
 mod scratch;
 mod servicefile;
 mod sources;
+mod stops;

@@ -75,6 +75,7 @@ fn every_file_arrives_in_the_definition() {
             on_demand: None,
             essential: true,
             policy: None,
+            stopping: None,
             checks: None,
         }
     );

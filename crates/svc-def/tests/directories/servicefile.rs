@@ -287,6 +287,43 @@ fn examples() -> Vec<String> {
     page.lines().filter_map(|line| line.strip_prefix("Example: ")).map(str::to_owned).collect()
 }
 
+/// The keys that a file must have in which this one means something.
+pub(crate) fn frame(key: &str) -> &'static str {
+    match key {
+        "kind" => "up = 'x'",
+        "command" => "",
+        "up" | "down" => "kind = 'oneshot'",
+        "pid-file" => "command = 'x'\nkind = 'forking'",
+        "marker" => "kind = 'oneshot'\nup = 'x'",
+        "cron" => "kind = 'timer'\ncommand = 'x'",
+        "zone" => "kind = 'timer'\ncommand = 'x'\ncron = '@daily'",
+        "every" => "kind = 'timer'\ncommand = 'x'",
+        "every-from" | "jitter" | "overlap" | "missed" | "run-at-start" | "timeout.run" => {
+            "kind = 'timer'\ncommand = 'x'\nevery = '1h'"
+        }
+        "start" => "command = 'x'\nsockets = ['80']",
+        "idle-stop" => "command = 'x'\nsockets = ['80']\nstart = 'on-demand'",
+        "members" => "kind = 'bundle'",
+        "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
+        "health.interval"
+        | "health.timeout"
+        | "health.start-period"
+        | "health.failures"
+        | "health.successes"
+        | "health.action" => "command = 'x'\nhealth.tcp = ':1'",
+        "memory.interval" | "memory.action" => "command = 'x'\nmemory.limit = '1GiB'",
+        "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
+        "restart.max-delay" => "command = 'x'\nrestart.factor = 2",
+        "restart.window" | "restart.at-limit" => "command = 'x'\nrestart.limit = 5",
+        _ => "command = 'x'",
+    }
+}
+
+/// All keys there are, as the man page has them.
+pub(crate) fn keys() -> Vec<String> {
+    examples().iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect()
+}
+
 #[test]
 fn every_example_is_taken() {
     for example in examples() {
@@ -297,34 +334,7 @@ fn every_example_is_taken() {
             assert!(matches!(reading.outcome, Outcome::Template(_)), "{example}: {reading:?}");
             continue;
         }
-        let frame = match example.split(' ').next().unwrap_or_default() {
-            "kind" => "up = 'x'",
-            "command" => "",
-            "up" | "down" => "kind = 'oneshot'",
-            "pid-file" => "command = 'x'\nkind = 'forking'",
-            "marker" => "kind = 'oneshot'\nup = 'x'",
-            "cron" => "kind = 'timer'\ncommand = 'x'",
-            "zone" => "kind = 'timer'\ncommand = 'x'\ncron = '@daily'",
-            "every" => "kind = 'timer'\ncommand = 'x'",
-            "every-from" | "jitter" | "overlap" | "missed" | "run-at-start" | "timeout.run" => {
-                "kind = 'timer'\ncommand = 'x'\nevery = '1h'"
-            }
-            "start" => "command = 'x'\nsockets = ['80']",
-            "idle-stop" => "command = 'x'\nsockets = ['80']\nstart = 'on-demand'",
-            "members" => "kind = 'bundle'",
-            "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
-            "health.interval"
-            | "health.timeout"
-            | "health.start-period"
-            | "health.failures"
-            | "health.successes"
-            | "health.action" => "command = 'x'\nhealth.tcp = ':1'",
-            "memory.interval" | "memory.action" => "command = 'x'\nmemory.limit = '1GiB'",
-            "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
-            "restart.max-delay" => "command = 'x'\nrestart.factor = 2",
-            "restart.window" | "restart.at-limit" => "command = 'x'\nrestart.limit = 5",
-            _ => "command = 'x'",
-        };
+        let frame = frame(example.split(' ').next().unwrap_or_default());
         good(&format!("{frame}\n{example}\n"));
     }
     assert!(examples().len() > 20);
@@ -342,8 +352,7 @@ fn the_schema_has_every_key_and_nothing_else() {
             None => _ = found.insert(name.clone()),
         }
     }
-    let keys: BTreeSet<String> = examples().iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
-    assert_eq!(found, keys);
+    assert_eq!(found, keys().into_iter().collect());
 }
 
 #[test]

@@ -42,6 +42,10 @@ impl Admissions {
         Admissions { reporter, news, waiting: BTreeMap::new(), rounds: 0, asked: BTreeMap::new() }
     }
 
+    pub(super) fn reporter(&self) -> Reporter {
+        self.reporter.clone()
+    }
+
     pub(super) async fn news(&mut self) -> Option<News> {
         self.news.recv().await
     }
@@ -87,6 +91,7 @@ impl Hub {
                 self.compose();
                 self.start_command();
             }
+            News::Made { name, result } => self.made(&name, &result),
             News::Tried { name, round, index, answer } => {
                 let Some(waiting) = self.admissions.waiting.get_mut(&name).filter(|waiting| waiting.round == round) else {
                     return;

@@ -112,7 +112,10 @@ impl Hub {
             }
             let Some(unit) = self.units.get(name.as_str()) else { continue };
             match pair::read(&name, &dir) {
-                Ok(Pair { source: Some(source), .. }) if unit.is_one_file() && !is_same_kind(&unit.source, &source) => {
+                Ok(Pair { source: Some(source), definition, .. })
+                    if unit.is_one_file()
+                        && !(is_same_kind(&unit.source, &source) && forks(&unit.definition) == forks(&definition)) =>
+                {
                     let shown = svc_def::shown(&dir);
                     let problem = format!(
                         "{shown}: it is of another kind now: take the directory out and put it back (mv it aside, and again here)"
@@ -171,6 +174,7 @@ impl Hub {
         self.say_skipped(&skipped);
         let before: Vec<(ServiceName, Option<String>)> =
             self.units.iter().map(|(name, unit)| (name.clone(), unit.problem.clone())).collect();
+        self.units.set_unusable(self.directories.unusable().cloned().collect());
         let mut nodes = self.units.compose(&self.replaced);
         for (name, problem) in before {
             let now = self.units.get(name.as_str()).and_then(|unit| unit.problem.as_ref());
@@ -240,6 +244,12 @@ impl Hub {
         // First those that may run though nobody says so, and those that are not tried once more unasked: nothing is wished yet,
         // so nobody starts because of them.
         for &id in &processes {
+            if self.heard_of(id).is_some_and(|machine| matching::rests(machine) && machine.wished() != Wish::Down) {
+                // What it was wished for has been done.
+                self.step_engine(Event::Started(id));
+                self.step_engine(Event::Completed(id));
+                continue;
+            }
             let failure = match self.heard_of(id) {
                 Some(machine) if !has_failed(machine) || machine.wished() == Wish::Down => continue,
                 // How its last run ended says nothing of a timer.
@@ -438,7 +448,7 @@ impl Hub {
                 Action::Stop(id) => self.steer(id, false),
                 Action::Reload(id) => {
                     if let Some(slot) = self.slot_named(self.engine.graph().name(id)) {
-                        self.tell(slot, Command::Reload);
+                        self.reload(slot);
                     }
                 }
                 Action::Await(id) => self.await_endpoints(id),
@@ -744,6 +754,11 @@ pub(super) fn is_same_kind(before: &Source, now: &Source) -> bool {
         svc_def::Kind::Bundle { .. } => 3,
     };
     now.facts.is_some() && number(before) == number(now)
+}
+
+/// Whether it is a forking daemon, which is of a kind of its own.
+pub(super) fn forks(definition: &Option<svc_core::Definition>) -> bool {
+    definition.as_ref().is_some_and(|definition| definition.settings.forking.is_some())
 }
 
 /// Whether a definition holds the words that are executed.

@@ -112,6 +112,8 @@ struct Hub {
     rescan_at: Option<Millis>,
     logs: Logs,
     waiters: Vec<Waiter>,
+    /// Whose files are being made again; true: and once more after that.
+    making: BTreeMap<String, bool>,
     events: Vec<Subscriber>,
     buffer: Vec<u8>,
     started: bool,
@@ -171,6 +173,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         rescan_at: config.rescan.map(|span| clock::now() + span),
         logs,
         waiters: Vec::new(),
+        making: BTreeMap::new(),
         events: Vec::new(),
         buffer: vec![0; MAX_PACKET],
         started: false,

@@ -87,8 +87,13 @@ impl Hub {
                 Request::Start(nodes)
             }
         };
+        let is_stop = control.verb == api::Verb::Stop;
+        let lingering = if is_stop { self.lingering(&names) } else { Vec::new() };
         let request = self.ask(request);
         let refused = self.outcomes.get(&request).is_some_and(|told| told.refused.is_some());
+        for slot in lingering.into_iter().filter(|_| !refused) {
+            self.tell(slot, Command::Stop);
+        }
         let item = |service: String| {
             let goal = Goal::Request(request);
             let outcome = (!control.wait && !refused).then(|| api::Outcome {
@@ -100,6 +105,16 @@ impl Hub {
             Item { service, goal, outcome }
         };
         names.into_iter().map(item).collect()
+    }
+
+    /// Those that are being stopped and have not been sent a signal yet: who asks once more does not wait for that.
+    fn lingering(&self, names: &[String]) -> Vec<u32> {
+        let slots = names.iter().filter_map(|name| self.slot_named(name));
+        let lingers = |slot: &u32| {
+            let machine = self.members.get(slot).and_then(|member| member.machine.as_ref());
+            machine.is_some_and(|machine| matches!(machine.state(), State::Up { stop, .. } if stop.lingers()))
+        };
+        slots.filter(lingers).collect()
     }
 
     /// Has a timer run now, or a oneshot once more.

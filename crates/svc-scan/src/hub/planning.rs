@@ -1,15 +1,19 @@
 //! What an edit on disk would do, and having it done.
 
+use std::collections::btree_map::Entry;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use svc_core::Program;
 use svc_core::graph::{self, Graph, Progress, Wish};
 use svc_core::service::{State, Stop};
+use svc_core::{Command, Program, ServiceName};
 use svc_proto::api;
+use svc_sys::say;
 use tokio::sync::oneshot;
 
 use super::{Hub, Member};
+use crate::matching::rests;
+use crate::outside;
 use crate::status::Now;
 use crate::units::{Unit, Units};
 use crate::waits::{Answer, Goal, Item};
@@ -17,6 +21,9 @@ use crate::waits::{Answer, Goal, Item};
 /// Edits of all services count without anybody asking.
 const APPLY: &str = "SVC_APPLY";
 const AUTO: &str = "auto";
+
+/// Options of `svc exec` that make files for a service.
+const MAKES: [&[u8]; 2] = [b"--template", b"--distribution"];
 
 /// A file counts as newer than a process only if it is so by more than two clocks may differ.
 const CLOCKS_DIFFER_MS: u64 = 5;
@@ -48,21 +55,20 @@ impl Hub {
         let graph::Step { name, change, why } = step;
         let (was, will) = (self.units.get(&name), next.get(&name));
         let differences = differences(was, will);
-        let watched = |unit: Option<&Unit>| unit.and_then(|unit| unit.source.facts.as_ref()).map(|facts| facts.watched);
-        let runs = self.engine.graph().id(&name).is_some_and(|id| {
+        let rests = self.slot_named(&name).and_then(|slot| self.members.get(&slot)?.machine.as_ref()).is_some_and(rests);
+        let runs = self.engine.graph().id(&name).filter(|_| !rests).is_some_and(|id| {
             self.engine.wish(id) != Wish::Down && !matches!(self.engine.progress(id), Progress::Down | Progress::Failed(_))
         });
-        let touched = differences.is_empty() && watched(was) != watched(will);
+        let touched = other_file(was, will).filter(|_| differences.is_empty());
+        let is_other = |file: PathBuf| format!("{} has changed", svc_def::shown(&file));
         let (change, why) = match change {
             graph::Change::Restart | graph::Change::Reload if !runs => {
                 (api::Planned::Nothing, "it is not up: what has changed counts from its next start on".to_owned())
             }
-            graph::Change::Restart if touched => (api::Planned::Restart, "a file that it watches has changed".into()),
-            graph::Change::Reload if touched => (api::Planned::Reload, "a file that it watches has changed".into()),
             graph::Change::Start => (api::Planned::Start, why.to_string()),
             graph::Change::Stop => (api::Planned::Stop, why.to_string()),
-            graph::Change::Restart => (api::Planned::Restart, why.to_string()),
-            graph::Change::Reload => (api::Planned::Reload, why.to_string()),
+            graph::Change::Restart => (api::Planned::Restart, touched.map_or_else(|| why.to_string(), is_other)),
+            graph::Change::Reload => (api::Planned::Reload, touched.map_or_else(|| why.to_string(), is_other)),
             graph::Change::Nothing if !differences.is_empty() => {
                 (api::Planned::Nothing, "what has changed holds from then on, without a restart".into())
             }
@@ -135,14 +141,63 @@ impl Hub {
         for (slot, name) in classic {
             match self.engine.graph().id(&name) {
                 Some(id) => _ = self.ask(graph::Request::Restart(vec![id])),
-                None => self.tell(slot, svc_core::Command::Restart),
+                None => self.tell(slot, Command::Restart),
             }
         }
+        // A reload is a signal and over, but for those whose files are made first.
+        let reloads = plan.steps.iter().filter(|step| step.change == api::Planned::Reload);
+        let made = reloads.filter(|step| self.making.contains_key(step.service.as_str()));
+        let made: Vec<(String, Goal)> = made.map(|step| (step.service.clone(), Goal::Made)).collect();
         let items: Vec<Item> = match apply.wait {
-            true => goals.into_iter().map(|(service, goal)| self.item(service, goal)).collect(),
+            true => goals.into_iter().chain(made).map(|(service, goal)| self.item(service, goal)).collect(),
             false => Vec::new(),
         };
         self.wait_for(items, false, apply.timeout_ms, Answer::Control(answer));
+    }
+
+    /// Tells a service that what it reads has changed; what is made of that for it is made first.
+    pub(super) fn reload(&mut self, slot: u32) {
+        let Some(member) = self.members.get(&slot) else { return };
+        let options: Vec<Vec<u8>> = match &member.definition.program {
+            Program::Chain(words) => words.iter().take_while(|word| *word != b"--").cloned().collect(),
+            Program::Directory | Program::Command(_) | Program::Oneshot { .. } => Vec::new(),
+        };
+        if !options.iter().any(|word| MAKES.contains(&word.as_slice())) {
+            return self.tell(slot, Command::Reload);
+        }
+        let (name, dir) = (member.name.clone(), member.dir.clone());
+        match self.making.entry(name.to_string()) {
+            // What changes meanwhile may have been read already, or not.
+            Entry::Occupied(mut again) => _ = again.insert(true),
+            Entry::Vacant(place) => {
+                place.insert(false);
+                outside::make(name, dir, options, self.admissions.reporter());
+            }
+        }
+    }
+
+    /// The files of a service were made again, or could not be.
+    pub(super) fn made(&mut self, name: &ServiceName, result: &Result<(), String>) {
+        let again = self.making.remove(name.as_str()) == Some(true);
+        let slot = self.slot_named(name.as_str());
+        if let Some(slot) = slot.filter(|_| again) {
+            return self.reload(slot);
+        }
+        match (result, slot) {
+            (Ok(()), Some(slot)) => self.tell(slot, Command::Reload),
+            (Ok(()), None) => {}
+            (Err(what), _) => say!("svc-scan: {name}: not reloaded: {what}"),
+        }
+        let (result, message) = match result {
+            Ok(()) => (api::Verdict::Done, "its files were made, and it was told".to_owned()),
+            Err(what) => (api::Verdict::Failed, what.clone()),
+        };
+        let items = self.waiters.iter_mut().flat_map(|waiter| &mut waiter.items);
+        for item in items.filter(|item| item.goal == Goal::Made && item.service == name.as_str()) {
+            let (service, message) = (item.service.clone(), message.clone());
+            item.outcome = Some(api::Outcome { service, result, message, status: None });
+        }
+        self.answer_waiters();
     }
 
     /// Which edits count without anybody asking.
@@ -174,6 +229,14 @@ fn applies(unit: &Unit) -> bool {
 fn changed_ms(file: &Path) -> Option<u64> {
     let data = std::fs::metadata(file).ok()?;
     u64::try_from(data.ctime()).ok().map(|seconds| seconds * 1000 + data.ctime_nsec() as u64 / 1_000_000)
+}
+
+/// The first file that a service watches, or has its own made from, and that is another one now.
+fn other_file(was: Option<&Unit>, will: Option<&Unit>) -> Option<PathBuf> {
+    let files = |unit: Option<&Unit>| unit.and_then(|unit| unit.source.facts.as_ref()).map(|facts| facts.watched.clone());
+    let (was, will) = (files(was)?, files(will)?);
+    let other = will.iter().find(|file| !was.contains(file)).or_else(|| was.iter().find(|file| !will.contains(file)));
+    other.map(|(path, _)| path.clone())
 }
 
 /// The keys whose values are others, as they are written.

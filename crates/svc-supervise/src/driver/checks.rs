@@ -103,7 +103,7 @@ impl Driver {
             State::Up { ready, paused, stop: Stop::No, .. } => {
                 Life::Up { start: self.machine.starts(), ready: ready.is_some() || !says, paused }
             }
-            State::Up { stop: Stop::Asked { .. }, .. }
+            State::Up { .. }
             | State::Down { .. }
             | State::Armed
             | State::Starting { .. }
@@ -414,7 +414,7 @@ impl Watch {
 }
 
 /// Ends a look, which is our child and not reaped, with all that it has started.
-fn end_look(pid: Pid) {
+pub(super) fn end_look(pid: Pid) {
     for below in procfs::descendants(pid.raw()) {
         let _ = procfs::signal_descendant(below, pid.raw(), Signal::KILL);
     }

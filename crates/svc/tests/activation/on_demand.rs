@@ -87,6 +87,7 @@ fn the_first_connection_starts_it_and_others_need_not_wait_for_that() {
     assert!(tree.ctl_ok(&["why", "web"]).contains("the first connection or datagram starts it"));
     assert!(tree.ctl_ok(&["status", "web"]).contains(" armed "));
     tree.ctl_ok(&["wait", "--ready", "web"]);
+    assert!(tree.ctl_ok(&["health"]).contains("2 services are up as wanted"));
     let (_connection, pid) = visit(port);
     assert_eq!(tree.await_up("web"), pid);
     assert_eq!(tree.stop(), 0);

@@ -158,3 +158,28 @@ fn a_probe_has_the_user_and_the_environment_of_the_service() {
     assert!(is_alive(pid));
     assert_eq!(tree.stop(), 0);
 }
+
+#[test]
+fn looks_are_as_far_apart_and_as_long_as_is_said() {
+    let milliseconds = |lines: &[String]| -> Vec<u64> {
+        let times: Vec<u64> = lines.iter().map(|line| line.parse::<u64>().expect("a number") / 1_000_000).collect();
+        times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    };
+    let mut tree = Tree::new();
+    let look = |name: &str, then: &str| {
+        let dir = tree.services().join(name).display().to_string();
+        format!("command = 'sleep 1000'\nready.exec = ['sh', '-c', 'cd {dir}; date +%s%N >>looks; {then}']\n")
+    };
+    let (often, hangs) = (look("often", "exit 1"), look("hangs", "test $(wc -l <looks) -gt 1 || exec sleep 1001"));
+    tree.toml("often", &format!("{often}ready.interval = '150ms'"));
+    tree.toml("hangs", &format!("{hangs}ready.timeout = '300ms'"));
+    tree.start();
+    // The pauses are as long as they get by then, which would be a second.
+    let gaps = milliseconds(&tree.await_lines("often/looks", 10));
+    let late = &gaps[gaps.len() - 4..];
+    assert!(late.iter().all(|gap| *gap >= 149) && late.iter().any(|gap| *gap < 990), "{gaps:?}");
+    tree.await_status("hangs", "ready", |status| status.ready == Some(true));
+    let gaps = milliseconds(&tree.lines("hangs/looks"));
+    assert!(gaps.len() == 1 && (299..4900).contains(&gaps[0]), "the first look was killed in time: {gaps:?}");
+    assert_eq!(tree.stop(), 0);
+}

@@ -181,3 +181,44 @@ fn others_in_the_same_cgroup_are_named_and_left_alone() {
     assert_eq!(tree.stop(), 0);
     other.kill().and_then(|()| other.wait()).expect("ours");
 }
+
+/// Keys of `cgroup`, a value of each, the file of the kernel, and what stands in that then.
+const KEYS: [(&str, &str, &str, &str); 7] = [
+    ("memory-max", "'64MiB'", "memory.max", "67108864"),
+    ("memory-high", "'32MiB'", "memory.high", "33554432"),
+    ("swap-max", "0", "memory.swap.max", "0"),
+    ("cpu-max", "'50%'", "cpu.max", "50000 100000"),
+    ("cpu-weight", "50", "cpu.weight", "50"),
+    ("io-weight", "50", "io.weight", "default 50"),
+    ("pids-max", "40", "pids.max", "40"),
+];
+
+#[test]
+fn each_key_of_cgroup_is_written_where_the_controller_is_there() {
+    let Some(base) = Base::make("keys") else { return };
+    for controller in ["memory", "cpu", "io", "pids"] {
+        // What cannot be shared out to the test is refused to services, which is looked at as well.
+        let _ = fs::write(base.0.with_file_name("cgroup.subtree_control"), format!("+{controller}"));
+    }
+    let there = fs::read_to_string(base.0.join("cgroup.controllers")).expect("a cgroup");
+    let mut tree = base.tree();
+    for (key, value, ..) in KEYS {
+        tree.toml(key, &format!("command = 'sleep 1000'\ncgroup.{key} = {value}"));
+    }
+    tree.start();
+    for (key, _, file, content) in KEYS {
+        let (controller, leaf) = (file.split('.').next().expect("a name"), base.leaf(&tree, key));
+        if !there.split_whitespace().any(|known| known == controller) {
+            why_says(&tree, key, &format!("has no controller {controller}: whoever made this container must share it out"));
+            continue;
+        }
+        until(&format!("{key}; log:\n{}", tree.log()), || {
+            let is_written = fs::read_to_string(leaf.join(file)).is_ok_and(|text| text.trim() == content);
+            // Swap and disks are not counted by every kernel.
+            let is_refused =
+                || tree.log().contains(&format!("{file}: No such file")) && tree.log().contains("has no such file");
+            (is_written && !members(&leaf).is_empty() || is_refused()).then_some(())
+        });
+    }
+    assert_eq!(tree.stop(), 0);
+}

@@ -8,6 +8,7 @@ mod cgroups;
 mod changes;
 mod commands;
 mod computed;
+mod distributions;
 mod files;
 mod graph;
 mod here;
@@ -19,6 +20,7 @@ mod refused;
 mod restarts;
 mod rights;
 mod stopping;
+mod stops;
 mod templates;
 mod timers;
 

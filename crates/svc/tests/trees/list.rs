@@ -3,6 +3,10 @@ trees! {
     cmd_arg0
     cmd_killed
     cmd_signals
+    killed_init
+    killed_scan
+    killed_step
+    killed_supervisor
     mistakes
     phusion_fails
     phusion_services
@@ -30,5 +34,8 @@ trees! {
     v3_start_limit
     v3_term_during_start
     v3_umask
+    vars_chosen
+    vars_explained
+    vars_times
     v3_unprivileged
 }

@@ -16,11 +16,12 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key!(
         "on-change",
-        Shape::Word { known: &["reload", "restart"], set: |draft, word| draft.on_change = OnChange::ALL[word] },
-        "reload",
+        Shape::Word { known: &["reload", "restart"], set: |draft, word| draft.on_change = Some(OnChange::ALL[word]) },
+        "reload; restart for one with templates or distributions that has neither watch nor reload.signal",
         PROCESS,
         Change::Holds,
-        "What a change in the files of watch does: reload sends reload.signal.",
+        "What a change in the files of watch does, or in what templates and distributions are made from: reload makes their files \
+         and sends reload.signal.",
         "\"restart\""
     ),
     key!(

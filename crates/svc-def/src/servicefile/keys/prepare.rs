@@ -117,6 +117,26 @@ pub(super) const KEYS: &[Key] = &[
         "[{ from = \"web.conf.tmpl\", to = \"/etc/web.conf\", mode = \"0640\" }]"
     ),
     key!(
+        "distributions",
+        Shape::Records {
+            fields: &[
+                Field { name: "from", required: true, check: Check::Text },
+                Field { name: "to", required: true, check: Check::Text },
+                Field { name: "version", required: false, check: Check::Text },
+                MODE,
+                Field { name: "owner", required: false, check: Check::Text },
+                Field { name: "how", required: false, check: Check::Choice(&["copy", "link"]) },
+            ],
+            set: |draft, distributions| draft.prepared.distributions = distributions
+        },
+        "none",
+        RUNNING,
+        Change::Restart,
+        "Directories whose artefacts are put where the program looks for them, before each start and when the file version (which \
+         is put there last) is another one: those that differ, as copies of user or links; what is gone there is removed.",
+        "[{ from = \"/distribution/modules\", to = \"/data/modules\", version = \"../VERSION\" }]"
+    ),
+    key!(
         "json",
         Shape::Texts(|draft, wanted| draft.prepared.json = wanted),
         "none",

@@ -1,8 +1,10 @@
-//! Forking daemons: real ones, small ones made for the purpose, and everybody around them killed.
+//! Servers as Debian has them, ready in every way and restarted with each other; and forking daemons, real ones and small ones made for
+//! the purpose, with everybody around them killed.
 #![forbid(unsafe_code)]
 
 mod app;
 mod killed;
+mod readiness;
 mod scripts;
 mod servers;
 

@@ -32,7 +32,7 @@ while True:
 "#;
 
 /// Where Debian has the programs of its newest postgresql.
-fn postgresql() -> Option<PathBuf> {
+pub fn postgresql() -> Option<PathBuf> {
     let mut versions: Vec<PathBuf> =
         std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|entry| entry.path().join("bin")).collect();
     versions.sort();
@@ -96,7 +96,15 @@ fn an_app_with_a_database_and_a_cache_is_restarted_when_one_of_them_is() {
     let third = until("another app", || tree.status("app")?.pid.filter(|&pid| pid != second));
     assert_eq!(tree.status("app").and_then(|status| status.last_exit?.signal).as_deref(), Some("TERM"), "told to stop");
 
-    tree.ctl_ok(&["stop", "app"]);
+    // Told itself, it is restarted alone.
+    let others = ["db", "cache"].map(|name| tree.await_up(name));
+    tree.ctl_ok(&["restart", "app"]);
+    assert_eq!(tree.await_lines("app/seen", 4), ["1", "2", "3", "4"], "{}", tree.log());
     assert!(!is_alive(third));
+    assert_eq!(["db", "cache"].map(|name| tree.await_up(name)), others);
+    let fourth = tree.await_up("app");
+
+    tree.ctl_ok(&["stop", "app"]);
+    assert!(!is_alive(fourth));
     assert_eq!(tree.stop(), 0);
 }
