@@ -2,7 +2,7 @@
 //! more. It looks at states and not at messages, so nothing is lost with a message, a supervisor or a svc-scan.
 
 use svc_core::graph::{Event, Id, Level, Progress, Reason};
-use svc_core::service::{Role, State, Stop, Want};
+use svc_core::service::{Rest, Role, State, Stop, Want};
 use svc_core::{Command, Exit, Service};
 
 /// What comes of it.
@@ -36,6 +36,12 @@ fn undone(machine: &Service) -> u64 {
     (machine.deaths() + runs).saturating_sub(machine.starts())
 }
 
+/// Whether it has ended by itself and well, and its policy does not start it again.
+pub(crate) fn rests(machine: &Service) -> bool {
+    let is_down = matches!(machine.state(), State::Down { .. } | State::Gone) && machine.want() == Want::Down;
+    is_down && machine.rest() == Rest::Ended && !machine.failed()
+}
+
 /// A service that runs until it is stopped.
 pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Counted) -> Match {
     let wanted = machine.want() != Want::Down;
@@ -58,6 +64,10 @@ pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Co
 
         (Progress::Starting, State::Down { .. }) if !wanted && machine.starts() == counted.starts => {
             Match::Tell(Command::Start)
+        }
+        (Progress::Completed, State::Down { .. } | State::Gone) if rests(machine) => Match::Fits,
+        (Progress::Starting | Progress::Up(_), State::Down { .. } | State::Gone) if rests(machine) => {
+            Match::Hear(Event::Completed(id))
         }
         (Progress::Starting | Progress::Up(_) | Progress::Completed, State::Down { .. } | State::Gone) if !wanted => {
             Match::Hear(if machine.failed() { Event::Failed(id, ended(machine)) } else { Event::Stopped(id) })

@@ -7,6 +7,8 @@ use svc_core::{Exit, Millis, Service};
 use svc_proto::api::{self, Until, Verdict};
 use tokio::sync::oneshot;
 
+use crate::matching;
+
 /// What one service is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goal {
@@ -96,6 +98,10 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
         Goal::Ran { .. } => Standing::Open,
         Goal::Until(Until::Up | Until::Ready | Until::Healthy) if machine.failed() && nothing_left => {
             Standing::Missed(failed(machine).into())
+        }
+        Goal::Until(Until::Up | Until::Ready | Until::Healthy) if matching::rests(machine) => {
+            let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
+            Standing::Missed(format!("has ended{how}, after which it is not started again: svc-ctl start starts it"))
         }
         Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Made | Goal::Request(_) => Standing::Open,
     }

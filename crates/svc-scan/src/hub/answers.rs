@@ -2,6 +2,7 @@
 
 use super::{Hub, Member, WHY_LINES};
 use crate::clients::{self, Ask, STREAM_ROOM, Subscriber, json_line};
+use crate::matching;
 use crate::status::{self, Known, Now};
 use crate::waits::{Answer, Goal};
 use svc_core::graph::{Id, Kind, Level, Progress, Wish};
@@ -95,7 +96,8 @@ impl Hub {
         // What waits for others is wanted all the same: its supervisor does not know.
         let wished = self.engine.graph().id(member.name.as_str()).map(|id| self.engine.wish(id) != Wish::Down);
         let verdict = member.machine.as_ref().and_then(|machine| status::verdict(machine, &member.definition.settings));
-        let wanted_up = wished.unwrap_or(status.wanted_up);
+        let rests = member.machine.as_ref().is_some_and(matching::rests);
+        let wanted_up = wished.unwrap_or(status.wanted_up) && !rests;
         let (health, changed) = (member.vitals(now), self.is_changed(member));
         let status = api::Status { wanted_up, health, verdict, changed, ..status };
         let reason =
@@ -180,12 +182,13 @@ impl Hub {
         let node = |id: Id| {
             let (node, unit) = (graph.node(id), self.units.get(graph.name(id)));
             let progress = self.engine.progress(id);
+            let slot = self.slot_named(&node.name).and_then(|slot| self.members.get(&slot));
+            let rests = slot.and_then(|member| member.machine.as_ref()).is_some_and(matching::rests);
             let up = match progress {
-                Progress::Completed => true,
+                Progress::Completed => !rests,
                 Progress::Up(level) => !node.readiness || level >= Level::Ready,
                 _ => false,
             };
-            let slot = self.slot_named(&node.name).and_then(|slot| self.members.get(&slot));
             let state = match slot {
                 Some(member) => self.status(member, Now::read()).state,
                 None => self.state_of_name(&node.name),

@@ -112,7 +112,10 @@ impl Hub {
             }
             let Some(unit) = self.units.get(name.as_str()) else { continue };
             match pair::read(&name, &dir) {
-                Ok(Pair { source: Some(source), .. }) if unit.is_one_file() && !is_same_kind(&unit.source, &source) => {
+                Ok(Pair { source: Some(source), definition, .. })
+                    if unit.is_one_file()
+                        && !(is_same_kind(&unit.source, &source) && forks(&unit.definition) == forks(&definition)) =>
+                {
                     let shown = svc_def::shown(&dir);
                     let problem = format!(
                         "{shown}: it is of another kind now: take the directory out and put it back (mv it aside, and again here)"
@@ -241,6 +244,12 @@ impl Hub {
         // First those that may run though nobody says so, and those that are not tried once more unasked: nothing is wished yet,
         // so nobody starts because of them.
         for &id in &processes {
+            if self.heard_of(id).is_some_and(|machine| matching::rests(machine) && machine.wished() != Wish::Down) {
+                // What it was wished for has been done.
+                self.step_engine(Event::Started(id));
+                self.step_engine(Event::Completed(id));
+                continue;
+            }
             let failure = match self.heard_of(id) {
                 Some(machine) if !has_failed(machine) || machine.wished() == Wish::Down => continue,
                 // How its last run ended says nothing of a timer.
@@ -745,6 +754,11 @@ pub(super) fn is_same_kind(before: &Source, now: &Source) -> bool {
         svc_def::Kind::Bundle { .. } => 3,
     };
     now.facts.is_some() && number(before) == number(now)
+}
+
+/// Whether it is a forking daemon, which is of a kind of its own.
+pub(super) fn forks(definition: &Option<svc_core::Definition>) -> bool {
+    definition.as_ref().is_some_and(|definition| definition.settings.forking.is_some())
 }
 
 /// Whether a definition holds the words that are executed.

@@ -12,6 +12,7 @@ use svc_sys::say;
 use tokio::sync::oneshot;
 
 use super::{Hub, Member};
+use crate::matching::rests;
 use crate::outside;
 use crate::status::Now;
 use crate::units::{Unit, Units};
@@ -54,7 +55,8 @@ impl Hub {
         let graph::Step { name, change, why } = step;
         let (was, will) = (self.units.get(&name), next.get(&name));
         let differences = differences(was, will);
-        let runs = self.engine.graph().id(&name).is_some_and(|id| {
+        let rests = self.slot_named(&name).and_then(|slot| self.members.get(&slot)?.machine.as_ref()).is_some_and(rests);
+        let runs = self.engine.graph().id(&name).filter(|_| !rests).is_some_and(|id| {
             self.engine.wish(id) != Wish::Down && !matches!(self.engine.progress(id), Progress::Down | Progress::Failed(_))
         });
         let touched = other_file(was, will).filter(|_| differences.is_empty());

@@ -9,7 +9,7 @@ use svc_proto::api;
 use svc_sys::say;
 
 use super::Hub;
-use super::manager::is_same_kind;
+use super::manager::{forks, is_same_kind};
 use crate::pair::{self, Pair};
 use crate::units::Unit;
 
@@ -125,7 +125,9 @@ impl Hub {
                     self.units.insert(name.clone(), unit);
                 }
                 Ok(Pair { source: Some(source), definition, .. }) => {
-                    if self.units.get(name.as_str()).is_some_and(|unit| is_same_kind(&unit.source, &source)) {
+                    let is_same =
+                        |unit: &Unit| is_same_kind(&unit.source, &source) && forks(&unit.definition) == forks(&definition);
+                    if self.units.get(name.as_str()).is_some_and(is_same) {
                         self.units.read_again(&name, definition, source);
                     }
                 }

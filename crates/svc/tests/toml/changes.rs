@@ -67,6 +67,14 @@ fn a_broken_edit_changes_nothing() {
     tree.edit("web", "kind = 'milestone'");
     until("a message", || tree.log().contains("it is of another kind now").then_some(()));
     assert!(is_alive(again));
+    // A forking daemon is of another kind than a process, though both run.
+    let forking = "kind = 'forking'\ncommand = 'sh -c \"sleep 1000 &\"'";
+    for text in ["command = 'sleep 1000'", forking] {
+        tree.edit("web", text);
+    }
+    let plan = tree.ctl_ok(&["plan"]);
+    assert!(plan.contains("it is of another kind now") && !plan.contains("restart"), "{plan}");
+    assert!(is_alive(again), "and apply has done what plan says");
     assert_eq!(tree.stop(), 0);
 }
 

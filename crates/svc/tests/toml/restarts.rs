@@ -51,6 +51,43 @@ fn horust_restart_never_and_on_failure() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// Its end is what somebody waits for, and not that somebody has stopped it.
+#[test]
+fn one_that_has_ended_well_is_completed() {
+    let mut tree = Tree::new();
+    let waits = "command = 'sleep 1000'\nneeds = [{ on = 'job', until = 'completed', bond = 'start' }]";
+    tree.toml("web", waits);
+    tree.toml("job", &(ends("while [ ! -e go ]; do sleep 0.05; done") + "restart.when = 'on-failure'"));
+    tree.start();
+    tree.await_up("job");
+    assert_ne!(tree.status("web").map(|status| status.state), Some(State::Up), "it waits for the end");
+    std::fs::write(tree.services().join("job/go"), "").expect("ours");
+    let web = tree.await_up("web");
+    let job = is_down_for_good(&tree, "job", State::Down);
+    assert_eq!((job.wanted_up, tree.say(&["health"]).code), (false, 0), "{job:?}");
+    // Whoever waits for it to be up is told at once that it will not be.
+    for until in ["--up", "--ready"] {
+        let said = tree.say(&["wait", until, "job"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains("has ended (exit 0), after which it is not started again"), "{said:?}");
+    }
+    // The next svc-scan knows that too, and starts nobody.
+    let scan = tree.process("svc-scan");
+    kill(scan, "KILL");
+    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
+    tree.await_control();
+    tree.ctl_ok(&["rescan"]);
+    tree.toml("late", waits);
+    tree.await_up("late");
+    assert_eq!((tree.lines("job/seen").len(), tree.await_up("web")), (1, web));
+    // It runs again when somebody asks.
+    tree.say(&["start", "job"]);
+    tree.await_lines("job/seen", 2);
+    is_down_for_good(&tree, "job", State::Down);
+    assert_eq!(tree.await_up("web"), web);
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn dinit_on_failure_goes_by_exit_codes_and_signals() {
     let mut tree = Tree::new();
