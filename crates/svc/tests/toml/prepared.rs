@@ -219,6 +219,47 @@ fn what_has_a_marker_is_done_once() {
 }
 
 #[test]
+fn what_could_not_be_marked_is_not_done() {
+    let mut tree = Tree::new();
+    tree.toml("setup", "kind = 'oneshot'\nmarker = '../none/marker'\nup = ['sh', '-c', 'echo did >>../did']");
+    tree.start();
+    until("a line", || tree.log().contains("/none: is no directory, so ").then_some(()));
+    assert!(tree.lines("did").is_empty(), "{}", tree.log());
+    fs::create_dir(tree.services().join("none")).expect("ours");
+    tree.ctl_ok(&["start", "setup"]);
+    assert_eq!(tree.lines("did"), ["did"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn services_in_one_directory_have_files_of_their_own() {
+    let mut tree = Tree::new();
+    for name in ["one", "two"] {
+        file(&tree, name, name);
+        let key = tree.root().join(name).display().to_string();
+        let pem = file(
+            &tree,
+            &format!("{name}.pem"),
+            &format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"),
+        );
+        file(&tree, &format!("services/{name}.tmpl"), "rendered\n");
+        let shell = format!(
+            "cat $CREDENTIALS_DIRECTORY/key >seen-{name}; grep -x -e one -e two $SSL_CERT_FILE >>seen-{name}; cat {name}.out >>seen-{name}; exec sleep 1000"
+        );
+        tree.one_file(name, &format!(
+            "command = ['sh', '-c', '{shell}']\ndirectory = '..'\ncredentials = {{ key = '{key}' }}\ncertificates = '{pem}'\n\
+             templates = [{{ from = '{name}.tmpl', to = '../{name}.out' }}]"
+        ));
+    }
+    tree.start();
+    for name in ["one", "two"] {
+        let seen = tree.await_lines(&format!("../seen-{name}"), 2);
+        assert_eq!(seen, [format!("{name}{name}"), "rendered".to_owned()]);
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_signal_reaches_what_is_done_once() {
     let mut tree = Tree::new();
     tree.toml("setup", "kind = 'oneshot'\nmarker = \"../marker\"\nup = 'sleep 1000'");
