@@ -158,6 +158,12 @@ impl Candidates {
         let mut candidate = self.all.remove(&identity)?;
         self.paths.remove(&candidate.path);
         candidate.unwatch(watches);
+        // At the start each directory is one; the room for all of them is not needed again.
+        let few = self.all.len();
+        if self.all.capacity() > 64 + 8 * few {
+            self.all.shrink_to(2 * few);
+            self.paths.shrink_to(2 * few);
+        }
         Some(candidate)
     }
 

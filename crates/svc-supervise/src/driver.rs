@@ -80,7 +80,8 @@ pub(crate) struct Driver {
     errand: Option<errand::Errand>,
     /// What s6's tools find.
     files: OnDisk,
-    run_dir: Option<&'static std::path::Path>,
+    /// Our own copy: what svc-init handed over is gone when the late files are made.
+    run_dir: Option<Box<std::path::Path>>,
     /// The files are made when the others have been started, and when to look whether they have.
     files_at: Option<Millis>,
     /// What is to be run from the next start on.
@@ -140,7 +141,7 @@ impl Driver {
             fresh: true,
             init_pid: handover.init_pid,
             files: OnDisk::None,
-            run_dir: handover.run_dir,
+            run_dir: handover.run_dir.map(Box::from),
             files_at: None,
             programs: Programs::new(&handover, &definition),
             definition,
@@ -174,7 +175,7 @@ impl Driver {
             self.files_at = Some(now + LATER);
             return;
         }
-        self.files = OnDisk::open(self.run_dir, &self.definition.name);
+        self.files = OnDisk::open(self.run_dir.as_deref(), &self.definition.name);
         if heir {
             self.files.inherit(&self.machine);
         } else {
@@ -195,7 +196,7 @@ impl Driver {
         if self.files_at.take().is_none() {
             return;
         }
-        self.files = OnDisk::open(self.run_dir, &self.definition.name);
+        self.files = OnDisk::open(self.run_dir.as_deref(), &self.definition.name);
         if self.files.is_taken() {
             say!("svc-supervise: {}: somebody else supervises it since it was started: stop one", self.definition.name);
         }

@@ -5,9 +5,10 @@
 //! Where no link can be made, `RUN/services/NAME` is one, so that the tools find a service of a read-only image too.
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use svc_proto::api::place::{FILES, STAND_INS};
@@ -206,8 +207,21 @@ fn make_in_place(name: &CStr) -> Result<OwnedFd, Errno> {
             at::remove(At::Here, name)?;
             make(name, name)
         }
-        Ok(link) => make(&CString::new(link).unwrap_or_default(), name),
+        Ok(link) => make_behind(link, name),
         Err(_) => make(name, name),
+    }
+}
+
+/// Makes the directory that a link of somebody else names, and those above it: after a reboot nothing is left of what was in /run.
+fn make_behind(link: &[u8], name: &CStr) -> Result<OwnedFd, Errno> {
+    let target = CString::new(link).unwrap_or_default();
+    match make(&target, name) {
+        Err(Errno::NOT_FOUND) => {
+            let above = Path::new(OsStr::from_bytes(link)).parent().ok_or(Errno::NOT_FOUND)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(above)?;
+            make(&target, name)
+        }
+        made => made,
     }
 }
 
@@ -251,11 +265,21 @@ fn existing(name: &CStr, own: &Own, content: &CStr) -> Result<Existing, Obstacle
         }
         // Somebody wants the files to be there: the directory is made if need be, as s6 does.
         None => {
-            let target = CString::new(link).unwrap_or_default();
-            match at::open(At::Here, name, Open::Directory) {
-                Err(Errno::NOT_FOUND) => Ok(Existing::Opened(make(&target, name)?)),
-                opened => Ok(Existing::Opened(opened?)),
-            }
+            let opened = match at::open(At::Here, name, Open::Directory) {
+                Err(Errno::NOT_FOUND) => make_behind(link, name),
+                opened => opened,
+            };
+            Ok(match opened {
+                Ok(opened) => Existing::Opened(opened),
+                Err(errno) => {
+                    let (name, link) = (name.to_string_lossy(), String::from_utf8_lossy(link));
+                    own.complain(&format!(
+                        "{name} is a link to {link}: {errno}: its files are in {}",
+                        own.run_dir.display()
+                    ));
+                    Existing::Useless
+                }
+            })
         }
     }
 }

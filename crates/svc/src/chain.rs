@@ -289,7 +289,8 @@ fn optional_steps(text: &str) -> Result<Vec<&'static str>, String> {
         .collect()
 }
 
-/// Sets the variables of a file: `NAME=VALUE` a line, taken as it is; empty lines and those that begin with # are nobody's.
+/// Sets the variables of a file: `NAME=VALUE` a line; empty lines and those that begin with # are nobody's. What a shell would read
+/// too is the same here, as far as nothing is expanded: `export` in front, and quotes around the whole value.
 fn variables(file: &Path) -> Result<(), String> {
     let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
@@ -297,11 +298,17 @@ fn variables(file: &Path) -> Result<(), String> {
         if line.trim_ascii().is_empty() || line.starts_with(b"#") {
             continue;
         }
-        let name_ends = line.iter().position(|&byte| byte == b'=').filter(|&end| end > 0);
-        if name_ends.is_none() || line.contains(&0) {
+        let line = line.strip_prefix(b"export ").unwrap_or(line);
+        let name_ends = line.iter().position(|&byte| byte == b'=');
+        let name = line.get(..name_ends.unwrap_or(0)).filter(|name| !name.is_empty() && !name.contains(&b' '));
+        let (Some(name), false) = (name, line.contains(&0)) else {
             return Err(format!("{}:{}: a line is NAME=VALUE", file.display(), number + 1));
-        }
-        svc_sys::environment::change(OsStr::from_bytes(line).to_owned());
+        };
+        let value = match &line[name.len() + 1..] {
+            [quote @ (b'"' | b'\''), inner @ .., end] if quote == end => inner,
+            value => value,
+        };
+        svc_sys::environment::change(OsStr::from_bytes(&[name, b"=", value].concat()).to_owned());
     }
     Ok(())
 }

@@ -15,6 +15,14 @@ pub(crate) fn run(marker: &Path, command: &[OsString]) -> u8 {
         eprintln!("svc exec: {what}");
         exit::SYSTEM
     };
+    // Found out before, not after: it is to be done once.
+    if let Some(parent) = marker.parent().filter(|parent| !parent.is_dir()) {
+        return failed(format!(
+            "{}: is no directory, so {} cannot be made: mount it, or make it",
+            parent.display(),
+            marker.display()
+        ));
+    }
     let signals = match Signals::take_all() {
         Ok(signals) => signals,
         Err(errno) => return failed(format!("cannot take signals: {errno}")),

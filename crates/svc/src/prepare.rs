@@ -39,6 +39,7 @@ pub(crate) const USAGE: &str = "\
       --distribution-how WAY
                        copy or link
       --json NAME      fail if the variable NAME, or the file if it has a slash, is no JSON
+      --for NAME       the service that all this is for, if it is not that of the working directory
       --uid N, --gid N numbers for USER in place of those of its account
 ";
 
@@ -53,6 +54,8 @@ pub(crate) struct Preparations {
     certificates: Vec<PathBuf>,
     volumes: Vec<(PathBuf, Option<u32>)>,
     json: Vec<String>,
+    /// Whom all this is for.
+    service: Option<String>,
 }
 
 /// What an option of this kind has done.
@@ -100,10 +103,13 @@ impl Preparations {
                 }
                 self.credentials.push((name, secrets::place(&file)));
             }
-            "certificates" => self.certificates.push(value()?.into()),
-            "volume" => self.volumes.push((value()?.into(), None)),
+            "certificates" => self.certificates.push(here(value()?)?),
+            "volume" => self.volumes.push((here(value()?)?, None)),
             "volume-mode" => last(&mut self.volumes, "volume")?.1 = Some(mode(&value()?)?),
-            "distribution" => self.distributions.push((Distribution::parse(&value()?)?, None)),
+            "distribution" => {
+                let one = Distribution::parse(&value()?)?;
+                self.distributions.push((Distribution { from: here(one.from)?, to: here(one.to)?, ..one }, None));
+            }
             "distribution-version" => last(&mut self.distributions, "distribution")?.0.version = Some(value()?.into()),
             "distribution-mode" => last(&mut self.distributions, "distribution")?.0.mode = Some(mode(&value()?)?),
             "distribution-owner" => last(&mut self.distributions, "distribution")?.1 = Some(value()?.into()),
@@ -113,8 +119,12 @@ impl Preparations {
                 let links = known.ok_or_else(|| format!("{value}: a distribution is put by copy or link"))?.1;
                 last(&mut self.distributions, "distribution")?.0.links = links;
             }
+            "for" => self.service = Some(value()?),
             "json" => self.json.push(value()?),
-            "template" => self.templates.push((Template::parse(&value()?)?, None)),
+            "template" => {
+                let template = Template::parse(&value()?)?;
+                self.templates.push((Template { from: here(template.from)?, to: here(template.to)?, ..template }, None));
+            }
             "template-language" => {
                 let value = value()?;
                 let known = Language::NAMES.iter().find(|(name, _)| *name == value);
@@ -149,12 +159,12 @@ impl Preparations {
         let run_dir = svc_init::own_run_dir();
         let needed = || run_dir.as_deref().ok_or("no directory can be written to: give svc one (docker run --tmpfs /run)");
         if !self.credentials.is_empty() {
-            let dir = place::of_service(needed()?, "credentials")?;
+            let dir = place::of_service(needed()?, "credentials", &self.service());
             secrets::hand_over(&dir, &self.credentials, owner)?;
             change("CREDENTIALS_DIRECTORY", Some(&dir.to_string_lossy()));
         }
         if !self.certificates.is_empty() {
-            let bundle = place::of_service(needed()?, "certificates")?.with_extension("pem");
+            let bundle = place::of_service(needed()?, "certificates", &self.service()).join("bundle.pem");
             certificates::add(&self.certificates, &bundle)?.iter().for_each(set);
         }
         self.distribute(owner, false)?;
@@ -195,7 +205,7 @@ impl Preparations {
     }
 
     fn put(&self, run_dir: Option<&Path>, mut written: impl FnMut(&Path)) -> Result<(), String> {
-        let service = service();
+        let service = self.service();
         for template in self.owned()? {
             let to = template.to.display();
             match template.put(&service, &variables::all(), run_dir)? {
@@ -228,6 +238,13 @@ impl Preparations {
         Ok(text)
     }
 
+    /// The service that this is for: that of the working directory, if nobody says.
+    fn service(&self) -> String {
+        let here = || std::env::current_dir().unwrap_or_default();
+        let its = || here().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        self.service.clone().unwrap_or_else(its)
+    }
+
     /// The templates, each with who its file is to belong to.
     fn owned(&self) -> Result<Vec<Template>, String> {
         let find = |(template, owner): &(Template, Option<OsString>)| {
@@ -246,10 +263,10 @@ pub(crate) fn owner(user: &User) -> Owner {
     Owner { uid, gid }
 }
 
-/// The service whose directory this process was started in.
-pub(crate) fn service() -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    here.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+/// A path as it is meant where this process is now: it may go elsewhere before anything is made.
+fn here(path: impl Into<PathBuf>) -> Result<PathBuf, String> {
+    let path = path.into();
+    std::path::absolute(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 pub(crate) fn mode(text: &str) -> Result<u32, String> {

@@ -51,12 +51,6 @@ struct Plan {
 
 fn run(call: &Call) -> Outcome {
     let program = call.program(0)?;
-    let here = Path::new(".");
-    match supervise::is_supervised(here) {
-        Ok(true) => {}
-        Ok(false) => return Err(Failure::with_code(exit::USAGE, "no supervisor runs on the directory that this began in")),
-        Err(error) => return Err(Failure::system(format!("unable to look for the supervisor: {error}"))),
-    }
     let plan = plan(call)?;
     let failed = |errno: Errno| Failure::system(format!("unable to make a pipe: {errno}"));
     let (reading, writing) = fd::pipe().map_err(failed)?;
@@ -93,15 +87,24 @@ fn plan(call: &Call) -> Result<Plan, Failure> {
         Some(line) => vec!["execlineb".into(), "-Pc".into(), line.into()],
         None => vec!["./data/check".into()],
     };
-    Ok(Plan {
+    let mut plan = Plan {
+        report: -1,
         check,
         first: call.number('s')?.unwrap_or(10),
         between: call.number('w')?.unwrap_or(1000),
         global: call.number('T')?.unwrap_or(0),
         local: call.number('t')?.unwrap_or(0),
         tries: Some(call.number('n')?.unwrap_or(7)).filter(|&tries| tries > 0),
-        report: readiness::descriptor(call, '3')?,
-    })
+    };
+    // A number that is none comes before what is missing around us.
+    call.number::<u32>('3')?;
+    match supervise::is_supervised(Path::new(".")) {
+        Ok(true) => {}
+        Ok(false) => return Err(Failure::with_code(exit::USAGE, "no supervisor runs on the directory that this began in")),
+        Err(error) => return Err(Failure::system(format!("unable to look for the supervisor: {error}"))),
+    }
+    plan.report = readiness::descriptor(call, '3')?;
+    Ok(plan)
 }
 
 /// A message of the child, whose end nobody waits for.

@@ -376,7 +376,7 @@ impl Draft {
             option("nice", &nice.to_string());
         }
         self.limits.iter().for_each(|limit| option("limit", &format!("{}={}:{}", limit.name, limit.soft, limit.hard)));
-        let made = if files { self.prepared.files() } else { Vec::new() };
+        let made = if files { self.prepared.files(&self.name) } else { Vec::new() };
         made.iter().for_each(|(name, value)| option(name, value));
         words.extend(self.rights.options(&self.name));
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);

@@ -42,8 +42,8 @@ impl Prepared {
         words
     }
 
-    /// Files.
-    pub(super) fn files(&self) -> Vec<Word> {
+    /// Files, for the service of this name.
+    pub(super) fn files(&self, name: &str) -> Vec<Word> {
         let mut words: Vec<Word> = self.json.iter().map(|wanted| ("json", wanted.clone())).collect();
         for volume in &self.volumes {
             words.push(("volume", volume.text("path")));
@@ -63,6 +63,9 @@ impl Prepared {
             words.extend(template.get("language").map(|language| ("template-language", language)));
             words.extend(template.get("mode").map(|mode| ("template-mode", mode)));
             words.extend(template.get("owner").map(|owner| ("template-owner", owner)));
+        }
+        if !words.is_empty() {
+            words.insert(0, ("for", name.to_owned()));
         }
         words
     }

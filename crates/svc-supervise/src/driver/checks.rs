@@ -257,7 +257,7 @@ impl Driver {
             return Vec::new();
         }
         if watch.socket.is_none() {
-            let path = self.run_dir.map(|dir| dir.join(SOCKETS));
+            let path = self.run_dir.as_ref().map(|dir| dir.join(SOCKETS));
             if let Some(dir) = &path {
                 // Where that cannot be, the socket has no place in the file system.
                 let _ = std::fs::create_dir(dir);

@@ -6,6 +6,7 @@ mod alone;
 mod control;
 mod events;
 mod files;
+mod many;
 mod places;
 mod races;
 mod scanner;

@@ -122,6 +122,53 @@ fn a_link_that_somebody_else_made_is_followed_and_its_target_made() {
     assert!(status(&tree.services().join("web")).is_up());
 }
 
+/// What a boot before this one has left: links of this svc, of one with another run directory, of somebody else to where nothing
+/// is any more, and one that cannot be followed.
+#[test]
+fn links_of_an_earlier_boot_are_replaced_or_followed() {
+    let mut tree = Tree::new();
+    for name in ["same", "other", "theirs", "near", "stuck"] {
+        tree.service(name).run("exec sleep 1000");
+    }
+    fs::write(tree.path("file"), "").expect("written");
+    let links = [
+        ("same", own(&tree, "same")),
+        ("other", tree.path("gone/servicedirs/1f-2e")),
+        ("theirs", tree.path("gone/s6/theirs")),
+        ("near", PathBuf::from("../../gone/near")),
+        ("stuck", tree.path("file")),
+    ];
+    for (name, target) in &links {
+        for part in ["supervise", "event"] {
+            symlink(target.join(part), tree.services().join(name).join(part)).expect("made");
+        }
+    }
+    tree.start();
+    for name in ["same", "other"] {
+        let pid = tree.await_up(name);
+        let dir = tree.services().join(name);
+        assert_eq!(await_status(&dir, "up", Status::is_up).pid as i32, pid, "{name}");
+        for part in ["supervise", "event"] {
+            assert_eq!(link(&dir.join(part)), own(&tree, name).join(part));
+        }
+    }
+    for (name, place) in [("theirs", tree.path("gone/s6/theirs")), ("near", tree.path("gone/near"))] {
+        let pid = tree.await_up(name);
+        assert_eq!(await_status(&place, "up", Status::is_up).pid as i32, pid, "{name}");
+        let dir = tree.services().join(name);
+        assert_eq!(status(&dir).pid as i32, pid, "the link is followed, and stays");
+        let modes = ["", "supervise", "event"].map(|part| place.join(part).metadata().expect("made").mode() & 0o7777);
+        assert_eq!(modes, [0o755, 0o700, 0o3730], "{name}");
+        drop(Listener::new(&dir));
+    }
+    let pid = tree.await_up("stuck");
+    let stand_in = tree.run_dir().join("services/stuck");
+    assert_eq!(await_status(&stand_in, "up", Status::is_up).pid as i32, pid);
+    let log = tree.log();
+    assert_eq!(log.matches("supervise is a link to").count(), 1, "{log}");
+    assert!(log.contains("svc-supervise: stuck: supervise is a link to"), "{log}");
+}
+
 #[test]
 fn the_files_of_a_directory_that_is_removed_go_with_it() {
     let mut tree = Tree::new();

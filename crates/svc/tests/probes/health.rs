@@ -264,12 +264,20 @@ fn killed_supervisors_and_a_killed_svc_scan_know_everything_again() {
 fn a_paused_service_is_not_looked_at() {
     let mut tree = Tree::new();
     let dir = web(&tree, "health.failures = 1\nhealth.action = \"restart\"");
+    // One that goes on being looked at as often: by it can be seen how many looks there might have been.
+    let looks = tree.path("looks").display().to_string();
+    tree.toml(
+        "other",
+        &format!("command = \"sleep 1000\"\nhealth.exec = [\"sh\", \"-c\", 'echo >>{looks}']\nhealth.interval = \"50ms\"\n"),
+    );
     tree.start();
     let pid = tree.await_up("web");
     await_verdict(&tree, api::HealthVerdict::Healthy);
     tree.ctl_ok(&["pause", "web"]);
     std::fs::remove_file(format!("{dir}/well")).expect("ours");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let count = || std::fs::read_to_string(&looks).unwrap_or_default().lines().count();
+    let before = count();
+    until("looks at the other one", || (count() >= before + 6).then_some(()));
     assert_eq!(tree.status("web").and_then(|status| status.pid), Some(pid));
     tree.ctl_ok(&["continue", "web"]);
     // It stays unwell, so there may have been more of them already.

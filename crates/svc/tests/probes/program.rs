@@ -127,6 +127,12 @@ fn a_server_that_never_answers_is_given_up() {
     refuses(&["--timeout", "200ms", "http", &url], 1, &format!("{url}: no answer in time"));
 }
 
+/// Whether a process has asked the kernel for events of files.
+fn watches(pid: u32) -> bool {
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    descriptors.filter_map(|entry| entry.path().read_link().ok()).any(|link| link.to_string_lossy().contains("inotify"))
+}
+
 #[test]
 fn sockets_and_files_are_waited_for_by_events() {
     let (_tree, dir) = folder();
@@ -141,7 +147,9 @@ fn sockets_and_files_are_waited_for_by_events() {
         command.args(["probe", "--wait", "--interval", "1h", kind, path]).stdout(Stdio::piped());
         command.spawn().expect("svc")
     });
-    std::thread::sleep(Duration::from_millis(100));
+    for child in &waiting {
+        until("it to watch", || watches(child.id()).then_some(()));
+    }
     let listener = UnixListener::bind(socket).expect("a socket");
     std::fs::write(file, "1").expect("ours");
     for mut child in waiting {

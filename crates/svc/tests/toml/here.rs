@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use svc_testkit::{NOBODY, Said, Tree, is_root, program};
+use svc_testkit::{Said, Tree, is_root, program};
 
 use crate::Files;
 use crate::rights::why_says;
@@ -17,6 +17,9 @@ fn here(mut command: Command) -> Vec<(String, bool, String)> {
     let answer: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
     answer["here"].as_array().expect("a list").iter().map(row).collect()
 }
+
+/// A uid that no other test has, nor anybody here.
+const ALONE: u32 = 64321;
 
 fn stranger(uid: u32) -> Command {
     let mut command = Command::new(program());
@@ -101,7 +104,7 @@ fn a_stranger_is_told_what_a_stranger_meets() {
     let mut tree = Tree::new();
     tree.run_as(10001);
     assert_met(&mut tree, &said);
-    let place = here(stranger(NOBODY)).into_iter().find(|(key, ..)| key == "SVC_RUN_DIR").expect("a place");
-    assert!(place.1 && place.2.ends_with("/svc-65534"), "{place:?}");
-    assert!(!std::path::Path::new("/tmp/svc-65534").exists(), "a look leaves nothing behind");
+    let place = here(stranger(ALONE)).into_iter().find(|(key, ..)| key == "SVC_RUN_DIR").expect("a place");
+    assert!(place.1 && place.2.ends_with("/svc-64321"), "{place:?}");
+    assert!(!std::path::Path::new("/tmp/svc-64321").exists(), "a look leaves nothing behind");
 }

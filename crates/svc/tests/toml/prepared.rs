@@ -43,6 +43,14 @@ fn who_gets_which_variables() {
 }
 
 #[test]
+fn a_file_of_variables_may_be_one_for_a_shell() {
+    let mut tree = Tree::new();
+    let env = file(&tree, ".env", "# some\nexport A=1\nB=\"x y\"\nC='z'\nD=it's \"so\"\nE=\"\nF=$HOME\n");
+    let shell = "for name in A B C D E F; do eval \"printf '%s\\n' \\\"\\$$name\\\"\"; done";
+    assert_eq!(seen(&mut tree, &format!("env-file = '{env}'"), shell, 6), ["1", "x y", "z", "it's \"so\"", "\"", "$HOME"]);
+}
+
+#[test]
 fn a_link_beats_the_variable_also_where_few_are_allowed() {
     let mut tree = Tree::new();
     tree.set("MYSQL_HOST", "db.example").set("MYSQL_NAME", "/web/mysql").set("REDIS_HOST", "cache.example");
@@ -215,6 +223,47 @@ fn what_has_a_marker_is_done_once() {
     tree.ctl_ok(&["stop", "setup"]);
     tree.ctl_ok(&["start", "setup"]);
     assert_eq!(tree.lines("did").len(), 2, "done before");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn what_could_not_be_marked_is_not_done() {
+    let mut tree = Tree::new();
+    tree.toml("setup", "kind = 'oneshot'\nmarker = '../none/marker'\nup = ['sh', '-c', 'echo did >>../did']");
+    tree.start();
+    until("a line", || tree.log().contains("/none: is no directory, so ").then_some(()));
+    assert!(tree.lines("did").is_empty(), "{}", tree.log());
+    fs::create_dir(tree.services().join("none")).expect("ours");
+    tree.ctl_ok(&["start", "setup"]);
+    assert_eq!(tree.lines("did"), ["did"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn services_in_one_directory_have_files_of_their_own() {
+    let mut tree = Tree::new();
+    for name in ["one", "two"] {
+        file(&tree, name, name);
+        let key = tree.root().join(name).display().to_string();
+        let pem = file(
+            &tree,
+            &format!("{name}.pem"),
+            &format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"),
+        );
+        file(&tree, &format!("services/{name}.tmpl"), "rendered\n");
+        let shell = format!(
+            "cat $CREDENTIALS_DIRECTORY/key >seen-{name}; grep -x -e one -e two $SSL_CERT_FILE >>seen-{name}; cat {name}.out >>seen-{name}; exec sleep 1000"
+        );
+        tree.one_file(name, &format!(
+            "command = ['sh', '-c', '{shell}']\ndirectory = '..'\ncredentials = {{ key = '{key}' }}\ncertificates = '{pem}'\n\
+             templates = [{{ from = '{name}.tmpl', to = '../{name}.out' }}]"
+        ));
+    }
+    tree.start();
+    for name in ["one", "two"] {
+        let seen = tree.await_lines(&format!("../seen-{name}"), 2);
+        assert_eq!(seen, [format!("{name}{name}"), "rendered".to_owned()]);
+    }
     assert_eq!(tree.stop(), 0);
 }
 

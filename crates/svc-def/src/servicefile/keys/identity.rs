@@ -46,7 +46,8 @@ pub(super) const KEYS: &[Key] = &[
         "none",
         RUNNING,
         Change::Restart,
-        "Files with variables, NAME=VALUE a line, read at each start, relative to the service directory; env wins over them.",
+        "Files with variables, NAME=VALUE a line, read at each start, relative to the service directory; env wins over them. An export \
+         in front, and quotes around a value, are left out; nothing is expanded.",
         "\"/etc/default/web\""
     ),
     key!(
