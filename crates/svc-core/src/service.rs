@@ -247,11 +247,12 @@ impl Service {
             (State::Up { stop, .. }, Event::Forked(_)) => {
                 self.run_ended(now, Exit::Code(0), stop, settings, out);
             }
-            (State::Up { pid, ready, stop, .. }, Event::Main(main)) if main != pid => {
+            (State::Up { pid, ready, stop: Stop::No, .. }, Event::Main(main)) if main != pid => {
                 self.daemon = Daemon::Found;
-                self.state = State::Up { pid: main, ready, paused: false, stop };
+                self.state = State::Up { pid: main, ready, paused: false, stop: Stop::No };
                 out.push(Action::Publish(Note::Changed));
             }
+            // A stop is about the process that was told: who is named meanwhile is stopped with what is left.
             (State::Up { .. }, Event::Main(_)) => {}
             (State::Up { pid, ready, paused, stop }, Event::Deadline) if stop.until().is_some_and(|at| now >= at) => {
                 let running = Running { pid, ready, paused, stop };

@@ -227,8 +227,11 @@ impl Promises {
                     return broken(format!("{main} is not what was left behind"));
                 }
             }
-            (State::Up { .. }, Event::Main(main)) if after.pid() != Some(main) => {
+            (State::Up { stop: Stop::No, .. }, Event::Main(main)) if after.pid() != Some(main) => {
                 return broken(format!("{main} is not the main process"));
+            }
+            (State::Up { stop, .. }, Event::Main(main)) if !matches!(stop, Stop::No) && after != before => {
+                return broken(format!("{main} became the main process of a service that is being stopped"));
             }
             (State::Finish { pid, .. }, Event::Exited(exit)) => {
                 self.permanent |= exit == Exit::Code(125) && !before.undoing();

@@ -90,12 +90,14 @@ impl Supervisor {
         if let (State::Up { .. }, Some(main)) = (self.machine.state(), world.said_main())
             && self.machine.pid() != Some(main)
         {
-            if let State::Up { pid, paused: true, .. } = self.machine.state() {
+            if let State::Up { pid, paused: true, stop: Stop::No, .. } = self.machine.state() {
                 self.signal(world, Some(pid), Target::Main, Signal::CONT)?;
             }
             self.feed(world, promises, Event::Main(main))?;
-            let own = world.process(main).is_some_and(|process| process.owner == Owner::Supervisor);
-            self.adopted = (!own).then(|| Adopted { pid: main, handle: world.process(main).is_some() });
+            if self.machine.pid() == Some(main) {
+                let own = world.process(main).is_some_and(|process| process.owner == Owner::Supervisor);
+                self.adopted = (!own).then(|| Adopted { pid: main, handle: world.process(main).is_some() });
+            }
         }
         if let Some(well) = world.ended_errand() {
             self.feed(world, promises, Event::Errand { well })?;

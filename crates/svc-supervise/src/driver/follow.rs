@@ -1,7 +1,7 @@
 //! A service that names another one of its processes as its main one (MAINPID of sd_notify).
 
 use svc_core::Exit;
-use svc_core::service::{Event, Role, State, Target};
+use svc_core::service::{Event, Role, State, Stop, Target};
 use svc_core::{Pid, Signal};
 use svc_sys::process::{self, PidFd};
 use svc_sys::{poll, procfs};
@@ -18,7 +18,7 @@ impl Driver {
 
     /// The service says which process is its main one.
     pub(super) fn hear_main(&mut self, pid: Pid) {
-        let State::Up { pid: before, paused, .. } = self.machine.state() else { return };
+        let State::Up { pid: before, paused, stop: Stop::No, .. } = self.machine.state() else { return };
         if pid == before {
             return;
         }
