@@ -68,7 +68,6 @@ impl Driver {
 }
 
 fn has_ended(handle: Option<&PidFd>) -> bool {
-    use std::os::fd::AsRawFd;
     let Some(handle) = handle else { return false };
     let mut interest = [poll::readable(handle.as_raw_fd())];
     poll::wait(&mut interest, svc_core::Millis::ZERO, Some(svc_core::Millis::ZERO));
