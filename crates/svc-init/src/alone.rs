@@ -116,7 +116,7 @@ impl Alone {
     fn read_inbox(&mut self) {
         let mut packet = [0; 64];
         while let Ok(Some((length, mut fds))) = message::try_receive(self.inbox.as_fd(), &mut packet) {
-            let Some(keep) = KeepNotification::decode(&packet[..length]) else { break };
+            let Some(keep) = KeepNotification::decode(&packet[..length]) else { continue };
             match (self.ledger.row(keep.slot).filter(|row| row.in_use()), fds.pop()) {
                 (Some(row), Some(pipe)) => self.table.keep(row, Kept::Notification, pipe),
                 (Some(row), None) => self.table.drop_kept(row, Kept::Notification),

@@ -67,7 +67,7 @@ impl Source {
             None if self.hold_until.is_some() => return Found::Nothing,
             None => {
                 self.hold_until = Some(now + HOLD);
-                return match fd::signal_writes(self.pipe.as_fd(), true) {
+                return match fd::signal_arrivals(self.pipe.as_fd(), true) {
                     // What came before there was a signal for it.
                     Ok(()) => self.pass_on(glass, buffer, output, ring),
                     // Without it a large write behind half a line may wait until the line has waited long enough.
@@ -93,7 +93,7 @@ impl Source {
     fn release(&mut self) {
         if self.hold_until.take().is_some() {
             // Where it was not possible to begin with there is nothing to end.
-            let _ = fd::signal_writes(self.pipe.as_fd(), false);
+            let _ = fd::signal_arrivals(self.pipe.as_fd(), false);
         }
     }
 

@@ -134,10 +134,11 @@ pub fn set_blocking(fd: RawFd, block: bool) -> Result<(), Errno> {
     check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
 }
 
-/// Lets each write into a pipe send SIGIO to this process, or no more. A write that finds the pipe full before it is done wakes
-/// no edge-triggered reader up if there was something in the pipe already; this signal it does send.
-pub fn signal_writes(pipe: BorrowedFd, on: bool) -> Result<(), Errno> {
-    let fd = pipe.as_raw_fd();
+/// Lets what comes send SIGIO to this process, or no more: a write into a pipe, a connection or datagram to a socket that we hold,
+/// whoever takes it. A write that finds the pipe full before it is done wakes no edge-triggered reader up if there was something in
+/// the pipe already; this signal it does send.
+pub fn signal_arrivals(at: BorrowedFd, on: bool) -> Result<(), Errno> {
+    let fd = at.as_raw_fd();
     if on {
         // SAFETY: takes no pointers.
         check(unsafe { libc::fcntl(fd, libc::F_SETOWN, libc::getpid()) })?;

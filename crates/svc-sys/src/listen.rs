@@ -213,26 +213,6 @@ fn is_for_datagrams(socket: &OwnedFd) -> bool {
     result == 0 && kind == libc::SOCK_DGRAM
 }
 
-/// Has the kernel send us SIGIO when something comes to a socket, whoever takes it.
-pub fn tell_of_next(socket: &OwnedFd) -> Result<(), Errno> {
-    let number = socket.as_raw_fd();
-    // SAFETY: takes no pointers.
-    check(unsafe { libc::fcntl(number, libc::F_SETOWN, libc::getpid()) })?;
-    // SAFETY: takes no pointers.
-    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFL) })?;
-    // SAFETY: takes no pointers.
-    check(unsafe { libc::fcntl(number, libc::F_SETFL, flags | libc::O_ASYNC) }).map(drop)
-}
-
-/// The kernel tells nobody any more.
-pub fn tell_no_more(socket: &OwnedFd) {
-    // SAFETY: takes no pointers.
-    if let Ok(flags) = check(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFL) }) {
-        // SAFETY: takes no pointers. It fails for no socket that is open.
-        unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, flags & !libc::O_ASYNC) };
-    }
-}
-
 /// Removes the file of a socket that nobody will listen on any more, if it has one.
 pub fn remove_path(socket: &OwnedFd) {
     let Some(Name::Unix(bytes)) = name_of(socket).filter(|name| !matches!(name, Name::Unix(name) if name.starts_with(b"@")))

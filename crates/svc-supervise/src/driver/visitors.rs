@@ -5,9 +5,11 @@
 //! for a signal when somebody comes, once. A span without one has been idle from its beginning to its end. (It must be a signal:
 //! `poll` looks again when it has been woken, and the service may have taken the connection by then.)
 
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
 use svc_core::Millis;
 use svc_core::service::{Event, State, Stop};
-use svc_sys::{clock, listen, poll};
+use svc_sys::{clock, fd, listen, poll};
 
 use super::Driver;
 
@@ -28,7 +30,6 @@ impl Driver {
 
     /// Whether somebody waits whom nobody has taken yet.
     fn is_visited(&self) -> bool {
-        use std::os::fd::AsRawFd;
         let mut interests: Vec<_> = self.sockets.iter().map(|socket| poll::readable(socket.as_raw_fd())).collect();
         poll::wait(&mut interests, Millis::ZERO, Some(Millis::ZERO));
         interests.iter().any(poll::is_ready)
@@ -43,7 +44,7 @@ impl Driver {
         if let Some(span) = &mut self.span {
             span.idle = false;
         }
-        self.sockets.iter().for_each(listen::tell_no_more);
+        self.signal_visitors(false);
     }
 
     /// Begins and ends spans.
@@ -52,7 +53,7 @@ impl Driver {
         let runs = matches!(self.machine.state(), State::Up { stop: Stop::No, .. });
         if !runs || length == Millis::ZERO || self.sockets.is_empty() {
             if self.span.take().is_some() {
-                self.sockets.iter().for_each(listen::tell_no_more);
+                self.signal_visitors(false);
             }
             return;
         }
@@ -62,14 +63,20 @@ impl Driver {
             Some(Span { idle: true, .. }) if !self.has_visitors() => self.feed(Event::Idle),
             Some(_) | None => {
                 // First the signal and then the look: who comes between the two is seen by one of them.
-                let told = self.sockets.iter().all(|socket| listen::tell_of_next(socket).is_ok());
+                let told = self.signal_visitors(true);
                 let idle = told && !self.has_visitors();
                 self.span = Some(Span { ends: now + length, idle });
                 if !idle {
-                    self.sockets.iter().for_each(listen::tell_no_more);
+                    self.signal_visitors(false);
                 }
             }
         }
+    }
+
+    /// Has the kernel tell us when somebody comes, or no more. Whether it does at all sockets.
+    fn signal_visitors(&self, on: bool) -> bool {
+        let fails = |socket: &&OwnedFd| fd::signal_arrivals(socket.as_fd(), on).is_err();
+        self.sockets.iter().filter(fails).count() == 0
     }
 
     fn has_visitors(&self) -> bool {
