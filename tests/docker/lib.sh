@@ -46,11 +46,11 @@ inside() { timeout "$PATIENCE" docker exec "$container" "$@"; }
 output() { [ -z "$container" ] || docker logs "$container" 2>&1; }
 inspect() { docker inspect --format "$1" "$container"; }
 
-# lines COUNT PATTERN: the container has printed that many lines that match.
+# lines COUNT PATTERN: the container has printed that many lines that match. COUNT may be a pattern of bash.
 lines() {
     local found
     found=$(output | grep -cE -- "$2")
-    [ "$found" = "$1" ] || { echo "expected $1 lines that match '$2', found $found"; return 1; }
+    [[ $found == $1 ]] || { echo "expected $1 lines that match '$2', found $found"; return 1; }
 }
 
 cleanup() {
@@ -72,3 +72,33 @@ boot() {
 }
 
 all_up() { inside svc-ctl wait --ready --timeout "${PATIENCE}s" "$@"; }
+
+# --- examples: an image of each, and what it answers
+
+build() { docker build --quiet --tag "example-$1" "docs/examples/$1"; }
+
+address() { inspect '{{.NetworkSettings.IPAddress}}'; }
+
+# says PATTERN PATH: the container answers with a line that matches.
+says() { curl --silent --show-error --max-time 5 "http://$(address):$PORT$2" | grep -- "$1"; }
+
+# answers CODE PATH
+answers() {
+    local code
+    code=$(curl --silent --output /dev/null --max-time 5 --write-out '%{http_code}' "http://$(address):$PORT$2")
+    [ "$code" = "$1" ] || { echo "$2 answers $code, not $1"; return 1; }
+}
+
+# ends CODE COMMAND...: a command ends with this exit code.
+ends() {
+    local wanted=$1 code
+    shift
+    "$@"
+    code=$?
+    [ "$code" = "$wanted" ] || { echo "exit code $code, not $wanted"; return 1; }
+}
+
+stops() {
+    check "it stops" timeout "$PATIENCE" docker stop "$container"
+    check "its exit code is $1" [ "$(inspect '{{.State.ExitCode}}')" = "$1" ]
+}

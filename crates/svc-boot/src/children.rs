@@ -10,6 +10,7 @@ use svc_sys::process::{self, Reap};
 use svc_sys::signals::Signals;
 use svc_sys::{clock, poll};
 
+use crate::guard::Guard;
 use crate::scripts::own;
 
 /// Whoever stops the container sends one of these.
@@ -42,11 +43,20 @@ impl Children {
         open.arg(command.get_program()).args(command.get_args());
         let child = open.process_group(0).spawn()?.id() as i32;
         let group = Pid::new(child);
+        let guard = Guard::over(child);
+        let ended = self.await_end(child, group, grace);
+        if let Some(guard) = guard {
+            guard.release();
+        }
+        Ok(ended)
+    }
+
+    fn await_end(&mut self, child: i32, group: Option<Pid>, grace: Millis) -> Ended {
         let mut deadline = None;
         loop {
             while let Reap::One(reaped) = process::reap() {
                 if reaped.pid.raw() == child {
-                    return Ok(if self.stopped { Ended::Stopped } else { Ended::By(reaped.exit) });
+                    return if self.stopped { Ended::Stopped } else { Ended::By(reaped.exit) };
                 }
             }
             poll::wait(&mut [poll::readable(self.signals.as_raw_fd())], clock::now(), deadline);

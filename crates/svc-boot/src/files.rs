@@ -9,42 +9,41 @@ use svc_sys::user;
 
 pub(crate) type Failed = (PathBuf, Error);
 
-/// The first place that can be written to, and what is wrong with /run if it is another. Nothing is ever executed from it.
-pub(crate) fn writable() -> Result<(PathBuf, Option<String>), String> {
+/// The first place that can be written to, which `write` tries, and what is wrong with /run if it is another, or with all of them.
+/// Nothing is ever executed from it.
+pub(crate) fn writable(write: fn(&Path) -> std::io::Result<()>) -> Result<(PathBuf, Option<String>), String> {
     let uid = user::effective_uid();
+    let try_to_write = |dir: &Path| prepare(dir).and_then(|()| write(dir));
     let Err(error) = try_to_write(Path::new("/run")) else { return Ok(("/run".into(), None)) };
     let error = Error::from(error.kind());
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
     // Where the root is read-only an engine leaves this one writable. Containers may share it (--ipc host): each has its own there.
-    let shared = || {
-        let namespace = fs::metadata("/proc/self/ns/mnt").map(|data| data.ino()).unwrap_or_default();
-        PathBuf::from(format!("/dev/shm/s6-run-{uid}-{namespace:x}"))
-    };
+    let shared = || PathBuf::from(format!("/dev/shm/s6-run-{uid}-{:x}", mount_namespace()));
     let mut candidates =
         [runtime.map(PathBuf::from), Some(format!("/tmp/s6-run-{uid}").into()), Some(shared())].into_iter().flatten();
     match candidates.find(|dir| try_to_write(dir).is_ok()) {
         Some(dir) => Ok((dir, Some(format!("/run cannot be written to by {uid} ({error})")))),
-        None => Err(format!(
-            "nothing can be written by {uid}, neither in /run ({error}) nor in /tmp nor in /dev/shm: {}",
-            cure()
-        )),
+        None => Err(format!("nothing can be written by {uid}, neither in /run ({error}) nor in /tmp nor in /dev/shm")),
     }
 }
 
-pub(crate) fn cure() -> String {
-    let uid = user::effective_uid();
-    // An engine gives a tmpfs the mode of the directory below it, and its owner only if told.
-    let owner = if uid == 0 { String::new() } else { format!(":uid={uid}") };
-    format!("mount a tmpfs at /run (docker run --tmpfs /run{owner})")
+/// Another number for each container.
+pub(crate) fn mount_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/mnt").map(|data| data.ino()).unwrap_or_default()
 }
 
-fn try_to_write(dir: &Path) -> std::io::Result<()> {
+fn prepare(dir: &Path) -> std::io::Result<()> {
     make_dir(dir).map_err(|(_, error)| error)?;
     let data = fs::symlink_metadata(dir)?;
     // Somebody else's directory in a place where everybody may write is not ours to trust.
     if is_open_to_all(dir) && !(data.is_dir() && data.uid() == user::effective_uid()) {
         return Err(ErrorKind::PermissionDenied.into());
     }
+    Ok(())
+}
+
+/// Tries to write, and leaves nothing behind.
+pub(crate) fn probe(dir: &Path) -> std::io::Result<()> {
     let probe = dir.join(".svc-init-probe");
     fs::write(&probe, b"")?;
     fs::remove_file(&probe)
@@ -64,6 +63,17 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Failed> {
 
 pub(crate) fn link(target: &Path, path: &Path) -> Result<(), Failed> {
     symlink(target, path).map_err(|error| (path.to_owned(), error))
+}
+
+/// Makes something in place of whatever is there. What is seldom there is not looked for.
+pub(crate) fn anew(path: &Path, make: impl Fn() -> std::io::Result<()>) -> Result<(), Failed> {
+    match make() {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            remove(path)?;
+            make().map_err(|error| (path.to_owned(), error))
+        }
+        made => made.map_err(|error| (path.to_owned(), error)),
+    }
 }
 
 /// Removes whatever is there, and nothing behind a link.

@@ -11,6 +11,7 @@ pub mod s6_overlay;
 
 mod children;
 mod files;
+mod guard;
 mod mistakes;
 mod scripts;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::complain;
@@ -31,6 +31,12 @@ pub(crate) fn is_script(path: &Path) -> bool {
     head(path).starts_with(b"#!")
 }
 
+/// Whether it lacks nothing but the executable bit.
+pub(crate) fn is_script_or_program(path: &Path) -> bool {
+    let head = head(path);
+    head.starts_with(b"#!") || head.starts_with(b"\x7fELF")
+}
+
 fn head(path: &Path) -> Vec<u8> {
     use std::io::Read;
     let mut bytes = Vec::new();
@@ -40,13 +46,22 @@ fn head(path: &Path) -> Vec<u8> {
     bytes
 }
 
+/// The check of s6-notifyoncheck, which runs it as it is.
+pub(crate) fn look_at_check(layers: &[PathBuf]) {
+    let check = layers.iter().rev().map(|layer| layer.join("data/check")).find(|path| path.exists());
+    if let Some(path) = check.filter(|path| find(path) == Some(Mistake::NotExecutable)) {
+        let cure = format!("chmod +x {}", path.display());
+        complain(&path, "is not executable, so s6-notifyoncheck never finds the service ready", &cure);
+    }
+}
+
 /// Says what is wrong, with its cure.
 pub(crate) fn tell(path: &Path, mistake: Mistake) {
     let path_shown = path.display();
     match mistake {
         Mistake::NotExecutable => complain(
             path,
-            "is not executable: run by its first line all the same",
+            "is not executable: run all the same",
             &format!("chmod +x {path_shown}, or COPY --chmod=755 in the Dockerfile"),
         ),
         Mistake::CarriageReturn => complain(

@@ -1,7 +1,7 @@
 //! The end of every chain-loader: another program in place of this one.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use svc_sys::{Errno, exit};
 
@@ -60,5 +60,5 @@ pub fn own_words(name: &str) -> [OsString; 2] {
 /// Why `program` was not executed, with the exit code that says it.
 pub fn failure(program: &OsStr, errno: Errno) -> Failure {
     let code = if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE };
-    Failure::Fatal { code, message: format!("unable to exec {}: {errno}", String::from_utf8_lossy(program.as_bytes())) }
+    Failure::Fatal { code, message: format!("unable to exec {}", svc_def::explain_exec(Path::new(program), errno.0)) }
 }

@@ -41,6 +41,62 @@ pub enum Program {
     Oneshot { up: Option<Script>, down: Option<Script> },
 }
 
+impl Program {
+    /// Whether it is what `svc exec` executes, when it has made ready what that needs.
+    pub fn is_chain(&self) -> bool {
+        matches!(self, Program::Chain(_) | Program::Oneshot { up: Some(Script::Chain(_)), .. })
+    }
+
+    /// Options of `svc exec` that make files for a service.
+    const MAKE: [&[u8]; 2] = [b"--template", b"--distribution"];
+
+    /// What `svc exec` is told to make ready before it starts, if files are made for it.
+    pub fn made_by(&self) -> Option<&[Vec<u8>]> {
+        match self {
+            Program::Chain(words) | Program::Oneshot { up: Some(Script::Chain(words)), .. } => {
+                let Chain { options, .. } = Chain::of(words);
+                options.iter().any(|word| Self::MAKE.contains(&word.as_slice())).then_some(options)
+            }
+            Program::Directory | Program::Command(_) | Program::Oneshot { .. } => None,
+        }
+    }
+}
+
+/// What stands behind `svc exec`: what it is to change, up to `--`, and the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chain<'a> {
+    pub options: &'a [Vec<u8>],
+    pub command: &'a [Vec<u8>],
+}
+
+impl Chain<'_> {
+    pub fn of(words: &[Vec<u8>]) -> Chain<'_> {
+        let (options, mut command) = parted(words);
+        if words.first().is_some_and(|first| first == b"--probe") {
+            // In front of the command is what looks whether it is ready, and that may be a command too.
+            let own = command.iter().position(|word| word == b"--words");
+            let count = own.and_then(|at| core::str::from_utf8(command.get(at + 1)?).ok()?.parse::<usize>().ok());
+            let probe = own.zip(count).map_or(0, |(at, count)| (at + 3).saturating_add(count).min(command.len()));
+            command = parted(&command[probe..]).1;
+        }
+        Chain { options, command }
+    }
+
+    /// What stands behind an option, the first time.
+    pub fn value(&self, option: &str) -> Option<&[u8]> {
+        let at = self.options.iter().position(|word| word == option.as_bytes())?;
+        self.options.get(at + 1).map(Vec::as_slice)
+    }
+}
+
+/// What is in front of `--`, and behind it. Without one all of it is behind.
+fn parted(words: &[Vec<u8>]) -> (&[Vec<u8>], &[Vec<u8>]) {
+    match words.iter().position(|word| word == b"--") {
+        Some(end) => (&words[..end], &words[end + 1..]),
+        None => words.split_at(0),
+    }
+}
+
 /// One half of a oneshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Script {
@@ -155,5 +211,33 @@ impl Default for Settings {
             on_demand: None,
             checks: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<Vec<u8>> {
+        text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn the_command_of_a_chain_is_found_behind_its_options_and_its_probe() {
+        let parts = |text: &str| {
+            let words = words(text);
+            let Chain { options, command } = Chain::of(&words);
+            (options.join(&b' '), command.join(&b' '))
+        };
+        let are = |options: &str, command: &str| (options.as_bytes().to_vec(), command.as_bytes().to_vec());
+        assert_eq!(parts("nginx -g x"), are("", "nginx -g x"));
+        assert_eq!(parts("--user web -- nginx -- x"), are("--user web", "nginx -- x"));
+        assert_eq!(parts("--probe --user web -- --notify 3 tcp :80 -- nginx"), are("--probe --user web", "nginx"));
+        let exec = "--probe -- --notify 3 --words 3 exec sh -- x -- nginx -g x";
+        assert_eq!(parts(exec), are("--probe", "nginx -g x"));
+        // Whatever it says, nothing beyond its end is looked at.
+        assert_eq!(parts("--probe -- --words 18446744073709551615 exec x -- nginx"), are("--probe", ""));
+        assert_eq!(Chain::of(&words("--user web -- nginx")).value("--user"), Some(&b"web"[..]));
+        assert_eq!(Chain::of(&words("--home -- nginx --user x")).value("--user"), None);
     }
 }

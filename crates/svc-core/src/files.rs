@@ -48,6 +48,9 @@ enum Value<'a> {
     Count(u8, Option<u32>),
 }
 
+/// In a directory that `/init` has laid out: a link to the one of the image, where something is wrong that is no link itself.
+pub const ORIGIN: &str = ".origin";
+
 /// The longest path in a file; a file is read into a small buffer.
 pub const MAX_PATH: usize = 255;
 /// The largest descriptor that a file may ask for. The kernel's own ceiling for RLIMIT_NOFILE is 1048576 (fs.nr_open).

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::Pid;
+use crate::actions::List;
 use crate::guard::{self, Guard, MemoryLimit};
 use crate::service::KILL_AGAIN;
 use crate::time::Millis;
@@ -132,31 +133,8 @@ pub enum Action {
     Relieve(Remedy),
 }
 
-/// At most this many actions come out of a step.
-const MAX_ACTIONS: usize = 5;
-
-/// The actions of one step, without a heap.
-#[derive(Debug, Default)]
-pub struct Actions {
-    list: [Option<Action>; MAX_ACTIONS],
-    length: usize,
-}
-
-impl Actions {
-    pub(crate) fn push(&mut self, action: Action) {
-        // As in the machine of a service: a sixth would be missed by the simulation.
-        if let Some(place) = self.list.get_mut(self.length) {
-            *place = Some(action);
-            self.length += 1;
-        }
-    }
-
-    /// Takes them out, first first.
-    pub fn drain(&mut self) -> impl Iterator<Item = Action> + use<> {
-        self.length = 0;
-        core::mem::take(&mut self.list).into_iter().flatten()
-    }
-}
+/// The actions of one step; the list is as long as the longest that comes out of one.
+pub type Actions = List<Action, 5>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -240,6 +218,11 @@ impl Health {
 
     pub fn guard(&self) -> Guard {
         self.guard
+    }
+
+    /// Whether somebody still asks for what the look finds.
+    pub fn is_asked(&self) -> bool {
+        !matches!(self.look, Look::Ending { then: None, .. })
     }
 
     /// The look that runs, or was killed and has not ended.

@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod actions;
 pub mod capability;
 pub mod definition;
 pub mod endpoint;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::definition::Settings;
 use crate::restart::{Restart, When};
-use crate::service::RESTART_GAP;
+use crate::service::{KNOCKS_IN_VAIN, RESTART_GAP};
 use crate::signal::{Exit, Signal};
 use crate::time::Millis;
 
@@ -74,6 +74,11 @@ impl Settings {
 
     pub fn restart(&self) -> Option<&Restart> {
         self.policy.as_ref().map(|policy| &policy.restart)
+    }
+
+    /// So many knocks in a row may be in vain.
+    pub(crate) fn knocks_in_vain(&self) -> u8 {
+        self.restart().map(|restart| restart.limit).filter(|&limit| limit > 0).unwrap_or(KNOCKS_IN_VAIN)
     }
 
     /// How far apart two starts are after so many ends in a row.

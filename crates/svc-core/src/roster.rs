@@ -84,6 +84,8 @@ pub struct Roster {
     members: BTreeMap<u32, Member>,
     /// Those of them that are dead: few, as a rule none.
     dead: BTreeSet<u32>,
+    /// Those of them whose output another one reads, each with that one.
+    read: BTreeSet<(u32, u32)>,
     plan: Option<Plan>,
 }
 
@@ -104,7 +106,12 @@ impl Roster {
 
     /// Whether somebody reads the output of this one.
     pub fn is_read(&self, id: u32) -> bool {
-        self.members.values().any(|member| member.producer == Some(id))
+        self.loggers(id).next().is_some()
+    }
+
+    /// Those that read its output.
+    fn loggers(&self, id: u32) -> impl Iterator<Item = u32> {
+        self.read.range((id, 0)..=(id, u32::MAX)).map(|&(_, logger)| logger)
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -154,11 +161,19 @@ impl Roster {
     }
 
     fn insert(&mut self, id: u32, producer: Option<u32>, launched: Millis, life: Life) {
-        self.members.insert(id, Member { producer, launched, life, leaving: None });
+        let before = self.members.insert(id, Member { producer, launched, life, leaving: None });
+        self.forget_producer(id, before);
+        self.read.extend(producer.map(|producer| (producer, id)));
         match life {
             Life::Dead { .. } => self.dead.insert(id),
             Life::Launching | Life::Alive => self.dead.remove(&id),
         };
+    }
+
+    fn forget_producer(&mut self, id: u32, before: Option<Member>) {
+        if let Some(producer) = before.and_then(|member| member.producer) {
+            self.read.remove(&(producer, id));
+        }
     }
 
     fn dead(&mut self, id: u32, again_at: Millis) {
@@ -171,13 +186,12 @@ impl Roster {
     fn died(&mut self, now: Millis, id: u32, over: bool, out: &mut Vec<Decision>) {
         let Some(member) = self.members.get(&id) else { return };
         if over {
-            self.members.remove(&id);
+            let before = self.members.remove(&id);
+            self.forget_producer(id, before);
             self.dead.remove(&id);
             // With the producer's pipe closed its logger reads to the end. It is told before, or it would be started again
             // once more when it has.
-            let loggers: Vec<u32> =
-                self.members.iter().filter(|(_, other)| other.producer == Some(id)).map(|(&id, _)| id).collect();
-            for logger in loggers {
+            for logger in self.loggers(id).collect::<Vec<u32>>() {
                 self.leave(logger, Command::Drain, out);
             }
             self.with_plan(out, |plan, tells| plan.gone(id, tells));
@@ -316,7 +330,7 @@ mod tests {
         let left = Millis(8000);
         let out = step(&mut roster, 5002, Happened::Shutdown { left, force: false, quick: false });
         assert_eq!(out, [Decision::Launch(0)], "it is told when it is back");
-        assert_eq!(step(&mut roster, 5003, Happened::Launched { id: 0 }), [Decision::Tell(0, Command::Terminate)]);
+        assert_eq!(step(&mut roster, 5003, Happened::Launched { id: 0 }), [Decision::Tell(0, Command::Hurry)]);
         let out = step(&mut roster, 6002, Happened::Died { id: 0, over: true });
         assert_eq!(out, [Decision::Tell(1, Command::Drain), Decision::Retire(0)]);
         assert_eq!(step(&mut roster, 6003, Happened::Added { id: 9, producer: None }), [], "nothing begins any more");

@@ -10,6 +10,7 @@
 //! One that is started on demand is `Armed` in between: somebody knocks at its sockets, and it is started.
 
 mod commands;
+mod ends;
 mod parts;
 mod stop;
 
@@ -35,6 +36,9 @@ pub const KILL_AGAIN: Millis = Millis::from_secs(5);
 pub const SWEEP_GRACE: Millis = Millis::from_secs(5);
 /// In the place of an errno: there is no program because there is nothing to do, and that is success.
 pub const NOTHING_TO_DO: i32 = 0;
+/// So often in a row somebody may knock and not be taken by a service that ends well; a limit of its policy takes the place of this.
+/// The one who knocks still waits then, and would start it for ever.
+pub const KNOCKS_IN_VAIN: u8 = 10;
 /// `finish` exits with this to say that starting again is of no use.
 const PERMANENT_FAILURE: Exit = Exit::Code(125);
 
@@ -57,6 +61,8 @@ pub struct Service {
     pub(crate) undoing: bool,
     /// Where the service is a forking daemon: how far that is.
     pub(crate) daemon: Daemon,
+    /// Its process has not executed its program yet.
+    pub(crate) preparing: bool,
     /// What svc-scan wishes of it, where it decides when it starts; kept here for the svc-scan after a killed one.
     pub(crate) wished: Wish,
     /// When `run` was last started.
@@ -74,6 +80,14 @@ pub struct Service {
     pub(crate) rest: Rest,
     /// Its end is not its own: somebody sent the down signal, which is to bring it back, or it is to be armed after it.
     pub(crate) called: bool,
+    /// It was stopped because it was not as it is to be: its end is its own, and no success.
+    pub(crate) unfit: bool,
+    /// So many knocks in a row have started it, and it has taken nobody since.
+    pub(crate) vain: u8,
+    /// What [`Service::starve`] said of the run that is about to end; nobody asks for it in between.
+    pub(crate) starved: bool,
+    /// It is being killed for not having fed its watchdog.
+    pub(crate) unfed: bool,
     /// The last ends, newest first.
     pub(crate) past: [Option<Past>; HISTORY],
 }
@@ -91,6 +105,7 @@ impl Service {
             done: false,
             undoing: false,
             daemon: Daemon::No,
+            preparing: false,
             wished: Wish::Down,
             started: None,
             since: now,
@@ -101,6 +116,10 @@ impl Service {
             chance: 0,
             rest: Rest::No,
             called: false,
+            unfit: false,
+            vain: 0,
+            starved: false,
+            unfed: false,
             past: [None; HISTORY],
         }
     }
@@ -133,7 +152,7 @@ impl Service {
     /// Whether the end of the main process like this may be that of a command that has put a daemon into the background: then
     /// who is left is looked for, and [`Event::Forked`] takes the place of the exit.
     pub fn may_have_forked(&self, exit: Exit, settings: &Settings) -> bool {
-        let runs = matches!(self.state, State::Up { stop: Stop::No, .. });
+        let runs = matches!(self.state, State::Up { stop: Stop::No, .. }) && !self.preparing;
         runs && settings.forking.is_some() && exit == Exit::Code(0)
     }
 
@@ -149,6 +168,16 @@ impl Service {
             State::Sweep { kill_at, .. } => Some(kill_at),
             State::Armed | State::Starting { .. } | State::Gone => None,
         }
+    }
+
+    /// The kernel has killed processes of it because memory was out: its end, which is told next, says so.
+    pub fn starve(&mut self) {
+        self.starved = true;
+    }
+
+    /// It is killed because it has not fed its watchdog: its end, which comes now, says so.
+    pub fn unfeed(&mut self) {
+        self.unfed = true;
     }
 
     /// Takes in what happened at `now`, and says what to do. `settings` are those of this moment.
@@ -170,7 +199,10 @@ impl Service {
             }
             (State::Down { .. }, Event::Command(command)) => self.command_when_down(now, command, out),
 
-            (State::Armed, Event::Knock) => self.spawn_run(now, out),
+            (State::Armed, Event::Knock) => {
+                self.vain = self.vain.saturating_add(1);
+                self.spawn_run(now, out);
+            }
             // It is not started on demand any more.
             (State::Armed, Event::Deadline) if settings.on_demand.is_none() => self.spawn_run(now, out),
             (State::Armed, Event::Deadline) => {}
@@ -184,14 +216,24 @@ impl Service {
             }
 
             (State::Starting { role: Role::Run }, Event::Spawned(pid)) => {
-                self.state = State::Up { pid, ready: None, paused: false, stop: Stop::No };
-                self.since = now;
-                // A killed supervisor's successor may have come to this long after the start was written down.
-                self.started = Some(now);
+                self.begin_run(now, pid, settings);
                 self.trouble = None;
-                self.daemon = if settings.forking.is_some() { Daemon::Launching } else { Daemon::No };
                 out.push(Action::Publish(Note::Up));
             }
+            // What was in the way before may be so still.
+            (State::Starting { role: Role::Run }, Event::Prepares(pid)) => {
+                self.begin_run(now, pid, settings);
+                self.preparing = true;
+                out.push(Action::Publish(Note::Changed));
+            }
+            (State::Up { .. }, Event::Executed) if self.preparing => {
+                self.preparing = false;
+                self.since = now;
+                self.trouble = None;
+                out.push(Action::Publish(Note::Up));
+            }
+            // An heir may not know better.
+            (State::Up { .. }, Event::Executed) => {}
             (State::Starting { role: Role::Run }, Event::SpawnFailed { retry, trouble }) => {
                 if self.want == Want::Once {
                     self.want = Want::Down;
@@ -201,7 +243,7 @@ impl Service {
                 out.push(Action::Publish(Note::Trouble));
                 self.leave_if_told(out);
             }
-            (State::Starting { role: Role::Finish }, Event::Spawned(pid)) => {
+            (State::Starting { role: Role::Finish }, Event::Spawned(pid) | Event::Prepares(pid)) => {
                 let kill_at = after(now, settings.timeout_finish);
                 let kill_at = if self.forced {
                     Some(kill_at.map_or(now + KILL_AGAIN, |at| at.min(now + KILL_AGAIN)))
@@ -219,7 +261,7 @@ impl Service {
                     out.push(Action::Publish(Note::Changed));
                 } else {
                     self.ends_once(trouble, settings);
-                    self.judge(settings, out);
+                    self.judge(out);
                 }
                 self.sweep(now, settings, out);
             }
@@ -274,6 +316,13 @@ impl Service {
                 self.called = true;
                 self.stop(now, Running { pid, ready, paused, stop: Stop::No }, settings, out);
             }
+            (State::Up { .. }, Event::Served) => self.vain = 0,
+            (State::Up { pid, ready, paused, stop: Stop::No }, Event::Unfit) => {
+                self.unfit = true;
+                self.stop(now, Running { pid, ready, paused, stop: Stop::No }, settings, out);
+            }
+            // It is being stopped already.
+            (State::Up { .. }, Event::Unfit) => {}
             (State::Up { pid, ready, paused, stop }, Event::Command(command)) => {
                 self.command_when_up(now, Running { pid, ready, paused, stop }, command, settings, out);
             }
@@ -290,7 +339,7 @@ impl Service {
                     self.hasten = false;
                     out.push(Action::Publish(Note::Failed));
                 } else {
-                    self.judge(settings, out);
+                    self.judge(out);
                 }
                 self.sweep(now, settings, out);
             }
@@ -375,6 +424,11 @@ impl Service {
                 | State::Sweep { .. },
                 Event::Idle,
             ) => {}
+            // Nobody can be taken by what does not run, nor can that be ill.
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Served | Event::Unfit,
+            ) => {}
             // Descendants come and go beside a living main process; they count once it is gone.
             (
                 State::Down { .. } | State::Armed | State::Starting { .. } | State::Up { .. } | State::Finish { .. },
@@ -394,12 +448,19 @@ impl Service {
             ) => {}
             (
                 State::Down { .. } | State::Armed | State::Up { .. } | State::Finish { .. } | State::Sweep { .. },
-                Event::Spawned(_) | Event::SpawnFailed { .. },
+                Event::Spawned(_) | Event::Prepares(_) | Event::SpawnFailed { .. },
+            ) => {}
+            // What it is about has ended.
+            (
+                State::Down { .. } | State::Armed | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. },
+                Event::Executed,
             ) => {}
             (
                 State::Gone,
                 Event::Deadline
                 | Event::Spawned(_)
+                | Event::Prepares(_)
+                | Event::Executed
                 | Event::SpawnFailed { .. }
                 | Event::Exited(_)
                 | Event::Forked(_)
@@ -410,6 +471,8 @@ impl Service {
                 | Event::Extend(_)
                 | Event::Knock
                 | Event::Idle
+                | Event::Served
+                | Event::Unfit
                 | Event::Command(_),
             ) => {}
         }
@@ -438,6 +501,7 @@ impl Service {
         self.failed = false;
         self.rest = Rest::No;
         self.called = false;
+        self.unfit = false;
         self.hasten = false;
         self.done = false;
         out.push(Action::Publish(Note::Starting));
@@ -455,118 +519,13 @@ impl Service {
         out.push(Action::Publish(Note::Armed));
     }
 
-    fn run_ended(&mut self, now: Millis, exit: Exit, stop: Stop, settings: &Settings, out: &mut Actions) {
-        self.done = settings.is_success(exit);
-        // Who is started on demand and ends well has done what was to be done.
-        let is_over = settings.on_demand.is_some() && self.done;
-        let by_itself = self.want == Want::Up && stop == Stop::No && !self.called && !is_over;
-        self.remember(now, exit, by_itself);
-        if is_over {
-            self.streak = 0;
-        }
-        if by_itself {
-            self.count(settings);
-        }
-        if self.want == Want::Once {
-            self.want = Want::Down;
-        }
-        self.state = State::Starting { role: Role::Finish };
-        out.push(Action::Publish(Note::Exited));
-        out.push(Action::Spawn(Role::Finish));
-    }
-
-    fn remember(&mut self, now: Millis, exit: Exit, counts: bool) {
-        let ran = now - self.started.unwrap_or(now);
-        self.past.rotate_right(1);
-        self.past[0] = Some(Past { exit, ended: now, ran, counts });
-        self.deaths += 1;
+    fn begin_run(&mut self, now: Millis, pid: Pid, settings: &Settings) {
+        self.state = State::Up { pid, ready: None, paused: false, stop: Stop::No };
         self.since = now;
-    }
-
-    /// It ended by itself: how long the series is by now, and whether this was its last end.
-    fn count(&mut self, settings: &Settings) {
-        let (Some(last), Some(restart)) = (self.last(), settings.restart()) else { return };
-        self.streak = if last.ran >= restart.reset_after { 1 } else { self.streak.saturating_add(1) };
-        self.draw();
-        let recent = |past: &Past| past.counts && last.ended - past.ended < restart.window;
-        self.rest = if !restart.again(last.exit, settings.is_success(last.exit)) {
-            Rest::Ended
-        } else if restart.limit > 0 && self.past().filter(recent).count() >= usize::from(restart.limit) {
-            Rest::Limit
-        } else {
-            Rest::No
-        };
-    }
-
-    /// There is no `finish` to say what the end of an essential service means.
-    fn ends_once(&mut self, trouble: Trouble, settings: &Settings) {
-        let by_itself = self.last().is_some_and(|past| past.counts);
-        if trouble.errno == NOTHING_TO_DO && by_itself && settings.ends_once() && self.rest == Rest::No {
-            self.rest = Rest::Ended;
-        }
-    }
-
-    /// `finish` is over: here what its last end means becomes so, unless somebody asked for something else meanwhile.
-    fn judge(&mut self, settings: &Settings, out: &mut Actions) {
-        if self.rest == Rest::No || self.want != Want::Up {
-            return;
-        }
-        self.want = Want::Down;
-        self.hasten = false;
-        self.failed = self.rest == Rest::Limit || !self.last().is_some_and(|past| settings.is_success(past.exit));
-        out.push(Action::Publish(if self.failed { Note::Failed } else { Note::Changed }));
-    }
-
-    /// When to try again what could not be started: a policy may want it later than its driver does.
-    fn retry_at(&mut self, now: Millis, retry: Millis, settings: &Settings) -> Millis {
-        if settings.restart().is_none() || self.want == Want::Down {
-            return now + retry;
-        }
-        self.streak = self.streak.saturating_add(1);
-        self.draw();
-        let by_policy = self.started.unwrap_or(now) + settings.restart_delay(self.streak, self.chance);
-        by_policy.max(now + retry)
-    }
-
-    /// The next number of the series (that of Numerical Recipes; its high bits are good enough to spread restarts).
-    fn draw(&mut self) {
-        self.chance = self.chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-    }
-
-    /// Somebody asks for a start: what was counted before is forgotten.
-    fn forgive(&mut self) {
-        self.failed = false;
-        self.rest = Rest::No;
-        self.streak = 0;
-        self.past.iter_mut().flatten().for_each(|past| past.counts = false);
-    }
-
-    /// The attempt to undo what was done is over.
-    fn undone(&mut self, well: bool) {
-        self.undoing = false;
-        self.done = !well;
-    }
-
-    /// `finish` is done: what is left of the service comes next.
-    fn sweep(&mut self, now: Millis, settings: &Settings, out: &mut Actions) {
-        if settings.keep_descendants {
-            self.settle(now, settings, out);
-            return;
-        }
-        let grace = if settings.timeout_kill == Millis::ZERO { SWEEP_GRACE } else { settings.timeout_kill };
-        let (signal, grace) = if self.forced { (Signal::KILL, KILL_AGAIN) } else { (Signal::TERM, grace) };
-        self.state = State::Sweep { kill_at: now + grace, announced: false };
-        out.push(Action::Sweep(signal));
-    }
-
-    /// Nothing of the service is left.
-    fn settle(&mut self, now: Millis, settings: &Settings, out: &mut Actions) {
-        let delay = settings.restart_delay(self.streak, self.chance);
-        let gap_over = self.started.map_or(now, |started| started + delay);
-        let not_before = if self.hasten { now } else { gap_over.max(now) };
-        self.state = State::Down { not_before };
-        out.push(Action::Publish(Note::Down));
-        self.leave_if_told(out);
+        // A killed supervisor's successor may have come to this long after the start was written down.
+        self.started = Some(now);
+        self.daemon = if settings.forking.is_some() { Daemon::Launching } else { Daemon::No };
+        self.preparing = false;
     }
 
     fn leave_if_told(&mut self, out: &mut Actions) {

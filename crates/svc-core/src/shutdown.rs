@@ -50,7 +50,7 @@ impl Plan {
         if force {
             plan.force(out);
         } else {
-            plan.tell(false, Command::Terminate, out);
+            plan.tell(false, Command::Hurry, out);
             if quick {
                 plan.tell(true, Command::Terminate, out);
             }
@@ -77,7 +77,7 @@ impl Plan {
             (_, true, _, _) => Command::Force,
             // Its kind was killed while it was away.
             (false, false, _, Phase::Producers) if self.producers_until.is_none() => Command::Force,
-            (false, false, _, Phase::Producers | Phase::Loggers | Phase::Over) => Command::Terminate,
+            (false, false, _, Phase::Producers | Phase::Loggers | Phase::Over) => Command::Hurry,
             (true, false, true, Phase::Producers | Phase::Loggers | Phase::Over) => Command::Terminate,
             (true, false, false, Phase::Loggers | Phase::Over) => Command::Drain,
             // Its turn has not come.
@@ -151,8 +151,8 @@ mod tests {
     fn loggers_come_last_and_drain() {
         let mut out = Vec::new();
         let mut plan = Plan::new(Millis(0), Millis(8000), members(), false, false, &mut out);
-        let terminate = |id| Tell { id, command: Command::Terminate };
-        assert_eq!(out, [terminate(1), terminate(3)]);
+        let hurry = |id| Tell { id, command: Command::Hurry };
+        assert_eq!(out, [hurry(1), hurry(3)]);
         out.clear();
         plan.gone(1, &mut out);
         assert!(out.is_empty());

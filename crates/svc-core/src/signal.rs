@@ -43,6 +43,10 @@ const NAMES: [(&str, u8); 32] = [
     ("POLL", 29),
 ];
 
+/// The real-time signals, as `kill -l` of a shell and Docker count them; the C library keeps 32 and 33 to itself.
+const RTMIN: u8 = 34;
+const RTMAX: u8 = 64;
+
 impl Signal {
     pub const HUP: Signal = Signal(1);
     pub const INT: Signal = Signal(2);
@@ -69,7 +73,7 @@ impl Signal {
         self.0
     }
 
-    /// Reads `TERM`, `SIGTERM` or `15`, in any case.
+    /// Reads `TERM`, `SIGTERM`, `RTMIN+3` or `15`, in any case.
     pub fn parse(text: &str) -> Option<Signal> {
         if let Ok(number) = text.parse::<u8>() {
             return Signal::new(number);
@@ -78,7 +82,26 @@ impl Signal {
             Some(prefix) if prefix.eq_ignore_ascii_case("SIG") => &text[3..],
             Some(_) | None => text,
         };
-        NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, number)| Signal(number))
+        let named = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, number)| Signal(number));
+        named.or_else(|| Signal::real_time(name))
+    }
+
+    /// `RTMIN`, `RTMIN+3` or `RTMAX-2`.
+    fn real_time(name: &str) -> Option<Signal> {
+        let (end, rest) = name.split_at_checked("RTMIN".len())?;
+        let steps = |sign: char| match rest.strip_prefix(sign) {
+            Some(digits) if digits.starts_with(|digit: char| digit.is_ascii_digit()) => digits.parse().ok(),
+            Some(_) => None,
+            None => rest.is_empty().then_some(0),
+        };
+        let number = if end.eq_ignore_ascii_case("RTMIN") {
+            RTMIN.checked_add(steps('+')?)?
+        } else if end.eq_ignore_ascii_case("RTMAX") {
+            RTMAX.checked_sub(steps('-')?)?
+        } else {
+            return None;
+        };
+        (RTMIN..=RTMAX).contains(&number).then_some(Signal(number))
     }
 
     /// The name without `SIG`; `None` for real-time signals, which have numbers only.
@@ -86,7 +109,7 @@ impl Signal {
         NAMES.iter().find(|&&(_, number)| number == self.0).map(|&(name, _)| name)
     }
 
-    /// All names that [`Signal::parse`] takes, for completion and help.
+    /// All names that [`Signal::parse`] takes, those that are counted aside, for completion and help.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|&(name, _)| name)
     }
@@ -155,7 +178,11 @@ mod tests {
         }
         assert_eq!(Signal::parse("POLL"), Signal::new(29));
         assert_eq!(Signal::new(29).and_then(Signal::name), Some("IO"));
-        for text in ["", "0", "65", "SIG", "NOPE", "-1", "15 ", "é"] {
+        for (text, number) in [("RTMIN", 34), ("SIGRTMIN+3", 37), ("rtmin+30", 64), ("RTMAX", 64), ("RTMAX-14", 50)] {
+            assert_eq!(Signal::parse(text), Signal::new(number), "{text}");
+        }
+        for text in ["", "0", "65", "SIG", "NOPE", "-1", "15 ", "é", "RTMIN-1", "RTMIN+31", "RTMIN++1", "RTMIN3", "RTMAX-31"]
+        {
             assert_eq!(Signal::parse(text), None, "{text}");
         }
     }

@@ -16,8 +16,13 @@ const PAST: usize = 10;
 /// Where the step of a stop stands in the word that has room for it.
 const STEP: u32 = 20;
 
-/// In the word of an end, which has how long it ran in its upper part.
+/// Where it stands in the first word how many knocks were in vain.
+const VAIN: u32 = 40;
+
+/// In the word of an end, which has how long it ran between these and its status.
 const COUNTS: u64 = 1 << 63;
+const STARVED: u64 = 1 << 62;
+const UNFED: u64 = 1 << 61;
 
 /// "No such time".
 const NEVER: u64 = u64::MAX;
@@ -63,7 +68,14 @@ impl Service {
             Daemon::Launching => 1,
             Daemon::Found => 2,
         };
-        words[0] = tag | want << 8 | marks << 16 | flags << 24 | daemon << 32;
+        words[0] = tag
+            | want << 8
+            | marks << 16
+            | flags << 24
+            | daemon << 32
+            | u64::from(self.unfit) << 34
+            | u64::from(self.preparing) << 35
+            | u64::from(self.vain) << VAIN;
         words[1] = pid as u64;
         words[2] = self.started.map_or(NEVER, |at| at.0);
         words[3] = self.since.0;
@@ -85,7 +97,9 @@ impl Service {
             if let Some(past) = past {
                 pair[0] = past.ended.0;
                 let counts = if past.counts { COUNTS } else { 0 };
-                pair[1] = counts | past.ran.0 << 17 >> 1 | u64::from(past.exit.wait_status() & 0xffff);
+                let starved = if past.starved { STARVED } else { 0 };
+                let unfed = if past.unfed { UNFED } else { 0 };
+                pair[1] = counts | starved | unfed | past.ran.0 << 19 >> 3 | u64::from(past.exit.wait_status() & 0xffff);
             }
         }
         words
@@ -131,8 +145,10 @@ impl Service {
             *slot = time(pair[0]).map(|ended| Past {
                 exit: Exit::from_wait_status((pair[1] & 0xffff) as u32),
                 ended,
-                ran: Millis((pair[1] & !COUNTS) >> 16),
+                ran: Millis((pair[1] & !(COUNTS | STARVED | UNFED)) >> 16),
                 counts: pair[1] & COUNTS != 0,
+                starved: pair[1] & STARVED != 0,
+                unfed: pair[1] & UNFED != 0,
             });
         }
         Some(Service {
@@ -169,6 +185,11 @@ impl Service {
                 _ => return None,
             },
             called: words[9] >> 18 & 1 != 0,
+            unfit: words[0] >> 34 & 1 != 0,
+            preparing: words[0] >> 35 & 1 != 0,
+            vain: (words[0] >> VAIN) as u8,
+            starved: false,
+            unfed: false,
             trouble: if words[8] == 0 { None } else { Some(Trouble::from_word(words[8])?) },
             past,
         })
@@ -186,6 +207,11 @@ impl Service {
     /// Whether the main process is what was executed, or a daemon that this has left behind.
     pub fn daemon(&self) -> Daemon {
         self.daemon
+    }
+
+    /// Whether its process makes ready what its program needs, and has not executed that yet.
+    pub fn prepares(&self) -> bool {
+        self.preparing
     }
 
     /// What svc-scan wished of it last.
@@ -208,6 +234,11 @@ impl Service {
     /// Why it is not started again after it ended by itself.
     pub fn rest(&self) -> Rest {
         self.rest
+    }
+
+    /// How many knocks in a row have started it for nothing.
+    pub fn vain(&self) -> u8 {
+        self.vain
     }
 
     /// How many ends in a row came by themselves; a service without a policy does not count.
@@ -265,8 +296,16 @@ fn time(word: u64) -> Option<Millis> {
     (word != NEVER).then_some(Millis(word))
 }
 
-const STAGES: [Stage; 7] =
-    [Stage::Directory, Stage::Pipe, Stage::Fork, Stage::Namespace, Stage::Lock, Stage::Exec, Stage::Supervised];
+const STAGES: [Stage; 8] = [
+    Stage::Directory,
+    Stage::Pipe,
+    Stage::Fork,
+    Stage::Namespace,
+    Stage::Lock,
+    Stage::Exec,
+    Stage::Supervised,
+    Stage::Prepare,
+];
 
 impl Trouble {
     fn to_word(self) -> u64 {
@@ -290,6 +329,7 @@ impl Stage {
             Stage::Lock => 4,
             Stage::Exec => 5,
             Stage::Supervised => 6,
+            Stage::Prepare => 7,
         }
     }
 
@@ -342,9 +382,12 @@ mod tests {
                 service.chance = 0xdead_beef;
                 service.rest = if hasten { Rest::Limit } else { Rest::Ended };
                 service.called = leaving;
-                let past = |exit, ended, ran, counts| Past { exit, ended, ran, counts };
+                service.unfit = failed;
+                service.preparing = leaving;
+                service.vain = if hasten { u8::MAX } else { 3 };
+                let past = |exit, ended, ran, counts| Past { exit, ended, ran, counts, starved: !counts, unfed: counts };
                 service.past[0] = Some(past(Exit::Signal(Signal::KILL), at, Millis(77), true));
-                service.past[1] = Some(past(Exit::Code(255), Millis(0), Millis(u64::MAX >> 17), hasten));
+                service.past[1] = Some(past(Exit::Code(255), Millis(0), Millis(u64::MAX >> 19), hasten));
                 assert_eq!(Service::from_words(&service.to_words()), Some(service));
             }
         }

@@ -363,7 +363,7 @@ fn loggers_without_producers_drain_at_once() {
 #[test]
 fn a_quick_end_asks_loggers_with_everybody_else() {
     let (mut plan, mut out) = plan(1, 1, false, true);
-    assert_eq!(out, [told(0, Command::Terminate), told(100, Command::Terminate)]);
+    assert_eq!(out, [told(0, Command::Hurry), told(100, Command::Terminate)]);
     out.clear();
     plan.gone(0, &mut out);
     assert_eq!(out, []);
@@ -387,7 +387,7 @@ fn a_supervisor_that_comes_back_is_told_what_its_kind_was_told() {
         plan.joined(member, &mut out);
         out.iter().map(|tell| tell.command).collect::<Vec<_>>()
     };
-    assert_eq!(joins(&mut plan, producer), [Command::Terminate]);
+    assert_eq!(joins(&mut plan, producer), [Command::Hurry]);
     assert_eq!(joins(&mut plan, logger), []);
     plan.time(Millis(6000), &mut Vec::new());
     assert_eq!(plan.deadline(), None);

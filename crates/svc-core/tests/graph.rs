@@ -151,6 +151,12 @@ impl Life {
         if let Some(report) = self.nodes.report(self.now) {
             self.step(report)?;
         }
+        if self.rng.chance(2)
+            && let [id, ..] = self.some_nodes()[..]
+        {
+            let at = self.rng.chance(70).then_some(self.now);
+            self.step(Event::Begun(id, at))?;
+        }
         Ok(true)
     }
 
@@ -284,7 +290,7 @@ impl Life {
                 Action::Stop(id) => self.nodes.stop(*id, self.now),
                 Action::Await(id) => self.nodes.try_endpoints(self.engine.graph(), *id, self.now),
                 Action::Forget(id) => self.nodes.forget(*id),
-                Action::Reload(_) | Action::Publish(_) => {}
+                Action::Reload(_) | Action::Examine(_) | Action::Publish(_) => {}
             }
         }
         self.rules.state(&self.engine, self.now)?;

@@ -7,7 +7,7 @@ mod sequence;
 use svc_core::definition::OnDemand;
 use svc_core::policy::Policy;
 use svc_core::restart::{Restart, When};
-use svc_core::service::{Action, Command, Event, Note, Role, State, Want};
+use svc_core::service::{Action, Command, Event, Note, Rest, Role, State, Want};
 use svc_core::{Exit, Millis, Signal};
 
 use sequence::{Sequence, down, say, to_main, up};
@@ -73,6 +73,7 @@ fn successes_are_no_failures_whatever_the_policy() {
         it.settings.policy = Some(Box::new(Policy { restart, success: None }));
         it.settings.essential = true;
         for _ in 0..5 {
+            it.when(Event::Served);
             it = ended(it, Exit::Code(0));
             it.waits(100).after(100).when(Event::Deadline);
             assert_eq!((it.service.state(), it.service.failed()), (State::Armed, false));
@@ -134,4 +135,43 @@ fn one_that_is_not_started_on_demand_any_more_is_started() {
     it.settings.on_demand = None;
     it.when(Event::Deadline).does(&START);
     up().when(Event::Idle).does_nothing().when(Event::Knock).does_nothing();
+}
+
+fn limited(mut it: Sequence, limit: u8) -> Sequence {
+    let restart = Restart { limit, delay: Millis(100), ..Restart::default() };
+    it.settings.policy = Some(Box::new(Policy { restart, success: None }));
+    it
+}
+
+#[test]
+fn who_knocks_in_vain_too_often_is_left_waiting() {
+    for (limit, most) in [(0, 10), (3, 3)] {
+        let mut it = limited(armed(), limit);
+        for _ in 1..most {
+            it.when(Event::Knock).does(&START).when_spawned();
+            it = ended(it, Exit::Code(0));
+            it.after(100).when(Event::Deadline).does(&[say(Note::Armed)]);
+        }
+        // A killed supervisor's heir counts on.
+        it.when(Event::Knock).when_spawned().when_resumed().when(Event::Exited(Exit::Code(0)));
+        it.when_it_has_nothing_to_do()
+            .does(&[say(Note::Failed), Action::Sweep(Signal::TERM)])
+            .when(Event::Swept { left: 0 });
+        it.is_down().waits_for_nothing().when(Event::Knock).does_nothing();
+        assert_eq!((it.service.failed(), it.service.rest(), u64::from(it.service.vain())), (true, Rest::Limit, most));
+        it.asked(Command::Arm).does(&[say(Note::Armed)]).when(Event::Knock).does(&START);
+    }
+}
+
+#[test]
+fn one_who_is_taken_makes_up_for_all_before() {
+    let mut it = limited(armed(), 3);
+    for round in 0..9 {
+        it.when(Event::Knock).does(&START).when_spawned();
+        if round % 2 == 1 {
+            it.when(Event::Served).does_nothing();
+        }
+        it = ended(it, Exit::Code(0));
+        it.after(100).when(Event::Deadline).does(&[say(Note::Armed)]);
+    }
 }

@@ -1,14 +1,14 @@
 //! Restart policies as sequences: what the machine of a service makes of its ends.
 
 #[path = "support/sequence.rs"]
-#[allow(dead_code, reason = "transitions.rs and states.rs use what this file does not")]
+#[allow(dead_code, reason = "transitions and states.rs use what this file does not")]
 mod sequence;
 
 use svc_core::restart::{Restart, When};
 use svc_core::service::{Action, Command, Event, Note, Rest, Role, Want};
-use svc_core::{Exit, Millis};
+use svc_core::{Exit, Millis, Signal};
 
-use sequence::{Sequence, say, up};
+use sequence::{Sequence, say, to_main, up};
 
 /// A service that is up under this policy.
 fn under(restart: Restart) -> Sequence {
@@ -133,4 +133,49 @@ fn an_essential_service_ends_with_its_first_end_unless_finish_is_there_to_say() 
     it.settings.essential = true;
     it.after(10).when(Event::Exited(FAILURE)).when_spawned().when(Event::Exited(Exit::Code(0)));
     it.when(Event::Swept { left: 0 }).waits(990);
+}
+
+/// It is stopped for being unfit, ends like this, and leaves nothing.
+fn found_unfit(it: &mut Sequence, exit: Exit) {
+    it.when(Event::Unfit).does(&[to_main(Signal::TERM), to_main(Signal::CONT), say(Note::Stopping)]);
+    it.when(Event::Unfit).does_nothing();
+    ends(it, 0, exit);
+}
+
+#[test]
+fn one_that_is_unfit_ends_as_a_failure_of_its_own() {
+    let mut it = under(Restart { when: When::OnFailure, delay: Millis(500), factor: 2000, ..Restart::default() });
+    for delay in [500, 1000, 2000] {
+        found_unfit(&mut it, Exit::Code(0));
+        starts_after(&mut it, delay);
+    }
+    let mut it = under(Restart { when: When::Never, ..Restart::default() });
+    found_unfit(&mut it, Exit::Code(0));
+    it.waits_for_nothing();
+    assert_eq!((it.service.want(), it.service.failed(), it.service.rest()), (Want::Down, true, Rest::Ended));
+    let mut it = under(Restart { limit: 2, ..Restart::default() });
+    found_unfit(&mut it, Exit::Code(0));
+    starts_after(&mut it, 1000);
+    found_unfit(&mut it, Exit::Signal(Signal::TERM));
+    it.waits_for_nothing();
+    assert_eq!((it.service.failed(), it.service.rest()), (true, Rest::Limit));
+}
+
+/// That is what it was stopped for.
+#[test]
+fn an_essential_one_that_is_unfit_is_started_again_where_its_policy_says_nothing() {
+    let mut it = up();
+    it.settings.essential = true;
+    found_unfit(&mut it, Exit::Code(0));
+    starts_after(&mut it, 1000);
+    assert_eq!(it.service.rest(), Rest::No);
+}
+
+#[test]
+fn somebody_who_asks_for_a_start_meanwhile_has_it_at_once() {
+    let mut it = under(Restart { delay: Millis(5000), ..Restart::default() });
+    it.when(Event::Unfit).asked(Command::Restart);
+    ends(&mut it, 100, FAILURE);
+    starts_after(&mut it, 0);
+    assert_eq!(it.service.streak(), 0);
 }

@@ -72,7 +72,7 @@ fn it_comes_to_every_state_with_every_event() {
     }
     let mut missing = Vec::new();
     for state in STATES {
-        let commands = "Start Arm Stop Once AtMostOnce Restart Reload DownSignal Kill KillGroup Pause Continue Drain Terminate Force Abandon Interrupt";
+        let commands = "Start Arm Stop Once AtMostOnce Restart Reload DownSignal Kill KillGroup Pause Continue Drain Terminate Hurry Force Abandon Interrupt";
         for event in commands.split(' ').chain(["Deadline", "Ready", "Swept", "Exited"]) {
             // Of one that is armed nothing is left that could end.
             let comes = state != "Armed" || !matches!(event, "Swept" | "Exited" | "Ready");
@@ -83,12 +83,17 @@ fn it_comes_to_every_state_with_every_event() {
     }
     let more = [
         ("Up", "Forked"),
+        ("Up", "Executed"),
         ("Up", "Main"),
         ("Up draining", "Main"),
         ("Up stopping", "Main"),
         ("Up draining", "Errand"),
         ("Up commanded", "Errand"),
         ("Up", "Idle"),
+        ("Up", "Served"),
+        ("Up", "Unfit"),
+        ("Up draining", "Unfit"),
+        ("Up draining", "Hurry"),
         ("Armed", "Knock"),
     ];
     for (state, event) in more {
@@ -215,9 +220,10 @@ impl Life {
             Command::Pause,
             Command::Continue,
         ];
-        let last = [Command::Drain, Command::Terminate, Command::Force, Command::Abandon, Command::Interrupt];
+        let last =
+            [Command::Drain, Command::Terminate, Command::Hurry, Command::Force, Command::Abandon, Command::Interrupt];
         let many = rng.pick(&[0, 0, 0, 1, 1, 2]);
-        (0..many).map(|_| if rng.chance(3) { rng.pick(&last) } else { rng.pick(&common) }).collect()
+        (0..many).map(|_| if rng.chance(4) { rng.pick(&last) } else { rng.pick(&common) }).collect()
     }
 
     /// What no driver says at this point, and what must do no harm.
@@ -229,11 +235,16 @@ impl Life {
                 &[Event::Main(main), Event::Ready, Event::Swept { left: 1 }, Event::Swept { left: 0 }, Event::Exited(exit)]
             }
             State::Armed => {
-                &[Event::Knock, Event::Knock, Event::Knock, Event::Idle, Event::Swept { left: 0 }, Event::Exited(exit)]
+                &[Event::Knock, Event::Knock, Event::Knock, Event::Idle, Event::Unfit, Event::Served, Event::Exited(exit)]
             }
-            State::Up { .. } => {
-                &[Event::Idle, Event::Knock, Event::Swept { left: 0 }, Event::Deadline, Event::Extend(Millis(1))]
-            }
+            State::Up { .. } => &[
+                Event::Idle,
+                Event::Knock,
+                Event::Unfit,
+                Event::Swept { left: 0 },
+                Event::Deadline,
+                Event::Extend(Millis(1)),
+            ],
             State::Finish { .. } => {
                 &[Event::Forked(main), Event::Errand { well: true }, Event::Swept { left: 0 }, Event::Deadline]
             }

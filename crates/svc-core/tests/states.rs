@@ -2,7 +2,7 @@
 //! something else: so a change of behaviour is seen in review. `UPDATE_DOCS=1` writes the file.
 
 #[path = "support/sequence.rs"]
-#[allow(dead_code, reason = "transitions.rs uses what this file does not")]
+#[allow(dead_code, reason = "transitions uses what this file does not")]
 mod sequence;
 
 use std::fmt::Write;
@@ -29,9 +29,14 @@ when this page and the machine differ; `UPDATE_DOCS=1 cargo test -p svc-core --t
 - Words in italics are publications (`service::Note`); main is `run` or `finish`, whichever lives; others are all processes of the
   service but that one.
 - `Forked` takes the place of an exit with 0 where the service is a forking daemon and has left somebody behind.
-- `Knock`: a connection or datagram waits. `Idle`: nobody has come for as long as `idle-stop` says.
+- `Knock`: a connection or datagram waits. `Idle`: nobody has come for as long as `idle-stop` says. `Served`: of those who have
+  knocked somebody may have been taken (`taken`: no knock is in vain any more); ten in vain in a row are the last.
+- `Unfit`: it is unhealthy, or uses too much memory. Its end is its own then, and a failure.
+- `hurry` is `terminate` at the end of everything: nobody waits for a drain or a command.
 - `Main` is the service's word that another one of its processes is its main one (MAINPID of sd_notify); it lives on.
-- `Spawned` and `SpawnFailed` answer a spawn before anything else is heard, so commands in *Starting* are for completeness.
+- `Prepares`: `svc exec` makes ready what the program needs; `Executed`: that has become the program. An end before is a start
+  that failed.
+- `Spawned`, `Prepares` and `SpawnFailed` answer a spawn before anything else is heard, so commands in *Starting* are for completeness.
 - *supervisor killed* is what its heir does first, before any event: signals that may not have been sent are sent again.
 ";
 
@@ -94,11 +99,12 @@ fn situations() -> Vec<(&'static str, Sequence)> {
         ("Starting run", start(Command::Start)),
         ("Starting run, once", start(Command::Once)),
         ("Starting finish", ended),
+        ("Up, preparing", preparing()),
         ("Up", up()),
         ("Up, ready", ready),
         ("Up, and its command is to leave a daemon behind", launching()),
         ("Up, and the daemon was found", found()),
-        ("Up, and it is started on demand", on_demand(up())),
+        ("Up, and somebody has knocked", serving()),
         ("Up, paused", told(up(), Command::Pause)),
         ("Up, once", told(up(), Command::Once)),
         ("Up, stopping", told(stoppable(up()), Command::Stop)),
@@ -131,9 +137,21 @@ fn on_demand(mut it: Sequence) -> Sequence {
     it
 }
 
+fn preparing() -> Sequence {
+    let mut it = wanted();
+    it.when(Event::Deadline).when(Event::Prepares(Pid::new(150).expect("positive")));
+    it
+}
+
 fn armed() -> Sequence {
     let mut it = on_demand(down());
     it.asked(Command::Arm);
+    it
+}
+
+fn serving() -> Sequence {
+    let mut it = armed();
+    it.when(Event::Knock).when_spawned();
     it
 }
 
@@ -186,6 +204,8 @@ fn events() -> Vec<Event> {
     let mut events = vec![
         Event::Deadline,
         Event::Spawned(Pid::new(200).expect("positive")),
+        Event::Prepares(Pid::new(200).expect("positive")),
+        Event::Executed,
         Event::SpawnFailed { retry: Millis::from_secs(10), trouble: Trouble { stage: Stage::Exec, errno: 2 } },
         Event::Exited(Exit::Code(0)),
         Event::Exited(Exit::Code(125)),
@@ -198,6 +218,8 @@ fn events() -> Vec<Event> {
         Event::Errand { well: false },
         Event::Extend(Millis::from_secs(60)),
         Event::Knock,
+        Event::Served,
+        Event::Unfit,
         Event::Idle,
     ];
     let commands = [
@@ -218,6 +240,7 @@ fn events() -> Vec<Event> {
         Command::Continue,
         Command::Drain,
         Command::Terminate,
+        Command::Hurry,
         Command::Force,
         Command::Abandon,
         Command::Interrupt,
@@ -261,6 +284,8 @@ fn event_words(event: Event) -> String {
     match event {
         Event::Deadline => "Deadline".into(),
         Event::Spawned(_) => "Spawned".into(),
+        Event::Prepares(_) => "Prepares".into(),
+        Event::Executed => "Executed".into(),
         Event::SpawnFailed { .. } => "SpawnFailed (retry 10 s)".into(),
         Event::Exited(exit) => format!("Exited ({exit})"),
         Event::Forked(_) => "Forked".into(),
@@ -270,6 +295,8 @@ fn event_words(event: Event) -> String {
         Event::Errand { well } => format!("Errand ({})", if well { "well" } else { "failed" }),
         Event::Knock => "Knock".into(),
         Event::Idle => "Idle".into(),
+        Event::Served => "Served".into(),
+        Event::Unfit => "Unfit".into(),
         Event::Extend(span) => format!("Extend by {} s", span.0 / 1000),
         Event::Command(command) => match command {
             Command::Kill(signal) => format!("kill {}", signal.name().unwrap_or("?")),
@@ -286,6 +313,7 @@ fn event_words(event: Event) -> String {
             | Command::Continue
             | Command::Drain
             | Command::Terminate
+            | Command::Hurry
             | Command::Force
             | Command::Abandon
             | Command::Interrupt
@@ -302,7 +330,7 @@ fn next(before: &Sequence, after: &Sequence, event: Event) -> String {
         return NOTHING.into();
     }
     let mut words = Vec::new();
-    if old.state() != new.state() {
+    if old.state() != new.state() || old.prepares() != new.prepares() {
         words.push(state_words(new, after.now()));
     }
     if old.want() != new.want() && new.state() != State::Gone {
@@ -318,6 +346,7 @@ fn next(before: &Sequence, after: &Sequence, event: Event) -> String {
     let unseen = match event {
         Event::Command(Command::Force) => "`forced`",
         Event::Command(Command::DownSignal | Command::Arm) => "`called`",
+        Event::Served => "`taken`",
         _ => "`haste`",
     };
     if words.is_empty() { unseen.into() } else { words.join("; ") }
@@ -345,7 +374,12 @@ fn state_words(service: &Service, now: Millis) -> String {
         State::Armed => "Armed".into(),
         State::Starting { role } => format!("Starting {}", role_word(role)),
         State::Up { ready, paused, stop, .. } => {
-            let mut words = if service.daemon() == Daemon::Launching { "Up, launching" } else { "Up" }.to_owned();
+            let mut words = match (service.prepares(), service.daemon()) {
+                (true, _) => "Up, preparing",
+                (false, Daemon::Launching) => "Up, launching",
+                (false, Daemon::No | Daemon::Found) => "Up",
+            }
+            .to_owned();
             for (holds, word) in [(ready.is_some(), ", ready"), (paused, ", paused"), (stop != Stop::No, ", stopping")] {
                 words.push_str(if holds { word } else { "" });
             }

@@ -59,7 +59,7 @@ pub enum Command {
     Continue(SomeNames),
     /// Send a signal to the main process of services
     Kill {
-        /// TERM, SIGTERM or 15
+        /// TERM, SIGTERM, RTMIN+3 or 15
         #[arg(value_name = "SIGNAL", value_parser = signal, value_hint = ValueHint::Other)]
         signal: String,
         #[command(flatten)]
@@ -130,8 +130,9 @@ pub enum Command {
         /// Also say what would run, as whom and where
         #[arg(short, long, conflicts_with = "dockerflow")]
         verbose: bool,
-        /// Say which of the things that a definition may ask for this container can do, and what helps if not
-        #[arg(long, conflicts_with_all = ["dirs", "dockerflow", "verbose"])]
+        /// Say which of the things that a definition may ask for this container can do, and what helps if not; with DIR those that
+        /// its services ask for
+        #[arg(long, conflicts_with_all = ["dockerflow", "verbose"])]
         here: bool,
         /// Directories of services; none: /etc/s6
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -283,7 +284,7 @@ impl UntilFlag {
 fn signal(text: &str) -> Result<String, String> {
     match Signal::parse(text) {
         Some(_) => Ok(text.to_string()),
-        None => Err("expected a signal such as TERM, SIGTERM or 15".into()),
+        None => Err("expected a signal such as TERM, SIGTERM, RTMIN+3 or 15".into()),
     }
 }
 

@@ -1,10 +1,13 @@
 //! `check`: everything that is wrong with the services of directories, without svc.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use svc_core::ServiceName;
-use svc_core::definition::{Definition, Program, Script};
+use svc_core::definition::{Chain, Definition, Program, Script};
 use svc_core::graph::{Bond, Condition, Graph, Kind, Node, Problem, Relation};
 use svc_def::{Entry, Outcome, Source};
 
@@ -17,35 +20,53 @@ const DEFAULT_DIR: &str = "/etc/s6";
 /// What has been found.
 #[derive(Default)]
 struct Found {
-    lines: Vec<String>,
     services: usize,
-    fatal: usize,
+    /// Whether it must be cured, and what it is.
+    problems: Vec<(bool, String)>,
     /// What would run.
     runs: Vec<String>,
     sources: BTreeMap<ServiceName, Source>,
 }
 
-pub fn run(dirs: &[PathBuf], verbose: bool, out: &mut Output) -> Result<Code, Failure> {
+pub fn run(dirs: &[PathBuf], verbose: bool, json: bool, out: &mut Output) -> Result<Code, Failure> {
     let default = [PathBuf::from(DEFAULT_DIR)];
     let mut found = Found::default();
     for dir in if dirs.is_empty() { &default } else { dirs } {
         found.scan_dir(dir)?;
     }
     found.together();
-    for line in &found.lines {
-        out.line(line)?;
+    let of = |wanted: bool| found.problems.iter().filter(move |(fatal, _)| *fatal == wanted).map(|(_, what)| what);
+    let (count, errors) = (found.services, of(true).count());
+    if json {
+        let (errors, warnings): (Vec<_>, Vec<_>) = (of(true).collect(), of(false).collect());
+        out.json(&json!({ "services": count, "errors": errors, "warnings": warnings, "runs": found.runs }))?;
+    } else {
+        for (fatal, what) in &found.problems {
+            out.line(&format!("{}: {what}", if *fatal { "error" } else { "warning" }))?;
+        }
+        for line in found.runs.iter().filter(|_| verbose) {
+            out.line(line)?;
+        }
+        let services = if count == 1 { "service" } else { "services" };
+        let things = if errors == 1 { "thing" } else { "things" };
+        out.line(&format!("{count} {services}, {errors} {things} that must be cured"))?;
     }
-    for line in found.runs.iter().filter(|_| verbose) {
-        out.line(line)?;
-    }
-    out.line(&format!("{} services, {} things that must be cured", found.services, found.fatal))?;
     out.flush()?;
-    Ok(if found.fatal == 0 { Code::Done } else { Code::Failed })
+    Ok(if errors == 0 { Code::Done } else { Code::Failed })
+}
+
+/// What the services of these directories say, as far as it can be read.
+pub fn sources(dirs: &[PathBuf]) -> Result<Vec<(ServiceName, Source)>, Failure> {
+    let mut found = Found::default();
+    dirs.iter().try_for_each(|dir| found.scan_dir(dir))?;
+    Ok(found.sources.into_iter().collect())
 }
 
 impl Found {
     fn scan_dir(&mut self, dir: &Path) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| Failure::system(format!("{}: {error}", dir.display()));
+        let failed = |error: std::io::Error| {
+            Failure::system(format!("{}: {error}: name a directory with services in it", dir.display()))
+        };
         // What is said of a service names its whole path.
         let dir = std::fs::canonicalize(dir).map_err(failed)?;
         let mut names: Vec<_> = std::fs::read_dir(&dir).map_err(failed)?.flatten().map(|entry| entry.file_name()).collect();
@@ -77,6 +98,11 @@ impl Found {
         reading.problems.iter().for_each(|problem| self.problem(problem));
         if let Outcome::Ready(definition) = &reading.outcome {
             self.runs.push(would_run(definition));
+            // One that has conditions may be for another image.
+            let is_asked = |source: &&Source| source.facts.is_some() && source.conditions.is_none();
+            let missing = reading.source.as_ref().filter(is_asked).and_then(|_| missing_program(definition));
+            let templates = reading.source.as_ref().filter(is_asked).map(|_| missing_templates(definition));
+            missing.into_iter().chain(templates.into_iter().flatten()).for_each(|line| self.say(false, &line));
         }
         if let Outcome::Incomplete = reading.outcome {
             self.problem(&svc_def::missing_run(dir));
@@ -110,14 +136,20 @@ impl Found {
     }
 
     fn say(&mut self, fatal: bool, what: &str) {
-        self.fatal += usize::from(fatal);
-        self.lines.push(format!("{}: {what}", if fatal { "error" } else { "warning" }));
+        self.problems.push((fatal, what.to_owned()));
     }
 
-    /// Names that nobody has, and circles.
+    /// Names that nobody has, or two; halves of pipelines, and circles.
     fn together(&mut self) {
-        let (mut nodes, mut soft) = (Vec::new(), Vec::new());
+        let (mut nodes, mut told) = (Vec::new(), Vec::new());
+        let (pipelines, taken) = svc_def::pipelines(self.sources.iter(), &|name| self.sources.contains_key(name));
+        told.extend(taken.into_iter().map(|(name, problem)| (true, format!("{name}: {problem}"))));
+        // Who is in the pipeline does not matter here.
+        nodes.extend(pipelines.keys().map(|pipeline| Node::new(pipeline.as_str(), Kind::Milestone)));
         for (name, source) in &self.sources {
+            let halves = svc_def::halves(name, source, &|name| self.sources.get(name));
+            let halves = halves.into_iter().filter(|half| self.sources.contains_key(half.other));
+            told.extend(halves.map(|half| (true, format!("{name}: {}", half.problem))));
             let members: &[ServiceName] = match &source.kind {
                 svc_def::Kind::Bundle { contents } => contents,
                 svc_def::Kind::Oneshot { .. } | svc_def::Kind::Longrun => &[],
@@ -131,16 +163,17 @@ impl Found {
             let node = Node::new(name.as_str(), Kind::Milestone);
             let mut node = needed.fold(node, |node, on| node.with(on.as_str(), relation(on), Condition::Ready));
             for other in &source.relations {
-                let known = ServiceName::parse(&other.on).is_ok_and(|on| self.sources.contains_key(&on));
+                let known = ServiceName::parse(&other.on)
+                    .is_ok_and(|on| self.sources.contains_key(&on) || pipelines.contains_key(&on));
                 if known || matches!(other.relation, Relation::Needs(_)) {
                     node.dependencies.push(other.clone());
                 } else {
-                    soft.push(format!("{name} names {}, which does not exist, and goes on without", other.on));
+                    told.push((false, format!("{name} names {}, which does not exist, and goes on without", other.on)));
                 }
             }
             nodes.push(node);
         }
-        soft.iter().for_each(|line| self.say(false, line));
+        told.iter().for_each(|(fatal, line)| self.say(*fatal, line));
         let problems = Graph::new(nodes).err().unwrap_or_default();
         problems.iter().map(Problem::to_string).for_each(|line| self.say(true, &line));
     }
@@ -159,15 +192,53 @@ fn would_run(definition: &Definition) -> String {
         Program::Oneshot { up: Some(Script::Chain(words)), .. } => ("runs once", words),
         Program::Chain(words) | Program::Command(words) => ("runs", words),
     };
-    let text = |word: &Vec<u8>| String::from_utf8_lossy(word).into_owned();
-    let behind = chain.iter().position(|word| word == b"--").map_or(0, |end| end + 1);
-    let option =
-        |name: &[u8]| chain[..behind].iter().position(|word| word == name).and_then(|at| chain.get(at + 1)).map(text);
-    let command: Vec<String> = chain[behind..].iter().map(text).map(|word| quoted(&word)).collect();
-    let user = option(b"--user").unwrap_or_else(|| "the user of svc".into());
+    let chain = Chain::of(chain);
+    let value = |option: &str| chain.value(option).map(String::from_utf8_lossy);
+    let command: Vec<String> = chain.command.iter().map(|word| quoted(&String::from_utf8_lossy(word))).collect();
+    let user = value("--user").unwrap_or("the user of svc".into());
     let place =
-        option(b"--directory").map_or_else(|| dir.to_string(), |own| Path::new(&*dir).join(own).display().to_string());
+        value("--directory").map_or_else(|| dir.to_string(), |own| Path::new(&*dir).join(&*own).display().to_string());
     format!("{name}: {what} {} as {user} in {place}", command.join(" "))
+}
+
+/// A program of a service.toml that is not there: known at its start, and on an image before that.
+fn missing_program(definition: &Definition) -> Option<String> {
+    let (Program::Chain(chain) | Program::Oneshot { up: Some(Script::Chain(chain)), .. }) = &definition.program else {
+        return None;
+    };
+    let chain = Chain::of(chain);
+    // It is looked for elsewhere, or what is found out at the start says where.
+    let elsewhere = chain.options.iter().any(|word| {
+        word.starts_with(b"PATH=") || [&b"--chroot"[..], b"--env-file", b"--env-dir", b"--env-command"].contains(&&**word)
+    });
+    let program = Path::new(OsStr::from_bytes(chain.command.first().filter(|_| !elsewhere)?));
+    let own = Path::new(OsStr::from_bytes(&definition.dir))
+        .join(OsStr::from_bytes(chain.value("--directory").unwrap_or_default()));
+    let missing = if program.components().count() == 1 && !program.is_absolute() {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_there = std::env::split_paths(&path).any(|dir| own.join(dir).join(program).is_file());
+        (!is_there).then(|| program.to_owned())
+    } else {
+        Some(own.join(program)).filter(|program| !program.is_file())
+    };
+    missing.map(|program| format!("{}: {}", definition.name, svc_def::explain_missing(&program)))
+}
+
+/// Templates that are not there; one that may be missing is none.
+fn missing_templates(definition: &Definition) -> Vec<String> {
+    let made_by = definition.program.made_by().unwrap_or_default();
+    let dir = Path::new(OsStr::from_bytes(&definition.dir));
+    let mut missing = Vec::new();
+    for (at, _) in made_by.iter().enumerate().filter(|(_, word)| *word == b"--template") {
+        let from = made_by.get(at + 1).and_then(|pair| pair.split(|&byte| byte == b'=').next()).unwrap_or_default();
+        let from = dir.join(OsStr::from_bytes(from));
+        let may_be_missing = made_by.get(at + 3).is_some_and(|language| language == b"copy-if-there");
+        if !may_be_missing && !from.exists() {
+            let from = from.display();
+            missing.push(format!("{}: there is no template {from}: put it there, or mount it", definition.name));
+        }
+    }
+    missing
 }
 
 fn quoted(word: &str) -> String {

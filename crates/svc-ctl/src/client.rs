@@ -1,5 +1,6 @@
 //! Requests to svc: HTTP/1.1 over the control socket, one connection for all requests of a run.
 
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ struct Connection {
     sender: SendRequest<Full<Bytes>>,
     /// Moves the bytes; ends with the connection.
     driver: JoinHandle<hyper::Result<()>>,
+    /// Where it leads.
+    peer: Option<SocketAddr>,
 }
 
 impl Client {
@@ -72,12 +75,18 @@ impl Client {
         }
     }
 
-    /// Waits for the end of the connection. Nothing may be sent after it.
+    /// Waits until nobody has the socket open any more. Nothing may be sent after it.
     pub async fn gone(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        while let Some(connection) = self.connection.take() {
             // How it ends does not matter here; the sender is kept until then, since dropping it would close the connection.
             let _ = connection.driver.await;
             drop(connection.sender);
+            // svc-scan is gone. svc-init, which ends last, holds the socket: who connects now is held until its end.
+            let again = connection.peer.and_then(|peer| UnixStream::connect_addr(&peer).ok());
+            self.connection = match again {
+                Some(stream) => talk(stream).await.ok(),
+                None => None,
+            };
         }
     }
 
@@ -116,12 +125,16 @@ impl Client {
 
 async fn connect(socket: Option<&Path>) -> Result<Connection, Failure> {
     // Connected before it is made non-blocking: a non-blocking connect fails at once while svc's queue is full.
-    let stream = places::connect(socket)?;
+    talk(places::connect(socket)?).await
+}
+
+async fn talk(stream: UnixStream) -> Result<Connection, Failure> {
+    let peer = stream.peer_addr().ok();
     let unusable = |error| Failure::system(format!("cannot use the control socket: {error}"));
     stream.set_nonblocking(true).map_err(unusable)?;
     let stream = tokio::net::UnixStream::from_std(stream).map_err(unusable)?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| lost(&error))?;
-    Ok(Connection { sender, driver: tokio::spawn(connection) })
+    Ok(Connection { sender, driver: tokio::spawn(connection), peer })
 }
 
 /// Lines of JSON as they come.

@@ -36,7 +36,11 @@ pub use commands::verdict;
 pub use places::run_directories;
 
 /// Runs `svc-ctl` with its arguments, the name it was called by first, and returns its exit code.
-pub fn main(arguments: Vec<OsString>) -> u8 {
+pub fn main(mut arguments: Vec<OsString>) -> u8 {
+    // What help shows can be typed.
+    if let Some(name) = arguments.first_mut().filter(|name| *name == "ctl") {
+        *name = "svc ctl".into();
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error).number(),
@@ -70,8 +74,8 @@ fn run(cli: Cli) -> Result<Code, Failure> {
         Command::Completions { shell } => completions::print(shell, &mut out),
         Command::Man => manual::print(&mut out),
         Command::Check { dockerflow: true, .. } => dockerflow::run(cli.json, &mut out),
-        Command::Check { here: true, .. } => here::run(cli.json, &mut out),
-        Command::Check { dirs, verbose, dockerflow: false, here: false } => check::run(&dirs, verbose, &mut out),
+        Command::Check { here: true, dirs, .. } => here::run(&dirs, cli.json, &mut out),
+        Command::Check { dirs, verbose, dockerflow: false, here: false } => check::run(&dirs, verbose, cli.json, &mut out),
         Command::Schema => {
             out.text(&svc_def::schema())?;
             out.flush()?;

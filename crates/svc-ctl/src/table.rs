@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use svc_proto::api::{HealthVerdict, Problem, Status};
+use svc_proto::api::{HealthVerdict, Problem, State, Status};
 
 use crate::{span, words};
 
@@ -99,6 +99,8 @@ pub fn problems(services: &[&Status], directories: &[Problem]) -> String {
         }
         if let Some(problem) = &status.problem {
             let _ = writeln!(text, "{}: {problem}", status.name);
+        } else if let Some(verdict) = status.verdict.as_ref().filter(|_| status.state == State::Failed) {
+            let _ = writeln!(text, "{0}: failed for good: {verdict}: svc-ctl start {0} starts it again", status.name);
         } else if status.changed {
             let _ = writeln!(
                 text,
@@ -116,7 +118,7 @@ pub fn problems(services: &[&Status], directories: &[Problem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use svc_proto::api::{Death, State};
+    use svc_proto::api::Death;
 
     fn status(name: &str) -> Status {
         Status {
@@ -151,14 +153,22 @@ mod tests {
             since_seconds: 999.0 * 86400.0 + 23.0 * 3600.0,
             ready: Some(false),
             restarts: 12_345_678,
-            last_exit: Some(Death { at_ms: 0, code: None, signal: Some("VTALRM".into()), ran_ms: 1 }),
+            last_exit: Some(Death {
+                at_ms: 0,
+                code: None,
+                signal: Some("VTALRM".into()),
+                ran_ms: 1,
+                out_of_memory: false,
+                watchdog: false,
+            }),
             ..status(name)
         }
     }
 
     #[test]
     fn a_small_table_is_no_wider_than_it_must_be() {
-        let killed = Death { at_ms: 0, code: None, signal: Some("KILL".into()), ran_ms: 1 };
+        let killed =
+            Death { at_ms: 0, code: None, signal: Some("KILL".into()), ran_ms: 1, out_of_memory: false, watchdog: false };
         let web = Status { ready: Some(true), restarts: 2, last_exit: Some(killed), ..status("web") };
         let text = render(&[&web, &Status { pid: None, state: State::Down, ..status("café/log") }], Names::Shortened);
         let expected = "\
@@ -184,9 +194,15 @@ café/log  down     -  3m 5s  -             0  -
     fn problems_are_lines_below() {
         let broken = Status { problem: Some("no run file: make /etc/s6/web/run".into()), ..status("web") };
         let directory = Problem { path: "/etc/s6/x y".into(), message: "a loop of links: remove it".into() };
+        let verdict = Some("its finish script said 125".into());
+        let failed = Status { state: State::Failed, verdict: verdict.clone(), ..status("cron") };
+        // What a back-off makes of an end is no news while it goes on.
+        let waiting = Status { state: State::Waiting, verdict, ..status("worker") };
         assert_eq!(
-            problems(&[&broken, &status("db")], &[directory]),
-            "web: no run file: make /etc/s6/web/run\n/etc/s6/x y: a loop of links: remove it\n"
+            problems(&[&broken, &status("db"), &failed, &waiting], &[directory]),
+            "web: no run file: make /etc/s6/web/run\n\
+             cron: failed for good: its finish script said 125: svc-ctl start cron starts it again\n\
+             /etc/s6/x y: a loop of links: remove it\n"
         );
     }
 }

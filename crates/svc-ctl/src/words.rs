@@ -39,7 +39,12 @@ pub fn exit(death: &Death) -> String {
 
 /// The same and how long it had run.
 pub fn end(death: &Death) -> String {
-    format!("{} after {}", exit(death), span::exact(death.ran_ms))
+    let why = match (death.out_of_memory, death.watchdog) {
+        (true, _) => ": out of memory, the kernel has killed processes of it",
+        (false, true) => ": it did not feed its watchdog",
+        (false, false) => "",
+    };
+    format!("{} after {}{why}", exit(death), span::exact(death.ran_ms))
 }
 
 pub fn event(kind: EventKind) -> &'static str {
@@ -99,6 +104,7 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         State::Down if status.wanted_up => format!("down for {span}, though it is wanted up"),
         State::Down => format!("down for {span}, and nobody wants it up"),
         State::Waiting if status.reason.is_some() => "waiting".into(),
+        State::Waiting if status.last_exit.is_none() => format!("waiting to be started, down for {span}"),
         State::Waiting => format!("waiting to be started again, down for {span}"),
         State::Armed => format!("armed for {span}: the first connection or datagram starts it"),
         State::Starting => format!("being started{process}"),
@@ -110,11 +116,12 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         // A name without a process.
         State::Failed if status.last_exit.is_none() => "failed".into(),
         State::Failed => {
-            let reason = status.verdict.as_deref().unwrap_or("its finish script said 125");
+            let said = status.verdict.as_deref().or(status.problem.as_deref());
+            let reason = said.unwrap_or("its finish script said 125");
             format!("failed for good {span} ago: {reason}, so only svc-ctl start starts it again")
         }
         State::Done => "done: it ran to its end, and what it did stands".into(),
-        State::Broken => "broken: its directory cannot be run as it is".into(),
+        State::Broken => "broken: cannot be started as it is".into(),
         State::Scheduled => "scheduled".into(),
         State::Skipped => "skipped".into(),
     };
@@ -162,10 +169,21 @@ mod tests {
 
     #[test]
     fn ends_are_words() {
-        let death = |code, signal: Option<&str>| Death { at_ms: 0, code, signal: signal.map(str::to_string), ran_ms: 1500 };
+        let death = |code, signal: Option<&str>| Death {
+            at_ms: 0,
+            code,
+            signal: signal.map(str::to_string),
+            ran_ms: 1500,
+            out_of_memory: false,
+            watchdog: false,
+        };
         assert_eq!(exit(&death(Some(1), None)), "exit 1");
         assert_eq!(exit(&death(None, Some("TERM"))), "SIGTERM");
         assert_eq!(exit(&death(None, Some("34"))), "signal 34");
         assert_eq!(end(&death(Some(0), None)), "exit 0 after 1.5s");
+        let starved = Death { out_of_memory: true, ..death(None, Some("KILL")) };
+        assert_eq!(end(&starved), "SIGKILL after 1.5s: out of memory, the kernel has killed processes of it");
+        let unfed = Death { watchdog: true, ..death(None, Some("ABRT")) };
+        assert_eq!(end(&unfed), "SIGABRT after 1.5s: it did not feed its watchdog");
     }
 }

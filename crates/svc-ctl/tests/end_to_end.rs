@@ -24,7 +24,7 @@ fn status(name: &str) -> Status {
         wanted_up: true,
         paused: false,
         restarts: 1,
-        last_exit: Some(Death { at_ms: 1, code: Some(1), signal: None, ran_ms: 200 }),
+        last_exit: Some(Death { at_ms: 1, code: Some(1), signal: None, ran_ms: 200, out_of_memory: false, watchdog: false }),
         next_start_ms: None,
         verdict: None,
         problem: None,
@@ -249,9 +249,13 @@ fn events_are_filtered_here() {
 #[test]
 fn why_explains_and_encodes_names() {
     let svc = FakeSvc::start(|request, _| match request {
-        "GET /v1/services/web%2Flog" => {
-            ok(Detail { status: status("web/log"), deaths: Vec::new(), death_count: 0, last_lines: Vec::new() })
-        }
+        "GET /v1/services/web%2Flog" => ok(Detail {
+            status: status("web/log"),
+            deaths: Vec::new(),
+            death_count: 0,
+            memory_kills: 0,
+            last_lines: Vec::new(),
+        }),
         "GET /v1/services" => ok(four()),
         _ => error(404, "wbe: no such service"),
     });
@@ -290,7 +294,7 @@ fn rescan_says_what_was_found() {
 #[test]
 fn shutdown_sees_the_end_come() {
     let done = || text(Done { message: "stopping 4 services".into() });
-    let svc = FakeSvc::start(move |_, _| Reply::JsonAndHangup(done()));
+    let svc = FakeSvc::start(move |_, _| Reply::JsonAndEnd(done()));
     let ran = svc.run(&["shutdown", "--code", "3"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "stopping 4 services\n"));
     assert_eq!(serde_json::from_value::<Shutdown>(body(&svc.requests()[0])).ok(), Some(Shutdown { code: 3, force: false }));

@@ -8,7 +8,7 @@ use svc_core::policy::{Ends, Essential};
 use svc_core::restart::{ONE, When};
 use svc_core::{Millis, Settings};
 
-use crate::look::{self, Look, Trouble, look};
+use crate::look::{self, Folder, Look, Trouble};
 use crate::problem::{Problem, quoted, shown, source};
 use crate::program::{Fault, Inspection, inspect};
 
@@ -19,7 +19,10 @@ pub(crate) enum Run {
     Present,
 }
 
-pub(crate) fn check_run(dir: &Path, problems: &mut Vec<Problem>) -> Run {
+pub(crate) fn check_run(dir: &Folder, problems: &mut Vec<Problem>) -> Run {
+    if !dir.may_have("run") {
+        return Run::Absent;
+    }
     let path = dir.join("run");
     match inspect(&path) {
         Inspection::Absent => Run::Absent,
@@ -37,7 +40,10 @@ pub(crate) fn check_run(dir: &Path, problems: &mut Vec<Problem>) -> Run {
 }
 
 /// A service works without its `finish`, so nothing about it is fatal.
-pub(crate) fn check_finish(dir: &Path, problems: &mut Vec<Problem>) {
+pub(crate) fn check_finish(dir: &Folder, problems: &mut Vec<Problem>) {
+    if !dir.may_have("finish") {
+        return;
+    }
     let path = dir.join("finish");
     if let Inspection::Present(faults) = inspect(&path) {
         let without =
@@ -47,13 +53,13 @@ pub(crate) fn check_finish(dir: &Path, problems: &mut Vec<Problem>) {
 }
 
 /// Whether a file is there whose being there is all it says; `before` where that cannot be found out.
-pub(crate) fn flag(path: &Path, before: bool, problems: &mut Vec<Problem>) -> bool {
-    match look(path) {
+pub(crate) fn flag(dir: &Folder, name: &str, before: bool, problems: &mut Vec<Problem>) -> bool {
+    match dir.look(name) {
         Look::Absent => false,
         Look::Here(_) => true,
         Look::Trouble(trouble) => {
             let taken = if before { "there" } else { "absent" };
-            problems.push(Problem::warning(path, format!("{} (taken as {taken})", trouble.message())));
+            problems.push(Problem::warning(dir.join(name), format!("{} (taken as {taken})", trouble.message())));
             before
         }
     }
@@ -61,10 +67,10 @@ pub(crate) fn flag(path: &Path, before: bool, problems: &mut Vec<Problem>) -> bo
 
 /// Reads the file that makes a service essential: empty, or with the code that the container is to end with and `failure` where
 /// only failures count, in any order.
-pub(crate) fn essential(dir: &Path, before: Option<Essential>, problems: &mut Vec<Problem>) -> Option<Essential> {
+pub(crate) fn essential(dir: &Folder, before: Option<Essential>, problems: &mut Vec<Problem>) -> Option<Essential> {
     const MOST: usize = 64;
     let path = dir.join("essential");
-    let trouble = match look(&path) {
+    let trouble = match dir.look("essential") {
         Look::Absent => return None,
         // Whatever it is, being there says it.
         Look::Here(metadata) if !metadata.is_file() => return Some(Essential { code: None, ends: Ends::All }),
@@ -102,11 +108,10 @@ fn read_essential(content: &[u8]) -> Result<Essential, Vec<u8>> {
 }
 
 /// Reads the small files. A broken one leaves its setting as it was: as `previous` has it, or the default.
-pub(crate) fn settings(dir: &Path, previous: Option<&Settings>, problems: &mut Vec<Problem>) -> Settings {
+pub(crate) fn settings(dir: &Folder, previous: Option<&Settings>, problems: &mut Vec<Problem>) -> Settings {
     let mut settings = previous.cloned().unwrap_or_default();
     for file in &FILES {
-        let path = dir.join(file.name);
-        let outcome = match content(file, &path) {
+        let outcome = match content(file, dir) {
             Ok(content) => file
                 .apply(content.as_deref(), &mut settings)
                 .map_err(|invalid| refusal(file, invalid, content.as_deref().unwrap_or_default())),
@@ -115,7 +120,7 @@ pub(crate) fn settings(dir: &Path, previous: Option<&Settings>, problems: &mut V
         if let Err(Refusal { what, cure }) = outcome {
             let verb = if previous.is_some() { "keeping" } else { "using" };
             let value = value(file, &settings);
-            problems.push(Problem::warning(path, format!("{what}: {verb} {value}; {cure}")));
+            problems.push(Problem::warning(dir.join(file.name), format!("{what}: {verb} {value}; {cure}")));
         }
     }
     settings
@@ -128,11 +133,11 @@ struct Refusal {
 }
 
 /// The first bytes of a small file; `None` where there is none.
-fn content(file: &File, path: &Path) -> Result<Option<Vec<u8>>, Refusal> {
+fn content(file: &File, dir: &Folder) -> Result<Option<Vec<u8>>, Refusal> {
     /// Only the first line counts.
     const MOST: usize = 4096;
     let refusal = |trouble: Trouble| Refusal { what: trouble.what, cure: trouble.cure };
-    let metadata = match look(path) {
+    let metadata = match dir.look(file.name) {
         Look::Absent => return Ok(None),
         Look::Trouble(trouble) => return Err(refusal(trouble)),
         Look::Here(metadata) => metadata,
@@ -144,7 +149,7 @@ fn content(file: &File, path: &Path) -> Result<Option<Vec<u8>>, Refusal> {
         let what = format!("is {}, and must be a file with {} in it", look::kind(&metadata), contents(file.kind));
         return Err(Refusal { what, cure: format!("move it away, and {}", cure(file.kind)) });
     }
-    match look::head(path, MOST) {
+    match look::head(&dir.join(file.name), MOST) {
         Ok((_, bytes)) => Ok(Some(bytes)),
         Err(trouble) => Err(refusal(trouble)),
     }

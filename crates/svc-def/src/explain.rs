@@ -6,12 +6,18 @@ use std::path::Path;
 use crate::errno;
 use crate::look;
 use crate::mount;
-use crate::problem::{Problem, shown};
+use crate::problem::{Problem, shown, source};
 use crate::program::{Fault, Inspection, inspect};
 
 /// Explains why executing `path` failed with this errno, by looking at the file: used when a start fails in a supervisor.
 pub fn explain_exec(path: &Path, errno: i32) -> String {
-    Problem::fatal(path, reason(path, errno)).to_string()
+    let path_shown = if path.as_os_str().as_bytes().contains(&b'/') { source(path.to_owned()) } else { path.to_owned() };
+    Problem { path: path_shown, place: None, fatal: true, message: reason(path, errno) }.to_string()
+}
+
+/// What to say of a program that is not there.
+pub fn explain_missing(path: &Path) -> String {
+    explain_exec(path, errno::ENOENT)
 }
 
 fn reason(path: &Path, errno: i32) -> String {
@@ -41,6 +47,9 @@ fn reason(path: &Path, errno: i32) -> String {
 
 /// Errors that a look at the file explains.
 fn file(path: &Path, errno: i32) -> String {
+    if errno == errno::ENOENT && path.as_os_str().as_bytes().ends_with(b"\r") {
+        return "ends with a carriage return: save the script that names it with Unix line ends (sed -i 's/\\r$//')".into();
+    }
     if !path.as_os_str().as_bytes().contains(&b'/') {
         return match errno {
             errno::ENOENT => "no program of this name is in PATH: install it, or give its whole path".into(),

@@ -1,8 +1,10 @@
 //! What is at a path: the questions about links, loops and permissions that every file of a service directory raises, answered
 //! in one place and in the same words. Opens nothing but plain files.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read as _};
+use std::ops::Deref;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +33,50 @@ pub(crate) enum Look {
     Absent,
     Here(Metadata),
     Trouble(Trouble),
+}
+
+/// A directory whose names are listed once. Of thirty files that may stand in a service directory two or three do, and each look
+/// costs a system call.
+pub(crate) struct Folder<'a> {
+    path: &'a Path,
+    /// In order. None where they cannot be listed, or are many: then each is looked for.
+    names: Option<Vec<OsString>>,
+}
+
+impl<'a> Folder<'a> {
+    pub(crate) fn list(path: &'a Path) -> Folder<'a> {
+        /// Whoever keeps data beside `run` has more.
+        const MOST: usize = 200;
+        let list = || -> std::io::Result<Vec<OsString>> {
+            std::fs::read_dir(path)?.take(MOST + 1).map(|entry| Ok(entry?.file_name())).collect()
+        };
+        let mut names = list().ok().filter(|names| names.len() <= MOST);
+        names.iter_mut().for_each(|names| names.sort_unstable());
+        Folder { path, names }
+    }
+
+    /// False: there is nothing of this name.
+    pub(crate) fn may_have(&self, name: &str) -> bool {
+        self.names
+            .as_ref()
+            .is_none_or(|names| names.binary_search_by(|listed| listed.as_os_str().cmp(OsStr::new(name))).is_ok())
+    }
+
+    pub(crate) fn look(&self, name: &str) -> Look {
+        if self.may_have(name) { look(&self.path.join(name)) } else { Look::Absent }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        !matches!(self.look(name), Look::Absent)
+    }
+}
+
+impl Deref for Folder<'_> {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        self.path
+    }
 }
 
 pub(crate) fn look(path: &Path) -> Look {
@@ -69,9 +115,11 @@ pub(crate) fn look(path: &Path) -> Look {
 pub(crate) fn head(path: &Path, most: usize) -> Result<(File, Vec<u8>), Trouble> {
     /// O_NONBLOCK, the same on every architecture we build for: somebody may put a FIFO there between look and open.
     const NONBLOCK: i32 = 0o4000;
+    const ROOM: usize = 4096;
     let read = || {
         let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path)?;
-        let mut bytes = Vec::new();
+        // Most files are read at once.
+        let mut bytes = Vec::with_capacity(most.min(ROOM));
         (&file).take(most as u64).read_to_end(&mut bytes)?;
         Ok((file, bytes))
     };
@@ -136,4 +184,29 @@ fn denied(path: &Path, errno: i32, done: &str) -> Trouble {
 pub(crate) fn closed_door(directory: &Path, done: &str) -> (String, String) {
     let directory = shown(directory);
     (format!("cannot be {done}, because {} may not search {directory}", user::who()), format!("chmod a+x {directory}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_knows_what_is_not_there_and_looks_where_it_cannot_know() {
+        let root = std::env::temp_dir().join(format!("svc-def-look-{}", std::process::id()));
+        std::fs::create_dir_all(&root).expect("room");
+        let has = |name: &str| Folder::list(&root).has(name);
+        for name in ["type", "run", "a\u{fc}"] {
+            std::fs::write(root.join(name), "").expect("room");
+        }
+        std::os::unix::fs::symlink("nowhere", root.join("up")).expect("room");
+        assert!(has("type") && has("run") && has("a\u{fc}") && has("up") && !has("down"));
+        let listed = Folder::list(&root);
+        std::fs::remove_file(root.join("type")).expect("it was there");
+        assert!(listed.may_have("type") && !listed.has("type") && !listed.may_have("down"));
+        (0..300).for_each(|number| std::fs::write(root.join(format!("data-{number}")), "").expect("room"));
+        let many = Folder::list(&root);
+        assert!(many.may_have("down") && !many.has("down") && many.has("run"));
+        std::fs::remove_dir_all(&root).expect("ours");
+        assert!(Folder::list(&root).may_have("run") && !has("run"));
+    }
 }

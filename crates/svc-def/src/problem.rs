@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use svc_core::files::ORIGIN;
+
 /// One thing wrong with a directory, in one line: what, where and the cure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -40,8 +42,13 @@ impl fmt::Display for Problem {
 pub(crate) fn source(path: PathBuf) -> PathBuf {
     match std::fs::read_link(&path) {
         Ok(target) if target.is_absolute() && target.exists() => target,
-        Ok(_) | Err(_) => path,
+        Ok(_) | Err(_) => origin(&path).unwrap_or(path),
     }
+}
+
+fn origin(path: &Path) -> Option<PathBuf> {
+    let dir = std::fs::read_link(path.parent()?.join(ORIGIN)).ok()?;
+    Some(dir.join(path.file_name()?))
 }
 
 /// A path as it may be printed: `/etc/s6/web\n` comes out with a backslash and an n.

@@ -9,7 +9,7 @@ use svc_core::graph::Wish;
 use svc_core::{Definition, Output, Program, ServiceName};
 
 use crate::classic::{self, Run};
-use crate::look::{self, Look, look};
+use crate::look::{self, Folder, Look, look};
 use crate::problem::{Problem, shown};
 use crate::rc::{self, Source, Start};
 use crate::servicefile::layout::{FILE, Layout, TEMPLATE, layout};
@@ -50,8 +50,13 @@ pub fn read(dir: &Path, name: &ServiceName, previous: Option<&Definition>) -> Re
     }
     let (outcome, logger) = match (entrance(dir), layout) {
         (Ok(true), Some(layout)) => return one_file(&layout, name, problems),
-        (Ok(true), None) if rc::is_source(dir) => return source(dir, name, previous, problems),
-        (Ok(true), None) => inside(dir, name, previous, &mut problems),
+        (Ok(true), None) => {
+            let dir = Folder::list(dir);
+            if dir.has("type") {
+                return source(&dir, name, previous, problems);
+            }
+            inside(&dir, name, previous, &mut problems)
+        }
         (Ok(false), _) => (Outcome::Incomplete, None),
         (Err(problem), _) => {
             problems.push(problem);
@@ -62,7 +67,7 @@ pub fn read(dir: &Path, name: &ServiceName, previous: Option<&Definition>) -> Re
 }
 
 /// Reads a directory of the s6-rc form. Its output goes to svc-log, unless another service is its logger.
-fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut problems: Vec<Problem>) -> Reading {
+fn source(dir: &Folder, name: &ServiceName, previous: Option<&Definition>, mut problems: Vec<Problem>) -> Reading {
     let Some(source) = rc::read(dir, name, &mut problems) else {
         return Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
     };
@@ -83,7 +88,7 @@ fn source(dir: &Path, name: &ServiceName, previous: Option<&Definition>, mut pro
                 settings.keep_descendants = true;
                 settings.timeout_finish = source.timeout_down;
             } else {
-                classic::check_finish(dir, &mut problems);
+                rc::check_finish(dir, &mut problems);
             }
             Outcome::Ready(Box::new(Definition {
                 name: name.as_str().into(),
@@ -120,6 +125,8 @@ fn one_file(layout: &Layout, name: &ServiceName, mut problems: Vec<Problem>) -> 
             }
         }
         said.relations.clear();
+        said.conditions = None;
+        said.wait_for.clear();
     }
     let source = Source {
         kind: said.kind,
@@ -190,7 +197,7 @@ fn entrance(dir: &Path) -> Result<bool, Problem> {
 }
 
 fn inside(
-    dir: &Path,
+    dir: &Folder,
     name: &ServiceName,
     previous: Option<&Definition>,
     problems: &mut Vec<Problem>,
@@ -205,7 +212,7 @@ fn inside(
     let essential = classic::essential(dir, previous.and_then(|definition| definition.essential), problems);
     settings.essential = essential.is_some();
     classic::check_descriptors(dir, &settings, problems);
-    let mut flag = |file: &str, before: Option<bool>| classic::flag(&dir.join(file), before.unwrap_or(false), problems);
+    let mut flag = |file: &str, before: Option<bool>| classic::flag(dir, file, before.unwrap_or(false), problems);
     let definition = Definition {
         name: name.as_str().into(),
         dir: dir.as_os_str().as_bytes().to_vec(),
@@ -221,12 +228,12 @@ fn inside(
 }
 
 /// The logger's directory. A logger has no logger: what is in `log/log` is nobody's service, as in s6.
-fn logger(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) -> Option<PathBuf> {
+fn logger(dir: &Folder, name: &ServiceName, problems: &mut Vec<Problem>) -> Option<PathBuf> {
     if name.producer().is_some() {
         return None;
     }
     let path = dir.join("log");
-    match look(&path) {
+    match dir.look("log") {
         Look::Absent => None,
         Look::Here(metadata) if metadata.is_dir() => Some(path),
         Look::Here(metadata) => {

@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use svc_proto::api::Services;
+use svc_sys::listen;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
@@ -40,9 +41,8 @@ pub(crate) async fn serve(listener: TcpListener, version_file: PathBuf) -> Resul
                 });
             }
             Err(error) => {
-                // No descriptors: those who are served will give some back.
-                eprintln!("svc dockerflow: cannot take a client: {error} (retry in 1 s)");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                eprintln!("svc dockerflow: {}", listen::not_accepted(&error));
+                tokio::time::sleep(listen::ACCEPT_PAUSE).await;
             }
         }
     }

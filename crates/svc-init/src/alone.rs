@@ -22,6 +22,8 @@ use crate::{Refusal, rescue};
 
 /// The only slot.
 const SLOT: u32 = 0;
+/// More than its one supervisor needs.
+const DESCRIPTORS: u64 = 512;
 /// Supervisors start so far apart, where they do not live.
 const AGAIN: Millis = Millis::from_secs(1);
 
@@ -59,7 +61,9 @@ impl Alone {
         }
         svc_sys::title::prepare();
         let descriptors = fd::raise_limit_of_descriptors().ok();
-        let exe = svc_sys::exe::open().map_err(|errno| Refusal::system("cannot open /proc/self/exe", errno))?;
+        let exe = svc_sys::exe::open()
+            .map_err(|errno| Refusal::system("cannot open /proc/self/exe (/proc must be mounted)", errno))?;
+        fd::make_room(exe.as_fd(), DESCRIPTORS);
         let memory = rescue::memory(None, tail::LEAST_BYTES)?;
         let rescue::Memory { ledger, inbox_read, inbox_write, tail: _, bell: _ } = memory;
         ledger.set_own(Own::Exe, fd::release(exe) as u64 + 1);

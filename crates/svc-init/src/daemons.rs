@@ -20,6 +20,8 @@ const SCAN_LINK: RawFd = 3;
 const SCAN_TAIL: RawFd = 4;
 const SCAN_BELL: RawFd = 5;
 const SCAN_NOTIFY: RawFd = 6;
+/// What its child still needs when they are put there must be above them.
+pub(crate) const ABOVE_SCAN: RawFd = SCAN_NOTIFY + 1;
 
 /// How long a daemon may take to leave, and then to be gone once it is killed.
 const REAP_TIME: Millis = Millis(100);
@@ -33,6 +35,8 @@ pub(crate) struct Daemons {
     run_dir: Option<PathBuf>,
     notify: Option<OwnedFd>,
     keep_log: fn(ToKeep) -> u8,
+    /// Why they could not be started the last time.
+    failures: [Option<Errno>; 2],
 }
 
 impl Daemons {
@@ -46,6 +50,7 @@ impl Daemons {
             run_dir,
             notify: config.notify.and_then(fd::adopt),
             keep_log: config.keep_log,
+            failures: [None; 2],
         };
         if let Some(notify) = &daemons.notify {
             fd::set_close_on_exec(notify.as_raw_fd(), true);
@@ -60,12 +65,21 @@ impl Daemons {
         daemons
     }
 
+    /// Whether that is another failure than the last one, and so is to be said.
+    pub(crate) fn failed(&mut self, daemon: Daemon, why: Option<Errno>) -> bool {
+        std::mem::replace(&mut self.failures[daemon as usize], why) != why
+    }
+
     fn pid(&self, daemon: Daemon) -> Option<Pid> {
         Pid::new(self.ledger.own(pid_of(daemon)) as i32)
     }
 
+    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
+        [Daemon::Scan, Daemon::Log].into_iter().filter_map(|daemon| self.pid(daemon))
+    }
+
     pub(crate) fn is_one(&self, pid: Pid) -> bool {
-        [Daemon::Scan, Daemon::Log].iter().any(|&daemon| self.pid(daemon) == Some(pid))
+        self.pids().any(|daemon| daemon == pid)
     }
 
     /// Which daemon this was, if it was one.
@@ -98,10 +112,12 @@ impl Daemons {
                 svc_sys::say::use_standard_error();
                 let places = [(theirs.as_raw_fd(), SCAN_LINK), (self.tail, SCAN_TAIL), (self.bell, SCAN_BELL)];
                 let notify = notify.as_ref().map(|notify| (notify.as_raw_fd(), SCAN_NOTIFY));
-                let placed = place_all(places.into_iter().chain(notify));
+                // Its own number may be one of those that are given away.
+                let exe = fd::duplicate(exe.as_raw_fd(), SCAN_NOTIFY + 1);
+                let placed = exe.and_then(|exe| place_all(places.into_iter().chain(notify)).map(|()| exe));
                 svc_sys::signals::reset();
                 let errno = match placed {
-                    Ok(()) => svc_sys::exe::execute(exe, &arguments),
+                    Ok(exe) => svc_sys::exe::execute(exe.as_fd(), &arguments),
                     Err(errno) => errno,
                 };
                 say!("svc-init: cannot execute svc-scan: {errno}{}", hint(errno));
@@ -138,6 +154,12 @@ impl Daemons {
             Daemon::Scan => self.scan.connect(link),
             Daemon::Log => self.log.connect(link),
         }
+    }
+
+    /// svc-log has closed its side. Its SIGCHLD comes in its own time; until then there is nothing to wait for here.
+    pub(crate) fn lose_log(&mut self) {
+        self.ledger.set_own(link_of(Daemon::Log), 0);
+        self.log.disconnect();
     }
 
     /// Nothing more will come: read to the end, and leave.
@@ -186,7 +208,7 @@ pub(crate) fn hint(errno: Errno) -> &'static str {
     match errno {
         Errno::AGAIN => ": the limit on processes is reached (hint: docker run --pids-limit)",
         Errno::TOO_MANY_FILES => ": the limit on open files is too low (hint: docker run --ulimit nofile=1024)",
-        Errno::NO_MEMORY => ": the limit on memory is too low (hint: docker run --memory)",
+        Errno::NO_MEMORY => ": the limit on memory or on address space is too low (hint: docker run --memory, ulimit -v)",
         _ => "",
     }
 }
@@ -231,7 +253,7 @@ fn scan_arguments(config: &Config, run_dir: Option<&Path>, notify: bool) -> Vec<
 fn place_all(places: impl Iterator<Item = (RawFd, RawFd)>) -> Result<(), Errno> {
     let mut sources = Vec::new();
     for (source, target) in places {
-        sources.push((fd::duplicate(source, SCAN_NOTIFY + 1)?, target));
+        sources.push((fd::duplicate(source, ABOVE_SCAN)?, target));
     }
     for (source, target) in &sources {
         fd::place(source.as_raw_fd(), *target)?;

@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use svc_core::init::{Action, Daemon, Event, Init};
+use svc_core::init::{Action, Daemon, Event, Init, Order};
 use svc_core::{Exit, Millis, Pid, Signal};
 use svc_proto::handover::{KeepNotification, ToKeep, ToSupervise};
 use svc_proto::ledger::{Kept, Ledger, Own};
@@ -33,6 +33,8 @@ use daemons::Daemons;
 pub use place::{own_run_dir, run_dir_beside, try_run_dir};
 use table::Table;
 
+/// Five for each of more than a thousand services. Each supervisor shares the table until it has one of its own.
+const DESCRIPTORS: u64 = 8192;
 /// Room for the table of children and for messages that a daemon has not taken yet.
 const HEAP: usize = 64 * 1024 * 1024;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub supervisor_title: &'static str,
     /// The descriptor of the ledger, when a predecessor re-executed itself.
     pub recover: Option<i32>,
+    /// Those of the locks that it held.
+    pub guards: Vec<i32>,
     /// Look at all directories again so often, if not only when something happens there.
     pub rescan: Option<Millis>,
     /// A descriptor that gets a newline once the control FIFOs are served.
@@ -92,7 +96,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn system(what: &str, errno: Errno) -> Refusal {
-        Refusal { code: svc_sys::exit::SYSTEM, message: format!("{what}: {errno}") }
+        Refusal { code: svc_sys::exit::SYSTEM, message: format!("{what}: {errno}{}", daemons::hint(errno)) }
     }
 }
 
@@ -126,22 +130,26 @@ impl Tree {
         svc_sys::title::prepare();
         // The environment stands in the heap of before, and is never written again: all our children share it.
         svc_sys::alloc::use_small_heap(HEAP);
+        // `svc-scan DIR >log 2>&1`: lines of services and ours come into one file by several ways.
+        (1..=2).for_each(fd::append_to_file);
         if let Ok(console) = fd::reopen_for_writing(2) {
             svc_sys::say::use_console(fd::release(console));
         }
         let descriptors = fd::raise_limit_of_descriptors().ok();
         let recovered = config.recover.is_some();
-        let run_dir = place::run_dir(recovered)?;
-        let guards = place::guards(&config.scan_dirs, run_dir.as_deref());
-        let guards = match guards {
-            Err(refusal) if !recovered => return Err(refusal),
-            // It is ours since the first start; a child of before that still has to close its copy may hold it yet.
-            guards => guards.unwrap_or_default(),
+        // Where it is a link each path of ours would go by it.
+        let run_dir = place::run_dir(recovered)?.map(|dir| dir.canonicalize().unwrap_or(dir));
+        let guards = match config.recover {
+            Some(_) => rescue::guards(&config.guards),
+            None => place::guards(&config.scan_dirs, run_dir.as_deref())?,
         };
-        let exe = svc_sys::exe::open().map_err(|errno| Refusal::system("cannot open /proc/self/exe", errno))?;
+        let exe = svc_sys::exe::open()
+            .map_err(|errno| Refusal::system("cannot open /proc/self/exe (/proc must be mounted)", errno))?;
+        let exe = fd::raise(exe, daemons::ABOVE_SCAN);
+        fd::make_room(exe.as_fd(), DESCRIPTORS);
         let rescue::Memory { ledger, tail, bell, inbox_read, inbox_write } =
             rescue::memory(config.recover, config.ring_bytes)?;
-        rescue::arm(ledger, exe, &config.arguments);
+        rescue::arm(ledger, exe, &guards, &config.arguments);
         if !recovered {
             ledger.set_own(Own::Began, began.0);
         }
@@ -152,6 +160,7 @@ impl Tree {
             .map_err(|errno| Refusal::system("cannot make a stack for supervisors", errno))?;
         let daemons = Daemons::new(ledger, &config, run_dir, tail, bell);
         svc_sys::title::set(&[b"svc-init"], b"svc-init");
+        svc_sys::private::keep();
         let buffer = svc_sys::alloc::private_buffer(MAX_PACKET).ok_or(Errno::NO_MEMORY);
         let buffer = buffer.map_err(|errno| Refusal::system("cannot make a buffer", errno))?;
         let mut tree = Tree { machine, config, ledger, signals, inbox: inbox_read, table, daemons, _guards: guards, buffer };
@@ -175,6 +184,9 @@ impl Tree {
                 self.daemons.log.interest(),
             ];
             poll::wait(&mut interests, clock::now(), self.machine.deadline());
+            if poll::is_hung_up(&interests[3]) {
+                self.daemons.lose_log();
+            }
             self.table.close_given();
             // Descriptors to keep come first: whoever sent one may have died since.
             self.read_inbox();
@@ -208,20 +220,31 @@ impl Tree {
                             Daemon::Scan => self.table.introduce(&mut self.daemons.scan),
                             Daemon::Log => self.table.hand_out(&mut self.daemons.log),
                         }
+                        self.daemons.failed(daemon, None);
                         self.step(Event::Started(daemon));
                     }
                     Err(errno) => {
-                        let (name, hint) = (daemons::name_of(daemon), daemons::hint(errno));
-                        say!("svc-init: cannot start {name}: {errno}{hint} (retry in 1 s)");
+                        if self.daemons.failed(daemon, Some(errno)) {
+                            let (name, hint) = (daemons::name_of(daemon), daemons::hint(errno));
+                            say!("svc-init: cannot start {name}: {errno}{hint} (trying again every second)");
+                        }
                         self.step(Event::StartFailed(daemon));
                     }
                 }
             }
-            Action::Tell(order) => self.daemons.scan.send(None, ToScan::Order(order).encode(), Vec::new()),
+            Action::Tell(order) => {
+                if let Order::Shutdown { .. } = order {
+                    self.wake_up();
+                }
+                self.daemons.scan.send(None, ToScan::Order(order).encode(), Vec::new());
+            }
             Action::StopOrphans => self.stop_orphans(),
             Action::KillEverybody => self.kill_everybody(),
             Action::FinishLog => self.daemons.finish_log(),
-            Action::Kill(daemon) => self.daemons.kill(daemon),
+            Action::Kill(daemon) => {
+                self.daemons.kill(daemon);
+                self.tell_lost(daemon);
+            }
             Action::Exit { code } => {
                 let file = self.config.exit_code_file.as_deref();
                 hooks::leave(&self.config.scan_dirs, file.and_then(codes::read).unwrap_or(code))
@@ -307,6 +330,13 @@ impl Tree {
         others
     }
 
+    /// Whom of ours somebody has stopped (SIGSTOP) is needed for the end.
+    fn wake_up(&self) {
+        for pid in self.daemons.pids().chain(self.table.pids()) {
+            let _ = process::signal_child(pid, Signal::CONT);
+        }
+    }
+
     fn stop_orphans(&mut self) {
         let own = process::id();
         for pid in self.others() {
@@ -345,6 +375,27 @@ impl Tree {
         let mut living = procfs::descendants(process::id());
         living.retain(|&pid| !self.daemons.is_one(pid) && !procfs::is_zombie(pid));
         living
+    }
+
+    /// svc-log had to be killed: nobody will read what it has not passed on.
+    fn tell_lost(&self, killed: Daemon) {
+        let mut unread = match killed {
+            Daemon::Log => self.table.unread(),
+            Daemon::Scan => return,
+        };
+        let others = unread.len().saturating_sub(MOST_NAMED);
+        unread.truncate(MOST_NAMED);
+        let mut named: Vec<String> = unread.iter().map(|(name, bytes)| format!("{name} ({bytes} bytes)")).collect();
+        if others > 0 {
+            named.push(format!("and {others} others"));
+        }
+        if !named.is_empty() {
+            say!(
+                "svc-init: time is up: nobody has read standard output or error to their end: lost are the last lines of {}: \
+                 whoever reads them must go on reading, or needs a longer SVC_STOP_TIMEOUT",
+                named.join(", ")
+            );
+        }
     }
 
     fn read_inbox(&mut self) {

@@ -58,16 +58,13 @@ fn candidates() -> impl Iterator<Item = PathBuf> {
 
 /// Makes the directory if need be, and tries to write there.
 fn usable(dir: &Path) -> std::io::Result<()> {
-    if !dir.is_dir() {
+    // By a link, each look would go by it.
+    let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    if !real.is_dir() {
         DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
     }
-    let data = fs::symlink_metadata(dir)?;
-    let uid = user::effective_uid();
-    if dir.starts_with("/tmp") && (data.uid() != uid || data.is_symlink()) {
-        // Somebody else's directory in a place where everybody may write: not ours to trust.
-        return Err(Errno(1).into());
-    }
-    let probe = dir.join(format!(".probe-{}", std::process::id()));
+    user::may_trust(dir)?;
+    let probe = real.join(format!(".probe-{}", std::process::id()));
     File::create(&probe)?;
     fs::remove_file(&probe)
 }
@@ -88,9 +85,13 @@ pub(crate) fn files_of_s6(run_dir: Option<&Path>) -> Option<&'static Path> {
         Some(Err(error)) => error.to_string(),
         None => "no directory can be written to".into(),
     };
+    let uid = user::effective_uid();
+    // An engine gives a tmpfs to root, unless told.
+    let owner = if uid == 0 { String::new() } else { format!(":uid={uid}") };
     say!(
         "svc-init: no place for the files of s6's tools: {why}: services run all the same, but s6-svc and s6-svstat find only \
-         those whose own directory can be written to; set {} to a directory that can be",
+         those whose own directory can be written to: mount a tmpfs at /run (docker run --tmpfs /run{owner}), or set {} to a \
+         directory that can be",
         place::ENV
     );
     None
@@ -151,13 +152,9 @@ pub(crate) fn guard_scan_dirs(scan_dirs: &[PathBuf]) -> Result<Vec<OwnedFd>, Ref
 /// The lock that s6-svscan holds: its tools look at it, and no s6-svscan starts beside us. None where nothing can be written.
 fn lock_of_s6(dir: &Path) -> Result<Option<OwnedFd>, Refusal> {
     let folder = dir.join(api::s6_svscan::FOLDER);
-    match DirBuilder::new().mode(0o700).create(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Ok(None),
-        Ok(()) | Err(_) => {}
-    }
-    let Ok(lock) = at::open(At::Here, &c_path(&folder.join(api::s6_svscan::LOCK)), Open::Lock(0o600)) else {
-        return Ok(None);
-    };
+    let open = || at::open(At::Here, &c_path(&folder.join(api::s6_svscan::LOCK)), Open::Lock(0o600));
+    let make = || DirBuilder::new().mode(0o700).create(&folder);
+    let Some(lock) = open().ok().or_else(|| make().ok().and_then(|()| open().ok())) else { return Ok(None) };
     // A file system without locks: then s6's tools find no scanner, and that is all.
     if at::lock_record(lock.as_fd()).unwrap_or(true) {
         return Ok(Some(lock));

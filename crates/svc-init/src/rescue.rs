@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 use svc_core::Millis;
 use svc_core::init::Init;
@@ -28,10 +28,12 @@ const WITHIN: Millis = Millis::from_secs(60);
 struct Lifeboat {
     ledger: Ledger,
     exe: OwnedFd,
-    arguments: Vec<CString>,
+    words: exe::Words,
+    guards: Vec<RawFd>,
 }
 
 static LIFEBOAT: OnceLock<Lifeboat> = OnceLock::new();
+static OWN_PID: AtomicI32 = AtomicI32::new(0);
 /// 1: panic, 2: run out of memory, when the signal comes.
 static FAULT: AtomicU8 = AtomicU8::new(0);
 
@@ -55,7 +57,8 @@ pub(crate) fn memory(recover: Option<RawFd>, ring_bytes: usize) -> Result<Memory
         Some(number) => fd::adopt(number).ok_or_else(lost)?,
         None => shared::create(c"svc-ledger", BYTES).map_err(failed("cannot make the ledger (memfd_create)"))?,
     };
-    let words = shared::map(ledger_fd.as_fd(), 0, BYTES).map_err(failed("cannot map the ledger"))?;
+    let words = shared::map(ledger_fd.as_fd(), 0, BYTES)
+        .map_err(failed("cannot map the ledger: svc needs 48 MiB of address space, and uses little of it"))?;
     let ledger = Ledger::new(words).ok_or_else(lost)?;
     let old = |own: Own| ledger.own(own).checked_sub(1).and_then(|number| fd::adopt(number as RawFd));
     let (tail, bell, inbox_read, inbox_write) = if recover.is_some() {
@@ -86,6 +89,15 @@ pub(crate) fn memory(recover: Option<RawFd>, ring_bytes: usize) -> Result<Memory
     Ok(Memory { ledger, tail: fd::release(tail), bell: fd::release(bell), inbox_read, inbox_write })
 }
 
+/// The locks that a predecessor left: those of directories which have another inode or another holder by now, too.
+pub(crate) fn guards(numbers: &[RawFd]) -> Vec<OwnedFd> {
+    numbers
+        .iter()
+        .filter_map(|&number| fd::adopt(number))
+        .inspect(|guard| fd::set_close_on_exec(guard.as_raw_fd(), true))
+        .collect()
+}
+
 /// The machine as it must have been, from what the ledger says.
 pub(crate) fn machine(ledger: Ledger, budget: Millis) -> Init {
     let lives = |own| ledger.own(own) != 0;
@@ -104,13 +116,17 @@ pub(crate) fn ending_word((end, code): (Millis, Option<u8>)) -> u64 {
 }
 
 /// From now on a panic and a failed allocation end in [`re_execute`].
-pub(crate) fn arm(ledger: Ledger, exe: OwnedFd, arguments: &[CString]) {
+///
+/// `guards` are the locks: they go along, for nobody else may get one meanwhile.
+pub(crate) fn arm(ledger: Ledger, exe: OwnedFd, guards: &[OwnedFd], arguments: &[CString]) {
     ledger.set_own(Own::Exe, exe.as_raw_fd() as u64 + 1);
     let number = ledger.own(Own::Ledger).saturating_sub(1);
+    let guards: Vec<RawFd> = guards.iter().map(AsRawFd::as_raw_fd).collect();
     let mut words = vec![c"svc-init".to_owned()];
-    words.push(CString::new(format!("--recover={number}")).unwrap_or_default());
+    let own = [format!("--recover={number}")].into_iter().chain(guards.iter().map(|guard| format!("--guard={guard}")));
+    words.extend(own.filter_map(|word| CString::new(word).ok()));
     words.extend_from_slice(arguments);
-    if LIFEBOAT.set(Lifeboat { ledger, exe, arguments: words }).is_err() {
+    if LIFEBOAT.set(Lifeboat { ledger, exe, words: exe::Words::new(words), guards }).is_err() {
         return;
     }
     FAULT.store(
@@ -121,11 +137,12 @@ pub(crate) fn arm(ledger: Ledger, exe: OwnedFd, arguments: &[CString]) {
         },
         Ordering::Relaxed,
     );
-    let own = process::id();
-    std::panic::set_hook(Box::new(move |panic| {
+    OWN_PID.store(process::id(), Ordering::Relaxed);
+    // It holds nothing: supervisors have this hook as well, and nothing of our heap.
+    std::panic::set_hook(Box::new(|panic| {
         say!("svc: {panic}");
-        // Children made by fork have this hook as well, and end.
-        if process::id() == own {
+        // They end.
+        if process::id() == OWN_PID.load(Ordering::Relaxed) {
             re_execute();
         }
     }));
@@ -155,19 +172,16 @@ fn re_execute() {
     ledger.set_own(Own::RecoveredAt, now.0);
     if count > MOST_RECOVERIES {
         say!("svc-init: {count} faults within a minute: giving up");
-        let first = boat.arguments.iter().find(|word| word.as_bytes().starts_with(b"/"));
+        let first = boat.words.iter().find(|word| word.as_bytes().starts_with(b"/"));
         let first = first.map(|word| PathBuf::from(std::ffi::OsStr::from_bytes(word.as_bytes())));
         crate::hooks::crash(first.as_slice());
     }
     set_close_on_exec(ledger, false);
-    let mut pointers: [Option<&CString>; 64] = [None; 64];
-    for (place, word) in pointers.iter_mut().zip(&boat.arguments) {
-        *place = Some(word);
-    }
+    boat.guards.iter().for_each(|&guard| fd::set_close_on_exec(guard, false));
     // What was found at the start is to be found again, for services to have.
     process::allow_huge_pages();
     fd::restore_limit_of_descriptors();
-    let errno = exe::execute_fixed(boat.exe.as_fd(), &pointers);
+    let errno = boat.words.execute(boat.exe.as_fd());
     say!("svc-init: cannot re-execute: {errno}");
 }
 

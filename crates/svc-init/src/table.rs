@@ -1,7 +1,9 @@
 //! The slots: which supervisors live, which pipes are held for them, and who takes over what they leave.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use svc_core::service::{Daemon, State};
@@ -52,7 +54,7 @@ impl Table {
     ) -> Result<Table, Errno> {
         let nothing = std::fs::File::open("/dev/null").ok().map(OwnedFd::from);
         let (supervisors, orphans, shared) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let stack = Stack::guarded(STACK)?;
+        let stack = Stack::new(STACK)?;
         Ok(Table { ledger, inbox, descriptors, title, run_dir, supervise, supervisors, orphans, nothing, stack, shared })
     }
 
@@ -69,6 +71,10 @@ impl Table {
         self.supervisors.len()
     }
 
+    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
+        self.supervisors.keys().copied()
+    }
+
     pub(crate) fn is_supervisor(&self, pid: Pid) -> bool {
         self.supervisors.contains_key(&pid)
     }
@@ -83,7 +89,10 @@ impl Table {
         definition: Vec<u8>,
         log: &mut Outbox,
     ) -> Result<Row, Errno> {
+        // Before others come: a supervisor copies all low numbers of ours that are open when it takes its table apart.
+        self.close_given();
         let row = self.ledger.row(slot).ok_or(Errno::INVALID)?;
+        let mut made = [None, None];
         if row.in_use() {
             if row.supervisor().is_some() {
                 return Err(Errno::IN_USE);
@@ -91,9 +100,12 @@ impl Table {
             row.set_label(label);
         } else {
             row.take(output, stdin_of, label);
-            if let Err(errno) = self.make_pipes(row, output, stdout_of.is_none(), log) {
-                self.retire(slot, log);
-                return Err(errno);
+            match self.make_pipes(row, output, stdout_of.is_none(), log) {
+                Ok(ends) => made = ends,
+                Err(errno) => {
+                    self.retire(slot, log);
+                    return Err(errno);
+                }
             }
         }
         let (scan_end, link) = fd::packet_pair()?;
@@ -113,22 +125,25 @@ impl Table {
         };
         let notification = row.kept(Kept::Notification).map(&mut give).transpose()?;
         let sockets = row.sockets().into_iter().map(|(_, socket)| give(socket)).collect::<Result<Vec<RawFd>, Errno>>()?;
-        let [out, err] = self.writing_ends(row, stdout_of)?;
+        let [out, err] = self.writing_ends(row, stdout_of, made)?;
         let orphans: Vec<Pid> = self.orphans.iter().filter(|&(_, owner)| *owner == slot).map(|(&pid, _)| pid).collect();
+        self.stack.clear();
+        let run_dir = self.run_dir.map(|path| self.stack.lay(path.as_os_str().as_bytes())).transpose()?;
         let handover = ToSupervise {
             row,
-            definition,
+            definition: self.stack.lay(&definition)?,
             link: link.as_raw_fd(),
             inbox: self.inbox,
             stdio: [stdin, out.as_ref().map(AsRawFd::as_raw_fd), err.as_ref().map(AsRawFd::as_raw_fd)],
             notification,
-            sockets,
-            orphans,
+            sockets: self.stack.lay(&sockets)?,
+            orphans: self.stack.lay(&orphans)?,
+            knows_orphans: row.spawned().is_some_and(|pid| row.relayed(pid).is_some()),
             init_pid: process::id(),
             exe: self.ledger.own(Own::Exe).saturating_sub(1) as RawFd,
             descriptors: self.descriptors.map(|limit| (limit.soft, limit.hard)),
             title: self.title,
-            run_dir: self.run_dir,
+            run_dir: run_dir.map(|bytes| Path::new(OsStr::from_bytes(bytes))),
         };
         given.extend([Some(link), out, err].into_iter().flatten());
         self.ledger.note_launch(clock::now());
@@ -157,37 +172,50 @@ impl Table {
     /// Of a pipe to svc-log only the reading end is kept: it is what keeps the pipe, and every descriptor that this process
     /// holds is copied for each supervisor. The pipe to a logger keeps its writing end too, or the logger would find its end
     /// when the producer and its supervisor are gone at the same time.
-    fn make_pipes(&mut self, row: Row, output: Output, own: bool, log: &mut Outbox) -> Result<(), Errno> {
+    ///
+    /// Returns the writing ends that are not kept, for the first supervisor.
+    fn make_pipes(&mut self, row: Row, output: Output, own: bool, log: &mut Outbox) -> Result<[Option<OwnedFd>; 2], Errno> {
+        let mut out = None;
         match output {
-            Output::Logger if !own => {
-                let (read, _) = fd::pipe()?;
-                self.keep(row, Kept::ErrRead, read);
-                hand_out_row(row, log);
-            }
+            Output::Logger if !own => {}
             Output::Keeper | Output::Logger => {
                 let (read, write) = fd::pipe()?;
                 self.keep(row, Kept::OutRead, read);
                 if output == Output::Logger {
                     self.keep(row, Kept::OutWrite, write);
+                } else {
+                    out = Some(write);
                 }
-                let (read, _) = fd::pipe()?;
-                self.keep(row, Kept::ErrRead, read);
-                hand_out_row(row, log);
             }
-            Output::Inherit | Output::Starter => {}
+            Output::Inherit | Output::Starter => return Ok([None, None]),
         }
-        Ok(())
+        let (read, write) = fd::pipe()?;
+        self.keep(row, Kept::ErrRead, read);
+        hand_out_row(row, log);
+        Ok([out, Some(write)])
     }
 
-    /// Where a service writes: standard output, into the pipe of another slot if it shares that, and error.
-    fn writing_ends(&self, row: Row, stdout_of: Option<u32>) -> Result<[Option<OwnedFd>; 2], Errno> {
+    /// Where a service writes: standard output, into the pipe of another slot if it shares that, and error. `made`: those that
+    /// have just been made; the others are opened again.
+    fn writing_ends(
+        &self,
+        row: Row,
+        stdout_of: Option<u32>,
+        made: [Option<OwnedFd>; 2],
+    ) -> Result<[Option<OwnedFd>; 2], Errno> {
         let opened = |what| row.kept(what).map(fd::writing_end).transpose();
         let shared = stdout_of.and_then(|slot| self.ledger.row(slot)).and_then(|row| row.kept(Kept::OutWrite));
-        let out = match shared.or_else(|| row.kept(Kept::OutWrite)) {
-            Some(kept) => Some(fd::duplicate(kept, 3)?),
-            None => opened(Kept::OutRead)?,
+        let [out, err] = made;
+        let out = match (shared.or_else(|| row.kept(Kept::OutWrite)), out) {
+            (Some(kept), _) => Some(fd::duplicate(kept, 3)?),
+            (None, Some(made)) => Some(made),
+            (None, None) => opened(Kept::OutRead)?,
         };
-        Ok([out, opened(Kept::ErrRead)?])
+        let err = match err {
+            Some(made) => Some(made),
+            None => opened(Kept::ErrRead)?,
+        };
+        Ok([out, err])
     }
 
     /// Keeps a descriptor for the slot; the one before is closed.
@@ -238,10 +266,16 @@ impl Table {
         let main = row.spawned();
         for child in procfs::children(process::id()) {
             if !self.is_known(child) && Some(child) != main && !self.is_main_of_another(child) {
-                self.orphans.insert(child, slot);
+                self.orphans.insert(child, self.owner(child).unwrap_or(slot));
             }
         }
         Some(slot)
+    }
+
+    /// Whose session a process is in that came to us: that of a main process. Who has made one of his own cannot be told from the rest.
+    fn owner(&self, child: Pid) -> Option<u32> {
+        let session = Pid::new(procfs::session(child)?)?;
+        self.row_of(session).map(Row::slot)
     }
 
     /// The exit code that the main program left, if it was this slot's and its supervisor is done with it.
@@ -337,6 +371,19 @@ impl Table {
     }
 }
 
+impl Table {
+    /// What services have written and nobody has read: their names, and how many bytes.
+    pub(crate) fn unread(&self) -> Vec<(String, usize)> {
+        let bytes =
+            |row: Row| [Kept::OutRead, Kept::ErrRead].iter().filter_map(|&end| fd::available(row.kept(end)?).ok()).sum();
+        self.ledger.rows().map(|row| (name_of(row), bytes(row))).filter(|&(_, bytes)| bytes > 0).collect()
+    }
+}
+
+fn name_of(row: Row) -> String {
+    Label::decode(&row.label()).map_or_else(|_| format!("slot {}", row.slot()), |label| label.name)
+}
+
 /// In a supervisor that has its own table of descriptors: svc-init may close what it was given. If its inbox is full it is awake,
 /// and looks anyway.
 fn tell_apart(inbox: RawFd) {
@@ -351,7 +398,7 @@ fn hand_out_row(row: Row, log: &mut Outbox) {
         Output::Logger => vec![row.kept(Kept::ErrRead)],
         Output::Inherit | Output::Starter => return,
     };
-    let name = Label::decode(&row.label()).map_or_else(|_| format!("slot {}", row.slot()), |label| label.name);
+    let name = name_of(row);
     let ends = ends.into_iter().flatten().collect();
     log.send(Some(row.slot()), ToLog::Add { slot: row.slot(), name }.encode(), ends);
 }

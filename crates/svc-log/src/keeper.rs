@@ -26,6 +26,8 @@ pub(crate) struct Keeper {
     sources: BTreeMap<u64, Source>,
     /// Those with a line that has no end yet.
     held: Vec<u64>,
+    /// A predecessor was killed while it passed these on: half a line may be out, and the rest of it comes before anything else.
+    interrupted: Vec<u64>,
     /// SIGIO: something was written behind half a line.
     more: Chosen,
     glass: Glass,
@@ -49,19 +51,23 @@ impl Keeper {
         let more = Chosen::take(&[Signal::IO])?;
         epoll.add(more.as_fd(), MORE, Trigger::Level)?;
         let page = shared::map(tail.as_fd(), 0, tail::PAGE)?;
+        let word = |number: usize| page.get(number).ok_or(Errno::INVALID);
+        let [out, err] = [word(tail::UNDER_WAY[0])?, word(tail::UNDER_WAY[1])?];
+        let interrupted = [out, err].iter().filter_map(|word| word.load(Ordering::Relaxed).checked_sub(1)).collect();
         Ok(Keeper {
             link,
             epoll,
             sources: BTreeMap::new(),
             held: Vec::new(),
+            interrupted,
             more,
             glass: Glass::new()?,
             buffer: vec![0; PIPE],
-            stdout: Output::new(1),
-            stderr: Output::new(2),
+            stdout: Output::new(1, out),
+            stderr: Output::new(2, err),
             tail,
             ring_bytes: handover.ring_bytes,
-            readers: page.first().ok_or(Errno::INVALID)?,
+            readers: word(tail::READERS)?,
             bell,
             finishing: false,
         })
@@ -78,6 +84,9 @@ impl Keeper {
                     if !self.read_link() {
                         return svc_sys::exit::DONE;
                     }
+                    for token in std::mem::take(&mut self.interrupted) {
+                        news |= self.read_source(token);
+                    }
                 } else if token == MORE {
                     while self.more.next().is_some() {}
                     for token in std::mem::take(&mut self.held) {
@@ -88,9 +97,11 @@ impl Keeper {
                 }
             }
             let now = clock::now();
-            let due = |source: &Source| source.hold_until.is_some_and(|until| now >= until);
-            let tokens: Vec<u64> = self.sources.iter().filter(|(_, source)| due(source)).map(|(&token, _)| token).collect();
-            for token in tokens {
+            let due = |token: &u64| {
+                let source = self.sources.get(token);
+                source.and_then(|source| source.hold_until).is_some_and(|until| now >= until)
+            };
+            for token in self.held.iter().copied().filter(due).collect::<Vec<u64>>() {
                 news |= self.read_source(token);
             }
             if news && self.readers.load(Ordering::Acquire) > 0 {
@@ -117,10 +128,8 @@ impl Keeper {
                 }
                 // Between two supervisors nobody holds the writing end; the next one opens it again.
                 Found::End if !self.finishing => break,
-                Found::End => {
-                    self.epoll.remove(source.pipe.as_fd());
-                    self.sources.remove(&token);
-                }
+                // It is closed with all others when the last has come to its end.
+                Found::End => std::mem::forget(self.sources.remove(&token)),
             }
         }
         news
@@ -162,7 +171,7 @@ impl Keeper {
                 say!("svc-log: cannot read the output of slot {slot}: {errno}");
                 continue;
             }
-            self.sources.insert(token, Source::new(pipe, stderr, slot));
+            self.sources.insert(token, Source::new(pipe, stderr, slot, token));
         }
     }
 

@@ -50,7 +50,12 @@ pub fn run(handover: ToKeep) -> u8 {
     // On the new heap: what stood on the old one is gone.
     svc_sys::title::set(&[b"svc-log"], b"svc-log");
     match keeper::Keeper::new(handover) {
-        Ok(mut keeper) => keeper.watch(),
+        Ok(mut keeper) => {
+            let code = keeper.watch();
+            // The kernel closes everything in one go.
+            std::mem::forget(keeper);
+            code
+        }
         Err(errno) => {
             say!("svc-log: cannot start: {errno}");
             svc_sys::exit::SYSTEM

@@ -1,6 +1,7 @@
 //! Where lines go: standard output or standard error of the container.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use svc_core::Millis;
 use svc_sys::{Errno, clock, fd, poll, splice};
@@ -14,17 +15,25 @@ pub(crate) struct Output {
     is_pipe: bool,
     /// Nobody will ever read it again: lines are kept in the rings alone.
     gone: bool,
+    /// Whose lines are being passed on, and one more; 0 between two.
+    under_way: &'static AtomicU64,
 }
 
 impl Output {
-    pub(crate) fn new(number: i32) -> Output {
+    pub(crate) fn new(number: i32, under_way: &'static AtomicU64) -> Output {
         let is_pipe = std::fs::metadata(format!("/proc/self/fd/{number}"))
             .is_ok_and(|data| std::os::unix::fs::FileTypeExt::is_fifo(&data.file_type()));
-        Output { number, is_pipe, gone: !fd::is_open(number) }
+        Output { number, is_pipe, gone: !fd::is_open(number), under_way }
     }
 
-    /// Moves the first `bytes.len()` bytes of a pipe, which are `bytes`. Waits as long as it takes.
-    pub(crate) fn take(&mut self, pipe: BorrowedFd, bytes: &[u8]) {
+    /// Moves the first `bytes.len()` bytes of a pipe, which are `bytes` and those of `token`. Waits as long as it takes.
+    pub(crate) fn take(&mut self, pipe: BorrowedFd, token: u64, bytes: &[u8]) {
+        self.under_way.store(token + 1, Ordering::Relaxed);
+        self.move_out(pipe, bytes);
+        self.under_way.store(0, Ordering::Relaxed);
+    }
+
+    fn move_out(&mut self, pipe: BorrowedFd, bytes: &[u8]) {
         let moved = if self.is_pipe { self.take_by_splice(pipe, bytes.len()) } else { 0 };
         let rest = &bytes[moved..];
         if rest.is_empty() {

@@ -18,6 +18,8 @@ pub(crate) struct Source {
     pub(crate) pipe: OwnedFd,
     pub(crate) stderr: bool,
     slot: u32,
+    /// Its number for this svc-log and the next.
+    token: u64,
     /// Mapped when the first line comes.
     ring: Option<Ring<'static>>,
     /// When a line without an end is passed on.
@@ -36,8 +38,8 @@ pub(crate) enum Found {
 }
 
 impl Source {
-    pub(crate) fn new(pipe: OwnedFd, stderr: bool, slot: u32) -> Source {
-        Source { pipe, stderr, slot, ring: None, hold_until: None }
+    pub(crate) fn new(pipe: OwnedFd, stderr: bool, slot: u32, token: u64) -> Source {
+        Source { pipe, stderr, slot, token, ring: None, hold_until: None }
     }
 
     /// Passes on what is complete, or everything if it has waited long enough.
@@ -80,7 +82,7 @@ impl Source {
             self.ring = ring(self.slot);
         }
         self.remember(&bytes[..length]);
-        output.take(self.pipe.as_fd(), &bytes[..length]);
+        output.take(self.pipe.as_fd(), self.token, &bytes[..length]);
         Found::Lines
     }
 

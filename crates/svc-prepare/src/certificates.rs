@@ -18,12 +18,12 @@ const END: &str = "-----END CERTIFICATE-----";
 /// Makes a bundle of that of the image and of what stands in these files and directories. What the program is to know of it.
 pub fn add(places: &[PathBuf], into: &Path) -> Result<Vec<Variable>, String> {
     let mut all = match BUNDLES.iter().find(|bundle| Path::new(bundle).is_file()) {
-        Some(bundle) => files::read(Path::new(bundle))?,
+        Some(bundle) => read(Path::new(bundle))?,
         // An image without any: then these are all.
         None => String::new(),
     };
     for file in files_of(places)? {
-        let text = files::read(&file)?;
+        let text = read(&file)?;
         let certificates = certificates(&text).map_err(|what| format!("{}: {what}", file.display()))?;
         for certificate in certificates.into_iter().filter(|one| !text_has(&all, one)).collect::<Vec<_>>() {
             if !all.is_empty() && !all.ends_with('\n') {
@@ -41,6 +41,11 @@ pub fn add(places: &[PathBuf], into: &Path) -> Result<Vec<Variable>, String> {
     }
     let path = into.to_str().ok_or_else(|| format!("{}: is not UTF-8", into.display()))?;
     Ok(VARIABLES.map(|name| (name.to_owned(), path.to_owned())).into())
+}
+
+/// What stands around certificates may be in any encoding; a file of another form has none, which is told as that.
+fn read(file: &Path) -> Result<String, String> {
+    Ok(String::from_utf8_lossy(&files::bytes(file)?).into_owned())
 }
 
 fn text_has(all: &str, certificate: &str) -> bool {

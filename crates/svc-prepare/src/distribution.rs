@@ -1,18 +1,20 @@
-//! A distribution: the artefacts of a directory that somebody mounts, put where a program looks for them. All of it is looked at
-//! before anything is put; a file is put whole and only if it differs; what the distribution no longer has is taken away again,
-//! and nothing else is.
+//! A distribution: the artefacts of a directory that somebody mounts, put where a program looks for them. All of it is looked at,
+//! and copied beside its place, before anything is put; a file is put whole and only if it differs; what the distribution no
+//! longer has is taken away again, and nothing else is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use crate::Owner;
-use crate::files::{self, Like};
+use crate::files::{self, Beside, Like};
 
 /// What was put, where it was put: the version, and a name a line.
 const RECORD: &str = ".svc-distribution";
+/// Stands behind the version while that is being put: what is in place is neither this one nor the one before.
+const UNDER_WAY: &str = " (being put in place)";
 /// Directories below each other; more is a link that leads back.
 const DEEPEST: usize = 32;
 /// Archives of the kinds that servers load. The last thing in one is where its contents are listed.
@@ -32,21 +34,37 @@ pub struct Distribution {
     pub links: bool,
 }
 
-/// What has been done, or would be.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Done {
-    pub seen: usize,
+/// What a whole distribution would change in what is in place.
+#[derive(Debug)]
+pub struct Look {
     pub put: Vec<PathBuf>,
     pub removed: Vec<PathBuf>,
     /// What it is now, if it says so.
     pub version: String,
+    artefacts: BTreeMap<PathBuf, Metadata>,
+    /// The record, and the names in it.
+    before: String,
+    known: Vec<PathBuf>,
 }
 
-impl Done {
+impl Look {
     pub fn is_nothing(&self) -> bool {
         self.put.is_empty() && self.removed.is_empty()
     }
+
+    /// How many artefacts it has.
+    pub fn seen(&self) -> usize {
+        self.artefacts.len()
+    }
+
+    fn record(&self, behind_version: &str, names: &BTreeSet<&PathBuf>) -> String {
+        let names: String = names.iter().map(|name| format!("{}\n", name.display())).collect();
+        format!("{}{behind_version}\n{names}", self.version)
+    }
 }
+
+/// All that differs, complete beside its place. It goes if it is not put.
+pub struct Staged(Vec<Beside>);
 
 impl Distribution {
     /// `FROM=TO`.
@@ -58,14 +76,12 @@ impl Distribution {
         Ok(Distribution { from: from.into(), to: to.into(), version: None, mode: None, owner: None, links: false })
     }
 
-    /// Brings what is in place to what the distribution has; `dry_run`: finds out what that would be.
-    pub fn put(&self, dry_run: bool) -> Result<Done, String> {
+    /// Looks at all of it: an error if it is not whole.
+    pub fn look(&self) -> Result<Look, String> {
         let version = self.version_now()?;
         let mut artefacts = BTreeMap::new();
         list(&self.from, Path::new(""), 0, &mut artefacts)?;
-        let record = self.to.join(RECORD);
-        let before = fs::read_to_string(&record).unwrap_or_default();
-        let known: Vec<&str> = before.lines().skip(1).collect();
+        let (before, known) = self.record();
         if artefacts.is_empty() && !known.is_empty() {
             let (from, count) = (self.from.display(), known.len());
             return Err(format!("{from}: is empty, and had {count} files before: see whether it is mounted"));
@@ -73,36 +89,78 @@ impl Distribution {
         for name in artefacts.keys() {
             check(&self.from.join(name))?;
         }
-        let mut done = Done { seen: artefacts.len(), version, ..Done::default() };
-        for (name, metadata) in artefacts.iter().filter(|(name, metadata)| !self.is_in_place(name, metadata)) {
-            if !dry_run {
-                self.put_one(name, metadata)?;
-            }
-            done.put.push(name.clone());
+        let differs = |(name, metadata): &(&PathBuf, &Metadata)| !self.is_in_place(name, metadata);
+        let put = artefacts.iter().filter(differs).map(|(name, _)| name.clone()).collect();
+        let is_gone = |name: &&PathBuf| !artefacts.contains_key(*name) && fs::symlink_metadata(self.to.join(name)).is_ok();
+        let removed = known.iter().filter(is_gone).cloned().collect();
+        Ok(Look { put, removed, version, artefacts, before, known })
+    }
+
+    /// Makes what differs, beside its place. Nothing has changed for whoever reads there.
+    pub fn stage(&self, look: &Look) -> Result<Staged, String> {
+        look.put.iter().map(|name| self.stage_one(name, &look.artefacts[name])).collect::<Result<_, _>>().map(Staged)
+    }
+
+    /// Writes down that it is about to be put, so that what is in place counts as nothing if that breaks off. A service with
+    /// several announces all before it puts the first.
+    pub fn announce(&self, look: &Look) -> Result<(), String> {
+        if look.is_nothing() {
+            return Ok(());
         }
-        let gone = known.into_iter().map(PathBuf::from).filter(|name| !artefacts.contains_key(name) && is_inside(name));
-        for name in gone.filter(|name| fs::symlink_metadata(self.to.join(name)).is_ok()) {
-            if !dry_run {
-                let path = self.to.join(&name);
-                fs::remove_file(&path).map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
-            }
-            done.removed.push(name);
+        let names = look.artefacts.keys().chain(&look.known).collect();
+        self.to_record(look, look.record(UNDER_WAY, &names))
+    }
+
+    /// Puts all of that in place, and removes what is gone.
+    pub fn put(&self, look: &Look, staged: Staged) -> Result<(), String> {
+        staged.0.into_iter().try_for_each(Beside::put)?;
+        for path in look.removed.iter().map(|name| self.to.join(name)) {
+            fs::remove_file(&path).map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
         }
-        let names = artefacts.keys().map(|name| format!("{}\n", name.display()));
-        let now = format!("{}\n{}", done.version, names.collect::<String>());
-        if now != before && !dry_run && self.to.is_dir() {
-            files::write(&record, now.as_bytes(), Like { owner: self.owner, mode: 0o644 })?;
+        self.to_record(look, look.record("", &look.artefacts.keys().collect()))
+    }
+
+    fn to_record(&self, look: &Look, text: String) -> Result<(), String> {
+        if !self.to.is_dir() || text == look.before && look.is_nothing() {
+            return Ok(());
         }
-        Ok(done)
+        files::write(&self.to.join(RECORD), text.as_bytes(), Like { owner: self.owner, mode: 0o644 })
+    }
+
+    /// Whether putting one broke off, so that a part of what is in place is of one version, and the rest of another.
+    pub fn broke_off(&self) -> bool {
+        self.record().0.lines().next().is_some_and(|version| version.ends_with(UNDER_WAY))
+    }
+
+    /// The version of an earlier one, if all of that is in place.
+    pub fn in_place(&self) -> Option<String> {
+        let (record, names) = self.record();
+        let version = record.lines().next().filter(|version| !version.ends_with(UNDER_WAY))?;
+        names.iter().all(|name| self.to.join(name).exists()).then(|| version.to_owned())
+    }
+
+    /// What was put; the names in it are ours, and the file may be somebody's.
+    fn record(&self) -> (String, Vec<PathBuf>) {
+        let text = fs::read_to_string(self.to.join(RECORD)).unwrap_or_default();
+        let names = text.lines().skip(1).map(PathBuf::from);
+        let is_inside = |name: &PathBuf| name.components().all(|part| matches!(part, Component::Normal(_)));
+        let names = names.filter(is_inside).collect();
+        (text, names)
     }
 
     fn version_now(&self) -> Result<String, String> {
         let Some(file) = self.version.as_ref().map(|file| self.from.join(file)) else { return Ok(String::new()) };
-        let text = files::read(&file).map_err(|what| {
-            format!("{what}: the distribution is not mounted, or half-written: this file must be put there last")
+        let text = fs::read_to_string(&file).map_err(|error| match self.from.is_dir() {
+            true => format!(
+                "{}: {error}: the distribution is not mounted, or half-written: this file must be put there last",
+                file.display()
+            ),
+            false => format!("{}: there is no such directory: mount the distribution there", self.from.display()),
         })?;
-        match text.lines().map(str::trim).find(|line| !line.is_empty()) {
-            Some(line) => Ok(line.to_owned()),
+        // Properties of OpenMRS begin with a name.
+        let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+        match lines().find_map(|line| line.strip_prefix("version=")).or_else(|| lines().next()) {
+            Some(version) => Ok(version.to_owned()),
             None => Err(format!("{}: is empty, so the distribution is half-written", file.display())),
         }
     }
@@ -126,17 +184,17 @@ impl Distribution {
         })
     }
 
-    fn put_one(&self, name: &Path, metadata: &Metadata) -> Result<(), String> {
+    fn stage_one(&self, name: &Path, metadata: &Metadata) -> Result<Beside, String> {
         let (from, to) = (self.from.join(name), self.to.join(name));
         if let Some(parent) = to.parent().filter(|parent| !parent.is_dir()) {
             files::make_directory(parent, self.owner, 0o755)?;
         }
         if self.links {
-            return files::put(&to, &mut |new| symlink(&from, new));
+            return Beside::make(&to, &mut |new| symlink(&from, new));
         }
         let failed = |error: io::Error| format!("{}: {error}", from.display());
         let mut source = File::open(&from).map_err(failed)?;
-        files::put(&to, &mut |new| {
+        let beside = Beside::make(&to, &mut |new| {
             let mut file = files::create(new)?;
             io::copy(&mut source, &mut file)?;
             files::settle(&file, self.like(metadata))?;
@@ -146,7 +204,7 @@ impl Distribution {
         if (now.len(), now.modified().ok()) != (metadata.len(), metadata.modified().ok()) {
             return Err(format!("{}: was written to while it was copied: it is half-written", from.display()));
         }
-        Ok(())
+        Ok(beside)
     }
 }
 
@@ -199,11 +257,6 @@ fn check(path: &Path) -> Result<(), String> {
     Err(format!("{}: is no whole archive ({length} bytes): it is half-written, or a copy that broke off", path.display()))
 }
 
-/// Names in a record are ours, and the file may be somebody's.
-fn is_inside(name: &Path) -> bool {
-    name.components().all(|part| matches!(part, Component::Normal(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -233,21 +286,33 @@ mod tests {
         list.iter().map(|name| name.display().to_string()).collect()
     }
 
+    fn put(it: &Distribution) -> Look {
+        let look = it.look().expect("whole");
+        let staged = it.stage(&look).expect("copied");
+        it.announce(&look).expect("written");
+        it.put(&look, staged).expect("put");
+        look
+    }
+
+    fn refused(it: &Distribution, words: &str) -> bool {
+        it.look().is_err_and(|what| what.contains(words))
+    }
+
     #[test]
     fn what_differs_is_put_and_what_is_gone_is_removed() {
         let (root, mut it) = scratch("put", &[("a.txt", "a"), ("deep/b.txt", "b"), ("VERSION", "1\n")]);
         it.version = Some("VERSION".into());
-        let dry = it.put(true).expect("whole");
-        assert_eq!((names(&dry.put), it.to.exists()), (vec!["VERSION".into(), "a.txt".into(), "deep/b.txt".into()], false));
-        let done = it.put(false).expect("whole");
-        assert_eq!((done.put.len(), done.seen, done.version.as_str()), (3, 3, "1"));
+        let look = it.look().expect("whole");
+        assert_eq!((names(&look.put), it.to.exists()), (vec!["VERSION".into(), "a.txt".into(), "deep/b.txt".into()], false));
+        let done = put(&it);
+        assert_eq!((done.put.len(), done.seen(), done.version.as_str()), (3, 3, "1"));
         assert_eq!(fs::read_to_string(it.to.join("deep/b.txt")).expect("there"), "b");
-        assert!(it.put(false).expect("whole").is_nothing(), "once more changes nothing");
+        assert!(put(&it).is_nothing(), "once more changes nothing");
         fs::write(it.to.join("mine.txt"), "of the server").expect("ours");
         fs::write(it.from.join("a.txt"), "other").expect("ours");
         fs::remove_dir_all(it.from.join("deep")).expect("there");
         it.mode = Some(0o640);
-        let done = it.put(false).expect("whole");
+        let done = put(&it);
         assert_eq!(
             (names(&done.put), names(&done.removed)),
             (vec!["VERSION".into(), "a.txt".into()], vec!["deep/b.txt".into()])
@@ -256,7 +321,7 @@ mod tests {
         assert_eq!(fs::read_to_string(it.to.join("mine.txt")).expect("there"), "of the server");
         fs::remove_dir_all(&it.from).and_then(|()| fs::create_dir(&it.from)).expect("ours");
         it.version = None;
-        assert!(it.put(false).is_err_and(|what| what.contains("is empty, and had 2 files before")));
+        assert!(refused(&it, "is empty, and had 2 files before"));
         drop(root);
     }
 
@@ -264,19 +329,57 @@ mod tests {
     fn what_is_not_whole_changes_nothing() {
         let (_root, mut it) = scratch("half", &[("a.txt", "a"), ("b.omod", "PK\x03\x04 and no end")]);
         it.version = Some("../VERSION".into());
-        assert!(it.put(false).is_err_and(|what| what.contains("VERSION: No such file") && what.contains("half-written")));
+        assert!(refused(&it, "VERSION: No such file") && refused(&it, "half-written"));
         fs::write(it.from.join("../VERSION"), "\n").expect("ours");
-        assert!(it.put(false).is_err_and(|what| what.contains("is empty, so the distribution is half-written")));
-        fs::write(it.from.join("../VERSION"), "1").expect("ours");
-        assert!(it.put(false).is_err_and(|what| what.contains("b.omod: is no whole archive (15 bytes)")));
+        assert!(refused(&it, "is empty, so the distribution is half-written"));
+        fs::write(it.from.join("../VERSION"), "name=x\nversion=1.2\n").expect("ours");
+        assert_eq!(it.version_now().as_deref(), Ok("1.2"));
+        assert!(refused(&it, "b.omod: is no whole archive (15 bytes)"));
         assert!(!it.to.exists(), "nothing was put");
         fs::write(it.from.join("b.omod"), "PK\x05\x06 the end of an empty one").expect("ours");
         symlink("nowhere", it.from.join("c")).expect("ours");
-        assert!(it.put(false).is_err_and(|what| what.contains("/c: No such file") && what.contains("leads to nothing")));
+        assert!(refused(&it, "/c: No such file") && refused(&it, "leads to nothing"));
         fs::remove_file(it.from.join("c")).expect("ours");
         it.links = true;
-        assert_eq!(it.put(false).expect("whole").put.len(), 2);
+        assert_eq!(put(&it).put.len(), 2);
         assert_eq!(fs::read_link(it.to.join("a.txt")).expect("a link"), it.from.join("a.txt"));
-        assert!(it.put(false).expect("whole").is_nothing());
+        assert!(put(&it).is_nothing());
+    }
+
+    #[test]
+    fn what_was_copied_and_not_put_leaves_nothing() {
+        let (_root, it) = scratch("staged", &[("a.txt", "a"), ("b.txt", "b")]);
+        put(&it);
+        assert_eq!(it.in_place().as_deref(), Some(""));
+        fs::write(it.from.join("a.txt"), "other").expect("ours");
+        let look = it.look().expect("whole");
+        drop(it.stage(&look).expect("copied"));
+        let mut there: Vec<_> = fs::read_dir(&it.to).expect("there").map(|entry| entry.expect("one").file_name()).collect();
+        there.sort();
+        assert_eq!(there, [RECORD, "a.txt", "b.txt"]);
+        assert_eq!(fs::read_to_string(it.to.join("a.txt")).expect("there"), "a");
+    }
+
+    #[test]
+    fn one_that_broke_off_while_it_was_put_is_not_in_place() {
+        let (_root, it) = scratch("broken-off", &[("a.txt", "a"), ("b.txt", "b")]);
+        assert_eq!(it.in_place(), None, "nothing was ever put");
+        put(&it);
+        fs::remove_file(it.from.join("b.txt")).expect("there");
+        fs::write(it.from.join("a.txt"), "other").expect("ours");
+        let look = it.look().expect("whole");
+        let staged = it.stage(&look).expect("copied");
+        // A directory cannot be removed as a file.
+        fs::remove_file(it.to.join("b.txt")).and_then(|()| fs::create_dir(it.to.join("b.txt"))).expect("ours");
+        it.announce(&look).expect("written");
+        assert!(it.put(&look, staged).is_err_and(|what| what.contains("cannot remove")));
+        assert_eq!(it.in_place(), None, "{}", it.record().0);
+        assert!(it.broke_off());
+        fs::remove_dir(it.to.join("b.txt")).expect("ours");
+        put(&it);
+        assert_eq!(it.in_place().as_deref(), Some(""));
+        assert!(!it.broke_off());
+        fs::remove_file(it.to.join("a.txt")).expect("there");
+        assert_eq!(it.in_place(), None, "one is missing");
     }
 }

@@ -19,6 +19,8 @@ pub mod volumes;
 
 mod files;
 
+use std::os::unix::fs::MetadataExt;
+
 /// A variable and its value.
 pub type Variable = (String, String);
 
@@ -27,4 +29,10 @@ pub type Variable = (String, String);
 pub struct Owner {
     pub uid: u32,
     pub gid: u32,
+}
+
+/// Who this process is.
+fn me() -> Owner {
+    let own = std::fs::metadata("/proc/self").ok();
+    own.map_or(Owner { uid: 0, gid: 0 }, |own| Owner { uid: own.uid(), gid: own.gid() })
 }

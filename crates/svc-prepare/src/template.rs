@@ -13,7 +13,7 @@ pub enum Language {
     /// `${NAME}`, `${NAME:-TEXT}`, `${NAME:+TEXT}` and `${NAME:?MESSAGE}`.
     Variables,
     Jinja,
-    /// Nothing is put in.
+    /// Nothing is put in: the template is any bytes.
     Copy,
     /// The same, and where there is nothing to copy there is nothing to do.
     CopyIfThere,
@@ -26,6 +26,13 @@ impl Language {
         ("copy", Language::Copy),
         ("copy-if-there", Language::CopyIfThere),
     ];
+
+    pub(crate) fn is_copy(self) -> bool {
+        match self {
+            Language::Copy | Language::CopyIfThere => true,
+            Language::Variables | Language::Jinja => false,
+        }
+    }
 
     /// By the end of its name, as editors do.
     pub fn of(file_name: &str) -> Language {

@@ -9,7 +9,7 @@ use crate::files;
 /// The variables of a directory, a file each, as s6-envdir and with-contenv have them: one newline at the end does not count, and
 /// an empty file (None) takes the variable away.
 pub fn of_directory(dir: &Path) -> Result<Vec<(String, Option<String>)>, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
+    let failed = |error: std::io::Error| format!("{}: {error}{}", dir.display(), files::cure_of_reading(&error));
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
@@ -21,6 +21,11 @@ pub fn of_directory(dir: &Path) -> Result<Vec<(String, Option<String>)>, String>
     }
     names.sort();
     names.into_iter().map(|name| content(dir, name)).collect()
+}
+
+/// What a file of variables says, or why it cannot be read.
+pub fn of_file(file: &Path) -> Result<Vec<u8>, String> {
+    fs::read(file).map_err(|error| format!("{}: {error}{}", file.display(), files::cure_of_reading(&error)))
 }
 
 fn content(dir: &Path, name: String) -> Result<(String, Option<String>), String> {

@@ -176,6 +176,12 @@ pub struct Death {
     pub signal: Option<String>,
     /// How long it had run.
     pub ran_ms: u64,
+    /// The kernel had killed processes of it because memory was out; known of a service with a cgroup of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_memory: bool,
+    /// It had not fed its watchdog.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub watchdog: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -199,6 +205,9 @@ pub struct Detail {
     pub deaths: Vec<Death>,
     /// All deaths since svc started, including those no longer listed.
     pub death_count: u64,
+    /// Processes in its cgroup that the kernel has killed since that was made, because memory was out.
+    #[serde(default)]
+    pub memory_kills: u64,
     /// Its last lines on standard error (standard output for a service with none there), oldest first.
     pub last_lines: Vec<LogLine>,
 }
@@ -267,6 +276,16 @@ fn is_no(flag: &bool) -> bool {
 pub struct Graph {
     /// By name.
     pub nodes: Vec<Node>,
+    /// Those that do not fit in with the others.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A service that does not fit in with the others, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub name: String,
+    pub problem: String,
 }
 
 /// One of them.
@@ -283,6 +302,9 @@ pub struct Node {
     pub essential: bool,
     /// What it depends on, or the members of a bundle.
     pub needs: Vec<String>,
+    /// Those of them that it waits for, and goes on without: `wants`, `after`, and who has it in `before`.
+    #[serde(default)]
+    pub soft: Vec<String>,
     /// How long its start may take, and its stop; 0 for ever.
     pub start_timeout_ms: u64,
     pub stop_timeout_ms: u64,
@@ -292,6 +314,13 @@ pub struct Node {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     pub dir: Option<String>,
+}
+
+impl Node {
+    /// What it waits for, and whether it goes on without.
+    pub fn edges(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.needs.iter().map(|on| (on.as_str(), self.soft.contains(on)))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -466,6 +495,9 @@ pub struct Step {
     pub why: String,
     /// The keys of its service.toml that have other values.
     pub differences: Vec<Difference>,
+    /// What stands there cannot be used, and `why` says why.
+    #[serde(default)]
+    pub broken: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,11 @@ use svc_core::Pid;
 
 use crate::ledger::Row;
 
-/// For a supervisor.
-pub struct ToSupervise {
+/// For a supervisor. What it refers to is laid on the supervisor's stack: of svc-init's heap it has nothing.
+#[derive(Clone, Copy)]
+pub struct ToSupervise<'a> {
     pub row: Row,
-    pub definition: Vec<u8>,
+    pub definition: &'a [u8],
     /// Packets from svc-scan and svc-init come here, reports go out.
     pub link: i32,
     /// Descriptors that must outlive the supervisor go in here.
@@ -18,9 +19,11 @@ pub struct ToSupervise {
     /// The pipe on which a service that runs already will say that it is ready.
     pub notification: Option<i32>,
     /// What the service listens on.
-    pub sockets: Vec<i32>,
+    pub sockets: &'a [i32],
     /// Processes that an earlier supervisor of this service left to svc-init.
-    pub orphans: Vec<Pid>,
+    pub orphans: &'a [Pid],
+    /// The main process had ended when the supervisor was made: whom it left behind is among those. Otherwise a message tells.
+    pub knows_orphans: bool,
     pub init_pid: i32,
     /// Our own program.
     pub exe: i32,
@@ -29,10 +32,10 @@ pub struct ToSupervise {
     /// What `ps` shows, with the name of the service behind it.
     pub title: &'static str,
     /// Where the files of s6's tools may be made; none: nowhere but in the service directory.
-    pub run_dir: Option<&'static std::path::Path>,
+    pub run_dir: Option<&'a std::path::Path>,
 }
 
-impl ToSupervise {
+impl ToSupervise<'_> {
     /// The numbers of all descriptors in it.
     pub fn descriptors(&self) -> impl Iterator<Item = i32> {
         let few = [Some(self.link), Some(self.inbox), Some(self.exe), self.notification];

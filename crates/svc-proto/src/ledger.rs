@@ -16,7 +16,7 @@ use crate::definition::{output_from, output_number};
 /// Words of a row that its supervisor writes, and of one that svc-init writes.
 const HOT: usize = 96;
 const COLD: usize = 64;
-const _: () = assert!(COPIES[1] + WORDS <= HOT, "both copies fit into a row");
+const _: () = assert!(COPIES[1] + WORDS <= ERRAND, "both copies fit into a row");
 const HEADER: usize = 512;
 /// Words of a row that its supervisor writes only if there is something to be looked at.
 const ANNEX: usize = 128;
@@ -43,6 +43,8 @@ const RELAYED: usize = 2;
 /// Whether the annex of the row has been written to since the row was taken: nobody reads it before, so that it takes no memory.
 const HAS_ANNEX: usize = 3;
 const COPIES: [usize; 2] = [4, 4 + WORDS];
+/// The command of a stop: its start, and its pid.
+const ERRAND: usize = HOT - 1;
 
 const USE: usize = 0;
 const SUPERVISOR: usize = 1;
@@ -107,9 +109,6 @@ pub enum Own {
     ScanLink,
     LogLink,
     Listener,
-    Guard,
-    Console,
-    RunDir,
     /// How many supervisors were launched without a pause, and when the last one was: `count << 48 | milliseconds`.
     Launches,
     /// When the first svc-init of these began.
@@ -117,7 +116,7 @@ pub enum Own {
 }
 
 /// The descriptors among them, which must outlive a re-execution.
-pub const OWN_DESCRIPTORS: [Own; 12] = [
+pub const OWN_DESCRIPTORS: [Own; 9] = [
     Own::Ledger,
     Own::Tail,
     Own::Bell,
@@ -127,9 +126,6 @@ pub const OWN_DESCRIPTORS: [Own; 12] = [
     Own::ScanLink,
     Own::LogLink,
     Own::Listener,
-    Own::Guard,
-    Own::Console,
-    Own::RunDir,
 ];
 
 /// Supervisors launched so soon after one another belong together.
@@ -245,6 +241,18 @@ impl Row {
         self.hot(RELAYED).store(0, Ordering::Release);
         self.hot(SPAWNED).store(u64::from(start) << 32, Ordering::Release);
         self.hot(SPAWNED)
+    }
+
+    /// The same for the command that stops what was started for the `start`-th time.
+    pub fn begin_errand(self, start: u32) -> &'static AtomicU64 {
+        self.hot(ERRAND).store(u64::from(start) << 32, Ordering::Release);
+        self.hot(ERRAND)
+    }
+
+    /// The process that was made for that; none if none was.
+    pub fn errand_of(self, start: u32) -> Option<Pid> {
+        let word = self.hot(ERRAND).load(Ordering::Acquire);
+        if (word >> 32) as u32 == start { Pid::new(word as u32 as i32) } else { None }
     }
 
     /// Another process is the one that was made at this start.

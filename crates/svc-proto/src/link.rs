@@ -26,11 +26,15 @@ pub enum ToSupervisor {
     Orphans(Vec<u32>),
     /// svc-init has reaped something that an earlier supervisor of this service had started: look into the ledger.
     Look,
+    /// The files of s6's tools may have been taken away.
+    Files,
 }
 
 /// From a supervisor to svc-scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// What happened just before that.
+    pub before: Option<Note>,
     /// What happened; none in the answer to a query.
     pub note: Option<Note>,
     /// How many commands this supervisor has heard from svc-scan: a report from before a command says nothing of it.
@@ -144,9 +148,11 @@ impl ToSupervisor {
                 Command::DownSignal => (16, 0),
                 Command::KillGroup(signal) => (17, signal.number()),
                 Command::Arm => (18, 0),
+                Command::Hurry => (19, 0),
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
+            ToSupervisor::Files => (68, 0),
             ToSupervisor::Orphans(pids) => {
                 let writer = Writer::tagged(67).u32(pids.len() as u32);
                 return pids.iter().fold(writer, |writer, &pid| writer.u32(pid)).finish();
@@ -194,8 +200,10 @@ impl ToSupervisor {
             16 => Command::DownSignal,
             17 => Command::KillGroup(Signal::new(signal).ok_or(Malformed)?),
             18 => Command::Arm,
+            19 => Command::Hurry,
             64 => return Ok(ToSupervisor::Query),
             65 => return Ok(ToSupervisor::Look),
+            68 => return Ok(ToSupervisor::Files),
             _ => return Err(Malformed),
         };
         Ok(ToSupervisor::Command(command))
@@ -219,17 +227,19 @@ const NOTES: [Note; 13] = [
     Note::Armed,
 ];
 
-/// Bytes of a [`Report`]: a tag, a count, and the words.
-pub const REPORT_BYTES: usize = 5 + 8 * WORDS;
+/// Bytes of a [`Report`]: two tags, a count, and the words.
+pub const REPORT_BYTES: usize = 6 + 8 * WORDS;
 
 impl Report {
     /// Written without a heap: a supervisor sends one for each change of state.
     pub fn encode(&self) -> [u8; REPORT_BYTES] {
         let mut packet = [0; REPORT_BYTES];
-        let number = self.note.and_then(|note| NOTES.iter().position(|&known| known == note));
-        packet[0] = number.map_or(0, |number| number as u8 + 1);
-        packet[1..5].copy_from_slice(&self.heard.to_le_bytes());
-        for (bytes, word) in packet[5..].chunks_exact_mut(8).zip(&self.words) {
+        for (place, note) in packet.iter_mut().zip([self.note, self.before]) {
+            let number = note.and_then(|note| NOTES.iter().position(|&known| known == note));
+            *place = number.map_or(0, |number| number as u8 + 1);
+        }
+        packet[2..6].copy_from_slice(&self.heard.to_le_bytes());
+        for (bytes, word) in packet[6..].chunks_exact_mut(8).zip(&self.words) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         packet
@@ -237,14 +247,15 @@ impl Report {
 
     pub fn decode(packet: &[u8]) -> Result<Report, Malformed> {
         let mut reader = Reader::new(packet);
-        let note = match reader.u8()? {
-            0 => None,
-            number => Some(*NOTES.get(usize::from(number) - 1).ok_or(Malformed)?),
+        let note = |number: u8| match number {
+            0 => Ok(None),
+            number => NOTES.get(usize::from(number) - 1).copied().map(Some).ok_or(Malformed),
         };
+        let (note, before) = (note(reader.u8()?)?, note(reader.u8()?)?);
         let heard = reader.u32()?;
         let words = reader.words::<WORDS>()?;
         reader.end()?;
-        Ok(Report { note, heard, words })
+        Ok(Report { before, note, heard, words })
     }
 }
 
@@ -390,14 +401,22 @@ mod tests {
             Command::DownSignal,
             Command::KillGroup(Signal::KILL),
             Command::Arm,
+            Command::Hurry,
         ];
-        let others =
-            [ToSupervisor::Query, ToSupervisor::Look, ToSupervisor::Define(vec![1, 2]), ToSupervisor::Orphans(vec![7, 8])];
+        let others = [
+            ToSupervisor::Query,
+            ToSupervisor::Look,
+            ToSupervisor::Files,
+            ToSupervisor::Define(vec![1, 2]),
+            ToSupervisor::Orphans(vec![7, 8]),
+        ];
         for message in commands.map(ToSupervisor::Command).into_iter().chain(others) {
             check(message.clone(), &message.encode(), ToSupervisor::decode);
         }
         for note in NOTES.map(Some).into_iter().chain([None]) {
-            let report = Report { note, heard: 3, words: [7; WORDS] };
+            let report = Report { before: note, note: Some(Note::Down), heard: 3, words: [7; WORDS] };
+            check(report.clone(), &report.encode(), Report::decode);
+            let report = Report { before: None, note, heard: 3, words: [7; WORDS] };
             check(report.clone(), &report.encode(), Report::decode);
         }
         let label = b"label".to_vec();

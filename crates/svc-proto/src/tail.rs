@@ -12,8 +12,11 @@ const TAIL: usize = 1;
 /// Words in front of a record's text: the time, and length and stream.
 const RECORD: usize = 2;
 
-/// The first page of the tail memory: the number of readers that want to be woken.
+/// The first page of the tail memory: the number of readers that want to be woken, and whose lines are being passed on.
 pub const PAGE: usize = 4096;
+/// Its words: the first, and one each for standard output and standard error.
+pub const READERS: usize = 0;
+pub const UNDER_WAY: [usize; 2] = [1, 2];
 /// What a ring takes where SVC_LOG_TAIL says nothing, in bytes.
 pub const DEFAULT_BYTES: usize = 32 * 1024;
 /// No ring is smaller; a line of this length must fit.

@@ -224,6 +224,14 @@ impl Candidates {
         }
     }
 
+    /// The end comes: what would be said later is said now, or never.
+    pub(crate) fn complain_now(&mut self) {
+        for candidate in self.all.values_mut().filter(|candidate| candidate.complain_at.is_some()) {
+            candidate.complain_at = Some(Millis::ZERO);
+        }
+        self.complain(clock::now());
+    }
+
     pub(crate) fn deadline(&self) -> Option<Millis> {
         // At the start, where there are most of them, nearly all are to be looked at now: the first that is found will do.
         let at_once = self.all.values().map(|candidate| candidate.look_at).find(|&at| at == Some(Millis::ZERO));

@@ -19,9 +19,15 @@ pub(crate) enum Ask {
     Logs { services: Vec<String>, lines: Option<usize>, follow: bool, answer: oneshot::Sender<Result<Logs, String>> },
     Plan(oneshot::Sender<api::Plan>),
     Apply { apply: api::Apply, answer: oneshot::Sender<Result<api::Outcomes, String>> },
-    Scale { scale: api::Scale, answer: oneshot::Sender<Result<api::Scaled, String>> },
+    Scale { scale: api::Scale, answer: oneshot::Sender<Result<api::Scaled, NotScaled>> },
     Rescan(oneshot::Sender<api::Done>),
     Shutdown { shutdown: api::Shutdown, answer: oneshot::Sender<api::Done> },
+}
+
+/// Why there is no other number of instances.
+pub(crate) enum NotScaled {
+    NoSuchService(String),
+    Refused(String),
 }
 
 /// The lines there are, and those to come.

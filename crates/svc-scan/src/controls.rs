@@ -80,12 +80,15 @@ impl Controls {
 }
 
 fn serve(scan_dir: &Path) -> Result<Served, Errno> {
-    let folder = scan_dir.join(FOLDER);
-    match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),
-        Ok(()) | Err(_) => {}
-    }
-    let folder = at::open(At::Here, &c_path(&folder), Open::Directory)?;
+    let path = scan_dir.join(FOLDER);
+    let open = || at::open(At::Here, &c_path(&path), Open::Directory);
+    let folder = match open() {
+        Err(Errno::NOT_FOUND) => {
+            std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+            open()?
+        }
+        opened => opened?,
+    };
     let at = At::Dir(folder.as_fd());
     let name = c_path(Path::new(CONTROL));
     match at::make_fifo(at, &name, 0o600) {

@@ -1,16 +1,18 @@
 //! The scan directories: what stands in them, what came, what went, and what is not complete yet.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use notify::EventKind;
 use notify::event::{AccessKind, ModifyKind, RemoveKind, RenameMode};
 use svc_core::{Definition, Millis, ServiceName};
 use svc_def::{Entry, Identity, Instances, Problem, Source};
+use svc_proto::api::s6_svscan::FOLDER;
 use svc_sys::{clock, say};
 
 use crate::candidates::{Candidate, Candidates, QUIET};
+use crate::listener::Door;
+use crate::listing::{Place, Seen, entries};
 use crate::pair::{self, Pair};
 use crate::repairs::Repairs;
 use crate::watches::Watches;
@@ -20,6 +22,15 @@ const AT_A_TIME: usize = 64;
 
 /// An edit that counts by itself does so when nothing more has happened for this long: editors write in several steps.
 const EDITING: Millis = Millis(200);
+
+/// A service that is not seen is looked for so often: what is renamed while its directory is being read may be listed
+/// under neither name.
+const LOOKS: usize = 3;
+
+/// Beside a main program watching begins this much later. One that ends at once would wait for it: closing an inotify descriptor
+/// takes a grace period of the kernel, 8 to 16 ms, and a container has ended when its last process has. With what [`QUIET`] adds a
+/// new directory runs within 100 ms all the same.
+const MOMENT: Millis = Millis(50);
 
 /// A file that runs may be missing for this long before its service is stopped.
 const GRACE: Millis = Millis(500);
@@ -52,6 +63,18 @@ pub(crate) struct Changes {
     pub(crate) touched: Vec<u32>,
     /// Files that count without anybody asking have been edited.
     pub(crate) edited: bool,
+    /// Somebody was at what is ours in the run directory.
+    pub(crate) run_dir: bool,
+    /// Nothing was watched until now.
+    pub(crate) unwatched: bool,
+}
+
+/// The directory above a root.
+#[derive(Clone, Default)]
+struct Above {
+    /// The root has had its folder for s6's tools.
+    had_folder: bool,
+    watched: Option<PathBuf>,
 }
 
 /// One that does not run, for clients.
@@ -62,27 +85,11 @@ pub(crate) struct Unready<'a> {
     pub(crate) found_ms: u64,
 }
 
-/// Where a directory stands.
-#[derive(Clone, PartialEq, Eq)]
-struct Place {
-    name: ServiceName,
-    scan_dir: u32,
-    path: PathBuf,
-}
-
-/// What one listing saw.
-#[derive(Default)]
-struct Seen {
-    places: HashMap<Identity, Place>,
-    /// Entries that cannot be services, and why.
-    odd: BTreeMap<PathBuf, String>,
-    /// Paths that could not be looked at: what is known to be there is taken to be there still.
-    hidden: HashSet<PathBuf>,
-}
-
 pub(crate) struct Directories {
     roots: Vec<PathBuf>,
     watches: Watches,
+    /// When watching begins, where it does not with the first look, nor something needs it before.
+    watch_at: Option<Millis>,
     candidates: Candidates,
     /// Services that run.
     running: HashMap<Identity, Place>,
@@ -98,22 +105,29 @@ pub(crate) struct Directories {
     edited_in: BTreeMap<PathBuf, Vec<String>>,
     /// When an edit counts: nothing more has happened until then.
     edited_at: Option<Millis>,
+    /// The run directory, and when it is looked whether it is as we left it: nothing more has happened until then.
+    run_dir: Option<PathBuf>,
+    run_dir_at: Option<Millis>,
     /// What is watched for each root: itself, or the nearest directory above one that is not there.
     root_watches: Vec<Option<PathBuf>>,
+    /// What is watched above roots that have lost what s6's tools look for in them; see [`Directories::watch_above`].
+    above: Vec<Above>,
     /// The entries must be looked at again.
     stale: bool,
     /// Not before this time: listing thousands of entries takes its time, and clients wait meanwhile.
     list_at: Millis,
-    /// The first look is at directories that nobody is writing.
-    first: bool,
+    /// The next look takes new directories as they are: it is the first, or somebody says that they are complete.
+    at_once: bool,
 }
 
 impl Directories {
     pub(crate) fn new(roots: Vec<PathBuf>) -> Directories {
         Directories {
             root_watches: vec![None; roots.len()],
+            above: vec![Above::default(); roots.len()],
             roots,
             watches: Watches::new(),
+            watch_at: None,
             candidates: Candidates::default(),
             running: HashMap::new(),
             repairs: Repairs::default(),
@@ -123,10 +137,26 @@ impl Directories {
             missing: HashMap::new(),
             edited_in: BTreeMap::new(),
             edited_at: None,
+            run_dir: None,
+            run_dir_at: None,
             stale: true,
             list_at: Millis::ZERO,
-            first: true,
+            at_once: true,
         }
+    }
+
+    /// The directories need not be watched from the first moment on: what comes in that time is found when it is over.
+    pub(crate) fn watch_later(&mut self) {
+        self.watch_at = Some(clock::now() + MOMENT);
+    }
+
+    pub(crate) fn is_watching(&self) -> bool {
+        self.watches.has_begun()
+    }
+
+    /// Nobody will look again.
+    pub(crate) fn end(&mut self) {
+        self.watches.end();
     }
 
     /// A service that an earlier svc-scan started.
@@ -156,8 +186,13 @@ impl Directories {
         self.candidates.insert(found.identity, candidate);
     }
 
-    /// Look at everything again.
+    /// Somebody wants everything to be looked at again.
     pub(crate) fn rescan(&mut self) {
+        self.at_once = true;
+        self.look_at_all();
+    }
+
+    fn look_at_all(&mut self) {
         self.watches.revive();
         self.stale = true;
         self.list_at = Millis::ZERO;
@@ -168,7 +203,10 @@ impl Directories {
     pub(crate) fn expect_edits(&mut self, places: Vec<(PathBuf, String)>) {
         let mut expected: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
         for (folder, like) in places {
-            expected.entry(folder).or_default().push(like);
+            let names = expected.entry(folder).or_default();
+            if !names.contains(&like) {
+                names.push(like);
+            }
         }
         for folder in expected.keys() {
             if self.edited_in.contains_key(folder) {
@@ -182,6 +220,16 @@ impl Directories {
             self.watches.remove(folder);
         }
         self.edited_in = expected;
+    }
+
+    /// Tells when somebody takes away what is ours in the run directory; also if that is another directory by now.
+    pub(crate) fn guard(&mut self, run_dir: &Path) {
+        if self.run_dir.is_some() {
+            self.watches.renew(run_dir);
+        } else {
+            self.watches.add_in_time(run_dir);
+            self.run_dir = Some(run_dir.to_owned());
+        }
     }
 
     /// Look at some directories again that do not run.
@@ -221,7 +269,7 @@ impl Directories {
         }
         // The queue of the kernel may have run over: then anything may have happened.
         if event.need_rescan() {
-            self.rescan();
+            self.look_at_all();
         }
         let renamed = matches!(event.kind, EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)));
         let now = clock::now();
@@ -241,6 +289,9 @@ impl Directories {
             });
             self.candidates.touched(now, &event.kind, path);
             self.repairs.touched(now, path);
+            if self.run_dir.as_ref().is_some_and(|run_dir| Door::is_of_it(run_dir, path)) {
+                self.run_dir_at = Some(now + EDITING);
+            }
             let names = path.parent().and_then(|folder| self.edited_in.get(folder));
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if names.is_some_and(|names| names.iter().any(|like| svc_def::is_like(&name, like))) {
@@ -252,12 +303,21 @@ impl Directories {
     pub(crate) fn deadline(&self) -> Option<Millis> {
         let missing = self.missing.values().copied().min();
         let list = self.stale.then_some(self.list_at).into_iter().chain(missing).min();
-        [list, self.candidates.deadline(), self.repairs.deadline(), self.edited_at].into_iter().flatten().min()
+        let edited = [self.edited_at, self.run_dir_at, self.watch_at].into_iter().flatten().min();
+        [list, self.candidates.deadline(), self.repairs.deadline(), edited].into_iter().flatten().min()
     }
 
     /// Looks at what must be looked at, and says what is wrong for too long.
     pub(crate) fn look(&mut self, now: Millis) -> Changes {
-        let mut changes = Changes::default();
+        let unwatched = self.watch_at.take_if(|at| now >= *at).is_some();
+        let mut changes = Changes { unwatched, ..Changes::default() };
+        if unwatched {
+            self.stale = true;
+            self.list_at = Millis::ZERO;
+        }
+        if self.watch_at.is_none() {
+            self.watches.begin();
+        }
         self.stale |= self.missing.values().any(|&at| now >= at);
         if self.stale && now >= self.list_at {
             self.stale = false;
@@ -272,26 +332,33 @@ impl Directories {
             self.edited_at = None;
             changes.edited = true;
         }
+        changes.run_dir = self.run_dir_at.take_if(|at| now >= *at).is_some();
         self.candidates.complain(now);
         changes
     }
 
+    /// Says what is wrong with directories that nobody will look at again.
+    pub(crate) fn complain_now(&mut self) {
+        self.candidates.complain_now();
+    }
+
     /// Compares the entries of all scan directories with what we know.
     fn list(&mut self, now: Millis, changes: &mut Changes) {
-        let settle = if self.first { now } else { now + QUIET };
-        let first = std::mem::take(&mut self.first);
-        let mut seen = Seen::default();
-        for scan_dir in 0..self.roots.len() {
-            // Watched before it is listed: what comes in between is noticed.
-            self.watch_root(scan_dir);
-            self.list_root(scan_dir, &mut seen);
+        let at_once = std::mem::take(&mut self.at_once);
+        let settle = if at_once { now } else { now + QUIET };
+        let mut seen = self.see_all();
+        for _ in 1..LOOKS {
+            if !self.running.iter().any(|(identity, place)| seen.misses(identity, &place.path)) {
+                break;
+            }
+            let again = self.see_all();
+            seen.extend(again);
         }
         self.separate(&mut seen);
         self.spare(now, &mut seen);
         let deleted = std::mem::take(&mut self.deleted);
         let is_gone = |identity: &Identity, place: &Path| {
-            let there = seen.places.contains_key(identity) && !deleted.contains(place);
-            !there && !seen.hidden.contains(place) && !place.parent().is_some_and(|root| seen.hidden.contains(root))
+            seen.misses(identity, place) || deleted.contains(place) && !seen.is_unclear(identity, place)
         };
         // Those that went come first: their paths may be those of others by now.
         let lost: Vec<Identity> = self
@@ -312,12 +379,22 @@ impl Directories {
         let whole = std::mem::take(&mut self.whole);
         for (identity, place) in seen.places {
             let look_at = if whole.contains(&place.path) { Millis::ZERO } else { settle };
-            self.entry(identity, place, look_at, first, changes);
+            self.entry(identity, place, look_at, at_once, changes);
         }
         for (path, message) in seen.odd.iter().filter(|(path, message)| self.odd.get(*path) != Some(message)) {
             say!("svc-scan: {}: {message}", svc_def::shown(path));
         }
         self.odd = seen.odd;
+    }
+
+    fn see_all(&mut self) -> Seen {
+        let mut seen = Seen::default();
+        for scan_dir in 0..self.roots.len() {
+            // Watched before it is listed: what comes in between is noticed.
+            self.watch_root(scan_dir);
+            self.list_root(scan_dir, &mut seen);
+        }
+        seen
     }
 
     /// A directory NAME and a file NAME.toml: which of them is meant nobody can know. What runs goes on.
@@ -378,7 +455,7 @@ impl Directories {
                 return;
             }
         };
-        for file_name in names {
+        for (file_name, inode) in names {
             let path = root.join(&file_name);
             match svc_def::entry(root, &file_name) {
                 Some(Entry::Service { name, identity }) => {
@@ -391,7 +468,8 @@ impl Directories {
                     }
                     seen.odd.insert(problem.path, problem.message);
                 }
-                Some(Entry::Skip) | None => {}
+                Some(Entry::Skip) => {}
+                None => drop(seen.moving.insert(inode)),
             }
         }
     }
@@ -412,7 +490,7 @@ impl Directories {
         seen.places.insert(identity, first);
     }
 
-    fn entry(&mut self, identity: Identity, place: Place, look_at: Millis, first: bool, changes: &mut Changes) {
+    fn entry(&mut self, identity: Identity, place: Place, look_at: Millis, at_once: bool, changes: &mut Changes) {
         if let Some(known) = self.running.get_mut(&identity) {
             if *known != place {
                 changes.renamed.push((identity, place.name.clone(), place.path.clone()));
@@ -428,7 +506,7 @@ impl Directories {
             return;
         }
         let mut candidate = Candidate::new(place.name, place.path, place.scan_dir, Some(look_at));
-        if !first {
+        if !at_once {
             candidate.watch(&mut self.watches);
         }
         self.candidates.insert(identity, candidate);
@@ -466,15 +544,38 @@ impl Directories {
                 // The path may be another directory by now.
                 self.watches.renew(there);
             } else {
-                self.watches.add(there);
+                self.watches.add_in_time(there);
                 if let Some(before) = before {
                     self.watches.remove(&before);
                 }
             }
+            self.watch_above(number, there == root);
             // The next one below may have been made in between.
             if root.ancestors().find(|path| path.is_dir()) == Some(there) {
                 return;
             }
+        }
+    }
+
+    /// Of a directory that was removed the kernel tells only when nobody has anything open any more that was in it, and we have:
+    /// the lock and the FIFO for s6's tools. So where their folder was taken out, the directory above tells instead.
+    fn watch_above(&mut self, number: usize, is_there: bool) {
+        let root = &self.roots[number];
+        let above = &mut self.above[number];
+        let has_folder = root.join(FOLDER).exists();
+        above.had_folder |= has_folder;
+        let wanted = root.parent().filter(|_| is_there && above.had_folder && !has_folder);
+        match (wanted, &above.watched) {
+            (Some(wanted), Some(_)) => self.watches.renew(wanted),
+            (Some(wanted), None) => {
+                self.watches.add_in_time(wanted);
+                above.watched = Some(wanted.to_owned());
+            }
+            (None, Some(before)) => {
+                self.watches.remove(before);
+                above.watched = None;
+            }
+            (None, None) => {}
         }
     }
 
@@ -505,9 +606,4 @@ impl Directories {
     pub(crate) fn odd(&self) -> impl Iterator<Item = (String, String)> {
         self.odd.iter().map(|(path, message)| (svc_def::shown(path), message.clone()))
     }
-}
-
-/// The names in a directory: all of them or none.
-fn entries(root: &Path) -> std::io::Result<Vec<OsString>> {
-    std::fs::read_dir(root)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,11 +20,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use svc_proto::api;
 use svc_sys::process::{self, Peer};
-use svc_sys::{say, user};
+use svc_sys::{fd, listen, say, user};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::clients::{Ask, STREAM_ROOM, json_line};
+use crate::clients::{Ask, NotScaled, STREAM_ROOM, json_line};
 
 /// Clients at a time. Those above it are told so.
 const MOST_CLIENTS: usize = 512;
@@ -32,10 +32,15 @@ const MOST_CLIENTS: usize = 512;
 const MOST_CLIENTS_OF_ONE: usize = 128;
 /// Clients at a time who are being told that there is no room; more wait in the queue of the socket.
 const MOST_REFUSED: usize = 64;
+/// Of the limit of descriptors, clients leave this part free for directories and supervisors: those who steer, and those who
+/// may only look.
+const LEFT_BY_STEERERS: u64 = 16;
+const LEFT_BY_LOOKERS: u64 = 4;
+const RAISE: &str = "end some clients, or raise the limit with docker run --ulimit nofile=65536";
 /// A client that has not sent its head, or its next request, by then is hung up on.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// The same for one who is to be refused.
-const REFUSAL_TIME: Duration = Duration::from_secs(1);
+/// The same for one who is to be refused: as a rule the head has been sent before its turn came, and others wait.
+const REFUSAL_TIME: Duration = Duration::from_millis(100);
 const BODY_TIME: Duration = Duration::from_secs(10);
 const MOST_HEAD: usize = 16 * 1024;
 const MOST_BODY: usize = 1024 * 1024;
@@ -78,20 +83,30 @@ struct Refusal(StatusCode, String);
 
 type Served = Result<Response<Answer>, Refusal>;
 
-/// Takes clients for ever.
-pub(crate) async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) {
-    let mut rooms = Rooms::default();
+/// Takes clients for ever. `others`: sockets to take them from instead.
+pub(crate) async fn serve(
+    mut listener: UnixListener,
+    mut others: mpsc::UnboundedReceiver<UnixListener>,
+    asks: mpsc::Sender<Ask>,
+) {
+    let mut rooms = Rooms::new(fd::limit_of_descriptors().map_or(u64::MAX, |limit| limit.soft));
+    let mut said = false;
     loop {
         let Ok(doorway) = rooms.doorway.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            Some(other) = others.recv() => {
+                listener = other;
+                continue;
+            }
             () = asks.closed() => return,
         };
         match accepted {
             Ok((stream, _)) => {
+                said = false;
                 let asks = asks.clone();
                 let peer = process::peer(stream.as_fd()).ok();
-                let place = rooms.place(peer);
+                let place = rooms.place(peer, stream.as_raw_fd());
                 tokio::task::spawn_local(async move {
                     match place {
                         Ok(place) => {
@@ -107,9 +122,11 @@ pub(crate) async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) {
                 });
             }
             Err(error) => {
-                // No descriptors: those who are served will give some back.
-                say!("svc-scan: cannot take a client: {error} (retry in 1 s)");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                // Once: it may go on for long.
+                if !std::mem::replace(&mut said, true) {
+                    say!("svc-scan: {}", listen::not_accepted(&error));
+                }
+                tokio::time::sleep(listen::ACCEPT_PAUSE).await;
             }
         }
     }
@@ -121,20 +138,32 @@ struct Rooms {
     doorway: Arc<Semaphore>,
     /// The places that are left of each uid that may only look.
     lookers: HashMap<u32, Arc<Semaphore>>,
-}
-
-impl Default for Rooms {
-    fn default() -> Rooms {
-        let doorway = Arc::new(Semaphore::new(MOST_REFUSED));
-        Rooms { all: Arc::new(Semaphore::new(MOST_CLIENTS)), doorway, lookers: HashMap::new() }
-    }
+    /// Of descriptors.
+    limit: u64,
 }
 
 impl Rooms {
-    /// A place for a client, held until it is dropped; or why there is none.
-    fn place(&mut self, peer: Option<Peer>) -> Result<[Option<OwnedSemaphorePermit>; 2], String> {
+    fn new(limit: u64) -> Rooms {
+        // Who is refused has a descriptor too, of those that are left.
+        let refused = (limit / LEFT_BY_STEERERS / 2).clamp(1, MOST_REFUSED as u64);
+        Rooms {
+            all: Arc::new(Semaphore::new(MOST_CLIENTS)),
+            doorway: Arc::new(Semaphore::new(refused as usize)),
+            lookers: HashMap::new(),
+            limit,
+        }
+    }
+
+    /// A place for a client with this descriptor, held until it is dropped; or why there is none.
+    fn place(&mut self, peer: Option<Peer>, number: RawFd) -> Result<[Option<OwnedSemaphorePermit>; 2], String> {
+        let may_steer = steers(peer).is_ok();
+        let part = if may_steer { LEFT_BY_STEERERS } else { LEFT_BY_LOOKERS };
+        // The lowest number that is free is given, so it tells how many are open.
+        if number as u64 >= self.limit - self.limit / part {
+            return Err(format!("nearly all of the {} descriptors that svc-scan may have are open: {RAISE}", self.limit));
+        }
         let mut own = None;
-        if let Err(Refusal(..)) = steers(peer) {
+        if !may_steer {
             let uid = peer.map_or(u32::MAX, |peer| peer.uid);
             self.lookers.retain(|_, left| left.available_permits() < MOST_CLIENTS_OF_ONE);
             let left = self.lookers.entry(uid).or_insert_with(|| Arc::new(Semaphore::new(MOST_CLIENTS_OF_ONE)));
@@ -255,7 +284,8 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
             let scale = body(request).await?;
             match ask(asks, |answer| Ask::Scale { scale, answer }).await? {
                 Ok(scaled) => Ok(json(StatusCode::OK, &scaled)),
-                Err(error) => Err(Refusal(StatusCode::BAD_REQUEST, error)),
+                Err(NotScaled::NoSuchService(error)) => Err(Refusal(StatusCode::NOT_FOUND, error)),
+                Err(NotScaled::Refused(error)) => Err(Refusal(StatusCode::BAD_REQUEST, error)),
             }
         }
         ("rescan", false) => {
@@ -282,10 +312,13 @@ fn steers(peer: Option<Peer>) -> Result<(), Refusal> {
     let owner = user::effective_uid();
     match peer {
         Some(peer) if peer.uid == 0 || peer.uid == owner => Ok(()),
-        Some(peer) => Err(Refusal(
-            StatusCode::FORBIDDEN,
-            format!("uid {} may look, but not steer: that takes root or uid {owner}, who runs svc", peer.uid),
-        )),
+        Some(peer) => {
+            let who = if owner == 0 { "root".to_owned() } else { format!("root or uid {owner}") };
+            Err(Refusal(
+                StatusCode::FORBIDDEN,
+                format!("uid {} may look, but not steer: that takes {who}, who runs svc", peer.uid),
+            ))
+        }
         None => {
             Err(Refusal(StatusCode::FORBIDDEN, "cannot tell who you are (SO_PEERCRED): you may look, but not steer".into()))
         }

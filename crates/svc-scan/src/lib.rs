@@ -15,6 +15,7 @@ mod judging;
 mod kept;
 mod links;
 mod listener;
+mod listing;
 mod logs;
 mod matching;
 mod outside;
@@ -29,6 +30,7 @@ mod watches;
 pub use start::{StartFailure, StartPolicy};
 
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use svc_sys::say;
@@ -52,9 +54,13 @@ pub struct Config {
 /// How long clients may take to hear the end.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(50);
 
+/// One for each supervisor, and those of clients. The thread that watches directories shares the table.
+const DESCRIPTORS: u64 = 2048;
+
 /// Becomes svc-scan. Returns when svc-init is gone, or if it cannot work at all.
 pub fn run(config: Config) -> u8 {
     svc_sys::title::set_name(b"svc-scan");
+    svc_sys::fd::make_room(std::io::stderr().as_fd(), DESCRIPTORS);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

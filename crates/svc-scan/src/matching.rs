@@ -53,6 +53,9 @@ pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Co
 
         // Whoever is stopping it already will say so when it is down.
         (_, State::Up { stop, .. }) if stop != Stop::No => Match::Fits,
+        // Its program is not executed yet, and maybe never.
+        (Progress::Up(_), State::Up { .. }) if machine.prepares() => Match::Hear(Event::Died(id)),
+        (_, State::Up { .. }) if machine.prepares() => Match::Fits,
         (Progress::Up(Level::Started), State::Up { ready: Some(_), .. }) => Match::Hear(Event::Ready(id)),
         (Progress::Up(_), State::Up { .. }) => Match::Fits,
         (_, State::Up { ready: Some(_), .. }) => Match::Hear(Event::Ready(id)),
@@ -126,7 +129,7 @@ pub(crate) fn oneshot(id: Id, progress: Progress, machine: &Service, counted: Co
         (Progress::Stopping { .. }, State::Down { .. } | State::Gone) => Match::Hear(Event::Stopped(id)),
         (Progress::Stopping { .. }, _) => Match::Fits,
 
-        (Progress::Starting, State::Up { .. }) => Match::Hear(Event::Started(id)),
+        (Progress::Starting, State::Up { .. }) if !machine.prepares() => Match::Hear(Event::Started(id)),
         (Progress::Starting, State::Down { .. }) if machine.starts() == counted.starts => Match::Tell(Command::Once),
         (Progress::Starting | Progress::Up(_), State::Down { .. }) if machine.done() => Match::Hear(Event::Completed(id)),
         (Progress::Starting | Progress::Up(_), State::Down { .. } | State::Gone) => {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use svc_core::{Pid, ServiceName};
 use svc_def::{CommandCondition, Endpoint};
 use svc_sys::process::PidFd;
+use svc_sys::say;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
@@ -116,7 +117,7 @@ pub(crate) fn run_condition(name: ServiceName, round: u64, dir: PathBuf, conditi
 }
 
 async fn run(condition: &CommandCondition, dir: PathBuf) -> Result<(), String> {
-    let status = execute(&condition.chain, dir, COMMAND).await?;
+    let status = execute(&condition.chain, dir, COMMAND, Stdio::inherit()).await?;
     if status.success() != condition.not {
         return Ok(());
     }
@@ -127,27 +128,55 @@ async fn run(condition: &CommandCondition, dir: PathBuf) -> Result<(), String> {
     })
 }
 
-/// Makes the files of a service again, by the options that `svc exec` has before its start. What is wrong it says itself.
-pub(crate) fn make(name: ServiceName, dir: PathBuf, options: Vec<Vec<u8>>, reporter: Reporter) {
+/// So much of what `svc exec` says is passed on to who has asked.
+const MOST_SAID: usize = 4096;
+
+/// Makes the files of a service again, or looks whether they could be, by the options that `svc exec` has before its start.
+pub(crate) fn make(name: ServiceName, dir: PathBuf, mode: &str, options: Vec<Vec<u8>>, reporter: Reporter) {
+    let words = [vec![mode.into()], options].concat();
     tokio::task::spawn_local(async move {
-        let words = [vec![b"--render".to_vec()], options].concat();
-        let result = match execute(&words, dir, MAKING).await {
-            Ok(status) if status.success() => Ok(()),
-            Ok(_) => Err("its files cannot be made: svc exec says why".to_owned()),
+        let result = match said(&words, dir).await {
+            Ok((status, said)) if status.success() => {
+                said.lines().for_each(|line| say!("{line}"));
+                Ok(())
+            }
+            Ok((_, said)) => {
+                let lines = said.lines().map(|line| line.strip_prefix("svc exec: ").unwrap_or(line));
+                Err(format!("its files cannot be made: {}", lines.collect::<Vec<_>>().join("; ")))
+            }
             Err(what) => Err(format!("its files cannot be made: svc exec {what}")),
         };
         let _ = reporter.send(News::Made { name, result });
     });
 }
 
+/// Runs it: how it has ended, and what it has said.
+async fn said(words: &[Vec<u8>], dir: PathBuf) -> Result<(ExitStatus, String), String> {
+    let (reader, writer) = std::io::pipe().map_err(short)?;
+    let mut reader = tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into()).map_err(short)?;
+    let mut lines = String::new();
+    let listen = async {
+        let mut buffer = [0; MOST_SAID];
+        while let Ok(length @ 1..) = reader.read(&mut buffer).await {
+            if lines.len() < MOST_SAID {
+                lines += &String::from_utf8_lossy(&buffer[..length]);
+            }
+        }
+    };
+    let (status, ()) = tokio::join!(execute(words, dir, MAKING, Stdio::from(writer)), listen);
+    Ok((status?, lines))
+}
+
 /// `svc exec`, where the service is: its directory, or that of its file.
-async fn execute(words: &[Vec<u8>], dir: PathBuf, most: Duration) -> Result<ExitStatus, String> {
+async fn execute(words: &[Vec<u8>], dir: PathBuf, most: Duration, errors: Stdio) -> Result<ExitStatus, String> {
     use std::os::unix::ffi::OsStrExt;
     let words = words.iter().map(|word| std::ffi::OsStr::from_bytes(word));
     let dir = if dir.is_dir() { &dir } else { dir.parent().unwrap_or(&dir) };
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("svc").arg("exec").args(words).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
+    command.arg0("svc").arg("exec").args(words).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
     let mut child = command.spawn().map_err(|error| format!("cannot be run: {}", short(error)))?;
+    // What it writes to must end with it.
+    drop(command);
     let is_over = wait(&child);
     match tokio::time::timeout(most, is_over).await {
         Ok(Ok(())) => {}

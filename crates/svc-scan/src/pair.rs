@@ -52,9 +52,12 @@ fn complete(outcome: Outcome, problems: &[Problem], path: &Path) -> Result<Optio
         Outcome::Ready(definition) => Ok(Some(*definition)),
         Outcome::Name | Outcome::Template(_) => Ok(None),
         Outcome::Incomplete => Err(svc_def::missing_run(path).to_string()),
-        Outcome::Broken => {
-            let fatal: Vec<String> = problems.iter().filter(|problem| problem.fatal).map(ToString::to_string).collect();
-            Err(fatal.join("; "))
-        }
+        Outcome::Broken => Err(told(problems.iter().filter(|problem| problem.fatal)).unwrap_or_default()),
     }
+}
+
+/// All of them in one line, if there are any.
+pub(crate) fn told<'a>(problems: impl Iterator<Item = &'a Problem>) -> Option<String> {
+    let all: Vec<String> = problems.map(ToString::to_string).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }

@@ -1,24 +1,24 @@
 //! What clients are told of a service.
 
-use svc_core::service::{Past, Rest, Role, State, Stop, Trouble, Want};
+use svc_core::service::{Past, Rest, Role, Stage, State, Stop, Trouble, Want};
 use svc_core::{Exit, Millis, Pid, Service, Settings};
 use svc_proto::api;
-use svc_sys::clock;
+use svc_sys::{Errno, clock};
 
 /// The two clocks at one moment, to tell times of the monotonic one as times of day.
 #[derive(Clone, Copy)]
 pub(crate) struct Now {
     monotonic: Millis,
-    wall_ms: u64,
+    ahead_ms: i64,
 }
 
 impl Now {
     pub(crate) fn read() -> Now {
-        Now { monotonic: clock::now(), wall_ms: clock::wall_ms() }
+        Now { monotonic: clock::now(), ahead_ms: clock::wall_ahead_ms() }
     }
 
     pub(crate) fn wall_of(self, at: Millis) -> u64 {
-        (self.wall_ms + at.0).saturating_sub(self.monotonic.0)
+        at.0.saturating_add_signed(self.ahead_ms)
     }
 
     fn seconds_since(self, at: Millis) -> f64 {
@@ -37,6 +37,7 @@ pub(crate) fn word(machine: &Service, oneshot: bool) -> api::State {
         },
         State::Armed => api::State::Armed,
         State::Starting { role: Role::Run } => api::State::Starting,
+        State::Up { stop: Stop::No, .. } if machine.prepares() => api::State::Starting,
         State::Up { stop: Stop::No, .. } => api::State::Up,
         State::Up { .. } => api::State::Stopping,
         State::Starting { role: Role::Finish } | State::Finish { .. } => api::State::Finishing,
@@ -64,7 +65,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
             state: if problem.is_some() { api::State::Broken } else { api::State::Starting },
             pid: None,
             since_ms: added_ms,
-            since_seconds: now.wall_ms.saturating_sub(added_ms) as f64 / 1000.0,
+            since_seconds: now.wall_of(now.monotonic).saturating_sub(added_ms) as f64 / 1000.0,
             ready: None,
             ready_since_ms: None,
             health: None,
@@ -127,6 +128,9 @@ pub(crate) fn verdict(machine: &Service, settings: &Settings) -> Option<String> 
     let last = machine.last()?;
     let restart = settings.restart();
     match (machine.rest(), restart) {
+        (Rest::Limit, _) if machine.done() => {
+            Some(format!("started {} times in a row by somebody who waits, and ended without taking him", machine.vain()))
+        }
         (Rest::Limit, Some(restart)) => Some(format!("{} ends within {}", restart.limit, span(restart.window))),
         (Rest::Limit, None) => Some("too many ends".into()),
         (Rest::Ended, _) => Some(format!("{}, after which it is not started again", last.exit)),
@@ -192,18 +196,35 @@ pub(crate) fn death(past: Past, now: Now) -> api::Death {
         Exit::Code(code) => (Some(code), None),
         Exit::Signal(signal) => (None, Some(signal.name().map_or_else(|| signal.number().to_string(), str::to_owned))),
     };
-    api::Death { at_ms: now.wall_of(past.ended), code, signal, ran_ms: past.ran.0 }
+    let (at_ms, ran_ms) = (now.wall_of(past.ended), past.ran.0);
+    api::Death { at_ms, code, signal, ran_ms, out_of_memory: past.starved, watchdog: past.unfed }
+}
+
+/// Whether its directory was not there any more when its supervisor came: it has another name, or will be forgotten in a moment.
+pub(crate) fn has_moved(trouble: Trouble) -> bool {
+    let gone = [Errno::NOT_FOUND, Errno::NOT_A_DIRECTORY];
+    trouble.stage == Stage::Directory && gone.contains(&Errno(trouble.errno))
 }
 
 /// Why it could not be started, with the cure where the directory tells.
 pub(crate) fn explain(trouble: Trouble, dir: &std::path::Path, program: &std::path::Path) -> String {
-    use svc_core::service::Stage;
-    let reason = svc_sys::Errno(trouble.errno);
+    let reason = Errno(trouble.errno);
     match trouble.stage {
         Stage::Exec => svc_def::explain_exec(program, trouble.errno),
+        Stage::Pipe if reason == Errno::INVALID => {
+            let limit =
+                svc_sys::fd::limit_of_descriptors().map_or_else(|_| String::new(), |limit| format!(" ({})", limit.hard));
+            format!(
+                "{}: notification-fd or lock-fd is too near the limit of descriptors{limit}: write a smaller number, such as 3",
+                dir.display()
+            )
+        }
         Stage::Fork | Stage::Pipe => {
             let what = svc_def::explain_exec(program, trouble.errno);
             if trouble.stage == Stage::Fork { what } else { format!("cannot make a pipe for {}: {reason}", dir.display()) }
+        }
+        Stage::Directory if has_moved(trouble) => {
+            format!("{}: is not there any more: a directory that was renamed starts under its new name", dir.display())
         }
         Stage::Directory => {
             format!("{}: cannot be entered: {reason}: give its owner the right to search it (chmod +x)", dir.display())
@@ -216,6 +237,11 @@ pub(crate) fn explain(trouble: Trouble, dir: &std::path::Path, program: &std::pa
             "{}: another supervisor runs it (supervise/lock is held): stop that one first, such as with s6-svscanctl -t or \
              svc-ctl shutdown",
             dir.display()
+        ),
+        Stage::Prepare => format!(
+            "{}: its program was not executed (exit code {}): the last of its own lines says why (svc-ctl why)",
+            program.display(),
+            trouble.errno
         ),
         Stage::Lock => format!("{}: cannot open the directory to lock it (lock-fd): {reason}", dir.display()),
     }

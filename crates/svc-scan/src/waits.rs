@@ -28,6 +28,8 @@ pub(crate) enum Goal {
     Stopped,
     /// Its files were made again, and it has been reloaded.
     Made,
+    /// The command of its condition has ended.
+    Judged,
     /// What was asked of the graph is over.
     Request(RequestId),
 }
@@ -44,6 +46,7 @@ pub(crate) enum Standing {
 pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Option<Health>) -> Standing {
     let (up, ready, stopping) = match machine.state() {
         // What is told to stop is not ready for anybody any more.
+        State::Up { stop: Stop::No, .. } if machine.prepares() => (false, false, false),
         State::Up { ready, stop: Stop::No, .. } => (true, ready.is_some() || !says_ready, false),
         State::Up { .. } => (true, false, true),
         // Whoever comes finds its sockets, and they start it.
@@ -61,7 +64,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             return Standing::Missed("has no health check: give it one, or wait for ready".into());
         }
         Goal::Until(Until::Healthy) => machine.state() == State::Armed || ready && health == Some(Health::Healthy),
-        Goal::Until(Until::Down) => !up && !matches!(machine.state(), State::Starting { .. }) || nothing_left,
+        Goal::Until(Until::Down) => nothing_left || !matches!(machine.state(), State::Up { .. } | State::Starting { .. }),
         Goal::Until(Until::Finished) => nothing_left,
         Goal::Started { before, .. } => machine.starts() > before && ready && !stopping,
         Goal::Stopped => nothing_left && machine.want() == Want::Down,
@@ -70,7 +73,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             machine.starts() > before && nothing_left && machine.trouble().is_none() && well
         }
         // Whoever asked is told by the graph.
-        Goal::Request(_) | Goal::Made => return Standing::Open,
+        Goal::Request(_) | Goal::Made | Goal::Judged => return Standing::Open,
     };
     if reached {
         return Standing::Reached;
@@ -103,7 +106,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
             Standing::Missed(format!("has ended{how}, after which it is not started again: svc-ctl start starts it"))
         }
-        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Made | Goal::Request(_) => Standing::Open,
+        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request(_) => Standing::Open,
     }
 }
 
@@ -159,6 +162,7 @@ fn failed(machine: &Service) -> &'static str {
     match machine.rest() {
         Rest::No => "has failed for good (its finish said 125)",
         Rest::Ended => "has failed for good (after such an end it is not started again)",
+        Rest::Limit if machine.done() => "has failed for good (it ends without taking those who wait at its sockets)",
         Rest::Limit => "has failed for good (it has ended too often)",
     }
 }

@@ -1,46 +1,51 @@
 //! The loop: wait, take in, act.
 
+mod acts;
 mod checks;
+mod ends;
 mod errand;
+mod files;
 mod follow;
+mod heir;
+mod link;
 mod visitors;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use svc_core::definition::{Definition, Settings};
-use svc_core::letters::{self, DownFile};
-use svc_core::restart::AtLimit;
-use svc_core::service::{
-    Action, Actions, Command, Daemon, Event, NOTHING_TO_DO, Note, Rest, Role, Service, Stage, State, Target, Trouble, Want,
-};
-use svc_core::{Exit, Millis, Output, Pid, Program, Signal};
+use svc_core::service::{Actions, Command, Event, Note, Role, Service, State};
+use svc_core::{Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
 use svc_proto::ledger::Row;
-use svc_proto::link::{Report, ToSupervisor};
-use svc_sys::process::{self, PidFd, Reap};
 use svc_sys::signals::Signals;
-use svc_sys::{Errno, clock, fd, message, poll, say};
+use svc_sys::{Errno, clock, fd, poll, process};
 
-use crate::daemon;
 use crate::leaf;
 use crate::ondisk::OnDisk;
 use crate::program::Programs;
 use crate::remains::Remains;
 use crate::settings::SmallFiles;
+use heir::Adopted;
 
-/// Trying again soon may help when something is short.
-const RETRY_SHORTAGE: Millis = Millis::from_secs(1);
-/// A program that cannot be executed will hardly change by itself; s6 waits 10 s here too. A `start` does not wait.
-const RETRY_EXEC: Millis = Millis::from_secs(10);
-/// So many ended children a turn: where they end faster than they can be taken, commands and deadlines have their turn too.
-const REAP_TURN: usize = 256;
-/// Where the FIFO of letters stands among what is waited for.
+/// Where what a supervisor has stands among what is waited for.
+const SIGNALS: usize = 0;
+const LINK: usize = 1;
 const CONTROL: usize = 3;
-/// Where so many are launched at once, what runs comes before what can be looked at.
-const MANY: u64 = 64;
-/// So long after its start a service gets its files, or after that again; but not later than the last.
-const LATER: Millis = Millis(200);
-const LATEST: Millis = Millis::from_secs(1);
+const LAUNCH: usize = 4;
+
+/// What there is to read.
+struct Woken {
+    signals: bool,
+    link: bool,
+    control: bool,
+}
+
+impl Woken {
+    fn by(interests: &[poll::Interest]) -> Woken {
+        let is_ready = |place: usize| interests.get(place).is_some_and(poll::is_ready);
+        Woken { signals: is_ready(SIGNALS), link: is_ready(LINK), control: is_ready(CONTROL) }
+    }
+}
 
 pub(crate) struct Driver {
     machine: Service,
@@ -55,9 +60,15 @@ pub(crate) struct Driver {
     sockets: Vec<OwnedFd>,
     /// Since when nobody has come to them, where that is to be known.
     span: Option<visitors::Span>,
+    /// Who waited when it was started by a knock.
+    knock: Option<visitors::Knock>,
     remains: Remains,
+    /// So many processes in its cgroup had been killed for want of memory when it was started.
+    starved_before: u64,
     /// The pipe on which the running service says that it is ready.
     readiness: Option<OwnedFd>,
+    /// The pipe on which `svc exec` says whether it has executed the program.
+    launch: Option<OwnedFd>,
     /// The main process, if it is not our child because a predecessor of ours started it.
     adopted: Option<Adopted>,
     /// svc-init has told whom a main process that was not our child has left behind.
@@ -66,6 +77,8 @@ pub(crate) struct Driver {
     last_group: Option<Pid>,
     /// What is left is being killed, and whoever it makes meanwhile.
     killing: bool,
+    /// What has happened and is told with what comes of it.
+    held: Option<Note>,
     /// A report that svc-scan had no room for.
     unsent: bool,
     /// Commands that came from svc-scan, and how many of them the last report knew of.
@@ -74,6 +87,8 @@ pub(crate) struct Driver {
     /// svc-scan has been told that nothing of the service is left.
     told_gone: bool,
     small_files: SmallFiles,
+    /// Why `finish` could not be run the last time, as it was told.
+    told_finish: Option<Errno>,
     /// What is looked at while it runs; none where nothing is.
     watch: Option<Box<checks::Watch>>,
     /// What the stop waits for, while it runs.
@@ -89,15 +104,6 @@ pub(crate) struct Driver {
     /// The settings were read just now, by svc-scan.
     fresh: bool,
     init_pid: i32,
-}
-
-struct Adopted {
-    pid: Pid,
-    /// It has a parent that is neither svc-init nor we, and only its handle tells when it ends.
-    apart: bool,
-    handle: Option<PidFd>,
-    /// The session it is in: its own, or that of somebody who has ended.
-    session: i32,
 }
 
 impl Driver {
@@ -124,17 +130,22 @@ impl Driver {
             signals,
             sockets: handover.sockets.iter().filter_map(|&number| fd::adopt(number)).collect(),
             span: None,
-            remains: Remains::new(&handover.orphans),
+            knock: None,
+            remains: Remains::new(handover.orphans),
+            starved_before: 0,
             readiness: None,
+            launch: None,
             adopted: None,
-            knows_orphans: false,
+            knows_orphans: handover.knows_orphans,
             last_group: None,
             killing: false,
+            held: None,
             unsent: false,
             heard: 0,
             reported: 0,
             told_gone: false,
-            small_files: SmallFiles::default(),
+            small_files: SmallFiles::new(),
+            told_finish: None,
             watch: None,
             errand: None,
             coming: None,
@@ -165,53 +176,9 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Makes the files of s6's tools, or finds them. A main program has no service directory, and no files.
-    fn open_files(&mut self, heir: bool) {
-        if self.definition.program != svc_core::Program::Directory || !self.programs.has_entered() {
-            return;
-        }
-        let now = clock::now();
-        if !heir && self.may_make_files_later() && self.row.launches(now) >= MANY {
-            self.files_at = Some(now + LATER);
-            return;
-        }
-        self.files = OnDisk::open(self.run_dir.as_deref(), &self.definition.name);
-        if heir {
-            self.files.inherit(&self.machine);
-        } else {
-            self.files.begin(&self.machine);
-        }
-    }
-
-    /// Whether nobody can miss them at the moment of the start: nobody else supervises the directory, and the service is not
-    /// one that tells when it is ready, which looks for `event/` where s6-notifyoncheck does it.
-    fn may_make_files_later(&self) -> bool {
-        let starts = self.machine.want() == Want::Up;
-        starts && !self.is_alone() && self.settings.notification_fd.is_none() && !OnDisk::is_there()
-    }
-
-    /// Makes the files that were put off.
-    #[inline(never)]
-    fn make_late_files(&mut self) {
-        if self.files_at.take().is_none() {
-            return;
-        }
-        self.files = OnDisk::open(self.run_dir.as_deref(), &self.definition.name);
-        if self.files.is_taken() {
-            say!("svc-supervise: {}: somebody else supervises it since it was started: stop one", self.definition.name);
-        }
-        self.files.begin_late(&self.machine);
-    }
-
-    /// Makes them if those that start now have been started.
-    fn look_at_late_files(&mut self, now: Millis) {
-        let Some(at) = self.files_at.filter(|&at| at <= now) else { return };
-        let since = now - self.machine.since();
-        if self.row.launches(now) > 0 && since < LATEST { self.files_at = Some(at + LATER) } else { self.make_late_files() }
-    }
-
     fn deadline(&self) -> Option<Millis> {
-        [self.machine.deadline(), self.files_at, self.checks_deadline(), self.span_deadline()].into_iter().flatten().min()
+        let files = self.files_at.or(self.files.deadline());
+        [self.machine.deadline(), files, self.checks_deadline(), self.span_deadline()].into_iter().flatten().min()
     }
 
     /// Started for this one service, as s6-supervise is: nobody above us starts it again elsewhere.
@@ -223,58 +190,6 @@ impl Driver {
         usize::from(self.settings.max_death_tally)
     }
 
-    /// Goes on where a predecessor was killed.
-    fn inherit(&mut self) {
-        let mut actions = Actions::default();
-        if let State::Starting { role } = self.machine.state() {
-            // It was killed while it made a process. If that process got as far as being written down, it runs.
-            match self.row.spawned_for(start_mark(&self.machine, role)) {
-                Some(pid) => self.feed(Event::Spawned(pid)),
-                None => self.spawn(role),
-            }
-        }
-        if self.machine.daemon() == Daemon::Found
-            && let State::Up { pid, .. } = self.machine.state()
-            && self.row.spawned() != Some(pid)
-        {
-            // Killed between the two that say so.
-            self.row.set_spawned(pid, start_mark(&self.machine, Role::Run));
-        }
-        if let Some(pid) = self.machine.pid().filter(|_| self.adopted.is_none())
-            && self.row.spawned() == Some(pid)
-            && !self.is_own_child(pid)
-        {
-            self.adopt(pid);
-            self.remains.remember_descendants(pid);
-        }
-        // What has ended meanwhile gets no signal any more.
-        self.look();
-        self.machine.resume(&mut actions, &self.settings);
-        self.perform_all(&mut actions, self.machine.pid());
-        self.report(Some(Note::Changed));
-        self.follow();
-        self.report_health();
-    }
-
-    /// The main process is svc-init's child.
-    fn adopt(&mut self, pid: Pid) {
-        let session = svc_sys::procfs::session(pid).unwrap_or(pid.raw());
-        // The handle is opened first and looked at after: if it was svc-init's child then, it is ours to signal.
-        let handle = PidFd::open(pid).ok().filter(|_| self.is_ours(pid));
-        self.adopted = Some(Adopted { pid, apart: !self.is_with_init(pid), handle, session });
-        // One that had ended before we came left those whom we were started with.
-        self.knows_orphans = self.row.relayed(pid).is_some();
-    }
-
-    /// Whether a process that a predecessor started lives, or waits for svc-init to reap it: its number is its own until then.
-    fn is_with_init(&self, pid: Pid) -> bool {
-        svc_sys::procfs::parent(pid) == Some(self.init_pid)
-    }
-
-    fn is_own_child(&self, pid: Pid) -> bool {
-        svc_sys::procfs::parent(pid) == Some(process::id())
-    }
-
     pub(crate) fn watch(&mut self) -> u8 {
         self.feed(Event::Deadline);
         if let State::Down { .. } = self.machine.state() {
@@ -282,27 +197,33 @@ impl Driver {
             self.report(Some(Note::Changed));
         }
         while self.machine.state() != State::Gone {
-            if self.deadline().is_none() {
+            self.tell_held();
+            self.files.prepare();
+            if self.deadline().is_none() && !self.machine.leaving() {
                 // Who sleeps without end gives back what it needs only while it works.
                 process::forget_deeper_stack();
             }
             let is_armed = self.machine.state() == State::Armed;
-            let asked = if is_armed || self.remains.is_watched() || self.link.is_none() || self.is_apart() {
+            let woken = if is_armed || self.remains.is_watched() || self.link.is_none() || self.is_apart() {
                 self.wait_with_remains()
             } else {
                 let mut interests = self.interests();
                 poll::wait(&mut interests, clock::now(), self.deadline());
-                poll::is_ready(&interests[CONTROL])
+                Woken::by(&interests)
             };
-            // Ready before dead: who says that it is ready and dies was ready. Told before dead: a logger that ends because
-            // it was to end is not started again.
+            self.read_launch();
+            // Ready before dead: who says that it is ready and dies was ready.
             self.read_readiness();
-            self.read_link();
-            self.read_signals();
-            if asked {
+            if woken.link {
+                self.read_link();
+            }
+            if woken.signals {
+                self.read_signal();
+            }
+            if woken.control {
                 self.read_control();
             }
-            if self.files_at.is_some() {
+            if self.files_at.or(self.files.deadline()).is_some() {
                 self.look_at_late_files(clock::now());
             }
             if self.unsent {
@@ -319,6 +240,7 @@ impl Driver {
             self.watch_visitors();
             self.check_time();
         }
+        self.tell_held();
         let done = self.machine.leaving() || self.is_alone();
         if done {
             self.leave_socket();
@@ -328,7 +250,7 @@ impl Driver {
         if done { svc_sys::exit::DONE } else { svc_sys::exit::FAILED }
     }
 
-    fn interests(&self) -> [poll::Interest; 4] {
+    fn interests(&self) -> [poll::Interest; 5] {
         let mut link = poll::readable(self.link.as_ref().map_or(-1, AsRawFd::as_raw_fd));
         if self.unsent {
             link.events |= poll::writable(-1).events;
@@ -336,12 +258,12 @@ impl Driver {
         // A service has one of the two.
         let readiness = self.readiness.as_ref().map_or(self.socket(), AsRawFd::as_raw_fd);
         let control = self.files.control();
-        [poll::readable(self.signals.as_raw_fd()), link, poll::readable(readiness), poll::readable(control)]
+        let launch = poll::ended(self.launch.as_ref().map_or(-1, AsRawFd::as_raw_fd));
+        [poll::readable(self.signals.as_raw_fd()), link, poll::readable(readiness), poll::readable(control), launch]
     }
 
     /// Processes that are not our children end without a SIGCHLD for us; their handles are waited for, and so are those who knock.
-    /// Whether letters came.
-    fn wait_with_remains(&mut self) -> bool {
+    fn wait_with_remains(&mut self) -> Woken {
         let mut interests = self.interests().to_vec();
         interests.extend(self.remains.handles().map(poll::readable));
         // Without svc-init nobody tells how an adopted process ended; that it ended its handle does.
@@ -353,7 +275,7 @@ impl Driver {
             interests.extend(self.sockets.iter().map(|socket| poll::readable(socket.as_raw_fd())));
         }
         poll::wait(&mut interests, clock::now(), self.deadline());
-        if interests[CONTROL + 1..handles].iter().any(poll::is_ready) {
+        if interests[LAUNCH + 1..handles].iter().any(poll::is_ready) {
             if self.link.is_none() {
                 self.look_alone();
             }
@@ -362,16 +284,7 @@ impl Driver {
             self.count_remains();
             self.tidy();
         }
-        poll::is_ready(&interests[CONTROL])
-    }
-
-    /// What [`Driver::look`] does when svc-init is gone, and with it every exit that it would have relayed.
-    fn look_alone(&mut self) {
-        let Some(pid) = self.adopted.as_ref().map(|adopted| adopted.pid) else { return };
-        if svc_sys::procfs::start_time(pid).is_none() || svc_sys::procfs::is_zombie(pid) {
-            self.adopted = None;
-            self.ended(pid, Exit::Signal(Signal::KILL), || {});
-        }
+        Woken::by(&interests)
     }
 
     fn feed(&mut self, event: Event) {
@@ -410,147 +323,18 @@ impl Driver {
         }
     }
 
-    fn perform_all(&mut self, actions: &mut Actions, main: Option<Pid>) {
-        for action in actions.drain() {
-            match action {
-                Action::Spawn(role) => self.spawn(role),
-                Action::Signal { target, signal } => self.signal(main, target, signal),
-                Action::Sweep(signal) => self.sweep(signal),
-                Action::Errand => self.run_errand(),
-                Action::Publish(note) => {
-                    if note == Note::Killed {
-                        self.say_killed();
-                    }
-                    self.report(Some(note));
-                }
-                // Said already where the last of the service went in the same step.
-                Action::Quit if self.told_gone => {}
-                Action::Quit => self.report(None),
-            }
-        }
-    }
-
-    fn spawn(&mut self, role: Role) {
-        if role == Role::Finish
-            && last_words(&self.machine, &self.settings).is_none()
-            && !self.programs.has_finish(&self.definition, self.machine.undoing())
-        {
-            let trouble = Trouble { stage: Stage::Exec, errno: NOTHING_TO_DO };
-            self.feed(Event::SpawnFailed { retry: Millis::ZERO, trouble });
+    /// `svc exec` writes a byte before it executes the program, which closes the pipe, and another one where that has failed.
+    fn read_launch(&mut self) {
+        let Some(pipe) = &self.launch else { return };
+        let mut interest = [poll::ended(pipe.as_raw_fd())];
+        poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
+        if !poll::is_ready(&interest[0]) {
             return;
         }
-        if role == Role::Run && self.files.is_taken() {
-            self.open_files(false);
-            if self.files.is_taken() {
-                let trouble = Trouble { stage: Stage::Supervised, errno: Errno::AGAIN.0 };
-                self.feed(Event::SpawnFailed { retry: RETRY_EXEC, trouble });
-                return;
-            }
-        }
-        if !std::mem::take(&mut self.fresh) {
-            self.reread();
-        }
-        let note = self.row.begin_spawn(start_mark(&self.machine, role));
-        let made = match role {
-            Role::Run => {
-                if let Some(program) = self.coming.take() {
-                    self.definition.program = program;
-                }
-                self.readiness = None;
-                self.adopted = None;
-                let surroundings = self.surroundings();
-                self.programs.run(&self.definition, &self.settings, surroundings, &self.sockets, self.row, note)
-            }
-            Role::Finish => {
-                let last = self.machine.last().map_or(Exit::Code(0), |past| past.exit);
-                // The settings may have been read again since.
-                let last_words = last_words(&self.machine, &self.settings);
-                let made = self.programs.finish(&self.definition, last_words, last, self.last_group, note);
-                made.map(|pid| (pid, None))
-            }
-        };
-        match made {
-            Ok((pid, readiness)) => {
-                if role == Role::Run {
-                    self.readiness = readiness;
-                }
-                self.feed(Event::Spawned(pid));
-            }
-            Err(trouble) => {
-                let shortage = Errno(trouble.errno).is_shortage();
-                let retry = if shortage { RETRY_SHORTAGE } else { RETRY_EXEC };
-                if role == Role::Finish {
-                    let errno = Errno(trouble.errno);
-                    say!("svc-supervise: {}: cannot run finish: {errno}: going on without it", self.definition.name);
-                }
-                self.feed(Event::SpawnFailed { retry, trouble });
-            }
-        }
-    }
-
-    /// The small files count at the moment they matter. What cannot be read leaves the setting as it was.
-    fn reread(&mut self) {
-        if self.definition.program == svc_core::Program::Directory {
-            self.small_files.reread(&mut self.settings, &self.definition.name);
-        }
-    }
-
-    fn signal(&mut self, main: Option<Pid>, target: Target, signal: Signal) {
-        let Some(pid) = main else { return };
-        if self.adopted.is_some() {
-            // Its children go to svc-init when it ends, where nobody knows whose they were.
-            self.remains.remember_descendants(pid);
-        }
-        let sent = match (target, &self.adopted) {
-            (Target::Main, Some(Adopted { handle: Some(handle), .. })) => handle.signal(signal),
-            // Reaped by svc-init: the number may be somebody else's.
-            (Target::Main | Target::Group, Some(_)) if !self.is_ours(pid) => Err(Errno::NO_SUCH_PROCESS),
-            (Target::Main, _) => process::signal_child(pid, signal),
-            (Target::Group, _) if self.machine.daemon() == Daemon::Found => process::signal_group_of(pid, signal),
-            (Target::Group, _) => process::signal_group(pid, signal),
-        };
-        if let Err(errno) = sent
-            && errno != Errno::NO_SUCH_PROCESS
-        {
-            say!("svc-supervise: {}: cannot send {signal} to {pid}: {errno}", self.definition.name);
-        }
-    }
-
-    fn sweep(&mut self, signal: Signal) {
-        let main = self.machine.pid();
-        self.killing = signal == Signal::KILL;
-        if let Some(adopted) = &self.adopted {
-            // Its children never come to us; find them while they can be found.
-            self.remains.remember_descendants(adopted.pid);
-            self.remains.remember_session(adopted.pid, adopted.session, self.init_pid);
-        }
-        if self.killing && main.is_none() {
-            leaf::kill(&self.definition, self.init_pid);
-        }
-        // A command that has stopped the service may have more to do; what is killed is killed with everything.
-        let spared = self.stop_command().filter(|_| !self.killing);
-        self.remains.signal(signal, main, spared, self.init_pid);
-        self.count_remains();
-    }
-
-    fn count_remains(&mut self) {
-        if let State::Sweep { .. } = self.machine.state() {
-            self.reap();
-            let left = self.remains.left();
-            if left == 0 {
-                leaf::clear(&self.definition, self.init_pid);
-            }
-            self.feed(Event::Swept { left });
-        }
-    }
-
-    fn say_killed(&self) {
-        let name = &self.definition.name;
-        match self.machine.state() {
-            State::Up { .. } => say!("svc-supervise: {name}: did not stop in time: killed (SIGKILL)"),
-            State::Finish { .. } => say!("svc-supervise: {name}: finish took too long: killed (SIGKILL)"),
-            State::Sweep { .. } => say!("svc-supervise: {name}: what it left behind did not stop in time: killed (SIGKILL)"),
-            State::Down { .. } | State::Armed | State::Starting { .. } | State::Gone => {}
+        let executed = fd::read(pipe.as_fd(), &mut [0; 4]) == Ok(1);
+        self.launch = None;
+        if executed {
+            self.feed(Event::Executed);
         }
     }
 
@@ -579,250 +363,31 @@ impl Driver {
         self.programs.forget_notification(self.row);
     }
 
-    fn read_signals(&mut self) {
-        let mut reap = false;
-        while let Some(signal) = self.signals.next() {
-            match signal {
-                Signal::CHLD => reap = true,
-                Signal::TERM => self.command(Command::Terminate),
-                Signal::HUP => self.command(Command::Drain),
-                Signal::QUIT => self.command(Command::Abandon),
-                Signal::INT => self.command(Command::Interrupt),
-                Signal::IO => self.somebody_came(),
-                // Nothing else is a request to a supervisor.
-                _ => {}
-            }
-        }
-        if reap {
-            self.reap();
-            if let State::Sweep { .. } = self.machine.state()
-                && self.killing
-            {
-                // Processes that make others all the time are not all in any one list.
-                self.remains.signal(Signal::KILL, None, None, self.init_pid);
-            }
-            self.count_remains();
-            self.tidy();
-        }
-    }
-
-    /// The last one whom a service was allowed to leave behind may have ended.
-    fn tidy(&self) {
-        if self.settings.keep_descendants && matches!(self.machine.state(), State::Down { .. } | State::Armed) {
-            leaf::remove(&self.definition, self.init_pid);
-        }
-    }
-
-    /// Takes every child that has ended. The main process is taken only after its end is written down: until then it stays
-    /// for whoever comes after us.
-    fn reap(&mut self) {
-        for _ in 0..REAP_TURN {
-            let Reap::One(ended) = process::peek() else { return };
-            if Some(ended.pid) == self.machine.pid() {
-                self.ended(ended.pid, ended.exit, || {
-                    process::reap_one(ended.pid);
-                });
-            } else {
-                self.ends_look(ended.pid, ended.exit);
-                process::reap_one(ended.pid);
-                self.ends_errand(ended.pid, ended.exit);
-            }
-        }
-        process::look_at_children_again();
-    }
-
-    /// The main process, or finish, has ended; `reap` takes it, where that is ours to do.
-    fn ended(&mut self, pid: Pid, exit: Exit, reap: impl FnOnce()) {
-        self.read_readiness();
-        self.adopted.take_if(|adopted| adopted.pid == pid);
-        if let Some(main) = self.successor(pid, exit) {
-            let (row, mark) = (self.row, start_mark(&self.machine, Role::Run));
-            self.feed_then(Event::Forked(main), || {
-                row.set_spawned(main, mark);
-                reap();
-            });
-            self.remains.forget(main);
-            if !self.is_own_child(main) {
-                self.adopt(main);
-            }
-            return;
-        }
-        if let State::Up { .. } = self.machine.state() {
-            self.last_group = Some(pid);
-            // How many deaths are remembered is read when there is one.
-            self.reread();
-            if self.definition.output == Output::Inherit {
-                // From here on `^C` is for svc-init again.
-                process::pass_terminal(pid.raw(), self.init_pid);
-            }
-        }
-        self.feed_then(Event::Exited(exit), reap);
-    }
-
-    /// Who goes on as the service where the main process has put it into the background.
-    fn successor(&self, ended: Pid, exit: Exit) -> Option<Pid> {
-        let forking = self.settings.forking.as_ref().filter(|_| self.machine.may_have_forked(exit, &self.settings))?;
-        let left = svc_sys::procfs::children(process::id()).into_iter().chain(self.remains.others());
-        // A probe is none of the service, though it is left behind like one.
-        let left = left.filter(|&pid| !self.is_probe(pid));
-        let found = daemon::successor(ended, forking, left);
-        if found.is_none() && self.machine.daemon() == Daemon::Launching {
-            let name = &self.definition.name;
-            say!(
-                "svc-supervise: {name}: forking, and its command ended with 0 and left no process behind: does it stay in the foreground?"
-            );
-        }
-        found
-    }
-
-    /// Looks whether svc-init has reaped what a predecessor of ours had started.
-    fn look(&mut self) {
-        let Some((pid, session)) = self.adopted.as_ref().map(|adopted| (adopted.pid, adopted.session)) else { return };
-        let exit = match self.row.relayed(pid) {
-            // Who is left behind is about to be told.
-            Some(_) if self.row.relayed_left() && !self.knows_orphans => return,
-            Some(exit) => exit,
-            // Not svc-init's child and not reaped by it: it ended before it came there, and nobody knows how.
-            None if !self.is_ours(pid) && std::path::Path::new("/proc/self").exists() => {
-                self.row.relayed(pid).unwrap_or(Exit::Signal(Signal::KILL))
-            }
-            None => return,
-        };
-        self.remains.remember_session(pid, session, self.init_pid);
-        self.adopted = None;
-        self.ended(pid, exit, || {});
-    }
-
-    fn read_link(&mut self) {
-        /// Commands are this long at most. Only a definition is longer, and gets room of its own for a moment.
-        const COMMAND: usize = 64;
-        let mut room = [0; COMMAND];
-        loop {
-            let Some(link) = &self.link else { return };
-            let mut long = match message::next_length(link.as_fd()) {
-                Some(length) if length > COMMAND => vec![0; length],
-                Some(_) | None => Vec::new(),
-            };
-            let packet = if long.is_empty() { &mut room[..] } else { &mut long };
-            match message::try_receive(link.as_fd(), packet) {
-                Ok(Some((0, _))) | Err(_) => {
-                    // svc-init is gone, and with it everybody who could steer us: stop what runs rather than leave it alone.
-                    self.link = None;
-                    self.command(Command::Terminate);
-                    self.look_alone();
-                    return;
+    /// Takes one; where there are more the next turn comes at once.
+    fn read_signal(&mut self) {
+        let Some(signal) = self.signals.next() else { return };
+        match signal {
+            Signal::CHLD => {
+                // Told before dead: a logger that ends because it was to end is not started again.
+                self.read_link();
+                self.reap();
+                if let State::Sweep { .. } = self.machine.state()
+                    && self.killing
+                {
+                    // Processes that make others all the time are not all in any one list.
+                    self.remains.signal(Signal::KILL, None, None, self.init_pid);
                 }
-                Ok(None) => return,
-                Ok(Some((length, descriptors))) => match ToSupervisor::decode(&packet[..length]) {
-                    Ok(ToSupervisor::Command(command)) => {
-                        self.heard = self.heard.wrapping_add(1);
-                        self.command(command);
-                        // svc-scan learns from every answer what has been heard.
-                        if self.reported != self.heard {
-                            self.report(None);
-                        }
-                    }
-                    Ok(ToSupervisor::Define(definition)) => self.define(&definition, descriptors),
-                    Ok(ToSupervisor::Orphans(pids)) => {
-                        let pids = pids.into_iter().filter_map(|pid| Pid::new(pid as i32));
-                        for pid in pids.filter(|&pid| self.is_with_init(pid)).collect::<Vec<Pid>>() {
-                            self.remains.remember(pid);
-                        }
-                        // How it ended is told next.
-                        self.knows_orphans = true;
-                    }
-                    Ok(ToSupervisor::Query) => self.report(None),
-                    Ok(ToSupervisor::Look) => {
-                        self.look();
-                        self.remains.forget_ended();
-                        self.count_remains();
-                    }
-                    Err(_) => say!("svc-supervise: {}: refused a message that it does not know", self.definition.name),
-                },
+                self.count_remains();
+                self.tidy();
             }
+            Signal::TERM => self.command(Command::Terminate),
+            Signal::HUP => self.command(Command::Drain),
+            Signal::QUIT => self.command(Command::Abandon),
+            Signal::INT => self.command(Command::Interrupt),
+            Signal::IO => self.somebody_came(),
+            // Nothing else is a request to a supervisor.
+            _ => {}
         }
-    }
-
-    /// Takes the letters that s6-svc wrote.
-    fn read_control(&mut self) {
-        let mut buffer = [0; 64];
-        for &letter in self.files.read_control(&mut buffer) {
-            // Others mean nothing, and are no error.
-            if let Some(asked) = letters::asked(letter, self.machine.state()) {
-                self.keep_down(asked.down_file);
-                self.command(asked.command);
-            }
-        }
-    }
-
-    /// Makes or removes the file that says what holds after a reboot.
-    fn keep_down(&self, file: DownFile) {
-        let result = match file {
-            DownFile::Keep => Ok(()),
-            DownFile::Make => std::fs::OpenOptions::new().write(true).create(true).truncate(true).open("down").map(drop),
-            DownFile::Remove => std::fs::remove_file("down"),
-        };
-        if let Err(error) = result
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            say!("svc-supervise: {}: cannot change the file 'down': {error}", self.definition.name);
-        }
-    }
-
-    /// `sockets`: what it listens on from its next start on.
-    fn define(&mut self, bytes: &[u8], sockets: Vec<OwnedFd>) {
-        let Ok(definition) = svc_proto::definition::decode(bytes) else {
-            say!("svc-supervise: {}: refused a definition that it does not understand", self.definition.name);
-            return;
-        };
-        self.sockets = sockets;
-        self.settings = definition.settings.clone();
-        // What is running, and what takes it down, are as they were when it was started.
-        let program = std::mem::replace(&mut self.definition, definition).program;
-        self.coming = Some(std::mem::replace(&mut self.definition.program, program));
-        self.follow();
-    }
-
-    fn command(&mut self, command: Command) {
-        self.reread();
-        self.feed(Event::Command(command));
-        if self.is_alone() && self.machine.leaving() {
-            // Whoever reads what the service writes finds the end, and so does finish.
-            fd::take_nothing();
-        }
-    }
-
-    #[inline(never)]
-    fn report(&mut self, note: Option<Note>) {
-        if let Some(note) = note {
-            if !matches!(note, Note::Starting | Note::Up) {
-                // Whatever else happens is told as it happens.
-                self.make_late_files();
-            }
-            let listens = self.settings.notification_fd.is_some();
-            self.files.publish(note, &self.machine, self.most_deaths(), listens);
-        }
-        self.reported = self.heard;
-        let report = Report { note, heard: self.heard, words: self.machine.to_words() };
-        let Some(link) = &self.link else {
-            self.unsent = false;
-            return;
-        };
-        let sent = message::try_send(link.as_fd(), &report.encode(), &[]);
-        self.unsent = matches!(sent, Err(errno) if errno.is_shortage());
-        self.told_gone = sent.is_ok() && self.machine.state() == State::Gone;
-        if note.is_none() && !self.unsent {
-            // Who asks, asks for all of it.
-            self.report_health();
-        }
-    }
-}
-
-/// What is run in the place of a `finish` when a service has ended too often.
-fn last_words<'a>(machine: &Service, settings: &'a Settings) -> Option<&'a [Vec<u8>]> {
-    match settings.restart().map(|restart| &restart.at_limit) {
-        Some(AtLimit::Run(words)) if machine.rest() == Rest::Limit => Some(words),
-        Some(AtLimit::Run(_) | AtLimit::Fail | AtLimit::StopContainer { .. }) | None => None,
     }
 }
 

@@ -27,6 +27,20 @@ pub(crate) fn clear(definition: &Definition, init_pid: i32) {
     }
 }
 
+/// So many processes in it the kernel has killed because memory was out.
+pub(crate) fn starved(definition: &Definition, init_pid: i32) -> u64 {
+    tree(definition, init_pid).map_or(0, |tree| tree.starved(&definition.name))
+}
+
+/// Says so.
+pub(crate) fn say_starved(definition: &Definition, init_pid: i32, killed: u64) {
+    let (name, max) =
+        (&definition.name, tree(definition, init_pid).map_or(String::new(), |tree| tree.memory_max(&definition.name)));
+    svc_sys::say!(
+        "svc-supervise: {name}: out of memory: the kernel has killed {killed} of its processes; its memory.max is {max}"
+    );
+}
+
 /// Removes it, unless somebody is left in it who may stay.
 pub(crate) fn remove(definition: &Definition, init_pid: i32) {
     if let Some(tree) = tree(definition, init_pid) {

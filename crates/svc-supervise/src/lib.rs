@@ -26,12 +26,15 @@ const HEAP: usize = 256 * 1024;
 
 /// Becomes the supervisor of one service; returns its exit code when the service is over.
 pub fn run(handover: ToSupervise) -> u8 {
-    let inherited = svc_sys::alloc::use_small_heap(HEAP);
-    let prepared = prepare(handover);
-    // What svc-init handed over has been copied; its heap as it was at the fork is of no use here.
-    inherited.discard();
-    match prepared {
-        Ok(mut driver) => driver.watch(),
+    // Of svc-init's we have nothing as a rule.
+    let _ = svc_sys::alloc::use_small_heap(HEAP);
+    match prepare(handover) {
+        Ok(mut driver) => {
+            let code = driver.watch();
+            // The kernel closes everything in one go.
+            std::mem::forget(driver);
+            code
+        }
         Err(code) => code,
     }
 }
@@ -44,12 +47,14 @@ fn prepare(mut handover: ToSupervise) -> Result<Box<Driver>, u8> {
         *place = number;
     }
     fd::close_all_but(3, &mut keep);
-    let ToSupervise { link, inbox, stdio, notification, exe, sockets, .. } = &mut handover;
+    let mut sockets = handover.sockets.to_vec();
+    let ToSupervise { link, inbox, stdio, notification, exe, .. } = &mut handover;
     let others = stdio.iter_mut().flatten().chain(notification.iter_mut()).chain(sockets.iter_mut());
     for number in [link, inbox, exe].into_iter().chain(others) {
         *number = fd::lower(*number, 3);
     }
-    let definition = definition::decode(&handover.definition).map_err(|error| {
+    let handover = ToSupervise { sockets: &sockets, ..handover };
+    let definition = definition::decode(handover.definition).map_err(|error| {
         say!("svc-supervise: cannot read its definition: {error}");
         svc_sys::exit::SYSTEM
     })?;

@@ -16,6 +16,11 @@ use svc_sys::{Errno, clock, fd, say};
 use crate::place::{Obstacle, Place};
 
 const MODE: u32 = 0o644;
+/// The name of the next status, and of the last.
+const NEXT: &CStr = c"status.new";
+
+/// So long the status may not know that the supervisor is to leave while the service runs on.
+const LATE: Millis = Millis(100);
 
 /// The files of one service, if there are any.
 pub(crate) enum OnDisk {
@@ -31,10 +36,16 @@ pub(crate) struct Files {
     control: Option<OwnedFd>,
     /// What the status says.
     told: Status,
+    /// The file for the next status.
+    next: Option<OwnedFd>,
     /// That there is a supervisor has not been told yet.
     unsaid: bool,
+    /// That it leaves has been told.
+    left: bool,
     /// An end of `run` that has not been told yet.
     ended: Option<End>,
+    /// The wish to leave is told with the end, or then.
+    late_at: Option<Millis>,
     /// That something cannot be written was said.
     complained: bool,
 }
@@ -86,8 +97,11 @@ impl OnDisk {
             place,
             control,
             told,
+            next: None,
             unsaid: false,
+            left: false,
             ended: None,
+            late_at: None,
             complained: false,
         }))
     }
@@ -101,8 +115,7 @@ impl OnDisk {
         files.told = files.status(machine);
         files.unsaid = true;
         if machine.want() == Want::Down {
-            files.write_status();
-            files.tell(&[]);
+            files.write_and_tell(&[], false);
         } else {
             // An heir must not take the status of another time for what was told.
             let _ = at::remove(At::Dir(files.place.supervise.as_fd()), c"status");
@@ -128,8 +141,7 @@ impl OnDisk {
             None => {
                 files.told = files.status(machine);
                 files.unsaid = true;
-                files.write_status();
-                files.tell(&[]);
+                files.write_and_tell(&[], false);
             }
         }
         // The end that the predecessor wrote into the ledger last may be missing in the tally.
@@ -177,18 +189,59 @@ impl OnDisk {
         }
         files.add_death(most_deaths);
         let letters = s6::letters(&files.told, &new, machine.failed());
-        files.told = new;
-        files.ended = None;
-        files.write_status();
-        files.tell(letters.as_bytes());
+        if letters.as_bytes().is_empty() && !files.unsaid && machine.leaving() && machine.pid().is_some() {
+            // Where everything ends, what follows comes in a moment, and one write does for both.
+            files.late_at = files.late_at.or(Some(clock::now() + LATE));
+            return;
+        }
+        // What comes next is that the supervisor leaves.
+        files.say(new, letters.as_bytes(), machine.leaving() && machine.state() == State::Gone);
+    }
+
+    /// Makes the file for the next status, when nobody waits for anything: where a thousand services end at once, making and
+    /// removing files is what takes longest. It is always a new one: who reads slowly may still have the one that was the status
+    /// before.
+    pub(crate) fn prepare(&mut self) {
+        let OnDisk::Files(files) = self else { return };
+        if files.next.is_none() {
+            let _ = at::remove(At::Dir(files.place.supervise.as_fd()), NEXT);
+            // If there is no room for it now there may be when it is needed.
+            files.next = files.make(NEXT).ok();
+        }
+    }
+
+    /// When to write what was put off.
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        match self {
+            OnDisk::Files(files) => files.late_at,
+            OnDisk::Taken | OnDisk::None => None,
+        }
+    }
+
+    /// The end has not come in a moment.
+    pub(crate) fn catch_up(&mut self, machine: &Service) {
+        let OnDisk::Files(files) = self else { return };
+        let new = files.status(machine);
+        let letters = s6::letters(&files.told, &new, machine.failed());
+        files.say(new, letters.as_bytes(), false);
     }
 
     /// The supervisor leaves in order. Files of a directory that is gone go too.
     pub(crate) fn leave(&mut self) {
         let OnDisk::Files(files) = self else { return };
-        files.tell(b"x");
+        if !files.left {
+            files.tell(&[], true);
+        }
         if at::data(At::Here, c".").is_ok_and(|data| data.links == 0) {
             files.place.remove();
+        }
+    }
+
+    /// Whether they are not where they were made.
+    pub(crate) fn are_lost(&self) -> bool {
+        match self {
+            OnDisk::Files(files) => !files.place.is_there(files.control.as_ref()),
+            OnDisk::Taken | OnDisk::None => false,
         }
     }
 
@@ -216,6 +269,20 @@ impl OnDisk {
 }
 
 impl Files {
+    /// Writes it down, and tells it.
+    fn say(&mut self, new: Status, letters: &[u8], last: bool) {
+        self.told = new;
+        self.ended = None;
+        self.late_at = None;
+        self.write_and_tell(letters, last);
+    }
+
+    /// `last`: and that the supervisor leaves.
+    fn write_and_tell(&mut self, letters: &[u8], last: bool) {
+        self.write_status();
+        self.tell(letters, last);
+    }
+
     /// What the status is to say.
     fn status(&self, machine: &Service) -> Status {
         let told = &self.told;
@@ -258,31 +325,35 @@ impl Files {
 
     #[inline(never)]
     fn write_status(&mut self) {
-        let written = self.replace(c"status", c"status.new", &self.told.to_bytes());
+        let made = self.next.take().map_or_else(|| self.make(NEXT), Ok);
+        let written = made.and_then(|file| self.replace(c"status", NEXT, file, &self.told.to_bytes()));
         self.check(written);
+    }
+
+    /// Makes a file that is to come in the place of another.
+    fn make(&self, new: &CStr) -> Result<OwnedFd, Errno> {
+        let supervise = At::Dir(self.place.supervise.as_fd());
+        match at::open(supervise, new, Open::New(MODE)) {
+            // Somebody was killed here. Who reads the old file may have it open under this name.
+            Err(Errno::EXISTS) => {
+                at::remove(supervise, new)?;
+                at::open(supervise, new, Open::New(MODE))
+            }
+            opened => opened,
+        }
     }
 
     /// Puts a file in the place of another, whole or not at all.
     ///
-    /// The two change their names, and the old one is removed: to a rename over it ext4 answers with a write to the disk.
-    fn replace(&self, name: &CStr, new: &CStr, bytes: &[u8]) -> Result<(), Errno> {
-        let supervise = At::Dir(self.place.supervise.as_fd());
-        let file = match at::open(supervise, new, Open::New(MODE)) {
-            // Somebody was killed here. Who reads the old file may have it open under this name.
-            Err(Errno::EXISTS) => {
-                at::remove(supervise, new)?;
-                at::open(supervise, new, Open::New(MODE))?
-            }
-            opened => opened?,
-        };
+    /// The two change their names, and the old one has that of the new one then: to a rename over it ext4 answers with a write to
+    /// the disk.
+    fn replace(&self, name: &CStr, new: &CStr, file: OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
         if fd::write(file.as_fd(), bytes)? != bytes.len() {
             return Err(Errno::NO_SPACE);
         }
-        match at::exchange(supervise, new, name) {
-            Ok(()) => at::remove(supervise, new),
-            // There was none, or the file system does not know of this.
-            Err(_) => at::rename(supervise, new, name),
-        }
+        let supervise = At::Dir(self.place.supervise.as_fd());
+        // If there was none, or the file system does not know of this.
+        at::exchange(supervise, new, name).or_else(|_| at::rename(supervise, new, name))
     }
 
     /// When the last death of the tally was.
@@ -336,16 +407,21 @@ impl Files {
         let surplus = bytes.len() / Death::BYTES - (most - 1).min(bytes.len() / Death::BYTES);
         bytes.drain(..surplus * Death::BYTES);
         bytes.extend_from_slice(&death.to_bytes());
-        self.replace(c"death_tally", c"death_tally.new", &bytes)
+        let new = c"death_tally.new";
+        self.replace(c"death_tally", new, self.make(new)?, &bytes)?;
+        // Gone already where it was not an exchange.
+        let _ = at::remove(At::Dir(self.place.supervise.as_fd()), new);
+        Ok(())
     }
 
-    /// Tells everybody who listens. The first letter of all is that there is a supervisor.
-    fn tell(&mut self, letters: &[u8]) {
-        let mut all = [b's'; 8];
-        let first = usize::from(std::mem::take(&mut self.unsaid));
-        let length = first + letters.len();
-        if let Some(rest) = all.get_mut(first..length).filter(|_| length > 0) {
-            rest.copy_from_slice(letters);
+    /// Tells everybody who listens. The first letter of all is that there is a supervisor, the last that it leaves.
+    fn tell(&mut self, letters: &[u8], last: bool) {
+        self.left |= last;
+        let mut all = [0; 8];
+        let first = std::mem::take(&mut self.unsaid).then_some(b's');
+        let letters = first.into_iter().chain(letters.iter().copied()).chain(last.then_some(b'x'));
+        let length = all.iter_mut().zip(letters).map(|(place, letter)| *place = letter).count();
+        if length > 0 {
             self.notify(&all[..length]);
         }
     }

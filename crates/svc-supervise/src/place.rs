@@ -87,6 +87,16 @@ impl Place {
         Ok(Place { supervise, event, _lock: lock, folder: own.map(|own| own.folder) })
     }
 
+    /// Whether the FIFO of commands is found where it is looked for: below the service directory, or below the run directory.
+    pub(crate) fn is_there(&self, control: Option<&OwnedFd>) -> bool {
+        let Some(Ok(ours)) = control.map(|control| at::data_of(control.as_fd())) else { return true };
+        let apart = self.folder.as_ref().map(|folder| below(folder, SUPERVISE));
+        [Some(SUPERVISE), apart.as_deref()].into_iter().flatten().any(|dir| {
+            let found = at::data(At::Here, &below(dir, c"control"));
+            found.is_ok_and(|found| (found.device, found.inode) == (ours.device, ours.inode))
+        })
+    }
+
     /// The service directory was removed: nobody will ask for these files any more.
     pub(crate) fn remove(&self) {
         let Some(folder) = &self.folder else { return };

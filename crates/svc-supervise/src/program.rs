@@ -20,6 +20,18 @@ use crate::words::{Words, c_string};
 /// Where a program finds the first socket that it is given (sd_listen_fds(3)).
 const FIRST_SOCKET: i32 = 3;
 
+/// The start itself needs so many descriptors above those that the service gets.
+const ABOVE: u64 = 8;
+
+/// A `run` that was made.
+pub(crate) struct Run {
+    pub(crate) pid: Pid,
+    /// Where it says that it is ready, if it does.
+    pub(crate) readiness: Option<OwnedFd>,
+    /// Where `svc exec` says whether it has executed its program, if that is in front of it.
+    pub(crate) launch: Option<OwnedFd>,
+}
+
 /// What stays the same from start to start.
 pub(crate) struct Programs {
     stdio: [Option<i32>; 3],
@@ -58,7 +70,7 @@ impl Programs {
         }
     }
 
-    /// Starts `run`. With it comes the end of the pipe on which it will say that it is ready, if it does.
+    /// Starts `run`.
     pub(crate) fn run(
         &self,
         definition: &Definition,
@@ -67,9 +79,15 @@ impl Programs {
         sockets: &[OwnedFd],
         row: Row,
         note: &AtomicU64,
-    ) -> Result<(Pid, Option<OwnedFd>), Trouble> {
+    ) -> Result<Run, Trouble> {
         let failed = |stage| move |errno: Errno| Trouble { stage, errno: errno.0 };
         self.entered.map_err(failed(Stage::Directory))?;
+        if let Some(limit) = self.descriptors
+            && let Some(number) = settings.notification_fd.max(settings.lock_fd)
+            && u64::from(number) + ABOVE >= limit.hard
+        {
+            return Err(failed(Stage::Pipe)(Errno::INVALID));
+        }
         let mut words = Words::of_run(definition).map_err(failed(Stage::Exec))?;
         if words.path.is_none() {
             // Behind `svc exec`, before what the definition changes.
@@ -89,11 +107,21 @@ impl Programs {
         if let Some((_, number)) = &lock {
             words = words.behind_lock(*number);
         }
+        let launch = match definition.program.is_chain() {
+            true => {
+                let taken = [settings.notification_fd, settings.lock_fd].into_iter().flatten().map(|number| number as i32);
+                let number = taken.map(|number| number + 1).max().unwrap_or(0).max(FIRST_SOCKET + sockets.len() as i32);
+                words.arguments.insert(2, c_string(format!("--launch={number}").as_bytes()));
+                Some((fd::pipe().map_err(failed(Stage::Pipe))?, number))
+            }
+            false => None,
+        };
         let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
         let mut extra = [(-1, -1); spawn::MAX_EXTRA];
         let given = sockets.iter().zip(FIRST_SOCKET..).map(|(socket, number)| (socket.as_raw_fd(), number));
         let given = given.chain(notification.as_ref().map(|((_, write), number)| (write.as_raw_fd(), *number)));
         let given = given.chain(lock.as_ref().map(|(dir, number)| (dir.as_raw_fd(), *number)));
+        let given = given.chain(launch.as_ref().map(|((_, write), number)| (write.as_raw_fd(), *number)));
         let count = extra.iter_mut().zip(given).map(|(place, given)| *place = given).count();
         let pid = spawn::spawn(
             &Spawn {
@@ -108,7 +136,7 @@ impl Programs {
             },
             Some(note),
         )?;
-        Ok((pid, notification.map(|((read, _), _)| read)))
+        Ok(Run { pid, readiness: notification.map(|((read, _), _)| read), launch: launch.map(|((read, _), _)| read) })
     }
 
     /// Where the program is that words are for.
@@ -143,17 +171,18 @@ impl Programs {
         let (read, write) = fd::pipe()?;
         fd::set_nonblocking(read.as_fd())?;
         let output = Some(write.as_raw_fd());
-        let pid = self.beside(words, main, [None, output, output])?;
+        // A successor of ours need not know of it.
+        let pid = self.beside(words, main, [None, output, output], None)?;
         Ok((pid, read))
     }
 
     /// Starts the command that stops the service; what it says goes where the service's words go.
-    pub(crate) fn stop_command(&self, words: &[Vec<u8>], main: Pid) -> Result<Pid, Errno> {
-        self.beside(words, main, self.stdio)
+    pub(crate) fn stop_command(&self, words: &[Vec<u8>], main: Pid, note: &AtomicU64) -> Result<Pid, Errno> {
+        self.beside(words, main, self.stdio, Some(note))
     }
 
     /// Starts something beside the service that knows its main process.
-    fn beside(&self, words: &[Vec<u8>], main: Pid, stdio: [Option<i32>; 3]) -> Result<Pid, Errno> {
+    fn beside(&self, words: &[Vec<u8>], main: Pid, stdio: [Option<i32>; 3], note: Option<&AtomicU64>) -> Result<Pid, Errno> {
         let front = [c"--env".to_owned(), c_string(format!("MAINPID={main}").as_bytes())];
         let mut words = Words::of_chain(words);
         words.arguments.splice(2..2, front);
@@ -169,8 +198,7 @@ impl Programs {
                 new_pid_namespace: false,
                 terminal: None,
             },
-            // A successor of ours need not know of it.
-            None,
+            note,
         );
         spawned.map_err(|trouble| Errno(trouble.errno))
     }

@@ -69,11 +69,22 @@ impl Remains {
         self.others.retain(|other| procfs::parent(other.pid).is_some() && !procfs::is_zombie(other.pid));
     }
 
+    /// Kills one of them, with what it has started.
+    pub(crate) fn kill(&mut self, pid: Pid) {
+        self.forget_ended();
+        if let Some(Other { handle: Some(handle), .. }) = self.others.iter().find(|other| other.pid == pid) {
+            for below in procfs::descendants(pid.raw()) {
+                let _ = procfs::signal_descendant(below, pid.raw(), Signal::KILL);
+            }
+            let _ = handle.signal(Signal::KILL);
+        }
+    }
+
     /// Signals everybody but `main`, and `spared` with what is below it, and lets stopped ones notice.
     pub(crate) fn signal(&mut self, signal: Signal, main: Option<Pid>, spared: Option<Pid>, init_pid: i32) {
         let own = process::id();
+        let is_spared = |pid: Pid| spared.is_some_and(|it| it == pid || procfs::descends(pid, it.raw()));
         if process::has_children() {
-            let is_spared = |pid: Pid| spared.is_some_and(|it| it == pid || procfs::descends(pid, it.raw()));
             for pid in procfs::descendants(own).into_iter().filter(|&pid| Some(pid) != main && !is_spared(pid)) {
                 let _ = procfs::signal_descendant(pid, own, signal);
                 let _ = procfs::signal_descendant(pid, own, Signal::CONT);
@@ -84,7 +95,7 @@ impl Remains {
         for pid in below {
             self.remember(pid);
         }
-        for other in &self.others {
+        for other in self.others.iter().filter(|other| !is_spared(other.pid)) {
             for signal in [signal, Signal::CONT] {
                 let _ = match &other.handle {
                     Some(handle) => handle.signal(signal),

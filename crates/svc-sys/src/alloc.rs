@@ -29,6 +29,8 @@ struct Heap {
     free: [usize; CLASSES.len()],
     /// Blocks that have pages of their own.
     pages: *mut Pages,
+    /// What is to be said of new pages to the kernel, if anything.
+    advice: libc::c_int,
 }
 
 /// Stands in front of a block that has pages of its own. Only what is in the list is unmapped: an address alone does not tell
@@ -46,10 +48,14 @@ std::thread_local! {
 /// A heap that a process had before it got one of its own.
 pub struct Inherited(*mut Heap);
 
+/// Of a limit on address space (`ulimit -v`) a small heap takes no more than this part. Where it is full, blocks have pages of their own.
+const PART_OF_LIMIT: usize = 64;
+
 /// From now on this process allocates from a heap of its own, of at most `bytes`; a page of it takes memory once it is used.
 /// For processes with one thread. What was allocated before is never given back.
 pub fn use_small_heap(bytes: usize) -> Inherited {
     let before = HEAP.get();
+    let bytes = bytes.min(limit_of_space() / PART_OF_LIMIT / PAGE * PAGE).max(PAGE);
     let place: *mut Heap = map(bytes).cast();
     if !place.is_null() {
         let begin = place as usize;
@@ -58,6 +64,7 @@ pub fn use_small_heap(bytes: usize) -> Inherited {
             fresh: begin + std::mem::size_of::<Heap>().next_multiple_of(16),
             free: [0; _],
             pages: std::ptr::null_mut(),
+            advice: libc::MADV_NORMAL,
         };
         // SAFETY: new memory, aligned to a page and large enough.
         unsafe { place.write(heap) };
@@ -85,6 +92,24 @@ impl Inherited {
     }
 }
 
+/// Tells the kernel about all of the small heap, and about what it will have.
+pub(crate) fn advise(advice: libc::c_int) {
+    let heap = HEAP.get();
+    if heap.is_null() {
+        return;
+    }
+    // SAFETY: this thread's heap, and the mappings it is made of: what becomes of them in a fork changes nothing here.
+    unsafe {
+        (*heap).advice = advice;
+        libc::madvise(heap.cast(), (*heap).end - heap as usize, advice);
+        let mut pages = (*heap).pages;
+        while !pages.is_null() {
+            libc::madvise(pages.cast(), (*pages).bytes, advice);
+            pages = (*pages).next;
+        }
+    }
+}
+
 /// Memory that children made by fork do not get: for buffers that their parent goes on writing to, which would leave each of
 /// them a copy of its own.
 pub fn private_buffer(bytes: usize) -> Option<&'static mut [u8]> {
@@ -98,6 +123,14 @@ pub fn private_buffer(bytes: usize) -> Option<&'static mut [u8]> {
         libc::madvise(place.cast(), bytes, libc::MADV_DONTFORK);
         Some(std::slice::from_raw_parts_mut(place, bytes))
     }
+}
+
+/// How much address space this process may have.
+fn limit_of_space() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for an rlimit; where there is no answer there is no limit.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
 fn map(bytes: usize) -> *mut u8 {
@@ -143,6 +176,9 @@ fn take(heap: *mut Heap, layout: Layout) -> *mut u8 {
     let pages: *mut Pages = place.cast();
     // SAFETY: a new mapping, aligned to a page and longer than `front`, which is at least as long as the header.
     unsafe {
+        if heap.advice != libc::MADV_NORMAL {
+            libc::madvise(place.cast(), bytes, heap.advice);
+        }
         pages.write(Pages { next: heap.pages, bytes });
         heap.pages = pages;
         place.add(front)

@@ -136,6 +136,7 @@ pub struct Data {
     pub links: u64,
     pub size: u64,
     pub is_fifo: bool,
+    pub is_file: bool,
 }
 
 pub fn data(at: At, name: &CStr) -> Result<Data, Errno> {
@@ -158,6 +159,7 @@ fn look(dir: RawFd, name: &CStr, flags: libc::c_int) -> Result<Data, Errno> {
         links: u64::from(stat.st_nlink as u32),
         size: stat.st_size as u64,
         is_fifo: stat.st_mode & libc::S_IFMT == libc::S_IFIFO,
+        is_file: stat.st_mode & libc::S_IFMT == libc::S_IFREG,
     })
 }
 

@@ -79,13 +79,38 @@ impl Tree {
         }
     }
 
+    /// So many processes of a service the kernel has killed because memory was out, since its leaf was made; 0 where nobody counts.
+    pub fn starved(&self, service: &str) -> u64 {
+        let events = std::fs::read_to_string(self.leaf(service).join("memory.events")).unwrap_or_default();
+        let count = events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
+        count.unwrap_or(0)
+    }
+
+    /// How much memory a service may have, as the kernel says it.
+    pub fn memory_max(&self, service: &str) -> String {
+        std::fs::read_to_string(self.leaf(service).join("memory.max")).unwrap_or_default().trim().to_owned()
+    }
+
     /// Removes the leaf of a service, if nobody is in it, and with the last one what is above.
     pub fn remove(&self, service: &str) -> Result<(), Errno> {
-        std::fs::remove_dir(self.leaf(service)).map_err(Errno::from)?;
+        remove_empty(&self.leaf(service))?;
         // Not while there is another.
         let _ = std::fs::remove_dir(self.services());
         Ok(())
     }
+}
+
+/// Removes a cgroup that nobody is in, with what the service has made below it and left.
+fn remove_empty(dir: &Path) -> Result<(), Errno> {
+    let removed = std::fs::remove_dir(dir).map_err(Errno::from);
+    let populated = || std::fs::read_to_string(dir.join("cgroup.events")).map_or(true, |text| text.contains("populated 1"));
+    if removed != Err(Errno::BUSY) || populated() {
+        return removed;
+    }
+    for below in std::fs::read_dir(dir)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove_empty(&below.path())?;
+    }
+    std::fs::remove_dir(dir).map_err(Errno::from)
 }
 
 /// The directory of the cgroup that this process is in.

@@ -23,6 +23,14 @@ pub fn wall_ms() -> u64 {
     millis(read(libc::CLOCK_REALTIME))
 }
 
+/// How far the wall clock is ahead of the monotonic one. Rounded once, so that a moment has the same time of day whenever it is
+/// asked for, as long as nobody sets the clock.
+pub fn wall_ahead_ms() -> i64 {
+    let nanos = |time: libc::timespec| time.tv_sec * 1_000_000_000 + time.tv_nsec;
+    let (monotonic, wall) = (read(libc::CLOCK_MONOTONIC), read(libc::CLOCK_REALTIME));
+    (nanos(wall) - nanos(monotonic) + 500_000).div_euclid(1_000_000)
+}
+
 /// Milliseconds since 1970 on the clock that stamps files, which lags behind the other one by up to a tick.
 pub fn file_ms() -> u64 {
     millis(read(libc::CLOCK_REALTIME_COARSE))

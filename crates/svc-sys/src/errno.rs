@@ -8,6 +8,7 @@ impl Errno {
     pub const AGAIN: Errno = Errno(libc::EAGAIN);
     pub const INTERRUPTED: Errno = Errno(libc::EINTR);
     pub const NOT_FOUND: Errno = Errno(libc::ENOENT);
+    pub const NOT_A_DIRECTORY: Errno = Errno(libc::ENOTDIR);
     pub const NOT_ALLOWED: Errno = Errno(libc::EACCES);
     pub const NO_READER: Errno = Errno(libc::ENXIO);
     pub const NO_MEMORY: Errno = Errno(libc::ENOMEM);

@@ -22,13 +22,31 @@ pub fn execute(exe: BorrowedFd, arguments: &[&CStr]) -> Errno {
     execute_pointers(exe, &pointers)
 }
 
-/// The same without a heap, for a process that has run out of it: the words up to the first `None`.
-pub fn execute_fixed(exe: BorrowedFd, words: &[Option<&CString>; 64]) -> Errno {
-    let mut pointers = [std::ptr::null(); 65];
-    for (place, word) in pointers.iter_mut().zip(words.iter().flatten()) {
-        *place = word.as_ptr();
+/// Words made ready for a process that will have run out of heap when it needs them.
+pub struct Words {
+    words: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+// SAFETY: the pointers point into `words`, which nobody changes as long as they live.
+unsafe impl Send for Words {}
+// SAFETY: as above.
+unsafe impl Sync for Words {}
+
+impl Words {
+    pub fn new(words: Vec<CString>) -> Words {
+        let pointers = words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect();
+        Words { words, pointers }
     }
-    execute_pointers(exe, &pointers)
+
+    pub fn iter(&self) -> impl Iterator<Item = &CString> {
+        self.words.iter()
+    }
+
+    /// [`execute`] with these.
+    pub fn execute(&self, exe: BorrowedFd) -> Errno {
+        execute_pointers(exe, &self.pointers)
+    }
 }
 
 /// The same without a heap: `pointers` ends with a null, as execve(2) wants it.
@@ -150,6 +168,21 @@ pub fn replace_by_own(words: &[OsString]) -> Errno {
         // There may be no descriptor left for it.
         Err(Errno::TOO_MANY_FILES) => execute_path(c"/proc/self/exe", &arguments),
         Err(errno) => errno,
+    }
+}
+
+/// Has our own program read in while we begin: nearly all of it is needed soon. A file system in user space gives it piece by piece
+/// otherwise, each when somebody waits for it, and in every container anew. Where it is in memory this is next to nothing.
+pub fn read_ahead() {
+    /// What the kernel reads ahead at once.
+    const PIECE: usize = 128 << 10;
+    let Ok(file) = std::fs::File::open("/proc/self/exe") else { return };
+    let length = file.metadata().map_or(0, |data| data.len() as usize);
+    for begin in (0..length).step_by(PIECE) {
+        // SAFETY: takes no pointers. It is advice: whatever comes of it is right.
+        unsafe {
+            libc::posix_fadvise(file.as_raw_fd(), begin as libc::off_t, PIECE as libc::off_t, libc::POSIX_FADV_WILLNEED)
+        };
     }
 }
 

@@ -152,8 +152,17 @@ pub fn signal_arrivals(at: BorrowedFd, on: bool) -> Result<(), Errno> {
 
 /// A second descriptor for the same open file, closed on exec, at `least` or above.
 pub fn duplicate(fd: RawFd, least: RawFd) -> Result<OwnedFd, Errno> {
+    // The bare system call: musl's fcntl makes another one behind it, for kernels that know no F_DUPFD_CLOEXEC.
     // SAFETY: takes no pointers.
-    check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) }).map(own)
+    check(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, least) } as i32).map(own)
+}
+
+/// Has the table of descriptors made as large as it will be, while nobody shares it. When it grows after that, in the middle of
+/// everything, the kernel waits until no processor looks at the old one any more: that takes 10 to 20 ms. `of` is any open one.
+pub fn make_room(of: BorrowedFd, numbers: u64) {
+    let most = limit_of_descriptors().map_or(numbers, |limit| limit.soft.min(numbers));
+    // With fewer it only takes longer.
+    let _ = duplicate(of.as_raw_fd(), most.saturating_sub(1) as RawFd);
 }
 
 /// Puts `fd` under exactly this number, open across exec.
@@ -167,12 +176,30 @@ pub fn place(fd: RawFd, number: RawFd) -> Result<(), Errno> {
 }
 
 /// Opens the file behind `fd` once more for writing, without blocking. Ours alone, so that the blocking mode of everybody
-/// who inherited `fd` stays as it is.
+/// who inherited `fd` stays as it is. A file in a directory makes nobody wait, and who has a place in it of his own writes over what others
+/// have written (`2>log` of a shell does not append): that one is shared.
 pub fn reopen_for_writing(fd: RawFd) -> Result<OwnedFd, Errno> {
+    if is_plain_file(fd) {
+        return duplicate(fd, 3);
+    }
     let path = format!("/proc/self/fd/{fd}\0");
     let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_APPEND;
     // SAFETY: `path` ends with a NUL byte.
     check(unsafe { libc::open(path.as_ptr().cast(), flags) }).map(own)
+}
+
+fn is_plain_file(fd: RawFd) -> bool {
+    borrow(fd).is_some_and(|fd| crate::at::data_of(fd).is_ok_and(|data| data.is_file))
+}
+
+/// Has what is written to a plain file go to its end, whoever writes: several that have it open each would write over each other.
+pub fn append_to_file(fd: RawFd) {
+    if is_plain_file(fd) {
+        // SAFETY: takes no pointers.
+        let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+        // SAFETY: takes no pointers. Where it is refused nothing is worse than before.
+        unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_APPEND) };
+    }
 }
 
 /// Closes every descriptor from `first` on but those in `keep` (any order).
@@ -245,7 +272,7 @@ pub fn lower(fd: RawFd, least: RawFd) -> RawFd {
     }
     match duplicate(fd, least) {
         Ok(low) => {
-            close(fd);
+            drop(own(fd));
             release(low)
         }
         Err(_) => fd,

@@ -23,6 +23,7 @@ pub mod notify;
 pub mod pattern;
 pub mod poll;
 pub mod priority;
+pub mod private;
 pub mod privileges;
 pub mod process;
 pub mod procfs;

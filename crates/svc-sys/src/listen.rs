@@ -1,11 +1,22 @@
 //! Sockets that somebody else will accept from: made, bound, listening.
 
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::errno::{Errno, check};
+use crate::process::{self, Peer};
+
+/// So long after an accept that failed it is tried again: it was for a lack of descriptors, and those who are served give theirs back.
+pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Says why nobody was accepted.
+pub fn not_accepted(error: &std::io::Error) -> String {
+    format!("cannot take a client: {error} (retry in {} s)", ACCEPT_PAUSE.as_secs())
+}
 
 /// Where.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -168,6 +179,19 @@ fn name_of(socket: &OwnedFd) -> Option<Name> {
     }
 }
 
+/// Who listens at a Unix socket: the process that said so first. Nobody is waited for: `AGAIN` where somebody listens whose queue is full.
+pub fn who_listens(path: &Path) -> Result<Peer, Errno> {
+    // SAFETY: takes no pointers.
+    let socket =
+        check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) })?;
+    // SAFETY: just made, and nobody else's.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    let (place, length) = fill(&Address::Path(path.to_owned()))?;
+    // SAFETY: `place` is an address of which the first `length` bytes are set.
+    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const place).cast(), length) })?;
+    process::peer(socket.as_fd())
+}
+
 /// Whether somebody is connected to a socket that listens, or to one like it that somebody else has. Where that cannot be known,
 /// somebody may be.
 pub fn has_connections(socket: &OwnedFd) -> bool {
@@ -181,11 +205,8 @@ pub fn has_connections(socket: &OwnedFd) -> bool {
             (Name::Port(port), [_, local, _, state, _, _, _, _, _, inode, ..]) => {
                 local.ends_with(&format!(":{port:04X}")) && *state != LISTENS && *inode != "0"
             }
-            // Number, count, protocol, flags, type, state, inode, and the name.
-            (Name::Unix(name), [_, _, _, _, _, state, _, path @ ..]) => {
-                *state == CONNECTED && path.join(" ").as_bytes() == name.as_slice()
-            }
-            (Name::Port(_) | Name::Unix(_), _) => false,
+            (Name::Unix(name), _) => state_of(line, name) == Some(CONNECTED),
+            (Name::Port(_), _) => false,
         }
     };
     if is_for_datagrams(socket) {
@@ -202,6 +223,62 @@ pub fn has_connections(socket: &OwnedFd) -> bool {
     });
     // No table at all says nothing.
     found.reduce(|one, other| one || other).unwrap_or(true)
+}
+
+/// How much waits at a socket: connections that nobody has accepted, or datagrams by their bytes (of a Unix socket the first one's).
+pub fn waiting(socket: &OwnedFd) -> u64 {
+    /// What /proc/net/unix says of a connection that nobody has accepted.
+    const NOT_ACCEPTED: &str = "02";
+    /// Where the queue of connections stands in `struct tcp_info` of a socket that listens (tcpi_unacked).
+    const UNACKED: usize = 6;
+    let number = socket.as_raw_fd();
+    if is_for_datagrams(socket) {
+        let mut first: libc::c_int = 0;
+        // SAFETY: `first` is writable, and an int is what this writes.
+        let inside = unsafe { libc::ioctl(number, libc::FIONREAD, &raw mut first) } == 0;
+        return queued(socket).unwrap_or(if inside { first.max(0) as u64 } else { 0 });
+    }
+    match name_of(socket) {
+        Some(Name::Port(_)) => {
+            numbers_of(socket, libc::IPPROTO_TCP, libc::TCP_INFO).map_or(0, |numbers| u64::from(numbers[UNACKED]))
+        }
+        Some(Name::Unix(name)) => {
+            let table = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+            table.lines().filter(|line| state_of(line, &name) == Some(NOT_ACCEPTED)).count() as u64
+        }
+        None => 0,
+    }
+}
+
+/// The bytes that wait at a UDP socket. Only this table has them as they are: SO_MEMINFO still counts those that were just taken.
+fn queued(socket: &OwnedFd) -> Option<u64> {
+    let inode = std::fs::File::from(socket.try_clone().ok()?).metadata().ok()?.ino().to_string();
+    let tables = ["/proc/net/udp", "/proc/net/udp6"].iter().filter_map(|table| std::fs::read_to_string(table).ok());
+    // Number, local and remote address, state, both queues, timer, retransmissions, uid, timeout, inode.
+    let bytes = |table: String| {
+        let line = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<&str>>());
+        let (_, bytes) = line.into_iter().find(|fields| fields.get(9) == Some(&inode.as_str()))?.get(4)?.split_once(':')?;
+        u64::from_str_radix(bytes, 16).ok()
+    };
+    tables.into_iter().find_map(bytes)
+}
+
+/// What an option says that is a row of numbers; those that this kernel does not know are zero.
+fn numbers_of(socket: &OwnedFd, level: i32, option: i32) -> Option<[u32; 8]> {
+    let mut numbers = [0; 8];
+    let mut size = std::mem::size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: `numbers` is writable for `size` bytes, and any bits are numbers.
+    let result = unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut numbers).cast(), &mut size) };
+    (result == 0).then_some(numbers)
+}
+
+/// The state in a line of /proc/net/unix, if it is of a socket of this name.
+fn state_of<'a>(line: &'a str, name: &[u8]) -> Option<&'a str> {
+    // Number, count, protocol, flags, type, state, inode, and the name.
+    let mut fields = line.split_ascii_whitespace();
+    let state = fields.nth(5)?;
+    let path: Vec<&str> = fields.skip(1).collect();
+    (path.join(" ").as_bytes() == name).then_some(state)
 }
 
 fn is_for_datagrams(socket: &OwnedFd) -> bool {
@@ -224,5 +301,46 @@ pub fn remove_path(socket: &OwnedFd) {
     if is_socket {
         // Gone already, or not ours to remove: a stale file does no harm, it is replaced by the next one.
         let _ = std::fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    #[test]
+    fn who_waits_is_counted_until_somebody_takes_him() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let place = listener.local_addr().expect("bound");
+        let socket: OwnedFd = listener.try_clone().expect("a copy").into();
+        assert_eq!(waiting(&socket), 0);
+        let mut clients: Vec<TcpStream> = (0..3).map(|_| TcpStream::connect(place).expect("it listens")).collect();
+        assert_eq!(waiting(&socket), 3);
+        clients[0].write_all(b"x").expect("connected");
+        let _taken = listener.accept().expect("somebody waits");
+        assert_eq!(waiting(&socket), 2);
+
+        let path = std::env::temp_dir().join(format!("svc-waiting-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).expect("ours");
+        let socket: OwnedFd = listener.try_clone().expect("a copy").into();
+        let _clients: Vec<UnixStream> = (0..2).map(|_| UnixStream::connect(&path).expect("it listens")).collect();
+        assert_eq!(waiting(&socket), 2);
+        let _taken = listener.accept().expect("somebody waits");
+        assert_eq!(waiting(&socket), 1);
+        std::fs::remove_file(path).expect("ours");
+
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let socket: OwnedFd = receiver.try_clone().expect("a copy").into();
+        assert_eq!(waiting(&socket), 0);
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        for _ in 0..2 {
+            sender.send_to(b"word", receiver.local_addr().expect("bound")).expect("sent");
+        }
+        let two = waiting(&socket);
+        receiver.recv(&mut [0; 9]).expect("one");
+        assert!(waiting(&socket) > 0 && waiting(&socket) < two);
     }
 }

@@ -17,6 +17,11 @@ pub fn writable(fd: RawFd) -> Interest {
     Interest { fd, events: libc::POLLOUT, revents: 0 }
 }
 
+/// Woken by the end of it alone, not by what may be read.
+pub fn ended(fd: RawFd) -> Interest {
+    Interest { fd, events: 0, revents: 0 }
+}
+
 /// For files of the kernel that tell of a change.
 pub fn changed(fd: RawFd) -> Interest {
     Interest { fd, events: libc::POLLPRI, revents: 0 }

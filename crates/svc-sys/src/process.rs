@@ -1,12 +1,13 @@
 //! Processes: made, named, signalled, reaped.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use svc_core::{Exit, Pid, Signal};
 
 use crate::errno::{Errno, check};
-use crate::fd;
+use crate::{fd, private};
 
 /// Which of the two we are after [`fork`].
 pub enum Fork {
@@ -16,20 +17,29 @@ pub enum Fork {
 
 /// Makes a copy of this process, which must have one thread: the copy goes on in Rust.
 pub fn fork() -> Result<Fork, Errno> {
+    private::lend();
     // SAFETY: this process has a single thread (a rule of the crates that call this), so the child finds no lock held.
-    match check(unsafe { libc::fork() })? {
+    let forked = check(unsafe { libc::fork() });
+    if forked != Ok(0) {
+        private::take_back();
+    }
+    match forked? {
         0 => Ok(Fork::Child),
         pid => Pid::new(pid).map(Fork::Parent).ok_or(Errno(libc::ECHILD)),
     }
 }
 
-/// A stack for a process that begins in a function of its own. Only what is used of it takes memory.
+/// A stack for processes that begin in a function of their own, with what they need at its top. Only what is used of it takes
+/// memory.
 pub struct Stack {
     bottom: *mut libc::c_void,
     bytes: usize,
+    /// So much of it is taken by what was laid there.
+    laid: Cell<usize>,
 }
 
 impl Stack {
+    /// Whoever comes to its end faults.
     pub fn new(bytes: usize) -> Result<Stack, Errno> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
@@ -38,20 +48,38 @@ impl Stack {
         if bottom == libc::MAP_FAILED {
             return Err(Errno::last());
         }
-        Ok(Stack { bottom, bytes })
-    }
-
-    /// The same, and whoever comes to its end faults.
-    pub fn guarded(bytes: usize) -> Result<Stack, Errno> {
-        let stack = Stack::new(bytes)?;
+        let stack = Stack { bottom, bytes, laid: Cell::new(0) };
         // SAFETY: the first page of our own mapping, which nobody uses yet.
         check(unsafe { libc::mprotect(stack.bottom, 4096, libc::PROT_NONE) })?;
         Ok(stack)
     }
 
+    /// Takes away what was laid there for the one before.
+    pub fn clear(&mut self) {
+        self.laid.set(0);
+    }
+
+    /// Lays something there for the next one, which has it for as long as it lives.
+    pub fn lay<T: Copy>(&self, items: &[T]) -> Result<&[T], Errno> {
+        let (size, align) = (size_of_val(items), align_of::<T>().max(16));
+        let laid = (self.laid.get() + size).next_multiple_of(align);
+        // The rest is for those who begin here. Its end is aligned to a page.
+        if laid > self.bytes / 2 || align > 4096 {
+            return Err(Errno::NO_MEMORY);
+        }
+        self.laid.set(laid);
+        let place: *mut T = self.top().cast();
+        // SAFETY: between its bottom and what was laid before, as long as `items` and aligned; nobody else has it until `clear`,
+        // which ends all borrows.
+        unsafe {
+            place.copy_from_nonoverlapping(items.as_ptr(), items.len());
+            Ok(std::slice::from_raw_parts(place, items.len()))
+        }
+    }
+
     /// Where it begins: stacks grow downwards.
-    pub(crate) fn top(&self) -> *mut libc::c_void {
-        self.bottom.wrapping_byte_add(self.bytes)
+    fn top(&self) -> *mut libc::c_void {
+        self.bottom.wrapping_byte_add(self.bytes - self.laid.get())
     }
 }
 
@@ -76,24 +104,25 @@ pub fn forget_deeper_stack() {
     unsafe { libc::madvise((end - DEEP) as *mut libc::c_void, DEEP, libc::MADV_DONTNEED) };
 }
 
-/// Makes a copy of this process, which must have one thread: the copy runs `child`, on this stack, and ends with its code.
+/// Makes a copy of this process, which must have one thread: the copy runs `child`, on this stack, and ends with its code. It may
+/// not have our heap ([`private`]), so what `child` refers to is static, shared, or laid on its stack.
 /// Until it calls [`fd::take_apart`] it shares our table of descriptors, so what it needs must stay open here as long: that saves
 /// a copy of the whole table, of which it would close most. The kernel writes its pid into the lower half of `note` (which was
 /// zero) before it runs, whatever becomes of us.
-pub fn fork_sharing_descriptors<F: FnOnce() -> u8>(stack: &Stack, note: &AtomicU64, child: F) -> Result<Pid, Errno> {
+pub fn fork_sharing_descriptors<F: FnOnce() -> u8 + Copy>(stack: &Stack, note: &AtomicU64, child: F) -> Result<Pid, Errno> {
     extern "C" fn begin<F: FnOnce() -> u8>(child: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: our copy of what stands on the stack of our parent. Taken without a mark there, which would cost a page; nobody
-        // looks there again, because we end without going back.
-        let run = unsafe { child.cast::<F>().read() };
-        crate::title::forget_stack_of_parent(child as usize);
+        // SAFETY: what our parent laid at the top of our stack.
+        let (run, frame) = unsafe { child.cast::<(F, usize)>().read() };
+        crate::title::forget_stack_of_parent(frame);
         exit_now(run())
     }
-    let child = child;
+    let here = 0_u8;
+    let child = stack.lay(&[(child, (&raw const here).addr())])?.as_ptr();
     let flags = libc::CLONE_FILES | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
     let note = note.as_ptr().cast::<libc::pid_t>();
     // SAFETY: this process has a single thread (as for `fork`), so the copy finds no lock held; libc's clone tells its copy of
     // the thread who it is, which a bare system call would not. The kernel writes 32 bits to `note`, which has 64.
-    let pid = check(unsafe { libc::clone(begin::<F>, stack.top(), flags, (&raw const child).cast_mut().cast(), note) })?;
+    let pid = check(unsafe { libc::clone(begin::<F>, stack.top(), flags, child.cast_mut().cast(), note) })?;
     Pid::new(pid).ok_or(Errno(libc::ECHILD))
 }
 

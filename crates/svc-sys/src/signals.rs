@@ -27,16 +27,17 @@ fn set_of(fill: bool) -> libc::sigset_t {
 pub struct Signals(OwnedFd);
 
 impl Signals {
-    /// Blocks every signal but the faults, and opens the place where they wait. To be called before anything that could start
-    /// a thread: a thread with open signals would take them from us.
+    /// Blocks every signal but the faults and SIGCONT, and opens the place where they wait. To be called before anything that
+    /// could start a thread: a thread with open signals would take them from us.
+    ///
+    /// SIGCONT wakes who was stopped whether it is blocked or not, and asks for nothing more: waiting here it would wake
+    /// everybody else as well.
     pub fn take_all() -> Result<Signals, Errno> {
         let mut set = set_of(true);
-        for fault in FAULTS {
-            // SIGABRT to process 1 is a request (exec finish at once); our own abort() raises it as well, unblocked by musl.
-            if fault != libc::SIGABRT {
-                // SAFETY: `set` is initialised, `fault` a valid number.
-                unsafe { libc::sigdelset(&mut set, fault) };
-            }
+        // SIGABRT to process 1 is a request (exec finish at once); our own abort() raises it as well, unblocked by musl.
+        for open in FAULTS.into_iter().filter(|&fault| fault != libc::SIGABRT).chain([libc::SIGCONT]) {
+            // SAFETY: `set` is initialised, `open` a valid number.
+            unsafe { libc::sigdelset(&mut set, open) };
         }
         // SAFETY: `set` is initialised.
         check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) })?;
@@ -178,4 +179,19 @@ pub fn ignore(number: i32) -> Result<(), Errno> {
 pub fn restore_default(number: i32) -> Result<(), Errno> {
     // SAFETY: SIG_DFL is a valid disposition; a number that is no signal is refused.
     if unsafe { libc::signal(number, libc::SIG_DFL) } == libc::SIG_ERR { Err(Errno::last()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_only_woken_has_nothing_to_read() {
+        let signals = Signals::take_all().expect("signals");
+        for number in [libc::SIGCONT, libc::SIGUSR1] {
+            // SAFETY: takes no pointers; to this thread, which holds back all that would end it.
+            assert_eq!(unsafe { libc::raise(number) }, 0);
+        }
+        assert_eq!((signals.next(), signals.next()), (Some(Signal::USR1), None));
+    }
 }

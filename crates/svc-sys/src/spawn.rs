@@ -12,13 +12,10 @@ use svc_core::service::{Stage, Trouble};
 
 use crate::errno::{Errno, check};
 use crate::fd::{self, Limit};
-use crate::process::{self, Stack};
+use crate::process;
 
-/// So many further descriptors there may be: sockets, one for readiness, one for a lock.
-pub const MAX_EXTRA: usize = crate::message::MAX_FDS + 2;
-
-/// What a child needs before it executes a program.
-const CHILD_STACK: usize = 32 * 1024;
+/// So many further descriptors there may be: sockets, one for readiness, one for a lock, one that tells of an exec.
+pub const MAX_EXTRA: usize = crate::message::MAX_FDS + 3;
 
 // The kernel writes 32 bits of pid at the begin of a word of 64.
 const _: () = assert!(cfg!(target_endian = "little"));
@@ -65,7 +62,6 @@ pub fn spawn(spawn: &Spawn<'_>, note: Option<&AtomicU64>) -> Result<Pid, Trouble
         &many
     };
     let mut child = Child { spawn, arguments, errno: 0 };
-    let stack = Stack::new(CHILD_STACK).map_err(|errno| failed(Stage::Fork, errno))?;
     let mut flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     if note.is_some() {
         flags |= libc::CLONE_PARENT_SETTID;
@@ -76,10 +72,7 @@ pub fn spawn(spawn: &Spawn<'_>, note: Option<&AtomicU64>) -> Result<Pid, Trouble
     let note = note.map_or(std::ptr::null_mut(), |note| note.as_ptr().cast::<libc::pid_t>());
     // Huge pages are a matter of the memory, which is the child's too until it has another.
     let refused = process::allow_huge_pages();
-    // SAFETY: the stack is large enough and nobody else's; `child` outlives the child's use of it, because we wait (CLONE_VFORK)
-    // until it has executed a program or ended; meanwhile it makes system calls and writes to `child` and its stack alone. The
-    // kernel writes 32 bits to `note`, which has 64.
-    let pid = check(unsafe { libc::clone(run_child, stack.top(), flags, (&raw mut child).cast(), note) });
+    let pid = clone_below(&mut child, flags, note);
     if refused {
         process::refuse_huge_pages_again();
     }
@@ -96,6 +89,19 @@ pub fn spawn(spawn: &Spawn<'_>, note: Option<&AtomicU64>) -> Result<Pid, Trouble
         }
         Err(errno) => Err(failed(Stage::Fork, errno)),
     }
+}
+
+/// Makes the child, on our own stack, below everything of ours: we wait until it needs it no more.
+#[inline(never)]
+fn clone_below(child: &mut Child<'_>, flags: libc::c_int, note: *mut libc::pid_t) -> Result<libc::pid_t, Errno> {
+    /// What the calls below this frame need until we wait.
+    const CALLS: usize = 2048;
+    let here = 0_u8;
+    let top = ((&raw const here).addr() - CALLS) & !63;
+    // SAFETY: below the frames of ours that are in use there is nothing but the rest of our stack. `child` outlives the child's use
+    // of it, because we wait (CLONE_VFORK) until it has executed a program or ended; meanwhile it makes system calls and writes to
+    // `child` and its stack alone. The kernel writes 32 bits to `note`, which has 64.
+    check(unsafe { libc::clone(run_child, top as *mut libc::c_void, flags, (&raw mut *child).cast(), note) })
 }
 
 /// What the child needs, in memory that it shares with us.

@@ -1,9 +1,23 @@
 //! Who we are.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::Errno;
+
 /// The user that we act as.
 pub fn effective_uid() -> u32 {
     // SAFETY: takes no pointers, cannot fail.
     unsafe { libc::geteuid() }
+}
+
+/// Whether a directory may be used as ours: where everybody may write, somebody else's directory or a link is not to be trusted.
+pub fn may_trust(dir: &Path) -> std::io::Result<()> {
+    let data = std::fs::symlink_metadata(dir)?;
+    if dir.starts_with("/tmp") && (data.uid() != effective_uid() || data.is_symlink()) {
+        return Err(Errno::NOT_PERMITTED.into());
+    }
+    Ok(())
 }
 
 /// The group that we act as.

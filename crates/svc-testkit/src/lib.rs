@@ -18,9 +18,10 @@ mod service_dir;
 mod tree;
 
 pub use control::{Events, get, post};
-pub use machine::{NOBODY, Said, amount, is_root, needs, program};
+pub use machine::{NOBODY, Said, amount, free_port, is_root, needs, program};
 pub use processes::{
-    Process, descendants, descriptors, figure, has_program, is_alive, kill, processes, switches, wait_gone,
+    Process, descendants, descriptors, figure, has_program, is_alive, kill, processes, processor_time, switches, wait_gone,
+    wait_idle,
 };
 pub use service_dir::ServiceDir;
 pub use svc_proto::api::{self, EventKind, State, Status};
@@ -42,4 +43,18 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         assert!(begin.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Asserts that something takes no longer than `limit`. `attempt` says how long it took; a machine that is busy with others gets
+/// some more attempts, which somebody who always waits for something does not pass either.
+#[track_caller]
+pub fn assert_prompt(limit: Duration, mut attempt: impl FnMut() -> Duration) {
+    let mut took = Vec::new();
+    while took.len() < 5 {
+        took.push(attempt());
+        if took.last().is_some_and(|took| *took < limit) {
+            return;
+        }
+    }
+    panic!("not once within {limit:?}: {took:?}");
 }

@@ -1,10 +1,12 @@
 //! What a test has to work with: the program under test, and what this machine has and allows.
 
 use std::fs;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The svc under test: what SVC_BINARY names (a release build, in CI), or the one cargo built beside the test. Where not every
 /// user can execute it, or a test may mount something over it, it is a copy.
@@ -61,6 +63,17 @@ pub fn amount(normal: u64, full: u64) -> u64 {
     if std::env::var("SVC_TEST_FULL").as_deref() == Ok("1") { full } else { normal }
 }
 
+/// A port of 127.0.0.1 where nobody listens, another one each time. It is none of those that the kernel gives away by itself, so
+/// nobody else is given it meanwhile, and nobody who connects to it meets himself.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run at the same time begin in different places.
+    let begin = (std::process::id() % 100) as u16 * 100;
+    let ports = std::iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    ports.take(10_000).find(free).expect("a port that is free")
+}
+
 /// A user who is neither root nor anybody else here.
 pub const NOBODY: u32 = 65534;
 
@@ -83,7 +96,12 @@ impl Said {
     #[track_caller]
     pub fn by(command: &mut Command) -> Said {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        // A program that this test has written is busy while a child of another test, which is not executed yet, has it open.
+        let mut child = crate::until("a program that nobody writes", || match command.spawn() {
+            Ok(child) => Some(child),
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
+            Err(error) => panic!("{command:?}: {error}"),
+        });
         let read = |mut from: Box<dyn std::io::Read + Send>| {
             std::thread::spawn(move || {
                 let mut text = Vec::new();

@@ -1,6 +1,7 @@
 //! Processes as /proc shows them.
 
 use std::process::Command;
+use std::time::Duration;
 
 use svc_core::{Pid, Signal};
 
@@ -97,6 +98,25 @@ pub fn switches(pid: i32) -> u64 {
     let status = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok());
     let count = |line: &str| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok();
     status.map(|status| status.lines().filter_map(count).sum::<u64>()).sum()
+}
+
+/// Processor time that a process has used so far, user and system.
+pub fn processor_time(pid: i32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
+    let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    // USER_HZ is 100 on every Linux that svc is built for.
+    Duration::from_millis(ticks * 10)
+}
+
+/// Waits until a process has not been awake for so long; one that looks again and again never is.
+#[track_caller]
+pub fn wait_idle(pid: i32, span: Duration) {
+    until(&format!("process {pid} to be idle for {span:?}"), || {
+        let before = switches(pid);
+        std::thread::sleep(span);
+        (switches(pid) == before).then_some(())
+    });
 }
 
 /// Whether a program can be found.

@@ -348,6 +348,15 @@ impl Tree {
         self.await_status(service, "a new supervisor", |status| status.supervisor_pid.is_some_and(|pid| pid != old));
     }
 
+    /// SIGKILL to svc-scan, and waits for the next one to answer.
+    #[track_caller]
+    pub fn kill_scan(&mut self) {
+        let old = self.process("svc-scan");
+        processes::kill(old, "KILL");
+        until("another svc-scan", || self.find_process("svc-scan").filter(|&pid| pid != old));
+        self.await_control();
+    }
+
     pub fn signal(&self, signal: &str) {
         processes::kill(self.init_pid(), signal);
     }

@@ -19,7 +19,7 @@ use svc_sys::{Errno, exit, fd};
 
 use crate::computed::Computed;
 use crate::prepare::{self, Taken};
-use crate::{once, probe, script, setup};
+use crate::{launch, once, probe, script, setup};
 use capabilities::List;
 use last::Last;
 
@@ -63,6 +63,8 @@ Options:
       --cgroup NAME    run in a cgroup of version 2 for the service NAME
       --cgroup-set FILE=VALUE
                        write into a file of this cgroup, such as memory.max=64M (several times)
+      --cgroup-delegate
+                       let the user make others below this cgroup
       --optional LIST  go on where one of these is refused: capabilities, cgroup, cpu-affinity, ionice,
                        landlock, limits, nice, oom-score-adjust, scheduler, seccomp
 {prepare}      --script         PROGRAM is a script, run by what its first line names whether or not it is executable
@@ -75,6 +77,7 @@ Options:
       --setup NAME     run ./setup first, with what /private/NAME/vars and ./vars say, unless PROGRAM
                        calls it itself
       --probe          PROGRAM and its arguments are those of svc probe
+      --launch FD      write a byte to FD before PROGRAM is executed, and another one if that fails; the exec closes FD
       --env-pid NAME   set a variable to the number of this process, which PROGRAM keeps
   -h, --help           this text
 
@@ -88,6 +91,7 @@ fn usage() -> String {
 }
 
 pub fn main(arguments: Vec<OsString>) -> u8 {
+    hide_values(&arguments);
     match prepare(arguments) {
         Ok(None) => {
             print!("{}", usage());
@@ -99,13 +103,35 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
             exit::DONE
         }
         Err(Failure::Usage(error)) => {
-            eprintln!("svc exec: {error}\n\n{}", usage());
+            // In a log, again and again: the whole of it would hide what is wrong.
+            eprintln!("svc exec: {error} (svc exec --help has all options)");
             exit::USAGE
         }
         Err(Failure::System(what)) => {
-            eprintln!("svc exec: {what}");
+            what.lines().for_each(|line| eprintln!("svc exec: {line}"));
             exit::SYSTEM
         }
+    }
+}
+
+/// Takes the values of variables out of what `ps` shows: everybody may look there, and into an environment only its user.
+fn hide_values(arguments: &[OsString]) {
+    let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    let (mut hides, mut words) = (false, vec![b"svc".to_vec(), b"exec".to_vec()]);
+    for (at, word) in arguments.iter().enumerate().skip(1) {
+        let word = word.as_bytes();
+        let is_value = at < end && matches!(arguments[at - 1].as_bytes(), b"--env" | b"-e");
+        match word.iter().position(|&byte| byte == b'=').filter(|_| is_value) {
+            Some(equals) => {
+                hides = true;
+                words.push([&word[..=equals], b"..."].concat());
+            }
+            None => words.push(word.to_vec()),
+        }
+    }
+    if hides {
+        svc_sys::title::prepare();
+        svc_sys::title::set(&words.iter().map(Vec::as_slice).collect::<Vec<_>>(), b"svc");
     }
 }
 
@@ -162,7 +188,8 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(None),
-            Long("lock") => lock(parser.value()?.parse()?)?,
+            Long("lock") => lock(number(&mut parser, "--lock", "an open file")?)?,
+            Long("launch") => launch::tell(number(&mut parser, "--launch", "an open file")?),
             Long("script") => way = Way::Script(Language::FirstLine),
             Long("execline") => way = Way::Script(Language::Execline),
             Long("setup") => way = Way::Setup(parser.value()?.string()?),
@@ -176,8 +203,9 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Short('C') | Long("directory") => {
                 let dir: PathBuf = parser.value()?.into();
                 if last.root.is_none() {
-                    std::env::set_current_dir(&dir)
-                        .map_err(|error| Failure::System(format!("{}: {error}", dir.display())))?;
+                    std::env::set_current_dir(&dir).map_err(|error| {
+                        Failure::System(format!("cannot go to the directory {}: {error}", dir.display()))
+                    })?;
                 }
                 last.directory = Some(dir);
             }
@@ -190,7 +218,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
                 );
             }
             Long("env-file") => variables(Path::new(&parser.value()?)).map_err(Failure::System)?,
-            Long("nice") => last.nice = Some(parser.value()?.parse()?),
+            Long("nice") => last.nice = Some(number(&mut parser, "--nice", "-20 to 19")?),
             Long("limit") => last.limits.push(Limit::parse(&parser.value()?.string()?).map_err(Failure::Usage)?),
             Long("user") => last.user = Some(parser.value()?),
             Long("groups") => last.groups = Some(parser.value()?),
@@ -211,7 +239,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("ambient") => last.capabilities.ambient = Some(list(&mut parser)?),
             Long("no-new-privileges") => last.no_new_privileges = true,
             Long("landlock") => last.paths.add(&parser.value()?.string()?).map_err(Failure::Usage)?,
-            Long("landlock-version") => last.paths.least = Some(parser.value()?.parse()?),
+            Long("landlock-version") => last.paths.least = Some(number(&mut parser, "--landlock-version", "such as 4")?),
             Long("seccomp") => {
                 let known: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
                 let cure = format!("the profiles are {}", known.join(" and "));
@@ -222,14 +250,15 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
                 let name = |text: &str| Some(text).filter(is_name).map(str::to_owned);
                 last.cgroup.name = Some(read(&mut parser, name, "a cgroup has the name of a service")?);
             }
+            Long("cgroup-delegate") => last.cgroup.delegate = true,
             Long("cgroup-set") => last.cgroup.set(&parser.value()?.string()?).map_err(Failure::Usage)?,
             Long("optional") => last.optional = optional_steps(&parser.value()?.string()?).map_err(Failure::Usage)?,
             Long("once") => {
                 let marker = PathBuf::from(parser.value()?);
                 way = Way::Once(std::path::absolute(&marker).unwrap_or(marker));
             }
-            Long("uid") => last.uid = Some(parser.value()?.parse()?),
-            Long("gid") => last.gid = Some(parser.value()?.parse()?),
+            Long("uid") => last.uid = Some(id(&mut parser, "--uid")?),
+            Long("gid") => last.gid = Some(id(&mut parser, "--gid")?),
             Long("try") => only = Some(Only::Try),
             Long("here") => only = Some(Only::Here),
             Long("dry-run") => only = Some(Only::DryRun),
@@ -264,6 +293,10 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     if let Way::Once(marker) = &way
         && marker.exists()
     {
+        if marker.is_dir() {
+            return Err(Failure::System(format!("{}: is a directory: name a file in it as the marker", marker.display())));
+        }
+        launch::is_done();
         return Ok(Some(Plan::Print(format!("svc exec: done before, as {} says\n", marker.display()))));
     }
     let closed = !last.paths.open.is_empty();
@@ -275,6 +308,18 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
 fn read<T>(parser: &mut lexopt::Parser, read: impl Fn(&str) -> Option<T>, cure: &str) -> Result<T, Failure> {
     let text = parser.value()?.string()?;
     read(&text).ok_or_else(|| Failure::Usage(format!("{text}: {cure}")))
+}
+
+fn number<N: std::str::FromStr>(parser: &mut lexopt::Parser, option: &str, range: &str) -> Result<N, Failure> {
+    let text = parser.value()?.string()?;
+    text.parse().map_err(|_| Failure::Usage(format!("{option} is a number, {range}, and not \"{text}\"")))
+}
+
+/// A number of a user or group. The highest one means nobody, to the kernel too.
+fn id(parser: &mut lexopt::Parser, option: &str) -> Result<u32, Failure> {
+    let range = "0 to 4294967294";
+    let id = number(parser, option, range)?;
+    if id == u32::MAX { Err(Failure::Usage(format!("{option} is a number, {range}, and not {id}"))) } else { Ok(id) }
 }
 
 fn list(parser: &mut lexopt::Parser) -> Result<List, Failure> {
@@ -292,7 +337,9 @@ fn optional_steps(text: &str) -> Result<Vec<&'static str>, String> {
 /// Sets the variables of a file: `NAME=VALUE` a line; empty lines and those that begin with # are nobody's. What a shell would read
 /// too is the same here, as far as nothing is expanded: `export` in front, and quotes around the whole value.
 fn variables(file: &Path) -> Result<(), String> {
-    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    // Relative to the service directory, and no reader of a log knows which.
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let bytes = svc_prepare::variables::of_file(&file)?;
     for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.trim_ascii().is_empty() || line.starts_with(b"#") {
@@ -302,7 +349,11 @@ fn variables(file: &Path) -> Result<(), String> {
         let name_ends = line.iter().position(|&byte| byte == b'=');
         let name = line.get(..name_ends.unwrap_or(0)).filter(|name| !name.is_empty() && !name.contains(&b' '));
         let (Some(name), false) = (name, line.contains(&0)) else {
-            return Err(format!("{}:{}: a line is NAME=VALUE", file.display(), number + 1));
+            return Err(format!(
+                "{}:{}: a line is NAME=VALUE, with no space before the =, and # begins a comment only at its start",
+                file.display(),
+                number + 1
+            ));
         };
         let value = match &line[name.len() + 1..] {
             [quote @ (b'"' | b'\''), inner @ .., end] if quote == end => inner,
@@ -334,12 +385,15 @@ fn execute(mut plan: Command) -> u8 {
     let mut words = plan.command.into_iter();
     let program = words.next().unwrap_or_default();
     let called = plan.called.unwrap_or_else(|| program.clone());
-    svc_sys::signals::reset();
     match plan.way {
-        Way::Program | Way::Once(_) | Way::Setup(_) => {}
-        Way::Script(language) => return script::run(language, program, words.collect()),
+        Way::Program | Way::Once(_) | Way::Setup(_) => launch::executes(),
+        Way::Script(language) => {
+            svc_sys::signals::reset();
+            return script::run(language, program, words.collect());
+        }
         Way::Probe => return probe::main(["svc".into(), program].into_iter().chain(words).collect()),
     }
+    svc_sys::signals::reset();
     let words: Vec<OsString> = [called].into_iter().chain(words).collect();
     let errno = svc_sys::exe::find_and_replace(&program, std::env::var_os("PATH").as_deref(), &words);
     let why = if errno == Errno::NOT_ALLOWED && plan.closed {
@@ -352,5 +406,6 @@ fn execute(mut plan: Command) -> u8 {
         svc_def::explain_exec(Path::new(&program), errno.0)
     };
     eprintln!("svc exec: {why}");
+    launch::failed();
     if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
 }

@@ -10,6 +10,7 @@ const USAGE: &str = "\
 Usage: svc install [--own] DIR
        svc install --s6-overlay ROOT
        svc install --my-init ROOT
+       svc install --ubuntu-stack ROOT
 
 Makes a link in DIR to svc for each name: its own (svc-scan, svc-ctl ...), and those of the commands of s6, execline, s6-overlay,
 runit and daemontools, which `svc manual` lists. The links lead to DIR/svc; where there is none, this program is copied there first.
@@ -21,6 +22,9 @@ Options:
                     /package/admin/s6-overlay; a program that is there already, such as an image's own with-contenv, stays
       --my-init     the same for images of phusion's baseimage-docker: /usr/bin, /command, and /sbin/my_init, /sbin/setuser and
                     /usr/bin/sv, which are replaced
+      --ubuntu-stack
+                    the same for images of docker-ubuntu-stack: /command, and in /usr/bin svc's own names and those of s6, where
+                    jobs of cron find them; programs of s6 there and of execline in /opt/execline/bin are replaced
   -h, --help        this text
 
 Some of the other names are those of programs that a system may have (service, halt, setuidgid ...). Give these links a directory of
@@ -34,9 +38,9 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         return exit::DONE;
     }
     if let [option, root] = words
-        && let Some((_, links, replaced)) = LAYOUTS.iter().find(|(name, ..)| option == *name)
+        && let Some(links) = layout(option.to_str().unwrap_or_default(), Path::new(root))
     {
-        return finished(install_layout(Path::new(root), links, replaced));
+        return finished(install_layout(Path::new(root), &links));
     }
     let (dir, names): (_, Vec<&str>) = match words {
         [option, dir] if option == "--own" => (dir, crate::own_names().collect()),
@@ -80,32 +84,46 @@ fn install(dir: &Path, names: &[&str]) -> Result<(), (PathBuf, std::io::Error)> 
     Ok(())
 }
 
-/// For each layout: links that are named by their paths and where they lead, and those of them that take the place of a program.
-/// Where /sbin is a link, only the whole path leads to the same place.
-type Layout = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+/// A link that images of a convention name by its path.
+struct Link {
+    path: String,
+    target: &'static str,
+    /// It takes the place of a program.
+    replaces: bool,
+}
 
-const LAYOUTS: [Layout; 2] = [
-    (
-        "--s6-overlay",
-        &[
-            ("init", "usr/bin/svc"),
-            ("usr/bin/with-contenv", "svc"),
-            ("usr/bin/execlineb", "svc"),
-            ("package/admin/s6-overlay/libexec/preinit", "../../../../usr/bin/svc"),
-            ("package/admin/s6-overlay/libexec/stage0", "../../../../usr/bin/svc"),
-        ],
-        &["init"],
-    ),
-    // runit's own sv does not understand our supervisors.
-    (
-        "--my-init",
-        &[("sbin/my_init", "/usr/bin/svc"), ("sbin/setuser", "/usr/bin/svc"), ("usr/bin/sv", "svc")],
-        &["sbin/my_init", "sbin/setuser", "usr/bin/sv"],
-    ),
-];
+/// Where /sbin is a link, only the whole path leads to the same place.
+fn layout(option: &str, root: &Path) -> Option<Vec<Link>> {
+    let link = |path: &str, target, replaces| Link { path: path.to_owned(), target, replaces };
+    match option {
+        "--s6-overlay" => Some(vec![
+            link("init", "usr/bin/svc", true),
+            link("usr/bin/with-contenv", "svc", false),
+            link("usr/bin/execlineb", "svc", false),
+            link("package/admin/s6-overlay/libexec/preinit", "../../../../usr/bin/svc", false),
+            link("package/admin/s6-overlay/libexec/stage0", "../../../../usr/bin/svc", false),
+        ]),
+        // runit's own sv does not understand our supervisors.
+        "--my-init" => Some(vec![
+            link("sbin/my_init", "/usr/bin/svc", true),
+            link("sbin/setuser", "/usr/bin/svc", true),
+            link("usr/bin/sv", "svc", true),
+        ]),
+        // Nor do those of s6, if they are older than its formats.
+        "--ubuntu-stack" => {
+            let s6 = crate::names().filter(|name| name.starts_with("s6-") || *name == "ucspilogd");
+            let in_bin = s6.map(|name| link(&format!("usr/bin/{name}"), "svc", true));
+            let there = |name: &&str| root.join("opt/execline/bin").join(name).symlink_metadata().is_ok();
+            let execline = crate::names().filter(there);
+            let in_opt = execline.map(|name| link(&format!("opt/execline/bin/{name}"), "/usr/bin/svc", true));
+            Some(in_bin.chain(in_opt).collect())
+        }
+        _ => None,
+    }
+}
 
 /// What images of a convention look for, as far as scripts name it.
-fn install_layout(root: &Path, links: &[(&str, &str)], replaced: &[&str]) -> Result<(), (PathBuf, std::io::Error)> {
+fn install_layout(root: &Path, links: &[Link]) -> Result<(), (PathBuf, std::io::Error)> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |error| (path, error)
@@ -114,13 +132,14 @@ fn install_layout(root: &Path, links: &[(&str, &str)], replaced: &[&str]) -> Res
     install(&root.join("usr/bin"), &own)?;
     let command = root.join("command");
     std::fs::create_dir_all(&command).map_err(at(&command))?;
-    let commands = crate::names().chain(["svc"]).map(|name| (command.join(name), "../usr/bin/svc"));
-    for (link, target) in commands.chain(links.iter().map(|(link, target)| (root.join(link), *target))) {
+    let commands = crate::names().chain(["svc"]).map(|name| (command.join(name), "../usr/bin/svc", false));
+    let links = links.iter().map(|link| (root.join(&link.path), link.target, link.replaces));
+    for (link, target, replaces) in commands.chain(links) {
         let dir = link.parent().unwrap_or(root);
         std::fs::create_dir_all(dir).map_err(at(dir))?;
         // Layers put their own programs in these places. What is a link, or the convention's own, is replaced.
         let there = std::fs::symlink_metadata(&link);
-        if there.as_ref().is_ok_and(|data| data.is_symlink() || replaced.iter().any(|path| link == root.join(path))) {
+        if there.as_ref().is_ok_and(|data| data.is_symlink() || replaces) {
             std::fs::remove_file(&link).map_err(at(&link))?;
         } else if there.is_ok() {
             continue;

@@ -5,6 +5,7 @@
 mod chain;
 mod computed;
 mod install;
+mod launch;
 mod manual;
 mod once;
 mod prepare;
@@ -87,7 +88,8 @@ const APPLETS: [Applet; 12] = [
     Applet { name: "install", about: "make links to this program in a directory", main: install::main, linked: false },
 ];
 
-/// Programs that are known by a path of their own, and are in no directory of commands: see `svc install --s6-overlay` and `--my-init`.
+/// Programs that are known by a path of their own, and are in no directory of commands: see `svc install --s6-overlay`
+/// and `--my-init`.
 const ENTRIES: [Applet; 5] = [
     Applet { name: "init", about: "", main: svc_boot::s6_overlay::init, linked: false },
     Applet { name: "stage0", about: "", main: svc_boot::s6_overlay::init, linked: false },
@@ -154,6 +156,10 @@ fn linked_applets() -> impl Iterator<Item = &'static str> {
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.starts_with(&["svc".into(), "exec".into()]) {
+        // As supervisors call it, at each start: nobody has to look for a link of that name.
+        return ExitCode::from(chain::main(arguments.split_off(1)));
+    }
     if let Some(program) = called(arguments.first()) {
         return ExitCode::from(program.main(arguments));
     }

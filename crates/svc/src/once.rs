@@ -29,6 +29,7 @@ pub(crate) fn run(marker: &Path, command: &[OsString]) -> u8 {
     };
     let words =
         [OsString::from("svc"), "exec".into(), "--".into()].into_iter().chain(command.iter().cloned()).collect::<Vec<_>>();
+    crate::launch::is_done();
     let pid = match process::spawn(|| svc_sys::exe::replace_by_own(&words)) {
         Ok(pid) => pid,
         Err(errno) => return failed(format!("cannot make a process: {errno}")),

@@ -1,20 +1,20 @@
 //! The options of `svc exec` that make files and variables ready before a program starts; what they do is svc-prepare's.
 //! Variables are set at once, so that later options see them; files are made when it is known who the program runs as.
 
+use std::cell::LazyCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use svc_compat::settle::User;
 use svc_core::links;
-use svc_prepare::distribution::Distribution;
-use svc_prepare::render::{Done, ELSEWHERE, Template};
+use svc_prepare::distribution::{Distribution, Look, Staged};
+use svc_prepare::render::{self, Done, ELSEWHERE, Material, Template};
 use svc_prepare::template::Language;
 use svc_prepare::volumes::Volume;
 use svc_prepare::{Owner, Variable, certificates, json, place, secrets, variables};
 
 /// What `--help` says of them.
-pub(crate) const USAGE: &str = "\
-      --env-dir DIR    set the variables of DIR, a file each; an empty file removes one
+pub(crate) const USAGE: &str = "      --env-dir DIR    set the variables of DIR, a file each; an empty file removes one
       --env-allow LIST remove all variables but these and PATH; patterns such as WEB_*
       --env-deny LIST  remove these variables
       --link NAME      set NAME_HOST if NAME is a container that is linked
@@ -54,6 +54,8 @@ pub(crate) struct Preparations {
     certificates: Vec<PathBuf>,
     volumes: Vec<(PathBuf, Option<u32>)>,
     json: Vec<String>,
+    /// The variables that are secrets.
+    secrets: Vec<String>,
     /// Whom all this is for.
     service: Option<String>,
 }
@@ -70,7 +72,7 @@ impl Preparations {
     pub(crate) fn take(&mut self, name: &str, value: impl FnOnce() -> Result<String, String>) -> Result<Taken, String> {
         match name {
             "env-dir" => {
-                for (name, value) in variables::of_directory(Path::new(&value()?))? {
+                for (name, value) in variables::of_directory(&here(value()?)?)? {
                     change(&name, value.as_deref());
                 }
             }
@@ -91,10 +93,12 @@ impl Preparations {
                 let found = secrets::of_variables(&list(&value()?), self.original())?;
                 found.unset.iter().for_each(|name| change(name, None));
                 found.set.iter().for_each(set);
+                self.secrets.extend(found.set.into_iter().map(|(name, _)| name));
             }
             "secret" => {
                 let (name, file) = pair(&value()?, "a secret is NAME=FILE")?;
                 change(&name, Some(&secrets::value(&secrets::place(&file))?));
+                self.secrets.push(name);
             }
             "credential" => {
                 let (name, file) = pair(&value()?, "a credential is NAME=FILE")?;
@@ -156,8 +160,9 @@ impl Preparations {
                 eprintln!("svc exec: {}: changed the owner of {owners} and the mode of {modes} of {seen}", path.display());
             }
         }
-        let run_dir = svc_init::own_run_dir();
-        let needed = || run_dir.as_deref().ok_or("no directory can be written to: give svc one (docker run --tmpfs /run)");
+        // Looked for by who needs it: that takes a file made and removed.
+        let run_dir = LazyCell::new(svc_init::own_run_dir);
+        let needed = || run_dir.as_deref().ok_or_else(|| format!("no directory can be written to: {}", place::cure()));
         if !self.credentials.is_empty() {
             let dir = place::of_service(needed()?, "credentials", &self.service());
             secrets::hand_over(&dir, &self.credentials, owner)?;
@@ -167,73 +172,129 @@ impl Preparations {
             let bundle = place::of_service(needed()?, "certificates", &self.service()).join("bundle.pem");
             certificates::add(&self.certificates, &bundle)?.iter().for_each(set);
         }
-        self.distribute(owner, false)?;
-        self.put(run_dir.as_deref(), |_| {})
+        self.distribute(owner, Distribute::AtStart)?;
+        self.put(owner).map(drop)
     }
 
     /// Makes the files of templates and distributions; a line for each that has changed.
     pub(crate) fn render(self, user: Option<&User>) -> Result<String, String> {
-        let mut changed = self.distribute(user.map(owner), false)?;
-        self.put(svc_init::own_run_dir().as_deref(), |file| changed += &format!("{}\n", file.display()))?;
+        let user = user.map(owner);
+        let mut changed = self.distribute(user, Distribute::WhileItRuns)?;
+        for file in self.put(user)? {
+            changed += &format!("{}\n", file.display());
+        }
         Ok(changed)
     }
 
-    /// Puts distributions in place; a line for each of their files that is put or removed.
-    fn distribute(&self, user: Option<Owner>, dry_run: bool) -> Result<String, String> {
-        let mut changed = String::new();
-        for (at, (distribution, owner)) in self.distributions.iter().enumerate() {
+    /// Puts distributions in place, all or none; a line for each of their files that is put or removed.
+    fn distribute(&self, user: Option<Owner>, when: Distribute) -> Result<String, String> {
+        let mut all = Vec::new();
+        for (distribution, owner) in &self.distributions {
             let to = &distribution.to;
-            if self.distributions[..at].iter().any(|(other, _)| other.to == *to) {
+            if all.iter().any(|other: &Distribution| other.to == *to) {
                 return Err(format!("{}: two distributions are put there: give each a directory of its own", to.display()));
             }
-            let owner = find_owner(owner)?.or(user);
-            let done = Distribution { owner, ..distribution.clone() }.put(dry_run)?;
-            for (word, list) in [("", &done.put), ("removed ", &done.removed)] {
-                list.iter().for_each(|name| changed += &format!("{word}{}\n", to.join(name).display()));
+            all.push(Distribution { owner: find_owner(owner)?.or(user), ..distribution.clone() });
+        }
+        let looks: Result<Vec<Look>, String> = all.iter().map(Distribution::look).collect();
+        if let Distribute::Never = when {
+            return Ok(all.iter().zip(&looks?).map(|(distribution, look)| changes(distribution, look)).collect());
+        }
+        let staged = looks.and_then(|looks| {
+            let staged: Result<Vec<Staged>, String> = all.iter().zip(&looks).map(|(one, look)| one.stage(look)).collect();
+            Ok((looks, staged?))
+        });
+        let (looks, staged) = match (staged, when) {
+            (Ok(staged), _) => staged,
+            (Err(what), Distribute::AtStart) => {
+                let earlier: Option<Vec<String>> = all.iter().map(Distribution::in_place).collect();
+                let Some(earlier) = earlier else {
+                    return Err(match all.iter().find(|one| one.broke_off()) {
+                        Some(one) => format!(
+                            "{what}: not starting: putting it in {} broke off, so a part of what is there is of another version",
+                            one.to.display()
+                        ),
+                        None => what,
+                    });
+                };
+                let version = earlier.iter().find(|version| !version.is_empty());
+                let version = version.map_or(String::new(), |version| format!(", version {version}"));
+                eprintln!("svc exec: {what}: starting with what is in place{version}");
+                return Ok(String::new());
             }
-            if !done.is_nothing() && !dry_run {
-                let (put, removed) = (done.put.len(), done.removed.len());
-                let version = if done.version.is_empty() { String::new() } else { format!(", version {}", done.version) };
-                eprintln!(
-                    "svc exec: {}: put {put} of {} files in place, removed {removed}{version}",
-                    to.display(),
-                    done.seen
-                );
+            (Err(what), Distribute::WhileItRuns | Distribute::Never) => return Err(what),
+        };
+        let mut changed = String::new();
+        all.iter().zip(&looks).try_for_each(|(distribution, look)| distribution.announce(look))?;
+        for ((distribution, look), staged) in all.iter().zip(&looks).zip(staged) {
+            distribution.put(look, staged)?;
+            changed += &changes(distribution, look);
+            if !look.is_nothing() {
+                let (put, seen, removed) = (look.put.len(), look.seen(), look.removed.len());
+                let version = if look.version.is_empty() { String::new() } else { format!(", version {}", look.version) };
+                let to = distribution.to.display();
+                eprintln!("svc exec: {to}: put {put} of {seen} files in place, removed {removed}{version}");
             }
         }
         Ok(changed)
     }
 
-    fn put(&self, run_dir: Option<&Path>, mut written: impl FnMut(&Path)) -> Result<(), String> {
-        let service = self.service();
-        for template in self.owned()? {
+    /// Makes the files of templates; those that have changed.
+    fn put(&self, user: Option<Owner>) -> Result<Vec<PathBuf>, String> {
+        let mut changed = Vec::new();
+        if self.templates.is_empty() {
+            return Ok(changed);
+        }
+        let (templates, service, variables) = (self.owned()?, self.service(), variables::all());
+        let run_dir = svc_init::own_run_dir();
+        let material = self.material(&service, &variables, user, run_dir.as_deref());
+        for (template, done) in templates.iter().zip(render::put(&templates, &material)?) {
             let to = template.to.display();
-            match template.put(&service, &variables::all(), run_dir)? {
-                Done::Written => {
+            match done {
+                Done::Written { exposed } => {
                     eprintln!("svc exec: wrote {to}");
-                    written(&template.to);
+                    if exposed {
+                        eprintln!(
+                            "svc exec: {to}: has a secret in it, and everybody may read it: say mode = \"0640\" and its owner"
+                        );
+                    }
+                    changed.push(template.to.clone());
                 }
                 Done::Unchanged => {}
                 Done::Skipped => eprintln!("svc exec: left {to} alone, as SVC_SKIP_RENDER says"),
-                Done::Elsewhere { root, file } => {
+                Done::Elsewhere { root, file, changed: is_new } => {
                     eprintln!("svc exec: {to} is on a read-only file system: it is {} instead", file.display());
                     change(ELSEWHERE, Some(&root.to_string_lossy()));
+                    changed.extend(is_new.then_some(file));
                 }
             }
         }
-        Ok(())
+        Ok(changed)
+    }
+
+    fn material<'a>(
+        &'a self,
+        service: &'a str,
+        variables: &'a [Variable],
+        user: Option<Owner>,
+        run_dir: Option<&'a Path>,
+    ) -> Material<'a> {
+        Material { service, variables, secrets: &self.secrets, user, run_dir }
     }
 
     /// What would become of volumes, distributions and the files of templates; nothing is changed.
     pub(crate) fn dry_run(self, user: Option<&User>) -> Result<String, String> {
         let mut text = String::new();
+        self.json.iter().try_for_each(|wanted| json::check(wanted, &variables::all()))?;
         for (path, mode) in &self.volumes {
             let volume = Volume { owner: user.map(owner), mode: *mode, dry_run: true };
             volume.settle(path, &mut |line| text += &format!("{line}\n"))?;
         }
-        text += &self.distribute(user.map(owner), true)?;
+        text += &self.distribute(user.map(owner), Distribute::Never)?;
+        let (service, variables, run_dir) = (self.service(), variables::all(), svc_init::own_run_dir());
+        let material = self.material(&service, &variables, user.map(owner), run_dir.as_deref());
         for template in self.owned()? {
-            text += &template.diff(&variables::all())?;
+            text += &template.diff(&material)?;
         }
         Ok(text)
     }
@@ -252,6 +313,23 @@ impl Preparations {
         };
         self.templates.iter().map(find).collect()
     }
+}
+
+/// When distributions are put in place.
+enum Distribute {
+    /// One that is not whole lets the program start with what an earlier one has put.
+    AtStart,
+    WhileItRuns,
+    /// It is only looked at.
+    Never,
+}
+
+/// A line for each file that differs.
+fn changes(distribution: &Distribution, look: &Look) -> String {
+    let lines = |word: &str, names: &[PathBuf]| -> String {
+        names.iter().map(|name| format!("{word}{}\n", distribution.to.join(name).display())).collect()
+    };
+    lines("", &look.put) + &lines("removed ", &look.removed)
 }
 
 fn find_owner(name: &Option<OsString>) -> Result<Option<Owner>, String> {

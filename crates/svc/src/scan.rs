@@ -57,6 +57,7 @@ struct Typed {
     tail_bytes: Option<usize>,
     /// For svc-init alone: it re-executed itself, and this is its ledger.
     recover: Option<i32>,
+    guards: Vec<i32>,
     rescan: Option<Millis>,
     notify: Option<i32>,
     exit_code_file: Option<PathBuf>,
@@ -122,6 +123,7 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
             Long("exit-code-file") => typed.exit_code_file = Some(parser.value()?.into()),
             Long("start-failure") => typed.start.failure = parser.value()?.parse_with(svc_scan::StartFailure::parse)?,
             Long("start-limit") => typed.start.limit = Millis(parser.value()?.parse()?),
+            Long("guard") => typed.guards.push(parser.value()?.parse()?),
             Long("recover") => typed.recover = Some(parser.value()?.parse()?),
             Value(dir) => typed.dirs.push(dir.into()),
             Short(_) | Long(_) => return Err(argument.unexpected()),
@@ -153,6 +155,9 @@ fn start(typed: Typed) -> Result<u8, String> {
         }
         None => tail::DEFAULT_BYTES,
     };
+    if let Some(text) = setting("SVC_APPLY")?.filter(|text| text != "auto") {
+        return Err(format!("SVC_APPLY={text}: must be auto, or not be set"));
+    }
     let title = typed.title.clone().map_or("svc-supervise", |title| &*title.leak());
     let config = svc_init::Config {
         arguments: own_arguments(&scan_dirs, &typed, title),
@@ -166,6 +171,7 @@ fn start(typed: Typed) -> Result<u8, String> {
         ring_bytes,
         supervisor_title: title,
         recover: typed.recover,
+        guards: typed.guards,
         supervise: svc_supervise::run,
         keep_log: svc_log::run,
     };
@@ -176,7 +182,12 @@ fn start(typed: Typed) -> Result<u8, String> {
 fn own_arguments(scan_dirs: &[PathBuf], typed: &Typed, title: &str) -> Vec<CString> {
     let mut words: Vec<OsString> = vec!["--title".into(), title.into()];
     words.extend(typed.rescan.map(|rescan| format!("--rescan={}", rescan.0).into()));
-    words.extend(typed.exit_code_file.iter().flat_map(|file| ["--exit-code-file".into(), file.clone().into_os_string()]));
+    // In one word: the first that begins with / is the first directory.
+    words.extend(typed.exit_code_file.iter().map(|file| {
+        let mut word = OsString::from("--exit-code-file=");
+        word.push(file);
+        word
+    }));
     words.extend(typed.start.words().into_iter().map(OsString::from));
     words.extend(scan_dirs.iter().map(|dir| dir.clone().into_os_string()));
     if !typed.command.is_empty() {

@@ -35,7 +35,8 @@ shift 2
 exec "$@"
 "#;
 
-/// The words that do it, and then become the program. A `run` that names `setup` is one of old, which does it all itself.
+/// The words that do it, and then become the program. A `run` that names `setup`, not only in a comment, is one of old, which does
+/// it all itself.
 pub(crate) fn in_front(service: &str, program: Vec<OsString>) -> Vec<OsString> {
     if program.first().is_some_and(|program| names_setup(program)) {
         return program;
@@ -57,5 +58,6 @@ pub(crate) fn in_front(service: &str, program: Vec<OsString>) -> Vec<OsString> {
 fn names_setup(program: &OsStr) -> bool {
     let mut text = Vec::new();
     let read = File::open(program).and_then(|file| file.take(MOST).read_to_end(&mut text));
-    read.is_ok() && text.starts_with(b"#!") && text.windows(5).any(|word| word == b"setup")
+    let mut lines = text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii_start().starts_with(b"#"));
+    read.is_ok() && text.starts_with(b"#!") && lines.any(|line| line.windows(5).any(|word| word == b"setup"))
 }

@@ -45,7 +45,7 @@ const EDGES: [(&str, &[&str], &[&str]); 16] = [
         &["svc-ctl", "svc-proto", "svc-sys"],
         &["http-body-util", "hyper", "hyper-util", "lexopt", "serde_json", "tokio"],
     ),
-    ("svc-prepare", &["svc-core"], &["diff", "fast-glob", "minijinja", "serde_json"]),
+    ("svc-prepare", &["svc-core"], &["diff", "fast-glob", "minijinja", "nix", "serde_json"]),
     // It runs before svc-init and between that and the services, and steers by the commands that everybody has.
     ("svc-boot", &["svc-core", "svc-prepare", "svc-sys"], &[]),
     ("svc-compat", &["svc-core", "svc-ctl", "svc-def", "svc-proto", "svc-sys"], &["nix"]),

@@ -1,7 +1,7 @@
 //! The documents: links lead somewhere, and the man pages know every file, option and variable that there is.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -89,6 +89,15 @@ fn the_man_page_of_services_has_every_file() {
     for name in FILES.iter().map(|file| file.name).chain(["run", "finish", "log/", "down", "essential"]) {
         assert!(page.contains(&format!(".TP\n.I {name}\n")), "svc-service.5 has no entry for {name}");
     }
+}
+
+#[test]
+fn every_state_has_its_row_in_the_page_of_svc_ctl() {
+    let (api, page) = (read(&root().join("docs/openapi.yaml")), read(&root().join("docs/svc-ctl.md")));
+    let states = api.lines().find_map(|line| line.trim().strip_prefix("enum: [down, ")).expect("the states");
+    let missing: Vec<&str> =
+        states.trim_end_matches(']').split(", ").filter(|state| !page.contains(&format!("\n| `{state}` | "))).collect();
+    assert!(missing.is_empty(), "docs/svc-ctl.md says nothing of {missing:?}");
 }
 
 /// What a program prints with these arguments.
@@ -191,4 +200,54 @@ fn what_the_page_of_commands_misses_is_not_there() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("no such command"), "{name} is said to be missing: {said}");
     }
+}
+
+/// The names of all functions marked as tests in Rust files below a folder.
+fn tests_in(folder: &Path, names: &mut BTreeSet<String>) {
+    for path in std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            tests_in(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = read(&path);
+            let marked = text.split("#[test]").skip(1);
+            names.extend(marked.filter_map(|rest| Some(rest.split_once("fn ")?.1.split_once('(')?.0.to_owned())));
+        }
+    }
+}
+
+#[test]
+fn each_test_that_the_page_of_peers_names_is_there() {
+    let page = read(&root().join("docs/peers-scenarios.md"));
+    let mut tests = BTreeSet::new();
+    tests_in(&root().join("crates"), &mut tests);
+    let (mut counts, mut section): (BTreeMap<&str, BTreeSet<&str>>, _) = (BTreeMap::new(), "");
+    for line in page.lines() {
+        section = line.strip_prefix("## ").unwrap_or(section);
+        let Some(row) = line.strip_prefix("| ").filter(|row| !row.starts_with("scenario |")) else { continue };
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let &[scenario, verdict, named, ""] = cells.as_slice() else { panic!("three cells: {row}") };
+        let named: Vec<&str> = named.split(", ").filter(|name| !name.is_empty()).collect();
+        if !["differs", "does not apply"].iter().any(|word| verdict.starts_with(word)) {
+            assert!(verdict.starts_with("holds") && !named.is_empty(), "it holds by a test, or it does not: {row}");
+        }
+        for name in named {
+            assert!(tests.contains(name), "there is no test {name}: {row}");
+        }
+        // Names of theirs stand in front.
+        if scenario.starts_with('`') {
+            let front = scenario.split_once(": ").map_or(scenario, |(front, _)| front);
+            let theirs = front.strip_prefix('`').and_then(|front| front.strip_suffix('`')).expect(row).split("`, `");
+            counts.entry(section).or_default().extend(theirs);
+        }
+    }
+    let counts: Vec<(&str, usize)> = counts.into_iter().map(|(section, theirs)| (section, theirs.len())).collect();
+    let all = [
+        ("Horust", 36),
+        ("dinit, integration tests", 30),
+        ("dinit, unit tests", 137),
+        ("nitro", 41),
+        ("pebble", 15),
+        ("supervisord", 27),
+    ];
+    assert_eq!(counts, all, "none of theirs is left out");
 }

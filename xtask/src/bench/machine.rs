@@ -1,10 +1,20 @@
 //! Where and with what was measured.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use super::competitor::{ALL, Competitor};
 use super::{Options, Programs};
+
+/// Whether this is where a tmpfs is mounted that programs may be executed from.
+pub(crate) fn is_in_memory(folder: &Path) -> bool {
+    let mounts = read("/proc/mounts");
+    // The last one that was mounted there is the one that is seen.
+    let mut fields = mounts.lines().rev().map(|line| line.split(' ').collect::<Vec<&str>>());
+    let seen = fields.find(|fields| fields.get(1).is_some_and(|place| Path::new(place) == folder));
+    seen.is_some_and(|fields| fields[2] == "tmpfs" && !fields.get(3).is_some_and(|flags| flags.contains("noexec")))
+}
 
 /// What the result begins with.
 pub(crate) fn describe(competitors: &[Competitor], programs: &Programs, options: &Options, before: &str) -> String {

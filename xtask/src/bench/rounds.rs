@@ -1,6 +1,7 @@
 //! What is measured, in which order: every competitor in each round, so that what disturbs one disturbs all.
 
 use std::io::Read;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use svc_core::{Pid, Signal};
@@ -20,6 +21,8 @@ const BETWEEN_KILLS: Duration = Duration::from_millis(40);
 /// supervisord calls a program running after a second.
 const SETTLE: Duration = Duration::from_secs(3);
 const ASKED: usize = 5;
+/// Where files are in memory, on nearly every machine.
+pub(crate) const MEMORY: &str = "/dev/shm";
 
 /// How much is measured at once.
 struct Extent {
@@ -37,6 +40,8 @@ struct Rows {
     rest: Row,
     all: Row,
     stop: Row,
+    start_in_memory: Row,
+    stop_in_memory: Row,
     status: Row,
     idle: Row,
     log: Row,
@@ -54,6 +59,8 @@ impl Rows {
             rest: Row::new("memory of the other processes together (PSS)".into(), "KiB", Bar::AtMost(4096.0)),
             all: Row::new("memory of all of them (PSS)".into(), "KiB", Bar::None),
             stop: Row::new(format!("stop of {many} services until all is gone"), "ms", Bar::OfS6(0.4)),
+            start_in_memory: Row::new(format!("start of {many} services, their files in memory"), "ms", Bar::OfS6(0.35)),
+            stop_in_memory: Row::new(format!("stop of {many} services, their files in memory"), "ms", Bar::OfS6(0.4)),
             status: Row::new(format!("status of {many} services"), "ms", Bar::AtMost(15.0)),
             idle: Row::new(format!("context switches a second, {few} services, over {seconds} s"), "", Bar::AtMost(0.0)),
             log: Row::new("log lines from one service to standard output".into(), "MB/s", Bar::None),
@@ -62,8 +69,8 @@ impl Rows {
     }
 
     fn into_list(self) -> Vec<Row> {
-        let Rows { start, restart, each, rest, all, stop, status, idle, log, size } = self;
-        vec![start, restart, each, rest, all, stop, status, idle, log, size]
+        let Rows { start, restart, each, rest, all, stop, start_in_memory, stop_in_memory, status, idle, log, size } = self;
+        vec![start, restart, each, rest, all, stop, start_in_memory, stop_in_memory, status, idle, log, size]
     }
 }
 
@@ -83,6 +90,7 @@ pub(crate) fn run(options: &Options, competitors: &mut Vec<Competitor>, programs
         for competitor in competitors.clone() {
             eprintln!("round {round} of {}: {}", options.runs, competitor.name());
             let measured = many(competitor, programs, &extent, &mut rows)
+                .and_then(|()| in_memory(competitor, programs, &extent, &mut rows))
                 .and_then(|()| few(competitor, programs, &extent, &mut rows))
                 .and_then(|()| log(competitor, programs, &extent, &mut rows));
             match measured {
@@ -119,6 +127,25 @@ fn many(competitor: Competitor, programs: &Programs, extent: &Extent, rows: &mut
         rows.status.add(competitor, Some(tree.time_status()?));
     }
     rows.stop.add(competitor, Some(tree.stop()?));
+    Ok(())
+}
+
+/// Start and stop where no file is on a disk: s6 makes its files while it starts, and waits for the disk then.
+fn in_memory(competitor: Competitor, programs: &Programs, extent: &Extent, rows: &mut Rows) -> Result<()> {
+    let memory = Path::new(MEMORY);
+    // supervisord makes no files, and takes a minute.
+    if competitor == Competitor::Supervisor || !machine::is_in_memory(memory) {
+        rows.start_in_memory.add(competitor, None);
+        rows.stop_in_memory.add(competitor, None);
+        return Ok(());
+    }
+    let mut tree = Tree::lay_out_in(memory, competitor, programs, extent.services)?;
+    let began = tree.start()?;
+    let running = tree.await_running(extent.services)?;
+    let last = running.iter().map(|running| running.at).max().unwrap_or(began);
+    rows.start_in_memory.add(competitor, Some(tree::milliseconds(began, last)));
+    std::thread::sleep(SETTLE);
+    rows.stop_in_memory.add(competitor, Some(tree.stop()?));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -56,8 +56,17 @@ pub(crate) fn milliseconds(from: u64, to: u64) -> f64 {
 impl<'a> Tree<'a> {
     /// Makes new folders: each run finds the disk as a new container does.
     pub(crate) fn lay_out(competitor: Competitor, programs: &'a Programs, services: usize) -> Result<Tree<'a>> {
+        Tree::lay_out_in(&std::env::temp_dir(), competitor, programs, services)
+    }
+
+    pub(crate) fn lay_out_in(
+        folder: &Path,
+        competitor: Competitor,
+        programs: &'a Programs,
+        services: usize,
+    ) -> Result<Tree<'a>> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("svc-bench-{}-{number}", std::process::id()));
+        let root = folder.join(format!("svc-bench-{}-{number}", std::process::id()));
         let names: Vec<String> = (0..services).map(|number| format!("service-{number:04}")).collect();
         let place = Place { root };
         let fifo = furnish(competitor, programs, &place, &names).map_err(|error| {

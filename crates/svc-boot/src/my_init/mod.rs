@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use svc_core::Millis;
+use svc_prepare::place::cure;
 use svc_sys::{exe, exit, process, say};
 
 use crate::children::{Children, Ended};
-use crate::files::{entries, make_dir, remove, writable, write};
+use crate::files::{entries, make_dir, probe, remove, writable, write};
 use crate::mistakes::{self, Mistake};
 use environment::Environment;
 use options::Options;
@@ -141,7 +142,8 @@ fn executable(path: &Path) -> Option<PathBuf> {
 
 /// The step at the end, if there is anything for it to do, and the words that start svc-scan.
 fn lay_out(options: &Options) -> Result<Vec<OsString>, crate::files::Failed> {
-    let (run, _) = writable().map_err(|why| (PathBuf::from("/run"), std::io::Error::other(why)))?;
+    let nowhere = |why: String| (PathBuf::from("/run"), std::io::Error::other(format!("{why}: {}", cure())));
+    let (run, _) = writable(probe).map_err(nowhere)?;
     let run = run.join("my_init");
     remove(&run)?;
     let (units, code) = (run.join("units"), run.join("exitcode"));
@@ -171,7 +173,7 @@ fn lay_out(options: &Options) -> Result<Vec<OsString>, crate::files::Failed> {
 /// Ends with this code. What startup files have left running is ended by svc-init, which knows how.
 fn give_up(code: u8) -> u8 {
     if process::has_children()
-        && let Ok((run, _)) = writable()
+        && let Ok((run, _)) = writable(probe)
     {
         let none = run.join("my_init");
         if make_dir(&none).is_ok() {

@@ -34,6 +34,7 @@ pub(super) fn plant_service(from: &Path, to: &Path) -> Result<(), Failed> {
     for program in ["run", "finish"] {
         repair(&from.join(program), &to.join(program))?;
     }
+    mistakes::look_at_check(&[from.to_owned()]);
     let log = from.join("log");
     if log.is_dir() {
         plant_service(&log, &to.join("log"))?;
@@ -44,10 +45,12 @@ pub(super) fn plant_service(from: &Path, to: &Path) -> Result<(), Failed> {
 /// Puts a copy that can be executed in the place of a link to a program that cannot.
 fn repair(program: &Path, place: &Path) -> Result<(), Failed> {
     let Some(mistake) = mistakes::find(program) else { return Ok(()) };
-    mistakes::tell(program, mistake);
     match mistake {
+        // What cannot be run in any case, svc-scan says.
         Mistake::CarriageReturn => Ok(()),
+        Mistake::NotExecutable if !mistakes::is_script_or_program(program) => Ok(()),
         Mistake::NotExecutable => {
+            mistakes::tell(program, mistake);
             let failed = |error| (place.to_owned(), error);
             fs::remove_file(place).map_err(failed)?;
             fs::copy(program, place).map_err(failed)?;

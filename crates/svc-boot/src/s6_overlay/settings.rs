@@ -16,7 +16,7 @@ pub(super) enum Failure {
 }
 
 /// Variables that are set by images and have nothing to do here, and why.
-const WITHOUT_EFFECT: [(&str, &str); 8] = [
+const WITHOUT_EFFECT: [(&str, &str); 9] = [
     ("S6_LOGGING", "what services write goes to the output of the container, and its end is kept (svc-ctl logs)"),
     ("S6_CATCHALL_USER", "there is no catch-all logger: the output of the container and svc-ctl logs have it all"),
     ("S6_CMD_USE_TERMINAL", "the main program always has the terminal"),
@@ -28,7 +28,11 @@ const WITHOUT_EFFECT: [(&str, &str); 8] = [
     ("S6_WAIT_FOR_CLOSING_FD", "nothing is waited for before the start"),
     ("S6_GLOBAL_PATH", "it was never in use: set PATH"),
     ("S6_RC_TIMEOUT", "give services a timeout-up"),
+    ("S6_BEHAVIOR_IF_STAGE2_FAILS", "it is spelled S6_BEHAVIOUR_IF_STAGE2_FAILS"),
 ];
+
+/// Where other trees are, of which S6_RUNTIME_PROFILE chooses one.
+const PROFILES: &str = "/etc/cont-profile.d";
 
 /// Where a stop has no other measure, it ends before `docker stop` kills.
 const LEAST_BUDGET: Millis = Millis::from_secs(8);
@@ -110,15 +114,20 @@ impl Settings {
         }
     }
 
-    /// Says once what is set and means nothing, or is no value.
+    /// Says once what is set and means nothing, or is no value, or names what is not there.
     pub(super) fn explain(&self) {
         self.odd.iter().for_each(|line| say!("init: {line}"));
+        let profile = self.profile.as_ref().map(|name| ("S6_RUNTIME_PROFILE", PathBuf::from(PROFILES).join(name)));
+        let bundles = self.bundles.clone().map(|dir| ("S6_RUNTIME_BUNDLEDIR", dir));
+        for (name, dir) in profile.into_iter().chain(bundles).filter(|(_, dir)| !dir.is_dir()) {
+            say!("init: {name}: there is no directory {}: make it in the image, or correct the variable", dir.display());
+        }
     }
 
     /// A directory below /etc, as the profile has it.
     pub(super) fn etc(&self, name: &str) -> PathBuf {
         match &self.profile {
-            Some(profile) => PathBuf::from("/etc/cont-profile.d").join(profile).join(name),
+            Some(profile) => PathBuf::from(PROFILES).join(profile).join(name),
             None => PathBuf::from("/etc").join(name),
         }
     }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use svc_core::Millis;
+use svc_core::files::ORIGIN;
 
 use super::farm;
 use super::places::Places;
@@ -20,6 +21,23 @@ const BUNDLES: &str = "/etc/s6-overlay/user-bundles.d";
 const PACKAGES: &str = "/package/admin";
 const PACKAGE: &str = "s6-overlay";
 const IN_PACKAGE: &str = "etc/s6-rc/sources";
+
+/// Places below /etc where people put things and nobody looks, and where they belong.
+const STRAY: [(&str, &str); 11] = [
+    ("s6-overlay/user", SERVICES_BELONG),
+    ("s6-overlay/user2", SERVICES_BELONG),
+    ("s6-overlay/contents.d", SERVICES_BELONG),
+    ("s6-overlay/s6-rc", SERVICES_BELONG),
+    ("s6-overlay/user-bundles", "move it to /etc/s6-overlay/user-bundles.d"),
+    ("s6-rc.d", SERVICES_BELONG),
+    ("s6-rc", SERVICES_BELONG),
+    ("s6-overlay/services.d", "move it to /etc/services.d"),
+    ("s6-overlay/cont-init.d", "move it to /etc/cont-init.d"),
+    ("s6-overlay/cont-finish.d", "move it to /etc/cont-finish.d"),
+    ("s6-overlay/fix-attrs.d", "move it to /etc/fix-attrs.d"),
+];
+const SERVICES_BELONG: &str =
+    "services belong into /etc/s6-overlay/s6-rc.d, and what starts is named in user/contents.d there";
 
 /// The bundles in which an image says what starts.
 const CHOSEN: [&str; 2] = ["user", "user2"];
@@ -54,6 +72,23 @@ struct Unit {
 }
 
 impl Unit {
+    /// Whether a layer has a file of this name.
+    fn has(&self, file: &str) -> bool {
+        self.layers.iter().any(|layer| layer.join(file).exists())
+    }
+
+    /// Where to look for what is wrong with it, if something may be: a complaint has the path of the image.
+    fn origin(&self) -> Option<&PathBuf> {
+        let layer = self.layers.iter().rev().find(|layer| layer.join("type").exists()).or(self.layers.last())?;
+        let is_whole = match self.kind.as_deref() {
+            Some(b"longrun") => self.has("run"),
+            Some(b"oneshot") => self.has("up") && self.up.is_none() && self.down.is_none(),
+            Some(b"bundle") => true,
+            Some(_) | None => false,
+        };
+        (!is_whole).then_some(layer)
+    }
+
     fn is(&self, kind: &[u8]) -> bool {
         self.kind.as_deref() == Some(kind)
     }
@@ -94,20 +129,15 @@ impl Tree {
             }
             known
         });
-        for root in ["s6-overlay/user", "s6-overlay/user2", "s6-overlay/contents.d", "s6-rc.d", "s6-overlay/services.d"] {
-            let place = Path::new("/etc").join(root);
+        for (place, right) in STRAY.iter().map(|(place, right)| (Path::new("/etc").join(place), right)) {
             if place.is_dir() {
-                complain(
-                    &place,
-                    "nothing is read here",
-                    "services belong into /etc/s6-overlay/s6-rc.d, and what starts is named in user/contents.d there",
-                );
+                complain(&place, "nothing is read here", right);
             }
         }
         tree.give_steps(settings);
         tree.find_longest_stop(settings);
         if settings.verbosity > 0 {
-            tree.tell_who_is_left_out();
+            tree.tell_who_is_left_out(settings);
         }
         tree
     }
@@ -115,7 +145,14 @@ impl Tree {
     fn read_root(&mut self, root: &Path, wanted: impl Fn(&str) -> bool) {
         for name in entries(root) {
             let dir = root.join(&name);
-            if !dir.is_dir() || !wanted(&name) {
+            if !dir.is_dir() {
+                if CHOSEN.contains(&name.as_str()) {
+                    let cure = format!("make {name} a directory with an empty file {name}/contents.d/NAME for each service");
+                    complain(&dir, "is no directory, and nobody reads it", &cure);
+                }
+                continue;
+            }
+            if !wanted(&name) {
                 continue;
             }
             if MERGED.contains(&name.as_str()) || name == "user-bundles.d" {
@@ -141,6 +178,12 @@ impl Tree {
         ] {
             if dir.join(wrong).is_dir() {
                 complain(&dir.join(wrong), "is a directory that nobody reads", &format!("rename it to {right}"));
+            }
+        }
+        for list in ["dependencies", "contents"] {
+            let place = dir.join(format!("{list}.d"));
+            if place.is_file() {
+                complain(&place, "is no directory, and nobody reads it", &format!("rename it to {list}"));
             }
         }
         unit.needs.extend(names(&dir, "dependencies"));
@@ -177,29 +220,11 @@ impl Tree {
             }
         }
         for (name, unit) in self.units.iter_mut().filter(|(_, unit)| !unit.own) {
-            if unit.kind.is_none() {
-                let place = unit.layers.last().map(|layer| layer.join("type")).unwrap_or_default();
-                complain(
-                    &place,
-                    "does not exist, so this is no service",
-                    "write oneshot, longrun or bundle into it, or add the layer that has the rest of it",
-                );
-            }
-            let known = ["oneshot", "longrun", "bundle"].iter().any(|kind| unit.is(kind.as_bytes()));
-            if let (Some(kind), Some(layer), false) = (&unit.kind, unit.layers.last(), known) {
-                let shown = String::from_utf8_lossy(kind);
-                complain(&layer.join("type"), format!("is {shown:?}"), "write oneshot, longrun or bundle into it");
-            }
             if unit.is(b"oneshot") {
                 unit.up = script(&unit.layers, "up", name);
                 unit.down = script(&unit.layers, "down", name);
             }
-            let check = unit.layers.iter().rev().map(|layer| layer.join("data/check")).find(|path| path.exists());
-            if let Some((path, mistake)) = check.and_then(|path| mistakes::find(&path).map(|mistake| (path, mistake)))
-                && mistake == Mistake::NotExecutable
-            {
-                complain(&path, "is not executable, so s6-notifyoncheck never finds the service ready", "chmod +x");
-            }
+            mistakes::look_at_check(&unit.layers);
         }
     }
 
@@ -217,48 +242,56 @@ impl Tree {
         self.longest_stop
     }
 
-    /// Services that somebody wrote and nobody starts.
-    fn tell_who_is_left_out(&self) {
-        let mut known: BTreeSet<&str> = BTreeSet::from(["top"]);
-        let mut walk = vec!["top"];
-        while let Some(unit) = walk.pop().map(|name| self.units.get(name)) {
-            let Some(unit) = unit else { continue };
-            let pipes: Vec<&str> = Vec::new();
-            walk.extend(
-                unit.needs.iter().chain(&unit.contents).map(String::as_str).chain(pipes).filter(|name| known.insert(name)),
-            );
-            for layer in &unit.layers {
-                let consumer = fs::read_to_string(layer.join("producer-for")).unwrap_or_default();
-                if let Some((name, _)) = self.units.get_key_value(consumer.trim())
-                    && known.insert(name)
-                {
-                    walk.push(name);
-                }
+    /// Whether something of the image runs before the main program, and may leave variables behind.
+    pub(super) fn runs_scripts(&self) -> bool {
+        self.units.values().any(|unit| unit.up.as_ref().is_some_and(|up| !up.is_empty()) || unit.is(b"oneshot") && !unit.own)
+    }
+
+    /// Those of the image that start with it.
+    pub(super) fn chosen(&self) -> Vec<&str> {
+        let known = self.reachable();
+        let is_in = |name: &str, unit: &Unit| known.contains(name) && !unit.own && !unit.is(b"bundle");
+        self.units.iter().filter(|(name, unit)| is_in(name, unit)).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// What starts, by the names of bundles, dependencies and pipelines.
+    fn reachable(&self) -> BTreeSet<String> {
+        // A pipeline is started by a name of its own.
+        let mut pipelines: BTreeMap<String, &str> = BTreeMap::new();
+        for (name, unit) in &self.units {
+            let file = unit.layers.iter().rev().find_map(|layer| fs::read_to_string(layer.join("pipeline-name")).ok());
+            pipelines.extend(file.map(|pipeline| (pipeline.trim().to_owned(), name.as_str())));
+        }
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        let mut walk = vec!["top".to_owned()];
+        while let Some(name) = walk.pop() {
+            if !known.insert(name.clone()) {
+                continue;
+            }
+            walk.extend(pipelines.get(&name).map(|&consumer| consumer.to_owned()));
+            let Some(unit) = self.units.get(&name) else { continue };
+            walk.extend(unit.needs.iter().chain(&unit.contents).cloned());
+            for file in ["producer-for", "consumer-for"] {
+                let text = unit.layers.iter().rev().find_map(|layer| fs::read_to_string(layer.join(file)).ok());
+                walk.extend(text.unwrap_or_default().lines().map(|line| line.trim().to_owned()));
             }
         }
-        let pipelines: BTreeSet<String> = self
-            .units
-            .values()
-            .filter_map(|unit| {
-                unit.layers.iter().rev().find_map(|layer| fs::read_to_string(layer.join("pipeline-name")).ok())
-            })
-            .map(|name| name.trim().to_owned())
-            .collect();
-        let out: Vec<&str> = self
-            .units
-            .iter()
-            .filter(|(name, unit)| !known.contains(name.as_str()) && !unit.own && unit.kind.is_some())
-            .map(|(name, _)| name.as_str())
-            .collect();
-        // The parts of a pipeline are started by its name.
-        if !out.is_empty() && pipelines.is_empty() {
-            let first = out[0];
-            complain(
-                Path::new(SOURCES),
-                format!("{} is started by nobody", out.join(", ")),
-                &format!("touch {SOURCES}/user/contents.d/{first}, unless a script starts it"),
-            );
-        }
+        known
+    }
+
+    /// Services that somebody wrote and nobody starts.
+    fn tell_who_is_left_out(&self, settings: &Settings) {
+        let known = self.reachable();
+        let is_out = |name: &str, unit: &Unit| !known.contains(name) && !unit.own && unit.kind.is_some();
+        let out = self.units.iter().filter(|(name, unit)| is_out(name, unit)).map(|(name, _)| name.as_str());
+        let out: Vec<&str> = out.collect();
+        let Some(first) = out.first() else { return };
+        let user = settings.bundles.as_deref().unwrap_or(Path::new(SOURCES)).join("user/contents.d").join(first);
+        complain(
+            Path::new(SOURCES),
+            format!("nobody starts {}", out.join(", ")),
+            &format!("touch {}, unless a script starts it", user.display()),
+        );
     }
 
     /// Makes the directories.
@@ -273,6 +306,9 @@ fn lay_out(name: &str, unit: &Unit, places: &Places) -> Result<(), (PathBuf, std
     make_dir(&dir)?;
     for layer in &unit.layers {
         farm::plant(layer, &dir, &MERGED)?;
+    }
+    if let Some(origin) = unit.origin() {
+        link(origin, &dir.join(ORIGIN))?;
     }
     let list = |folder: &str, names: &BTreeSet<String>| {
         let folder = dir.join(folder);
@@ -311,23 +347,27 @@ fn script(layers: &[PathBuf], file: &str, name: &str) -> Option<String> {
     let lines: Vec<&str> = lines.collect();
     if let [line] = lines.as_slice()
         && line.starts_with('/')
-        && !line.contains([' ', '\t', '"', '{', '\\'])
+        && !line.contains(['"', '{', '\\'])
+        && let Some(target) = line.split_ascii_whitespace().next()
     {
-        let target = Path::new(line);
+        let shown = target;
+        let target = Path::new(target);
+        let misses = |what: &str| {
+            let near = layers.iter().rev().map(|layer| layer.join("run")).find(|run| run.exists());
+            let cure = near.map_or_else(
+                || "write the path of a script that is in the image".to_owned(),
+                |run| format!("did you mean {}?", run.display()),
+            );
+            complain(&path, format!("{name} names {shown}, which {what}"), &cure);
+        };
         match mistakes::find(target) {
             Some(Mistake::NotExecutable) => {
                 mistakes::tell(target, Mistake::NotExecutable);
                 return Some(format!("/proc/self/exe exec --script {line}\n"));
             }
             Some(mistake @ Mistake::CarriageReturn) => mistakes::tell(target, mistake),
-            None if !target.exists() => {
-                let near = layers.iter().rev().map(|layer| layer.join("run")).find(|run| run.exists());
-                let cure = near.map_or_else(
-                    || "write the path of a script that is in the image".to_owned(),
-                    |run| format!("did you mean {}?", run.display()),
-                );
-                complain(&path, format!("{name} names {line}, which does not exist"), &cure);
-            }
+            None if !target.exists() => misses("does not exist"),
+            None if target.is_dir() => misses("is a directory"),
             None => {}
         }
     }

@@ -12,9 +12,12 @@ use svc_sys::{exit, say};
 use super::farm;
 use super::places::Places;
 use super::settings::{Failure, Settings};
-use crate::files::{Failed, entries};
+use crate::files::{Failed, entries, remove};
 use crate::scripts::own;
 use crate::{mistakes, scripts};
+
+/// After this, who is waited for is named, as svc-scan does.
+const SLOW: Millis = Millis::from_secs(5);
 
 /// So loud is the default: what is run is named.
 const TELLS_SCRIPTS: u32 = 2;
@@ -83,17 +86,26 @@ pub(super) fn services_up(settings: &Settings, places: &Places) -> u8 {
     let _ = own(&["svc-ctl", "rescan"]).stdout(Stdio::null()).status();
     // Those that are not to start are not waited for.
     let waited: Vec<&String> = added.iter().filter(|name| !from.join(name).join("down").exists()).collect();
-    if settings.wait && !waited.is_empty() {
-        let mut command = own(&["svc-ctl", "wait", "--ready"]);
-        if let Some(limit) = settings.start_limit {
-            command.arg(format!("--timeout={}ms", limit.0));
-        }
-        let waited = command.args(waited).stdout(Stdio::null()).status();
-        if !waited.is_ok_and(|status| status.success()) {
-            code = exit::FAILED;
-        }
+    if settings.wait && !waited.is_empty() && !are_ready(&waited, settings.start_limit) {
+        code = exit::FAILED;
     }
     code
+}
+
+/// Waits for services to be ready. Where that takes long, svc-ctl has said of each what it waits for.
+fn are_ready(names: &[&String], limit: Option<Millis>) -> bool {
+    let wait = |limit: Option<Millis>| {
+        let mut command = own(&["svc-ctl", "wait", "--ready"]);
+        command.args(limit.map(|limit| format!("--timeout={}ms", limit.0))).args(names).stdout(Stdio::null());
+        command.status().ok().and_then(|status| status.code())
+    };
+    let first = limit.map_or(SLOW, |limit| limit.min(SLOW));
+    let rest = limit.map(|limit| limit - first);
+    let mut code = wait(Some(first));
+    if code == Some(i32::from(exit::TIMED_OUT)) && rest != Some(Millis::ZERO) {
+        code = wait(rest);
+    }
+    code == Some(i32::from(exit::DONE))
 }
 
 /// Makes the directory where scripts look for it, then the link that makes it a service: by a rename, so that it is whole.
@@ -105,7 +117,9 @@ fn add(from: &Path, name: &str, places: &Places) -> Result<(), Failed> {
         return Err((from.to_owned(), error));
     }
     farm::plant_service(from, &dir)?;
-    let new = places.legacy().join(format!(".{name}"));
+    // Beside it: what is ours may be on another file system.
+    let new = places.services().join(format!(".{name}"));
+    remove(&new)?;
     symlink(&dir, &new).map_err(|error| (new.clone(), error))?;
     fs::rename(&new, &link).map_err(|error| (link, error))
 }

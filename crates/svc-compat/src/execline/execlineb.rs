@@ -59,30 +59,38 @@ impl Arguments {
 }
 
 fn execute(call: &Call) -> Outcome {
+    if let Some(text) = call.value('c') {
+        let words = parse(text.as_encoded_bytes(), "the script of -c")?;
+        return execute_words(call, &words, &own_name(), &call.operands);
+    }
+    let name = call.operand(0, "the script")?;
+    let script = std::fs::read(name);
+    let script = script.map_err(|error| Failure::system(format!("unable to read {}: {error}", name.display())))?;
+    // Where /init has laid out links, whoever is to correct it looks for the one of the image.
+    let shown = std::fs::read_link(name).ok().filter(|target| target.is_absolute()).unwrap_or_else(|| name.into());
+    let words = parse(&script, &shown.display().to_string())?;
+    execute_words(call, &words, name, &call.operands[1..]).map_err(|failure| match failure {
+        Failure::Fatal { code, message } => Failure::Fatal { code, message: format!("{}: {message}", shown.display()) },
+        Failure::Usage(message) => Failure::Usage(message),
+    })
+}
+
+fn execute_words(call: &Call, words: &[OsString], zero: &OsStr, arguments: &[OsString]) -> Outcome {
     let least = least(call)?;
-    let (words, zero, arguments) = match call.value('c') {
-        Some(text) => (parse(text.as_encoded_bytes(), "the script of -c")?, own_name(), &call.operands[..]),
-        None => {
-            let name = call.operand(0, "the script")?;
-            let script = std::fs::read(name);
-            let script = script.map_err(|error| Failure::system(format!("unable to read {}: {error}", name.display())))?;
-            (parse(&script, &name.display().to_string())?, name.to_owned(), &call.operands[1..])
-        }
-    };
     if words.is_empty() {
         return Ok(exit::DONE);
     }
     let mut changes = Changes::default();
     let strictness = strictness(call, &mut changes);
     match Arguments::of(call) {
-        Arguments::Ignored => become_program(&words, changes),
+        Arguments::Ignored => become_program(words, changes),
         mode @ (Arguments::Substituted | Arguments::SubstitutedAndShifted) => {
             if arguments.len() < least as usize {
                 // That arguments are missing is worth a word even where nobody asked for strictness.
                 strictness.unwrap_or(Strictness::Warns).complain(call, too_few(least, arguments.len() as u32))?;
             }
             let skipped = if mode == Arguments::Substituted { 0 } else { least as usize };
-            become_program(&substitute(&words, &positional_keys(&zero, arguments, least, skipped)), changes)
+            become_program(&substitute(words, &positional_keys(zero, arguments, least, skipped)), changes)
         }
         mode @ (Arguments::Overwriting | Arguments::Pushed) => {
             let mut all = Changes::default();
@@ -91,10 +99,10 @@ fn execute(call: &Call) -> Outcome {
             }
             all.extend(changes);
             all.set(OsStr::new("#"), OsStr::new(&arguments.len().to_string()));
-            for (index, value) in std::iter::once(&zero).chain(arguments).enumerate() {
+            for (index, value) in std::iter::once(zero).chain(arguments.iter().map(OsString::as_os_str)).enumerate() {
                 all.set(OsStr::new(&index.to_string()), value);
             }
-            become_program(&words, all)
+            become_program(words, all)
         }
     }
 }

@@ -22,6 +22,12 @@ const LOOKS: u32 = 7;
 /// Before that we look again and again: a writer whom we have just made room for fills it in no time.
 const SPIN: Duration = Duration::from_micros(200);
 
+/// A pipe that was found more than half full so many times, and never empty in between, has a writer that waits for us, and gets more room: so
+/// that it writes while we do. A writer on another processor that is woken for each 64 KiB sleeps most of the time.
+const BUSY: u32 = 8;
+/// That much. What all pipes of a user may have together is 64 MiB, of which a quiet logger takes no more than before.
+const ROOM: i32 = 256 * 1024;
+
 pub(super) struct Input {
     stdin: OwnedFd,
     glass: Option<Glass>,
@@ -47,7 +53,10 @@ struct Glass {
     out: OwnedFd,
     into: OwnedFd,
     nowhere: File,
+    /// So much is looked at at once.
     capacity: usize,
+    /// How many looks have found a pipe that is more than half full since it was empty; none once it has more room.
+    busy: Option<u32>,
 }
 
 /// What a look found.
@@ -92,14 +101,16 @@ impl Input {
             self.buffer.resize(self.held + room, 0);
         }
         let place = &mut self.buffer[self.held..];
-        match &self.glass {
+        match &mut self.glass {
             Some(glass) => match glass.look(self.stdin.as_fd(), place) {
                 Ok(0) => Ok(Found::End),
                 Ok(count) => {
                     self.seen = count;
+                    glass.count(self.stdin.as_fd(), count);
                     Ok(Found::Bytes)
                 }
                 Err(Errno::AGAIN) => {
+                    glass.busy = glass.busy.map(|_| 0);
                     self.ready = false;
                     self.part = None;
                     Ok(Found::Nothing)
@@ -220,7 +231,29 @@ impl Glass {
         let (out, into) = fd::pipe().ok()?;
         let nowhere = File::options().write(true).open("/dev/null").ok()?;
         let size = fcntl(&into, FcntlArg::F_SETPIPE_SZ(capacity)).or_else(|_| fcntl(&into, FcntlArg::F_GETPIPE_SZ)).ok()?;
-        Some(Glass { out, into, nowhere, capacity: usize::try_from(size).ok()? })
+        Some(Glass { out, into, nowhere, capacity: usize::try_from(size).ok()?, busy: Some(0) })
+    }
+
+    /// Notes how much a look has found; a pipe that is always full gets more room.
+    fn count(&mut self, stdin: BorrowedFd, found: usize) {
+        let Some(busy) = &mut self.busy else { return };
+        // A look between two of those, at the line that has begun, says nothing.
+        *busy += u32::from(found > self.capacity / 2);
+        if *busy < BUSY {
+            return;
+        }
+        self.busy = None;
+        // Who may have no more goes on with what there is.
+        if fcntl(stdin, FcntlArg::F_GETPIPE_SZ).is_ok_and(|size| size < ROOM) {
+            let _ = fcntl(stdin, FcntlArg::F_SETPIPE_SZ(ROOM));
+        }
+        // Half of it at a time: the other half is the writer's meanwhile.
+        let half = fcntl(stdin, FcntlArg::F_GETPIPE_SZ).map_or(0, |size| size / 2);
+        if let Ok(size) = fcntl(&self.into, FcntlArg::F_SETPIPE_SZ(half))
+            && let Ok(size) = usize::try_from(size.min(half))
+        {
+            self.capacity = self.capacity.max(size);
+        }
     }
 
     /// Copies what is in the pipe, and leaves it there.

@@ -69,6 +69,9 @@ fn refused(what: &str, id: u32, errno: Errno) -> Failure {
 /// What helps, where it is known.
 fn cure(errno: Errno) -> &'static str {
     match errno {
+        Errno::EPERM if !Uid::effective().is_root() => {
+            " (only root with CAP_SETUID and CAP_SETGID may: start the container as root, or leave the user as it is)"
+        }
         Errno::EPERM => " (only root with CAP_SETUID and CAP_SETGID may: docker run --cap-add SETUID --cap-add SETGID)",
         Errno::EINVAL => " (the user namespace of this container does not know the number)",
         _ => "",

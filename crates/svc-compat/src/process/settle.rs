@@ -56,7 +56,7 @@ impl User {
         let (name, account) = self
             .account
             .as_ref()
-            .ok_or("this uid has no account in /etc/passwd, and so no home: set HOME by --env, or add the account")?;
+            .ok_or("this uid has no account in /etc/passwd, and so no home: add the account, or set HOME as a variable in place of this")?;
         let shell = if account.shell.is_empty() { b"/bin/sh".to_vec() } else { account.shell.clone() };
         let variables = [
             ("HOME", OsString::from_vec(account.home.clone())),

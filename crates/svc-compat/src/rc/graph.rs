@@ -78,6 +78,7 @@ mod tests {
             wanted: false,
             essential: false,
             needs: needs.iter().map(|&on| on.to_owned()).collect(),
+            soft: Vec::new(),
             start_timeout_ms: 0,
             stop_timeout_ms: 0,
             problem: None,
@@ -92,6 +93,7 @@ mod tests {
                 node("some", NodeKind::Bundle, &["db"]),
                 node("web", NodeKind::Longrun, &["some"]),
             ],
+            left_out: Vec::new(),
         }
     }
 

@@ -121,6 +121,7 @@ impl Engine {
         let has_process = node.kind.has_process();
         let run = self.run(id);
         run.reached = false;
+        run.lasts = false;
         run.times = Times { since: now, began: Some(now), ..Times::default() };
         run.process = has_process;
         if has_process {
@@ -193,7 +194,8 @@ impl Engine {
     }
 
     pub(super) fn stand(&self, edge: Edge) -> Stand {
-        if self.holds(edge.to, edge.until) {
+        let lasts = self.runs[edge.to.at()].lasts && edge.until <= Condition::Ready;
+        if lasts || self.holds(edge.to, edge.until) {
             return Stand::Met;
         }
         match (self.may_come(edge.to, edge.until), edge.strength) {

@@ -3,9 +3,10 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::definition::{Id, Node};
+use super::build::Graph;
+use super::definition::{Admission, Id, Node};
 use super::engine::{Action, Engine};
-use super::plan::{Change, plan};
+use super::plan::{Change, Step, Why, plan};
 use super::request::{Goal, Refusal, RequestId};
 use super::state::{Progress, Run, Wish};
 
@@ -26,7 +27,8 @@ impl Engine {
         let old = core::mem::replace(&mut self.graph, graph);
         self.adjust(&old);
         let mut restarted = BTreeSet::new();
-        for step in steps {
+        let examined = self.examined(&steps, &old);
+        for step in &steps {
             let Some(id) = self.graph.id(&step.name) else { continue };
             let wished = self.runs[id.at()].is_wished();
             match step.change {
@@ -36,6 +38,12 @@ impl Engine {
                     self.renew(id, None);
                     self.pull(id, true, request);
                     watched.push((id, Goal::Up));
+                }
+                Change::Restart if self.leader(&steps, step).is_some_and(|leader| examined.contains(&leader)) => {
+                    // Who follows it is restarted with it.
+                    if examined.contains(&id) {
+                        self.out.push(Action::Examine(id));
+                    }
                 }
                 Change::Restart if wished => _ = restarted.insert(id),
                 Change::Reload if self.has_risen(id) => self.out.push(Action::Reload(id)),
@@ -51,6 +59,28 @@ impl Engine {
         Ok(watched)
     }
 
+    /// Those that run, and go on until it is known that they can start as they are now.
+    fn examined(&self, steps: &[Step], old: &Graph) -> BTreeSet<Id> {
+        let changed = steps.iter().filter(|step| step.change == Change::Restart && step.why == Why::Changed);
+        let ids = changed.filter_map(|step| self.graph.id(&step.name));
+        let is_examined = |id: &Id| {
+            let node = self.graph.node(*id);
+            let before = old.id(&node.name).map(|before| old.node(before));
+            let is_same_kind = before.is_some_and(|before| before.kind == node.kind);
+            node.examined && is_same_kind && node.admission != Admission::Refused && self.has_risen(*id)
+        };
+        ids.filter(is_examined).collect()
+    }
+
+    /// The one that has changed itself, and for whose sake this one is restarted.
+    fn leader(&self, steps: &[Step], step: &Step) -> Option<Id> {
+        let mut step = step;
+        while let Why::Follows(leader) = &step.why {
+            step = steps.iter().find(|step| step.name == *leader)?;
+        }
+        self.graph.id(&step.name)
+    }
+
     /// Its number cannot be given to another one.
     pub(super) fn is_busy(&self, id: Id) -> bool {
         self.is_active(id) || self.runs[id.at()].progress == Progress::Awaiting
@@ -62,7 +92,7 @@ impl Engine {
     }
 
     /// Makes what is known of nodes fit the new graph: numbers may have been given to others, and every edge may be another one.
-    fn adjust(&mut self, old: &super::build::Graph) {
+    fn adjust(&mut self, old: &Graph) {
         let now = self.now;
         for id in self.graph.ids() {
             if id.at() == self.runs.len() {

@@ -92,6 +92,7 @@ impl Engine {
     pub(super) fn wish_down(&mut self, id: Id, request: RequestId) {
         let run = self.run(id);
         run.again = false;
+        run.lasts = false;
         if run.is_wished() {
             run.wish = Wish::Down;
             self.touch(id);

@@ -116,6 +116,9 @@ pub struct Node {
     pub up: bool,
     /// It says when it is ready.
     pub readiness: bool,
+    /// Once up, others count it as up until it is stopped or started anew, whatever has become of its process: s6-rc does so, and
+    /// an optional service may end at once.
+    pub lasting: bool,
     /// Its health is checked.
     pub health: bool,
     /// Stopped after everybody who is not, at shutdown.
@@ -132,6 +135,8 @@ pub struct Node {
     pub substance: u64,
     /// A fingerprint of everything that takes a reload to change.
     pub reloadable: u64,
+    /// It is made from files: whether it could start from them is found out before it is stopped for a restart.
+    pub examined: bool,
 }
 
 impl Node {
@@ -144,6 +149,7 @@ impl Node {
             external: Vec::new(),
             up: true,
             readiness: false,
+            lasting: false,
             health: false,
             logger: false,
             wait_timeout: Millis::ZERO,
@@ -152,6 +158,7 @@ impl Node {
             stop_timeout: Millis::ZERO,
             substance: 0,
             reloadable: 0,
+            examined: false,
         }
     }
 

@@ -25,6 +25,9 @@ pub enum Event {
     Unhealthy(Id),
     /// Its start may take until then, it said.
     Extend(Id, Millis),
+    /// One that is started on demand, and is there for others all the time, was started then and is not ready yet; none: it is, or
+    /// nobody needs it any more.
+    Begun(Id, Option<Millis>),
     /// It ran to its end with success, and is not started again.
     Completed(Id),
     /// It died, and its supervisor starts it again.
@@ -45,6 +48,8 @@ pub enum Action {
     /// Stop it, and say `Stopped` when nothing is left. For a oneshot that has completed: run its `down`.
     Stop(Id),
     Reload(Id),
+    /// See whether it could start as it is defined now, and ask for a restart if so.
+    Examine(Id),
     /// Try its external endpoints, and say `Reachable` when all have answered.
     Await(Id),
     /// Try them no more.
@@ -107,6 +112,13 @@ impl Engine {
                         (self.runs[id.at()].progress, self.runs[id.at()].until)
                 {
                     self.set_until(id, Some(at.max(until)));
+                }
+            }
+            Event::Begun(id, at) => {
+                // Who is not up has a limit already.
+                if self.knows(id) && matches!(self.runs[id.at()].progress, Progress::Up(_)) && self.is_up(id) {
+                    let span = self.graph.node(id).start_timeout;
+                    self.set_until(id, at.filter(|_| span > Millis::ZERO).map(|at| at + span));
                 }
             }
             Event::Completed(id) => self.completed(id),
@@ -173,6 +185,9 @@ impl Engine {
             (None | Some(_), level) => level,
         };
         self.set(id, Progress::Up(level));
+        if self.graph.node(id).lasting && self.is_up(id) {
+            self.run(id).lasts = true;
+        }
     }
 
     /// Somebody else has started it.

@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 
 use super::advance::Stand;
 use super::build::Strength;
-use super::definition::{Admission, Condition, Id};
+use super::definition::{Admission, Condition, Id, Kind};
 use super::engine::Engine;
 use super::state::{Progress, Reason, Times, Wish};
+use crate::service::{Stage, Trouble};
 use crate::time::Millis;
 
 /// One reason why a node does not go on.
@@ -50,6 +51,11 @@ pub struct Link<'a> {
 impl Engine {
     pub fn progress(&self, id: Id) -> Progress {
         self.runs[id.at()].progress
+    }
+
+    /// Whether others count it as up, although its process has ended: see [`Node::lasting`](super::Node).
+    pub fn lasts(&self, id: Id) -> bool {
+        self.runs[id.at()].lasts
     }
 
     /// Those that are no longer in the set, and not gone yet.
@@ -145,8 +151,12 @@ impl Engine {
         let name = self.graph.name(blocker.node);
         let seconds = (now - blocker.since).0 / 1000;
         match blocker.hindrance {
-            Hindrance::NotYet(until) => format!("blocked by {name}: not {until} after {seconds} s"),
-            Hindrance::Failed(reason) => format!("blocked by {name}: {}", self.reason(reason)),
+            Hindrance::NotYet(until) => {
+                let is_oneshot = self.graph.node(blocker.node).kind == Kind::Oneshot && until != Condition::Started;
+                let goal = if is_oneshot { "done".into() } else { format!("{until}") };
+                format!("blocked by {name}: not {goal} after {seconds} s")
+            }
+            Hindrance::Failed(reason) => format!("blocked by {name}: {}", self.reason(blocker.node, reason)),
             Hindrance::Down => format!("blocked by {name}: it is down, and nobody wants it up"),
             Hindrance::Ended(until) => format!("blocked by {name}: it has ended, and is not {until}"),
             Hindrance::External => {
@@ -158,15 +168,29 @@ impl Engine {
         }
     }
 
-    /// A reason in words.
-    pub fn reason(&self, reason: Reason) -> String {
+    /// Why a node failed, in words.
+    pub fn reason(&self, id: Id, reason: Reason) -> String {
+        let node = self.graph.node(id);
+        let span = |timeout: Millis| match timeout.0 {
+            ms if ms % 1000 == 0 => format!("{} s", ms / 1000),
+            ms => format!("{ms} ms"),
+        };
         match reason {
             Reason::Exit(exit) => format!("it ended ({exit}), and is not started again"),
+            Reason::Trouble(Trouble { stage: Stage::Prepare, errno: code }) => {
+                format!("its program was not executed (exit code {code})")
+            }
             Reason::Trouble(trouble) => format!("it could not be started ({:?}: error {})", trouble.stage, trouble.errno),
             Reason::Dependency(on) => format!("it needs {}", self.graph.name(on)),
-            Reason::StartTimeout => "it was not up in time".into(),
-            Reason::ExternalTimeout => "what it waits for outside did not answer in time".into(),
-            Reason::StopTimeout => "it was not down in time".into(),
+            Reason::StartTimeout => {
+                let goal = if node.kind == Kind::Oneshot { "done" } else { "ready" };
+                format!("not {goal} after {}, which is its time to start", span(node.start_timeout))
+            }
+            Reason::ExternalTimeout => {
+                let endpoints = node.external.join(", ");
+                format!("{endpoints} did not answer within {}, which is its wait-timeout", span(node.wait_timeout))
+            }
+            Reason::StopTimeout => format!("not down after {}, which is its time to stop", span(node.stop_timeout)),
             Reason::Held => "somebody who needs it was not down in time".into(),
             Reason::StoppedOutside => "somebody stopped it".into(),
             Reason::Condition => "its conditions do not hold".into(),

@@ -75,7 +75,7 @@ impl Refusal {
             Refusal::Unknown(Id(number)) => format!("there is no service with number {number}"),
             Refusal::NeededBy(nodes) => {
                 let names: Vec<&str> = nodes.iter().map(|&id| name(id)).collect();
-                format!("needed by {}: stop them first, or ask to take them along", names.join(", "))
+                format!("needed by {}: stop them first, or take them along (--dependents)", names.join(", "))
             }
             Refusal::NotAOneshot(id) => format!("{} does not run to an end: restart it instead", name(*id)),
             Refusal::Problems(problems) => {

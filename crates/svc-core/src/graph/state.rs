@@ -118,6 +118,8 @@ pub(super) struct Run {
     pub gate: Option<u32>,
     /// The dependent whose end it waits for: the search begins there.
     pub hold: u32,
+    /// It was up, and others still count on that.
+    pub lasts: bool,
     /// It stands in the work list.
     pub queued: bool,
     /// It stands in the list of those to start or to stop.
@@ -144,6 +146,7 @@ impl Run {
             until: None,
             gate: None,
             hold: 0,
+            lasts: false,
             queued: false,
             moving: false,
             listed: false,

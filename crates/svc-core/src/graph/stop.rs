@@ -32,6 +32,7 @@ impl Engine {
             }
             return;
         }
+        self.run(id).lasts = false;
         if self.runs[id.at()].process {
             self.out.push(Action::Stop(id));
             self.set(id, Progress::Stopping { overdue: false });
@@ -136,7 +137,9 @@ impl Engine {
     pub(super) fn begin_ending(&mut self) {
         let nodes = self.runs.len();
         let mut late = vec![false; nodes];
-        let mut walk: Vec<Id> = self.graph.ids().filter(|&id| self.graph.node(id).logger).collect();
+        // One that was taken out keeps its number and its edges for a while; it is needed by nobody when it has gone.
+        let is_there = |id: Id| !self.graph.is_retired(id) || self.is_active(id);
+        let mut walk: Vec<Id> = self.graph.ids().filter(|&id| self.graph.node(id).logger && is_there(id)).collect();
         while let Some(id) = walk.pop() {
             if !core::mem::replace(&mut late[id.at()], true) {
                 walk.extend(self.graph.edges(id).iter().map(|edge| edge.to));

@@ -1,5 +1,6 @@
 //! What each command makes of a service that is down, and of one that is up.
 
+use super::stop::Step;
 use super::{Action, Actions, Command, KILL_AGAIN, Note, Role, Service, State, Stop, Target, Want, kill};
 use crate::Pid;
 use crate::definition::Settings;
@@ -30,7 +31,12 @@ impl Service {
             }
             // Nothing has been done.
             Command::Undo => out.push(Action::Publish(Note::Changed)),
-            Command::Drain | Command::Terminate | Command::Force | Command::Abandon | Command::Interrupt => self.quit(out),
+            Command::Drain
+            | Command::Terminate
+            | Command::Hurry
+            | Command::Force
+            | Command::Abandon
+            | Command::Interrupt => self.quit(out),
             // Nobody is there to get it; svc-scan says so to the one who asked.
             Command::Wish(_)
             | Command::Reload
@@ -68,6 +74,11 @@ impl Service {
             }
             // What is still being done is broken off.
             Command::Stop | Command::Undo | Command::Terminate | Command::Restart => self.stop(now, running, settings, out),
+            // Who was sent a signal has been told.
+            Command::Hurry if matches!(stop, Stop::Signal { .. } | Stop::Kill { .. }) => {
+                out.push(Action::Publish(Note::Changed));
+            }
+            Command::Hurry => self.begin(now, running, Step::Signal(0), Note::Stopping, settings, out),
             Command::Wish(_) => {}
             Command::Reload => out.push(Action::Signal { target: Target::Main, signal: settings.reload_signal }),
             Command::DownSignal => {
@@ -124,7 +135,7 @@ impl Service {
             }
             Command::Stop | Command::AtMostOnce | Command::Undo => self.want = Want::Down,
             Command::Wish(wish) => self.wished = wish,
-            Command::Drain | Command::Terminate | Command::Force => {
+            Command::Drain | Command::Terminate | Command::Hurry | Command::Force => {
                 self.want = Want::Down;
                 self.leaving = true;
                 self.forced |= command == Command::Force;

@@ -1,6 +1,7 @@
 //! What the machine of a service speaks of: what is wished, what is, what happens, and what is to be done.
 
 use crate::Pid;
+use crate::actions::List;
 use crate::graph::Wish;
 use crate::signal::{Exit, Signal};
 use crate::time::Millis;
@@ -70,6 +71,10 @@ pub enum Event {
     Deadline,
     /// The process asked for by [`Action::Spawn`] runs its program.
     Spawned(Pid),
+    /// It is made, and makes ready what its program needs: it is not up before that is executed.
+    Prepares(Pid),
+    /// What was made ready is executed.
+    Executed,
     /// It could not be made; try again after `retry`. For `finish` this also says that there is none.
     SpawnFailed {
         retry: Millis,
@@ -98,6 +103,10 @@ pub enum Event {
     Knock,
     /// Nobody has come to its sockets for as long as it is to wait, and nobody is there.
     Idle,
+    /// It has taken somebody who had knocked, or may have. Comes before its end.
+    Served,
+    /// It is not as it is to be, ill or too heavy: it is to end, and that is a failure of its own.
+    Unfit,
     Command(Command),
 }
 
@@ -130,6 +139,8 @@ pub enum Command {
     Drain,
     /// Stop it, and leave.
     Terminate,
+    /// The same where everything ends: a stop that waits for a drain or a command goes on with the signal.
+    Hurry,
     /// SIGKILL to everything, and leave.
     Force,
     /// Leave at once, and leave the service alone.
@@ -211,6 +222,8 @@ pub enum Stage {
     Supervised,
     /// The program could not be executed.
     Exec,
+    /// What makes ready what the program needs has ended without executing it; in the place of an errno stands its exit code.
+    Prepare,
 }
 
 /// Whether the main process is what was executed.
@@ -232,6 +245,10 @@ pub struct Past {
     pub ran: Millis,
     /// Nobody had asked for it, and nobody has asked for a start since: it counts against the limit.
     pub counts: bool,
+    /// The kernel had killed processes of it because memory was out.
+    pub starved: bool,
+    /// It had not fed its watchdog.
+    pub unfed: bool,
 }
 
 /// Why a service that ended by itself is not started again.
@@ -249,28 +266,5 @@ pub enum Rest {
 /// How many ends the machine itself remembers; what a killed supervisor's successor still knows.
 pub const HISTORY: usize = 16;
 
-/// At most this many actions come out of a step.
-const MAX_ACTIONS: usize = 6;
-
-/// The actions of one step, without a heap.
-#[derive(Debug, Default)]
-pub struct Actions {
-    list: [Option<Action>; MAX_ACTIONS],
-    length: usize,
-}
-
-impl Actions {
-    pub(super) fn push(&mut self, action: Action) {
-        // A seventh action would be a bug of this file that the simulation sees as a missing action; nothing here may panic.
-        if let Some(slot) = self.list.get_mut(self.length) {
-            *slot = Some(action);
-            self.length += 1;
-        }
-    }
-
-    /// Takes them out, first first.
-    pub fn drain(&mut self) -> impl Iterator<Item = Action> + use<> {
-        self.length = 0;
-        core::mem::take(&mut self.list).into_iter().flatten()
-    }
-}
+/// The actions of one step; the list is as long as the longest that comes out of one.
+pub type Actions = List<Action, 6>;

@@ -89,6 +89,7 @@ impl Bench {
                 Action::Start(id) => ("start", id),
                 Action::Stop(id) => ("stop", id),
                 Action::Reload(id) => ("reload", id),
+                Action::Examine(id) => ("examine", id),
                 Action::Await(id) => ("await", id),
                 Action::Forget(id) => ("forget", id),
                 Action::Publish(_) => continue,
@@ -177,12 +178,14 @@ impl Bench {
         self.step(Event::Died(self.id(name)));
     }
 
-    pub fn reachable(&mut self, name: &str) {
-        self.step(Event::Reachable(self.id(name)));
+    /// It was started for somebody now; or it is ready for him.
+    pub fn begun(&mut self, name: &str, begun: bool) {
+        let at = begun.then_some(self.now);
+        self.step(Event::Begun(self.id(name), at));
     }
 
-    pub fn recovered(&mut self, name: &str, wish: Wish) {
-        self.step(Event::Recovered(self.id(name), wish));
+    pub fn reachable(&mut self, name: &str) {
+        self.step(Event::Reachable(self.id(name)));
     }
 
     pub fn names(&self, ids: &[Id]) -> Vec<&str> {

@@ -36,9 +36,12 @@ fn dinit_start_pulls_dependencies_and_stop_with_prune_releases_them() {
 #[test]
 fn dinit_several_dependents_hold_one_dependency() {
     let mut bench =
-        Bench::new([process("db"), process("web").with("db", soft(), READY), process("api").with("db", soft(), READY)]);
+        Bench::down([process("db"), process("web").with("db", soft(), READY), process("api").with("db", soft(), READY)]);
+    bench.start(&["web"]);
     bench.bring_up();
-    bench.recovered("db", Wish::Dependency);
+    bench.start(&["api"]);
+    assert_eq!(bench.take(), ["start api"], "db is up already");
+    bench.ready("api");
     bench.stop(&["web"], Dependents::Refuse, true);
     bench.stopped("web");
     assert_eq!(bench.take(), ["stop web"], "api still wants db");
@@ -72,14 +75,35 @@ fn dinit_a_failed_dependency_stops_those_that_follow_it() {
     assert_eq!(bench.take(), ["stop web"], "soft dependents are untouched");
     bench.stopped("web");
     assert_eq!(bench.progress("web"), Progress::Failed(Reason::Dependency(bench.id("db"))));
+    assert!(matches!(bench.progress("api"), Progress::Up(_)));
+}
+
+#[test]
+fn dinit_a_soft_dependency_may_stop_and_come_back() {
+    let mut bench = Bench::new([process("db"), process("api").with("db", soft(), READY)]);
+    bench.bring_up();
+    for _ in 0..2 {
+        let stop = bench.stop(&["db"], Dependents::Refuse, false);
+        bench.stopped("db");
+        assert_eq!(bench.outcome(stop), Some(Outcome::Done));
+        bench.start(&["db"]);
+        bench.ready("db");
+        assert_eq!(bench.take(), ["stop db", "start db"], "who wants it is left alone");
+        assert!(matches!(bench.progress("api"), Progress::Up(_)));
+    }
+    // Nor does it matter whether its own policy starts it again.
+    bench.failed("db");
+    assert_eq!(bench.take(), [""; 0]);
+    assert!(matches!(bench.progress("api"), Progress::Up(_)));
 }
 
 #[test]
 fn dinit_dependents_restart_and_pull_their_dependency_back() {
-    let mut bench = Bench::new([process("db"), process("web").with("db", follows(), READY)]);
+    let mut bench =
+        Bench::new([process("db"), process("web").with("db", follows(), READY), process("api").with("db", soft(), READY)]);
     bench.bring_up();
     let request = bench.ask(Request::Restart(bench.ids(&["db"])));
-    assert_eq!(bench.take(), ["stop web"]);
+    assert_eq!(bench.take(), ["stop web"], "and not api, which only wants it");
     bench.stopped("web");
     assert_eq!(bench.take(), ["stop db"]);
     bench.stopped("db");
@@ -88,6 +112,10 @@ fn dinit_dependents_restart_and_pull_their_dependency_back() {
     assert_eq!(bench.take(), ["start web"]);
     bench.ready("web");
     assert_eq!(bench.outcome(request), Some(Outcome::Done));
+    bench.stop(&["db"], Dependents::Take, false);
+    bench.stopped("web");
+    bench.stopped("db");
+    assert_eq!(bench.take(), ["stop web", "stop db"], "a later stop is none that starts again");
 }
 
 #[test]
@@ -101,6 +129,14 @@ fn dinit_no_restart_after_a_manual_stop() {
     bench.stopped("db");
     bench.ready("db");
     assert_eq!(bench.take(), ["stop db", "start db"]);
+    // Nor where the stop was one of its dependency, and took it along.
+    bench.start(&["web"]);
+    bench.ready("web");
+    bench.stop(&["db"], Dependents::Take, false);
+    bench.stopped("web");
+    bench.stopped("db");
+    assert_eq!(bench.take(), ["start web", "stop web", "stop db"]);
+    assert_eq!((bench.wish("web"), bench.wish("db")), (Wish::Down, Wish::Down));
 }
 
 #[test]
@@ -113,18 +149,54 @@ fn dinit_stop_during_restart_cancels_it() {
     assert_eq!(bench.take(), ["stop proxy"]);
     assert_eq!(bench.outcome(restart), Some(Outcome::Superseded(stop)));
     assert_eq!(bench.outcome(stop), Some(Outcome::Done));
+    // With a dependent, which stops first.
+    let mut bench = Bench::new([process("db"), process("web").with("db", follows(), READY)]);
+    bench.bring_up();
+    let restart = bench.ask(Request::Restart(bench.ids(&["db"])));
+    let stop = bench.stop(&["db"], Dependents::Take, false);
+    bench.stopped("web");
+    bench.stopped("db");
+    assert_eq!(bench.take(), ["stop web", "stop db"]);
+    assert_eq!(bench.outcome(restart), Some(Outcome::Superseded(stop)));
+    assert_eq!(bench.outcome(stop), Some(Outcome::Done));
+}
+
+#[test]
+fn dinit_a_restart_goes_on_without_a_dependent_that_is_stopped() {
+    let mut bench = Bench::new([process("db"), process("web").with("db", follows(), READY)]);
+    bench.bring_up();
+    bench.ask(Request::Restart(bench.ids(&["db"])));
+    bench.stop(&["web"], Dependents::Refuse, false);
+    bench.stopped("web");
+    bench.stopped("db");
+    bench.ready("db");
+    assert_eq!(bench.take(), ["stop web", "stop db", "start db"]);
+    assert_eq!(bench.progress("web"), Progress::Down);
 }
 
 #[test]
 fn dinit_a_milestone_fails_only_before_the_start() {
     let needs = Relation::Needs(Bond::Start);
-    let mut bench = Bench::new([process("setup"), process("web").with("setup", needs, READY)]);
+    let set = || [process("setup"), process("web").with("setup", needs, READY)];
+    let mut bench = Bench::new(set());
     bench.bring_up();
     let stop = bench.stop(&["setup"], Dependents::Refuse, false);
     bench.stopped("setup");
     assert_eq!(bench.take(), ["stop setup"]);
     assert_eq!(bench.outcome(stop), Some(Outcome::Done));
     assert!(matches!(bench.progress("web"), Progress::Up(_)));
+
+    let mut bench = Bench::new(set());
+    bench.failed("setup");
+    assert_eq!(bench.take(), ["start setup"]);
+    assert_eq!(bench.progress("web"), Progress::Failed(Reason::Dependency(bench.id("setup"))));
+
+    // Its start is called off.
+    let mut bench = Bench::new(set());
+    bench.stop(&["setup"], Dependents::Take, false);
+    bench.stopped("setup");
+    assert_eq!(bench.take(), ["start setup", "stop setup"], "web is not started");
+    assert_eq!(bench.progress("web"), Progress::Failed(Reason::Dependency(bench.id("setup"))));
 }
 
 #[test]
@@ -173,6 +245,13 @@ fn dinit_cycles_are_named_with_their_path() {
 }
 
 #[test]
+fn dinit_a_cycle_over_soft_edges_is_refused_too() {
+    let nodes = vec![process("a").with("b", soft(), READY), process("b").with("a", soft(), READY)];
+    let problems = bench::problems(nodes);
+    assert!(problems[0].to_string().starts_with("a -> b -> a wait for each other"), "{problems:?}");
+}
+
+#[test]
 fn dinit_before_on_an_ancestor_is_no_cycle() {
     let nodes = vec![
         process("a").with("b", hard(), READY),
@@ -191,14 +270,23 @@ fn dinit_a_missing_dependency_is_named() {
 
 #[test]
 fn dinit_order_is_kept_whichever_way_it_is_said_and_does_not_pull() {
-    for nodes in [
-        [process("slow"), process("web").with("slow", AFTER, READY)],
-        [process("slow").with("web", BEFORE, READY), process("web")],
-    ] {
+    let after = [process("slow"), process("web").with("slow", AFTER, READY)];
+    let before = [process("slow").with("web", BEFORE, READY), process("web")];
+    let turned = |[one, other]: [Node; 2]| [other, one];
+    for nodes in [after.clone(), before.clone(), turned(after), turned(before)] {
         let mut bench = Bench::new(nodes.clone());
-        assert_eq!(bench.take(), ["start slow"]);
-        bench.ready("slow");
-        assert_eq!(bench.take(), ["start web"]);
+        // And when all of it has gone and come again.
+        for _ in 0..2 {
+            assert_eq!(bench.take(), ["start slow"]);
+            bench.ready("slow");
+            assert_eq!(bench.take(), ["start web"]);
+            bench.ready("web");
+            bench.apply([]);
+            bench.stopped("web");
+            bench.stopped("slow");
+            assert_eq!(bench.take(), ["stop web", "stop slow"]);
+            bench.apply(nodes.clone());
+        }
         let mut alone = Bench::down(nodes);
         alone.start(&["web"]);
         assert_eq!(alone.take(), ["start web"]);
@@ -227,13 +315,15 @@ fn dinit_a_new_hard_dependency_of_a_running_one_is_started() {
 
 #[test]
 fn dinit_release_from_a_failed_start() {
-    let mut bench = Bench::down([process("db"), process("web").with("db", hard(), READY)]);
+    let web = process("web").with("db", hard(), READY).with("mail", soft(), READY);
+    let mut bench = Bench::down([process("db"), process("mail"), web]);
     let start = bench.start(&["web"]);
     bench.failed("db");
     let (web, db) = (bench.id("web"), bench.id("db"));
     let exit = Reason::Exit(svc_core::Exit::Code(125));
     assert_eq!(bench.outcome(start), Some(Outcome::Failed(vec![(web, Reason::Dependency(db)), (db, exit)])));
-    bench.take();
+    assert_eq!(bench.take(), ["start db", "start mail"], "what else was started for it stays");
+    bench.ready("mail");
     bench.start(&["db"]);
     bench.ready("db");
     assert_eq!(bench.take(), ["start db", "start web"], "web is still wished up");
@@ -250,6 +340,25 @@ fn dinit_a_cancelled_start_does_not_wait_for_readiness() {
     bench.stopped("slow");
     assert_eq!(bench.outcome(stop), Some(Outcome::Done));
     assert_eq!(bench.progress("web"), Progress::Down);
+}
+
+#[test]
+fn dinit_a_start_that_is_called_off_in_the_middle_releases_what_it_had_started() {
+    let set = [process("db"), process("web").with("db", hard(), READY), process("proxy").with("web", hard(), READY)];
+    for prune in [false, true] {
+        let mut bench = Bench::down(set.clone());
+        bench.start(&["proxy"]);
+        let stop = bench.stop(&["web"], Dependents::Take, prune);
+        assert_eq!(bench.take(), if prune { vec!["start db", "stop db"] } else { vec!["start db"] });
+        if prune {
+            bench.stopped("db");
+        } else {
+            bench.ready("db");
+        }
+        assert_eq!(bench.take(), Vec::<String>::new(), "nobody waits for it any more");
+        assert_eq!(bench.outcome(stop), Some(Outcome::Done));
+        assert_eq!((bench.progress("web"), bench.progress("proxy")), (Progress::Down, Progress::Down));
+    }
 }
 
 // --- nitro

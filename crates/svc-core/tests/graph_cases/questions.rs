@@ -128,7 +128,7 @@ fn problems_name_the_cure() {
     let names = ["web", "api"];
     assert_eq!(
         refusal.describe(|id| names[id.0 as usize]),
-        "needed by web, api: stop them first, or ask to take them along"
+        "needed by web, api: stop them first, or take them along (--dependents)"
     );
 }
 
@@ -253,4 +253,61 @@ fn ten_thousand_members_and_ten_thousand_dependents() {
         engine.step(Millis(4), Event::Stopped(id), &mut out);
     }
     assert!(out.contains(&Action::Stop(base)));
+}
+
+#[test]
+fn one_that_is_started_on_demand_has_its_time_from_then_on_and_is_there_meanwhile() {
+    let mut web = process("web");
+    web.readiness = true;
+    web.start_timeout = Millis(2000);
+    let set = || [web.clone(), process("edge").with("web", hard(), READY)];
+    let mut bench = Bench::new(set());
+    bench.bring_up();
+    assert_eq!(bench.engine().deadline(), None);
+    bench.begun("web", true);
+    assert!(matches!(bench.progress("edge"), Progress::Up(_)) && bench.engine().deadline().is_some());
+    bench.begun("web", false);
+    assert_eq!(bench.engine().deadline(), None, "it was ready in time");
+    bench.begun("web", true);
+    bench.deadline();
+    assert_eq!(bench.take(), ["stop web"]);
+    bench.stopped("web");
+    assert_eq!(bench.progress("web"), Progress::Failed(Reason::StartTimeout));
+    assert!(matches!(bench.progress("edge"), Progress::Up(_)), "as where it dies");
+}
+
+#[test]
+fn what_is_made_from_files_and_its_followers_go_on_until_those_were_examined() {
+    let nodes = |substance| {
+        let db = Node { substance, examined: true, ..process("db") };
+        [db, process("cache").with("db", follows(), READY), process("web").with("cache", follows(), READY)]
+    };
+    let mut bench = Bench::new(nodes(1));
+    assert_eq!(bench.take(), ["start db"]);
+    bench.apply(nodes(2));
+    assert_eq!(bench.take(), ["stop db"], "one that is not up has nothing to lose");
+    let mut bench = Bench::new(nodes(1));
+    bench.bring_up();
+    bench.take();
+    bench.apply(nodes(2));
+    assert_eq!(bench.take(), ["examine db"]);
+    bench.ask(Request::Restart(bench.ids(&["db"])));
+    assert_eq!(bench.take(), ["stop web"]);
+    bench.stopped("web");
+    assert_eq!(bench.take(), ["stop cache"]);
+}
+
+#[test]
+fn what_lasts_counts_as_up_when_its_process_has_ended_until_it_is_stopped() {
+    let optional = Node { lasting: true, ..process("optional") };
+    let app = process("app").with("optional", hard(), Condition::Ready).with("slow", hard(), Condition::Ready);
+    let mut bench = Bench::new([optional, oneshot("slow"), app]);
+    bench.report_started("optional");
+    bench.failed("optional");
+    assert_eq!(bench.take(), ["start optional", "start slow"]);
+    assert!(bench.engine().lasts(bench.id("optional")));
+    bench.completed("slow");
+    assert_eq!(bench.take(), ["start app"]);
+    bench.stop(&["optional"], Dependents::Take, false);
+    assert!(!bench.engine().lasts(bench.id("optional")));
 }

@@ -48,6 +48,8 @@ pub fn check(step: &Step, before: Stop) -> Turn {
     let later = |least: usize| course.iter().find(|(rank, ..)| *rank >= least).copied();
     let expected = match event {
         Event::Command(Command::Force) => course.last().copied(),
+        Event::Command(Command::Hurry) if rank(before) < SIGNALS => later(SIGNALS),
+        Event::Unfit if rank(before) == 0 => later(1),
         Event::Command(Command::Restart) if [1, 2].contains(&rank(before)) => None,
         _ if asked && rank(before) == 0 => later(1),
         Event::Idle if rank(before) == 0 && settings.on_demand.is_some() => later(1),

@@ -60,6 +60,10 @@ pub struct Promises {
     own_ends: Vec<Millis>,
     /// The down signal was sent by somebody who wants it back, or it is to be armed when it has ended.
     called: bool,
+    /// It was ended because it was not as it is to be.
+    unfit: bool,
+    /// So many knocks in a row started it, and nobody was taken.
+    vain: u8,
     /// Its policy does not start it again after its last end.
     over: bool,
     /// Starts are at least so far apart now.
@@ -84,6 +88,8 @@ impl Promises {
             streak: 0,
             own_ends: Vec::new(),
             called: false,
+            unfit: false,
+            vain: 0,
             over: false,
             gap: RESTART_GAP,
             seen: None,
@@ -96,6 +102,7 @@ impl Promises {
             State::Down { .. } | State::Gone => Told::Down,
             State::Armed => Told::Armed,
             State::Starting { role: Role::Run } => Told::Starting,
+            State::Up { .. } if service.prepares() => Told::Starting,
             State::Up { ready, .. } => Told::Up { ready: ready.is_some() },
             State::Starting { role: Role::Finish } => Told::Exited,
             State::Finish { .. } => Told::Finishing,
@@ -199,6 +206,8 @@ impl Promises {
             self.hurried |= event != Event::Command(Command::Arm) || is_down;
             self.permanent = false;
             self.over = false;
+            self.unfit = false;
+            self.vain = 0;
             self.streak = 0;
             self.own_ends.clear();
             self.past.iter_mut().for_each(|past| past.counts = false);
@@ -206,9 +215,12 @@ impl Promises {
         match (before.state(), event) {
             (State::Up { pid, .. }, Event::Exited(exit)) => {
                 self.owes_finish = true;
-                self.done = is_success(settings, exit);
+                self.done = is_success(settings, exit) && !self.unfit;
                 let by_itself = self.is_by_itself(before);
                 let is_over = settings.on_demand.is_some() && self.done;
+                let limit = settings.policy.as_ref().map_or(0, |policy| policy.restart.limit);
+                let is_vain = self.vain >= if limit > 0 { limit } else { 10 };
+                self.over |= is_over && by_itself && is_vain;
                 let by_itself = by_itself && !is_over;
                 self.died(now, exit, before, by_itself);
                 if is_over {
@@ -251,6 +263,9 @@ impl Promises {
             (State::Starting { role: Role::Run }, Event::SpawnFailed { .. }) => {
                 self.streak += u16::from(settings.policy.is_some() && after.want() != Want::Down);
             }
+            (State::Armed, Event::Knock) => self.vain = self.vain.saturating_add(1),
+            (State::Up { .. }, Event::Served) => self.vain = 0,
+            (State::Up { stop: Stop::No, .. }, Event::Unfit) => self.unfit = true,
             (State::Up { .. }, Event::Command(Command::DownSignal)) => self.called = true,
             (State::Up { stop: Stop::No, .. }, Event::Idle) => self.called |= settings.on_demand.is_some(),
             (State::Up { stop: Stop::No, .. } | State::Starting { role: Role::Run }, Event::Command(Command::Arm)) => {}
@@ -270,6 +285,7 @@ impl Promises {
         self.done &= !starts;
         if starts {
             self.called = false;
+            self.unfit = false;
             self.over = false;
         }
         if matches!(after.state(), State::Down { .. }) && !matches!(before.state(), State::Down { .. }) {
@@ -292,7 +308,7 @@ impl Promises {
 
     fn is_by_itself(&self, before: &Service) -> bool {
         let not_told = matches!(before.state(), State::Up { stop: Stop::No, .. });
-        before.want() == Want::Up && not_told && !self.called
+        before.want() == Want::Up && (not_told || self.unfit) && !self.called
     }
 
     /// An end that nobody asked for: what the policy of this moment makes of it, by other means than the machine's.
@@ -304,7 +320,7 @@ impl Promises {
         self.streak = if ran < restart.reset_after { self.streak.saturating_add(1) } else { 1 };
         let by_rule = match restart.when {
             When::Unsaid | When::Always => true,
-            When::OnFailure => !is_success(step.settings, exit),
+            When::OnFailure => !self.done,
             When::Never => false,
         };
         let again = !restart.never_on.contains(&exit) && (by_rule || restart.always_on.contains(&exit));
@@ -321,7 +337,7 @@ impl Promises {
         let says_nothing = |policy: &Policy| policy.restart.when == When::Unsaid && policy.restart.limit == 0;
         let says_nothing = settings.policy.as_deref().is_none_or(says_nothing);
         let own = self.past.front().is_some_and(|past| past.counts);
-        self.over || no_finish && settings.essential && says_nothing && own
+        self.over || no_finish && settings.essential && says_nothing && own && !self.unfit
     }
 
     /// The shortest and the longest time from start to start that the policy of this moment allows.
@@ -356,6 +372,7 @@ impl Promises {
                     | Command::Undo
                     | Command::Drain
                     | Command::Terminate
+                    | Command::Hurry
                     | Command::Force,
                 ),
             ) => Want::Down,
@@ -401,7 +418,7 @@ impl Promises {
     fn died(&mut self, now: Millis, exit: Exit, before: &Service, counts: bool) {
         self.deaths += 1;
         let ran = now - before.started().unwrap_or(now);
-        self.past.push_front(Past { exit, ended: now, ran, counts });
+        self.past.push_front(Past { exit, ended: now, ran, counts, starved: false, unfed: false });
         self.past.truncate(HISTORY);
     }
 
@@ -443,9 +460,10 @@ impl Promises {
             (Told::Starting, Note::Up) => Told::Up { ready: false },
             (Told::Starting, Note::Trouble) => Told::Down,
             (Told::Up { ready: false }, Note::Ready) => Told::Up { ready: true },
-            (told @ Told::Up { .. }, Note::Stopping | Note::Killed) => told,
+            (told @ (Told::Up { .. } | Told::Starting), Note::Stopping | Note::Killed) => told,
             // What is undone has been down all the time.
-            (Told::Down | Told::Armed, Note::Stopping) | (Told::Up { .. }, Note::Exited) => Told::Exited,
+            (Told::Down | Told::Armed, Note::Stopping) | (Told::Up { .. } | Told::Starting, Note::Exited) => Told::Exited,
+            (told @ Told::Exited, Note::Trouble) => told,
             (Told::Exited, Note::Finishing) => Told::Finishing,
             (told @ Told::Finishing, Note::Failed | Note::Killed) => told,
             (told @ Told::Exited, Note::Failed) => told,
@@ -498,6 +516,7 @@ impl Promises {
         let told = match service.state() {
             State::Down { .. } => self.told == Told::Down,
             State::Armed => self.told == Told::Armed,
+            State::Up { .. } if service.prepares() => self.told == Told::Starting,
             State::Up { ready, .. } => self.told == Told::Up { ready: ready.is_some() },
             State::Finish { .. } => self.told == Told::Finishing,
             State::Sweep { .. } => self.told == Told::Draining,

@@ -55,6 +55,7 @@ fn node(rng: &mut Rng, number: usize, earlier: &[Node]) -> Node {
     node.admission = admission(rng);
     node.substance = rng.below(3);
     node.reloadable = rng.below(3);
+    node.examined = rng.below(4) == 0;
     if kind.has_process() && rng.chance(8) {
         node.external = vec!["tcp:db:5432".into()];
     }

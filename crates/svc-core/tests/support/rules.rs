@@ -76,7 +76,8 @@ impl Rules {
             Event::Failed(id, _) => self.alive(id, |known| *known = Known::default()),
             Event::Stopped(id) if !self.of(id).active => {}
             Event::Stopped(id) => *self.of(id) = Known::default(),
-            Event::Deadline | Event::Request(..) | Event::Reachable(_) | Event::Recovered(..) | Event::Extend(..) => {}
+            Event::Deadline | Event::Request(..) | Event::Reachable(_) | Event::Recovered(..) => {}
+            Event::Extend(..) | Event::Begun(..) => {}
         }
     }
 
@@ -158,10 +159,17 @@ impl Rules {
                     }
                 }
             }
-            Action::Reload(id) if !self.of(id).started && !self.of(id).completed && !self.of(id).ready => {
+            Action::Reload(id) | Action::Examine(id)
+                if !self.of(id).started && !self.of(id).completed && !self.of(id).ready =>
+            {
                 return Err("reload of one that does not run".into());
             }
-            Action::Reload(_) | Action::Await(_) | Action::Forget(_) | Action::Publish(_) | Action::Finished(..) => {}
+            Action::Reload(_)
+            | Action::Examine(_)
+            | Action::Await(_)
+            | Action::Forget(_)
+            | Action::Publish(_)
+            | Action::Finished(..) => {}
         }
         Ok(())
     }

@@ -51,6 +51,8 @@ impl Supervisor {
                 Some((pid, _)) => self.feed(world, promises, Event::Spawned(pid))?,
                 None => self.spawn(world, promises, role)?,
             }
+        } else {
+            self.feed(world, promises, Event::Executed)?;
         }
         if self.machine.daemon() == Daemon::Found
             && let State::Up { pid, .. } = self.machine.state()
@@ -204,7 +206,17 @@ impl Supervisor {
         world.instant()?;
         world.ledger.spawned = Some((pid, mark));
         world.instant()?;
-        if world.rng.below(200) < world.trouble {
+        let prepares = role == Role::Run && world.rng.chance(30);
+        if prepares {
+            self.feed(world, promises, Event::Prepares(pid))?;
+            world.instant()?;
+        }
+        if prepares && world.rng.below(200) < world.trouble {
+            // It ends before its program is executed: the next turn finds it.
+            world.end_now(pid, Exit::Code(111));
+            return Ok(());
+        }
+        if world.rng.below(200) < world.trouble && !prepares {
             world.end_now(pid, Exit::Code(127));
             world.instant()?;
             world.bury(pid);
@@ -218,7 +230,7 @@ impl Supervisor {
         if role == Role::Run {
             self.readiness = self.settings.notification_fd.map(|_| mark);
         }
-        self.feed(world, promises, Event::Spawned(pid))
+        self.feed(world, promises, if prepares { Event::Executed } else { Event::Spawned(pid) })
     }
 
     fn signal(&mut self, world: &mut World, main: Option<Pid>, target: Target, signal: Signal) -> Turn {
@@ -275,6 +287,9 @@ impl Supervisor {
             }
             None => {
                 self.adopted = None;
+                if self.settings.on_demand.is_some() && world.rng.chance(30) {
+                    self.feed(world, promises, Event::Served)?;
+                }
                 self.feed(world, promises, Event::Exited(exit))
             }
         }

@@ -444,7 +444,7 @@ impl Tree {
         slot.leaving = Some(command);
         match command {
             Command::Force => end_by(slot.run.as_mut(), now + Millis(1)),
-            Command::Terminate | Command::Drain if !slot.stubborn => {
+            Command::Terminate | Command::Hurry | Command::Drain if !slot.stubborn => {
                 let takes = slot.stop_takes;
                 end_by(slot.run.as_mut(), now + Millis(takes));
             }

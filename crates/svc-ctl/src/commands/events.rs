@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn an_event_is_a_line() {
-        let death = Death { at_ms: 0, code: Some(1), signal: None, ran_ms: 125_000 };
+        let death = Death { at_ms: 0, code: Some(1), signal: None, ran_ms: 125_000, out_of_memory: false, watchdog: false };
         let mut change = Change {
             at_ms: 0,
             service: "web".into(),

@@ -29,7 +29,10 @@ pub async fn apply(session: &mut Session, waiting: &Waiting) -> Result<Code, Fai
     let answer = session.client.post("/v1/apply", &apply, patience).await;
     let started = |step: &&Step| matches!(step.change, Planned::Start | Planned::Restart);
     let names: Vec<String> = plan.steps.iter().filter(started).map(|step| step.service.clone()).collect();
-    report(session, answer, &names, Needed::All).await
+    let code = report(session, answer, &names, Needed::All).await?;
+    // What could be done was, and something was not.
+    let broken = plan.steps.iter().any(|step| step.broken);
+    Ok(if broken && code == Code::Done { Code::Failed } else { code })
 }
 
 fn tell(session: &mut Session, plan: &Plan) -> Result<(), Failure> {

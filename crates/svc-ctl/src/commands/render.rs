@@ -1,10 +1,9 @@
 //! `render`: the files that services make of templates, made or compared while the services run.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use svc_core::Program;
-use svc_core::definition::Script;
+use serde_json::json;
 use svc_proto::api::{Detail, Verb};
 
 use crate::client::encode;
@@ -24,13 +23,25 @@ pub async fn run(session: &mut Session, diff: bool, typed: &[String]) -> Result<
         let mode = if diff { "--dry-run" } else { "--render" };
         let output = execute(mode, words, Path::new(&detail.status.dir))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // It does not know who asks.
+        for line in String::from_utf8_lossy(&output.stderr).lines() {
+            complain(&format!("{name}: {}", line.strip_prefix("svc exec: ").unwrap_or(line)));
+        }
         if !output.status.success() {
             code = code.max(Code::Failed);
+            continue;
+        }
+        let changed: Vec<&str> = text.lines().collect();
+        if session.json && diff {
+            session.out.json(&json!({ "service": name, "diff": text }))?;
+        } else if session.json {
+            session.out.json(&json!({ "service": name, "made": changed }))?;
         } else if diff {
-            text.lines().try_for_each(|line| session.out.line(line))?;
-        } else if !text.is_empty() {
-            let changed: Vec<&str> = text.lines().collect();
+            changed.iter().try_for_each(|line| session.out.line(line))?;
+        } else if !changed.is_empty() {
             session.out.line(&format!("{name}: made {}, and reload", changed.join(", ")))?;
+        }
+        if !diff && !changed.is_empty() {
             code = code.max(control::signal(session, Verb::Reload, None, std::slice::from_ref(name)).await?);
         }
     }
@@ -44,12 +55,7 @@ fn options(name: &str, dir: &Path) -> Option<Vec<Vec<u8>>> {
     let reading = svc_def::read(dir, &name, None);
     reading.problems.iter().filter(|problem| problem.fatal).for_each(|problem| complain(&problem.to_string()));
     let svc_def::Outcome::Ready(definition) = reading.outcome else { return None };
-    let words = match definition.program {
-        Program::Chain(words) | Program::Oneshot { up: Some(Script::Chain(words)), .. } => words,
-        Program::Directory | Program::Command(_) | Program::Oneshot { .. } => return None,
-    };
-    let options: Vec<Vec<u8>> = words.into_iter().take_while(|word| word != b"--").collect();
-    options.iter().any(|word| [&b"--template"[..], b"--distribution"].contains(&word.as_slice())).then_some(options)
+    definition.program.made_by().map(<[_]>::to_vec)
 }
 
 /// Our own program makes the files, as it does before a start.
@@ -57,6 +63,6 @@ fn execute(mode: &str, options: Vec<Vec<u8>>, dir: &Path) -> Result<Output, Fail
     use std::os::unix::ffi::OsStringExt;
     let words = options.into_iter().map(std::ffi::OsString::from_vec);
     let mut command = Command::new("/proc/self/exe");
-    command.args(["exec", mode]).args(words).current_dir(dir).stderr(Stdio::inherit());
+    command.args(["exec", mode]).args(words).current_dir(dir);
     command.output().map_err(|error| Failure::system(format!("cannot execute svc: {error}")))
 }

@@ -1,6 +1,6 @@
 //! `svc-ctl why`: everything that explains what a service is doing.
 
-use svc_proto::api::{Detail, Stream};
+use svc_proto::api::{Detail, HealthVerdict, Stream};
 
 use crate::client::encode;
 use crate::exit::{Code, Failure};
@@ -43,7 +43,9 @@ fn explain(detail: &Detail, now_ms: u64) -> String {
     }
     if let Some(health) = &status.health {
         if let Some(probe) = &health.probe {
-            lines.push(format!("  health check: {probe}"));
+            // What is known of this run, or what was last seen of an earlier one.
+            let known = matches!(health.verdict, Some(HealthVerdict::Healthy | HealthVerdict::Unhealthy));
+            lines.push(format!("  {}: {probe}", if known { "health check" } else { "last health check" }));
         }
         if let Some(says) = &health.says {
             lines.push(format!("  says: {says}"));
@@ -72,6 +74,11 @@ fn explain(detail: &Detail, now_ms: u64) -> String {
             (Some(at_ms), Some(death)) => format!("  last run: {}, {}", span::stamp(at_ms), words::end(death)),
         });
     }
+    match detail.memory_kills {
+        0 => {}
+        1 => lines.push("  out of memory: the kernel has killed one of its processes".into()),
+        some => lines.push(format!("  out of memory: the kernel has killed {some} of its processes")),
+    }
     match (detail.deaths.len() as u64, detail.death_count) {
         (_, 0) => lines.push("  it has never ended".into()),
         (listed, all) if listed < all => lines.push(format!("  the last {listed} of {all} ends:")),
@@ -98,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_service_that_keeps_failing_is_explained() {
-        let death = Death { at_ms: 7_000, code: Some(1), signal: None, ran_ms: 200 };
+        let death = Death { at_ms: 7_000, code: Some(1), signal: None, ran_ms: 200, out_of_memory: false, watchdog: false };
         let detail = Detail {
             status: Status {
                 name: "web".into(),
@@ -124,6 +131,7 @@ mod tests {
             },
             deaths: vec![death],
             death_count: 5,
+            memory_kills: 2,
             last_lines: vec![LogLine {
                 service: "web".into(),
                 at_ms: 6_900,
@@ -134,6 +142,7 @@ mod tests {
         let expected = "\
 web: waiting to be started again, down for 3s, restarted 4 times, next start in 700ms
   directory: /etc/s6/web (supervisor pid 11)
+  out of memory: the kernel has killed 2 of its processes
   the last 1 of 5 ends:
     1970-01-01T00:00:07.000Z       3s ago  exit 1 after 200ms
   last lines on standard error:

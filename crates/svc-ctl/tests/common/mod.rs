@@ -17,8 +17,8 @@ pub enum Reply {
     Torn(&'static str),
     /// The connection ends without an answer.
     Hangup,
-    /// An answer, and then the end of the connection.
-    JsonAndHangup(String),
+    /// An answer, and then the end of everything: nobody can connect any more.
+    JsonAndEnd(String),
 }
 
 pub struct FakeSvc {
@@ -116,7 +116,8 @@ fn serve(stream: UnixStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str, &s
                 return None;
             }
             Reply::Hangup => return None,
-            Reply::JsonAndHangup(json) => {
+            Reply::JsonAndEnd(json) => {
+                std::fs::remove_file(writer.local_addr().ok()?.as_pathname()?).ok()?;
                 write_json(&mut writer, 200, &json)?;
                 return None;
             }

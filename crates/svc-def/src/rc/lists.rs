@@ -5,16 +5,17 @@ use std::path::Path;
 
 use svc_core::ServiceName;
 
-use crate::look::{self, Look, look};
+use crate::look::{self, Folder, Look, look};
 use crate::problem::{Problem, quoted};
 
 /// More than any list of names or script has; so much is read.
 const MOST: usize = 1 << 20;
 
 /// The names of `NAME.d/`, or of the file `NAME`, which is the older form; `NAME.d/` counts where both are there.
-pub(super) fn names(dir: &Path, name: &str, problems: &mut Vec<Problem>) -> Vec<ServiceName> {
-    let folder = dir.join(format!("{name}.d"));
-    match look(&folder) {
+pub(super) fn names(dir: &Folder, name: &str, problems: &mut Vec<Problem>) -> Vec<ServiceName> {
+    let listed = format!("{name}.d");
+    let folder = dir.join(&listed);
+    match dir.look(&listed) {
         Look::Here(metadata) if metadata.is_dir() => in_folder(&folder, problems),
         Look::Here(metadata) => {
             let kind = look::kind(&metadata);
@@ -47,9 +48,9 @@ fn in_folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<ServiceName> {
 }
 
 /// The names of a file, one a line; an empty line and what begins with # is nobody's name.
-pub(super) fn file(dir: &Path, name: &str, problems: &mut Vec<Problem>) -> Vec<ServiceName> {
+pub(super) fn file(dir: &Folder, name: &str, problems: &mut Vec<Problem>) -> Vec<ServiceName> {
     let path = dir.join(name);
-    let Some(bytes) = content(&path, problems) else { return Vec::new() };
+    let Some(bytes) = content(dir, name, problems) else { return Vec::new() };
     let lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
     let mut names: Vec<ServiceName> = lines.filter_map(|line| checked(line, &path, problems)).collect();
@@ -59,7 +60,7 @@ pub(super) fn file(dir: &Path, name: &str, problems: &mut Vec<Problem>) -> Vec<S
 }
 
 /// The one name of a file.
-pub(super) fn one(dir: &Path, name: &str, problems: &mut Vec<Problem>) -> Option<ServiceName> {
+pub(super) fn one(dir: &Folder, name: &str, problems: &mut Vec<Problem>) -> Option<ServiceName> {
     let mut names = file(dir, name, problems).into_iter();
     let first = names.next();
     if names.next().is_some() {
@@ -73,8 +74,13 @@ fn checked(name: &[u8], path: &Path, problems: &mut Vec<Problem>) -> Option<Serv
     checked.map_err(|error| problems.push(Problem::fatal(path, format!("{} is no name: {error}", quoted(name))))).ok()
 }
 
-/// What is in a plain file; a problem if it cannot be read.
-pub(crate) fn content(path: &Path, problems: &mut Vec<Problem>) -> Option<Vec<u8>> {
+/// What is in a plain file of a directory; a problem if it cannot be read.
+pub(super) fn content(dir: &Folder, name: &str, problems: &mut Vec<Problem>) -> Option<Vec<u8>> {
+    if dir.may_have(name) { content_of(&dir.join(name), problems) } else { None }
+}
+
+/// The same of a file by its path.
+pub(crate) fn content_of(path: &Path, problems: &mut Vec<Problem>) -> Option<Vec<u8>> {
     let trouble = match look(path) {
         Look::Absent => return None,
         Look::Trouble(trouble) => trouble.message(),

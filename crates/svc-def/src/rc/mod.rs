@@ -2,6 +2,7 @@
 //! is refused here, what concerns several of them (undefined names, cycles, halves of pipelines) where they come together.
 
 pub(crate) mod lists;
+mod pipelines;
 mod script;
 
 use std::path::Path;
@@ -12,9 +13,11 @@ use svc_core::{Millis, ServiceName};
 
 use crate::classic::{self, Run};
 use crate::conditions::{Conditions, Endpoint};
-use crate::look::{Look, look};
+use crate::look::{Folder, Look, look};
 use crate::problem::{Problem, quoted};
 use crate::servicefile::{Change, Socket};
+
+pub use pipelines::{Half, halves, pipelines};
 
 /// What a source directory says, beyond what the classic files in it say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,23 +115,18 @@ pub enum Kind {
 /// Names that s6-rc keeps for itself.
 const RESERVED: [&str; 2] = ["s6rc-", "s6-rc-"];
 
-/// Whether a directory has this form.
-pub(crate) fn is_source(dir: &Path) -> bool {
-    !matches!(look(&dir.join("type")), Look::Absent)
-}
-
-/// Reads a source directory; none if one of the problems is fatal.
-pub(crate) fn read(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) -> Option<Source> {
+/// Reads a source directory, which has a `type`; none if one of the problems is fatal.
+pub(crate) fn read(dir: &Folder, name: &ServiceName, problems: &mut Vec<Problem>) -> Option<Source> {
     let before = problems.len();
     if let Some(prefix) = RESERVED.iter().find(|prefix| name.as_str().starts_with(**prefix)) {
-        problems.push(Problem::fatal(dir, format!("s6-rc keeps names that begin with {prefix} for itself: rename it")));
+        problems.push(Problem::fatal(&**dir, format!("s6-rc keeps names that begin with {prefix} for itself: rename it")));
     }
     let kind = kind(dir, problems);
     let source = kind.map(|kind| Source {
         dependencies: lists::names(dir, "dependencies", problems),
         timeout_up: milliseconds(dir, "timeout-up", problems),
         timeout_down: milliseconds(dir, "timeout-down", problems),
-        essential: classic::flag(&dir.join("flag-essential"), false, problems),
+        essential: classic::flag(dir, "flag-essential", false, problems),
         producer_for: lists::one(dir, "producer-for", problems),
         consumer_for: lists::file(dir, "consumer-for", problems),
         pipeline_name: lists::one(dir, "pipeline-name", problems),
@@ -145,19 +143,19 @@ pub(crate) fn read(dir: &Path, name: &ServiceName, problems: &mut Vec<Problem>) 
     source.filter(|_| !problems[before..].iter().any(|problem| problem.fatal))
 }
 
-fn kind(dir: &Path, problems: &mut Vec<Problem>) -> Option<Kind> {
+fn kind(dir: &Folder, problems: &mut Vec<Problem>) -> Option<Kind> {
     let path = dir.join("type");
-    let bytes = lists::content(&path, problems)?;
+    let bytes = lists::content(dir, "type", problems)?;
     // A file from a Windows checkout, or without its last newline, means the same.
     match bytes.trim_ascii() {
         b"oneshot" => {
-            if matches!(look(&dir.join("up")), Look::Absent) {
+            if !dir.has("up") {
                 let message = "does not exist, and a oneshot needs one: write the command that brings it up, or an empty \
                                file for nothing to do";
                 problems.push(Problem::fatal(dir.join("up"), message.into()));
             }
-            let up = script::read(&dir.join("up"), problems);
-            let down = script::read(&dir.join("down"), problems);
+            let up = script::read(dir, "up", problems);
+            let down = script::read(dir, "down", problems);
             Some(Kind::Oneshot { up, down })
         }
         b"longrun" => {
@@ -177,28 +175,37 @@ fn kind(dir: &Path, problems: &mut Vec<Problem>) -> Option<Kind> {
 const OURS: [&str; 2] = ["execlineb", "with-contenv"];
 
 /// `run` need not be executable in a source: then it is run by what its first line names.
-fn check_run(dir: &Path, problems: &mut Vec<Problem>) {
+fn check_run(dir: &Folder, problems: &mut Vec<Problem>) {
     let mut found = Vec::new();
     if classic::check_run(dir, &mut found) == Run::Absent {
         let message = "does not exist, and a longrun needs one: write a script that begins with #!/bin/sh";
         problems.push(Problem::fatal(dir.join("run"), message.into()));
     }
-    let by_first_line = |problem: &Problem| {
-        let missing = OURS.iter().any(|name| problem.message.contains(&format!("/{name}, which is not in this image")));
-        missing || problem.message.starts_with("is not executable")
-    };
-    problems.extend(found.into_iter().filter(|problem| !by_first_line(problem)));
+    problems.extend(found.into_iter().filter(|problem| !is_helped(problem)));
+}
+
+/// The same for `finish`.
+pub(crate) fn check_finish(dir: &Folder, problems: &mut Vec<Problem>) {
+    let mut found = Vec::new();
+    classic::check_finish(dir, &mut found);
+    problems.extend(found.into_iter().filter(|problem| !is_helped(problem)));
+}
+
+/// Whether a script runs all the same, by its first line.
+fn is_helped(problem: &Problem) -> bool {
+    let missing = OURS.iter().any(|name| problem.message.contains(&format!("/{name}, which is not in this image")));
+    missing || problem.message.starts_with("is not executable")
 }
 
 /// Files that mean nothing for this type: somebody hoped for more.
-fn check_place(dir: &Path, source: Option<&Source>, problems: &mut Vec<Problem>) {
+fn check_place(dir: &Folder, source: Option<&Source>, problems: &mut Vec<Problem>) {
     let Some(source) = source else { return };
     let (kind, strange): (&str, &[&str]) = match source.kind {
         Kind::Oneshot { .. } => ("oneshot", &["producer-for", "consumer-for", "pipeline-name", "contents.d", "contents"]),
         Kind::Longrun => ("longrun", &["up", "contents.d", "contents"]),
         Kind::Bundle { .. } => ("bundle", &["up", "down", "run", "timeout-up", "timeout-down"]),
     };
-    for file in strange.iter().filter(|file| !matches!(look(&dir.join(file)), Look::Absent)) {
+    for file in strange.iter().filter(|file| dir.has(file)) {
         problems.push(Problem::warning(dir.join(file), format!("has no meaning in a {kind}: remove it, or change type")));
     }
     if source.pipeline_name.is_some() && source.consumer_for.is_empty() {
@@ -207,9 +214,8 @@ fn check_place(dir: &Path, source: Option<&Source>, problems: &mut Vec<Problem>)
     }
 }
 
-fn milliseconds(dir: &Path, file: &str, problems: &mut Vec<Problem>) -> Millis {
-    let path = dir.join(file);
-    let Some(bytes) = lists::content(&path, problems) else { return Millis::ZERO };
+fn milliseconds(dir: &Folder, file: &str, problems: &mut Vec<Problem>) -> Millis {
+    let Some(bytes) = lists::content(dir, file, problems) else { return Millis::ZERO };
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
     let number = std::str::from_utf8(line).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     match number.and_then(|text| text.parse().ok()) {
@@ -217,7 +223,7 @@ fn milliseconds(dir: &Path, file: &str, problems: &mut Vec<Problem>) -> Millis {
         None => {
             let message =
                 format!("must be milliseconds, and is {}: using 0 (never); write a number such as 5000", quoted(line));
-            problems.push(Problem::warning(path, message));
+            problems.push(Problem::warning(dir.join(file), message));
             Millis::ZERO
         }
     }

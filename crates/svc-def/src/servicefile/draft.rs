@@ -11,12 +11,12 @@ use svc_core::{Millis, Program, ServiceName, Settings};
 use super::Instances;
 use super::admission::Admission;
 use super::computed::Computed;
+use super::limits::Limit;
 use super::prepared::Prepared;
 use super::probes::Probes;
 use super::rights::Rights;
 use super::sockets::{self, Socket};
 use super::stops::Stops;
-use super::values::Limit;
 use crate::rc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +190,21 @@ impl Draft {
         }
     }
 
+    /// Why a key means nothing without a user, if it does.
+    pub(super) fn needs_user(&self, key: &str) -> Option<&'static str> {
+        let wants = [
+            ("home", self.home, "home needs user, whose home it is"),
+            ("uid", self.prepared.uid.is_some(), "uid needs user, whose number it is"),
+            ("gid", self.prepared.gid.is_some(), "gid needs user, whose group it is"),
+            (
+                "volumes",
+                self.prepared.volumes.iter().any(|volume| volume.get("mode").is_none()),
+                "volumes need user, to whom they are given, or a mode",
+            ),
+        ];
+        wants.into_iter().find(|(name, given, _)| *name == key && *given).map(|(_, _, why)| why)
+    }
+
     /// What is wrong with a start on demand: the key, and the words.
     pub(super) fn demand_fault(&self) -> Option<(&'static str, &'static str)> {
         let serves = matches!(self.kind, Kind::Process | Kind::Forking);
@@ -233,17 +248,24 @@ impl Draft {
         if self.command.is_none() {
             return Some("has no command: write command = \"PROGRAM ARGUMENT...\"");
         }
+        (self.cron.is_none() && self.every.is_none())
+            .then_some("has neither cron nor every: write cron = \"30 3 * * *\", or every = \"5m\", or kind = \"oneshot\"")
+    }
+
+    /// What is wrong with when a timer runs: the key, and the words.
+    pub(super) fn schedule_fault(&self) -> Option<(&'static str, &'static str)> {
         match (&self.cron, self.every) {
-            (None, None) => {
-                Some("has neither cron nor every: write cron = \"30 3 * * *\", or every = \"5m\", or kind = \"oneshot\"")
+            (Some(_), Some(_)) => Some(("every", "cron and every both say when it runs: keep one of them")),
+            (None, Some(_)) if self.zone.is_some() => {
+                Some(("zone", "zone means nothing without cron: remove it, or write cron in place of every"))
             }
-            (Some(_), Some(_)) => Some("has both, cron and every: remove one of the two"),
-            (None, Some(_)) if self.zone.is_some() => Some("has a zone, which only cron knows: remove it"),
-            (Some(_), None) if self.every_from.is_some() => Some("has every-from without every: remove it"),
+            (Some(_), None) if self.every_from.is_some() => {
+                Some(("every-from", "every-from means nothing without every: remove it, or write every in place of cron"))
+            }
             (None, Some(span)) if span < Millis::from_secs(1) => {
-                Some("has an every of less than a second: write every = \"1s\" or more")
+                Some(("every", "every is less than a second: write every = \"1s\" or more"))
             }
-            (Some(_), None) | (None, Some(_)) => None,
+            (None, None) | (Some(_), None) | (None, Some(_)) => None,
         }
     }
 

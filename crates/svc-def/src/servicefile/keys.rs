@@ -8,15 +8,19 @@ use svc_core::{Millis, ServiceName, Signal};
 use super::Instances;
 use super::computed::Computed;
 use super::draft::{Draft, Kind, Start};
+use super::limits::Limit;
 use super::policies;
 use super::probes::{self, Probe};
 use super::rights;
+use super::schema;
 use super::sockets::Socket;
 use super::stops;
-use super::values::{Field, Limit, Record};
+use super::values::{Field, Record};
 
 mod admission;
 mod edits;
+mod elsewhere;
+mod hint;
 mod identity;
 mod kind;
 mod life;
@@ -101,10 +105,16 @@ pub(super) enum Shape {
     Relations(Relation),
     /// A number, or names, or where these come from.
     Instances(fn(&mut Draft, Instances)),
-    Environment(fn(&mut Draft, Vec<(String, String)>)),
+    /// Names, each with the file that it comes from.
+    Sources {
+        check: fn(&str) -> Result<(), String>,
+        set: fn(&mut Draft, Vec<(String, String)>),
+    },
     /// A text or a number, as `read` writes it.
     Form {
         wanted: &'static str,
+        /// For editors, which need not know everything.
+        pattern: &'static str,
         read: fn(&str) -> Option<String>,
         set: fn(&mut Draft, String),
     },
@@ -112,6 +122,8 @@ pub(super) enum Shape {
     Words {
         known: fn(&str) -> bool,
         nearest: fn(&str) -> Option<&'static str>,
+        /// For editors.
+        pattern: fn() -> String,
         set: fn(&mut Draft, Vec<String>),
     },
     /// Files of a cgroup, and what is written into them.
@@ -179,6 +191,7 @@ macro_rules! key {
     };
 }
 
+pub(super) use hint::hint;
 use key;
 
 /// All keys, in the order of the manual.
@@ -206,12 +219,12 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
     all().find(|key| key.name == name)
 }
 
+/// The table of a key, or the key itself where it is in none.
+fn table_of(key: &'static str) -> &'static str {
+    key.split_once('.').map_or(key, |(table, _)| table)
+}
+
 /// Whether there are keys in a table of this name.
 pub(super) fn is_table(name: &str) -> bool {
     all().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
-}
-
-/// The keys that are likely to have been meant, best first.
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    super::values::nearest(name, all().map(|key| key.name))
 }

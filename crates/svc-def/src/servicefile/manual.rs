@@ -2,6 +2,7 @@
 
 use super::keys::{self, Shape};
 use super::probes;
+use super::values::{Check, Field};
 
 /// The man page.
 pub fn manual() -> String {
@@ -11,7 +12,7 @@ pub fn manual() -> String {
         let kinds: Vec<&str> = key.within.iter().map(|kind| kind.name()).collect();
         page += &format!(
             ".br\nValue: {}; for: {}. Default: {}. A change {}. Since {}.\n.br\nExample: {} = {}\n",
-            escaped(value(&key.shape)),
+            escaped(&value(&key.shape)),
             kinds.join(", "),
             escaped(key.default),
             key.change.about(),
@@ -23,17 +24,19 @@ pub fn manual() -> String {
     page + TAIL
 }
 
-fn value(shape: &Shape) -> &'static str {
+fn value(shape: &Shape) -> String {
     match shape {
+        Shape::Word { known, .. } => return format!("one of {}", known.join(", ")),
+        Shape::Number { least, most, .. } => return format!("a number from {least} to {most}"),
+        Shape::Policy(kind) => return kind.about(),
+        Shape::Records { fields, .. } => return tables(fields),
         Shape::Kind(_) => "process, forking, oneshot, bundle, milestone or timer",
-        Shape::Word { .. } => "one of the words that are told here",
         Shape::Checked { .. } => "a text",
         Shape::CheckedTexts { .. } => "a text, or a list of texts",
         Shape::Flag(_) => "true or false",
         Shape::Span(_) => "a time with its unit (ms, s, m, h, d), or 0",
         Shape::Pause(_) => "a time with its unit (ms, s, m, h, d)",
-        Shape::Signal(_) => "a signal: \"TERM\", \"SIGTERM\" or \"15\"",
-        Shape::Number { .. } => "a number",
+        Shape::Signal(_) => "a signal: \"TERM\", \"SIGTERM\", \"RTMIN+3\" or \"15\"",
         Shape::Mask(_) => "octal digits in quotes",
         Shape::Text(_) => "a text",
         Shape::Who(_) => "a text or a number",
@@ -51,7 +54,7 @@ fn value(shape: &Shape) -> &'static str {
         }
         Shape::Instances(_) => "a number, a list of names, or a text with a *",
         Shape::Assignments(_) => "a table of texts and numbers, and of tables with command and timeout",
-        Shape::Environment(_) => "a table of texts and numbers",
+        Shape::Sources { .. } => "a table of files",
         Shape::Form { wanted, .. } => wanted,
         Shape::Words { .. } => "a list of names",
         Shape::Files(_) => "a table of files",
@@ -60,8 +63,6 @@ fn value(shape: &Shape) -> &'static str {
             "a list of addresses, or of tables with listen, name (listen if not given), mode, user, group (of a path), backlog (4096), \
              reuse-port, dual-stack (an address of IPv6 takes IPv4 too)"
         }
-        Shape::Records { .. } => "a list of tables; where one field is enough, a text stands for a table",
-        Shape::Policy(kind) => kind.about(),
         Shape::Stop(kind) => kind.about(),
         Shape::Start(_) => "true, false or \"on-demand\"",
         Shape::Senders(_) => "true (as \"main\"), \"main\" or \"all\"",
@@ -73,6 +74,20 @@ fn value(shape: &Shape) -> &'static str {
         }
         Shape::Probe(probes::Kind::Tcp | probes::Kind::Unix | probes::Kind::File | probes::Kind::Log, _) => "a text",
     }
+    .to_owned()
+}
+
+/// The fields of a table of a list, those first that it must have.
+fn tables(fields: &[Field]) -> String {
+    let one = |field: &Field| match field.check {
+        Check::Text => field.name.to_owned(),
+        Check::Mode => format!("{} (octal digits in quotes)", field.name),
+        Check::Choice(names) => format!("{} ({})", field.name, names.join(", ")),
+    };
+    let all = |required| fields.iter().filter(move |field| field.required == required).map(one).collect::<Vec<String>>();
+    let (must, may) = (all(true), all(false).join(", "));
+    let alone = if must.len() == 1 { format!("; a text is a table with {} alone", must[0]) } else { String::new() };
+    format!("a list of tables with {}, and maybe {may}{alone}", must.join(" and "))
 }
 
 /// Text of a man page: hyphens and backslashes are to be copied as they are.
@@ -100,7 +115,8 @@ that is not listed here is an error, and so is a file of another form beside it 
 error is told at once, with file, line and column.
 .PP
 The files in service.toml.d are merged over service.toml in the order of their names: a value takes the place of the one before,
-lists included; tables grow together.
+lists included; tables grow together. Of several keys of which a service has one (ready.tcp and its kind, health.tcp and its kind, cron
+and every) that of the last file counts.
 .PP
 In every text, ${NAME} stands for a variable of the environment of svc, which must be set, and ${NAME:\-TEXT} for TEXT where it is
 not set, or empty. Numbers and flags may be written as such a text. $${ stands for ${.

@@ -8,6 +8,7 @@ mod computed;
 mod draft;
 mod keys;
 pub(crate) mod layout;
+mod limits;
 mod manual;
 mod policies;
 mod prepared;
@@ -266,17 +267,18 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
     policies::faults(&leaves).into_iter().for_each(&mut fault);
     for (name, entry) in leaves {
         let Some(key) = keys::find(&name) else {
-            let meant = keys::nearest(&name).map_or(String::new(), |meant| format!(": did you mean {meant}?"));
-            fault((entry.place, format!("{} is no key of a service{meant}", quoted(name.as_bytes()))));
+            let hint = keys::hint(&name, entry);
+            fault((entry.place, format!("{} is no key of a service{hint}", quoted(name.as_bytes()))));
             continue;
         };
         if known && !key.within.contains(&draft.kind) {
             let kinds: Vec<&str> = key.within.iter().map(|kind| kind.name()).collect();
-            let message = format!(
-                "{name} means nothing for a {}, only for a {}: remove it, or change kind",
-                draft.kind.name(),
-                kinds.join(" or a ")
-            );
+            let cure = match (draft.kind, name.as_str()) {
+                (Kind::Oneshot, "command") => "what a oneshot runs is called up",
+                _ => "remove it, or change kind",
+            };
+            let (kind, others) = (draft.kind.name(), kinds.join(" or a "));
+            let message = format!("{name} means nothing for a {kind}, only for a {others}: {cure}");
             fault((entry.place, message));
             continue;
         }
@@ -292,16 +294,13 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
     }
     stops::faults(&places, &draft).into_iter().for_each(&mut fault);
     sockets::faults(&places, draft.settings.notification_fd, draft.sockets.len()).into_iter().for_each(&mut fault);
-    if let Some((key, what)) = draft.demand_fault()
-        && let Some(entry) = tree.root.iter().find(|entry| entry.key == key)
-    {
-        fault((entry.place, what.into()));
+    for (key, what) in [draft.demand_fault(), draft.schedule_fault()].into_iter().flatten() {
+        let entry = tree.root.iter().find(|entry| entry.key == key);
+        entry.into_iter().for_each(|entry| fault((entry.place, what.into())));
     }
-    if draft.home
-        && draft.user.is_none()
-        && let Some(entry) = tree.root.iter().find(|entry| entry.key == "home")
-    {
-        fault((entry.place, "home needs user, whose home it is: write user = \"NAME\"".into()));
+    if draft.user.is_none() {
+        let all = tree.root.iter().filter_map(|entry| Some((entry.place, draft.needs_user(&entry.key)?)));
+        all.for_each(|(place, whose)| fault((place, format!("{whose}: write user = \"NAME\""))));
     }
     if let (Some(what), Some(entry)) =
         (draft.rights.contradiction(), tree.root.iter().find(|entry| entry.key == "capabilities"))

@@ -5,6 +5,7 @@ use svc_core::restart::{AtLimit, ONE};
 use svc_core::{Exit, Signal};
 
 use super::draft::Draft;
+use super::schema;
 use super::tree::{Entry, Item, Node};
 use super::values::{Fault, Reader, gather, unknown};
 
@@ -28,10 +29,13 @@ pub(super) const AT_LIMIT: [&str; 2] = ["fail", "stop-container"];
 pub(super) const ENDS: [(&str, Ends); 2] = [("end", Ends::All), ("failure", Ends::Failures)];
 
 impl Kind {
-    pub(super) fn about(&self) -> &'static str {
+    pub(super) fn about(&self) -> String {
         match self {
             Kind::Exits(_) => "a list of exit codes and names of signals",
-            Kind::Share { .. } => "a number, with a fraction if need be",
+            Kind::Share { least, most, .. } => {
+                let [least, most] = [least, most].map(|share| f64::from(*share) / f64::from(ONE));
+                return format!("a number from {least} to {most}, with a fraction if need be");
+            }
             Kind::AtLimit => {
                 "fail, stop-container, or a table with stop-container (the code to end with) or run (a list of words, or one text)"
             }
@@ -40,18 +44,20 @@ impl Kind {
                  given)"
             }
         }
+        .to_owned()
     }
 
     pub(super) fn schema(&self) -> String {
         let code = r#"{"type":"integer","minimum":0,"maximum":255}"#;
         match self {
-            Kind::Exits(_) => format!(r#"{{"type":"array","items":{{"anyOf":[{code},{{"type":"string"}}]}}}}"#),
+            Kind::Exits(_) => format!(r#"{{"type":"array","items":{{"anyOf":[{code},{}]}}}}"#, schema::signal_name()),
             Kind::Share { least, most, .. } => {
                 let (least, most) = (f64::from(*least) / f64::from(ONE), f64::from(*most) / f64::from(ONE));
                 format!(r#"{{"type":["number","string"],"minimum":{least},"maximum":{most}}}"#)
             }
             Kind::AtLimit => format!(
-                r#"{{"anyOf":[{{"enum":["fail","stop-container"]}},{{"type":"object","additionalProperties":false,"maxProperties":1,"minProperties":1,"properties":{{"stop-container":{code},"run":{{"anyOf":[{{"type":"string"}},{{"type":"array","items":{{"type":"string"}}}}]}}}}}}]}}"#
+                r#"{{"anyOf":[{{"enum":["fail","stop-container"]}},{{"type":"object","additionalProperties":false,"maxProperties":1,"minProperties":1,"properties":{{"stop-container":{code},"run":{}}}}}]}}"#,
+                schema::WORDS
             ),
             Kind::Essential => format!(
                 r#"{{"anyOf":[{{"type":"boolean"}},{{"enum":["own-code"]}},{{"type":"object","additionalProperties":false,"properties":{{"code":{code},"on":{{"enum":["end","failure"]}}}}}}]}}"#
@@ -121,6 +127,12 @@ fn at_limit(reader: &Reader<'_>, node: &Node, draft: &mut Draft) -> Result<(), V
         },
         _ => {
             let choices = [(AT_LIMIT[0], AtLimit::Fail), (AT_LIMIT[1], AtLimit::StopContainer { code: None })];
+            // What is no choice may be a command, which must be in a table.
+            let is_choice =
+                matches!(&node.item, Item::Text(text) if AT_LIMIT.contains(&text.as_str()) || text.contains('$'));
+            if !is_choice {
+                return Err(vec![reader.fault(node, "fail, stop-container, or a table with stop-container or run")]);
+            }
             let places = [(AT_LIMIT[0], 0), (AT_LIMIT[1], 1)];
             let place: usize = reader.choice(node, &places).map_err(|fault| vec![fault])?;
             choices.into_iter().nth(place).map_or(AtLimit::Fail, |(_, at_limit)| at_limit)
@@ -163,14 +175,19 @@ fn essential(reader: &Reader<'_>, node: &Node) -> Result<Option<Essential>, Vec<
 }
 
 /// Keys that mean nothing without another one.
-const NEED: [(&str, &str); 3] =
-    [("restart.max-delay", "restart.factor"), ("restart.window", "restart.limit"), ("restart.at-limit", "restart.limit")];
+const NEED: [(&str, &[&str]); 5] = [
+    ("restart.max-delay", &["restart.factor"]),
+    ("restart.window", &["restart.limit"]),
+    ("restart.at-limit", &["restart.limit"]),
+    ("wait-timeout", &["wait-for"]),
+    ("on-change", &["watch", "templates", "distributions"]),
+];
 
 pub(super) fn faults(leaves: &[(String, &Entry)]) -> Vec<Fault> {
     let there = |name: &str| leaves.iter().any(|(known, _)| known == name);
     let lonely = leaves.iter().filter_map(|(name, entry)| {
-        let (_, other) = NEED.iter().find(|(key, other)| key == name && !there(other))?;
-        Some((entry.place, format!("{name} means nothing without {other}: write that too, or remove it")))
+        let (_, others) = NEED.iter().find(|(key, others)| key == name && !others.iter().any(|other| there(other)))?;
+        Some((entry.place, format!("{name} means nothing without {}: write that too, or remove it", others.join(" or "))))
     });
     lonely.collect()
 }

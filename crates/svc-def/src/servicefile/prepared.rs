@@ -1,13 +1,15 @@
 //! What is to be made ready before the command: the words of `svc exec` for it. svc-prepare does it, and nothing here knows how.
 
 use super::values::Record;
+use crate::problem::quoted;
 
 /// The option of `svc exec` for it, and its value.
 type Word = (&'static str, String);
 
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
-    pub(super) env_allow: Vec<String>,
+    /// None: all; an empty list is none of them.
+    pub(super) env_allow: Option<Vec<String>>,
     pub(super) env_deny: Vec<String>,
     pub(super) env_dirs: Vec<String>,
     pub(super) links: Vec<String>,
@@ -24,11 +26,34 @@ pub(super) struct Prepared {
     pub(super) marker: Option<String>,
 }
 
+/// Whether it may stand for names of variables. Several of them stand in one word with commas between them.
+pub(super) fn pattern(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.contains(['=', ',', '\0']) {
+        let text = quoted(text.as_bytes());
+        return Err(format!("has {text}, which stands for no variable: write a name, or several as \"DB_*\""));
+    }
+    Ok(())
+}
+
+/// Whether a variable may have this name.
+pub(super) fn variable(name: &str) -> Result<(), String> {
+    let good = !name.is_empty() && !name.contains(['=', '\0']);
+    if good { Ok(()) } else { Err("which is no name of a variable: write one without =".into()) }
+}
+
+/// Whether a file in the directory of credentials may have this name.
+pub(super) fn credential(name: &str) -> Result<(), String> {
+    let good = !name.is_empty() && !name.starts_with('.') && !name.contains(['=', '/', '\0']);
+    let cure = "which is no name of a credential: write one without / and =, and without a dot in front";
+    if good { Ok(()) } else { Err(cure.into()) }
+}
+
 impl Prepared {
     /// Who gets which of the variables that are there, before any are added.
     pub(super) fn choice(&self) -> Vec<Word> {
-        let all = |option, patterns: &[String]| (!patterns.is_empty()).then(|| (option, patterns.join(",")));
-        let choice = [all("env-allow", &self.env_allow), all("env-deny", &self.env_deny)].into_iter().flatten();
+        let allowed = self.env_allow.as_ref().map(|patterns| ("env-allow", patterns.join(",")));
+        let denied = (!self.env_deny.is_empty()).then(|| ("env-deny", self.env_deny.join(",")));
+        let choice = [allowed, denied].into_iter().flatten();
         choice.chain(self.env_dirs.iter().map(|dir| ("env-dir", dir.clone()))).collect()
     }
 

@@ -13,11 +13,11 @@ use super::values::{Fault, Reader};
 pub(super) const READY_FD: u32 = 63;
 
 /// The keys of which one service may have one.
-const READY: [&str; 8] =
+pub(super) const READY: [&str; 8] =
     ["ready.fd", "ready.notify", "ready.exec", "ready.tcp", "ready.http", "ready.unix", "ready.file", "ready.log"];
 /// Those of them that look again and again.
 const LOOKING: [&str; 5] = ["ready.exec", "ready.tcp", "ready.http", "ready.unix", "ready.file"];
-const HEALTH: [&str; 5] = ["health.exec", "health.tcp", "health.http", "health.unix", "health.file"];
+pub(super) const HEALTH: [&str; 5] = ["health.exec", "health.tcp", "health.http", "health.unix", "health.file"];
 const RULES: [&str; 6] =
     ["health.interval", "health.timeout", "health.start-period", "health.failures", "health.successes", "health.action"];
 

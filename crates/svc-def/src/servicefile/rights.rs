@@ -18,6 +18,8 @@ pub(super) struct Rights {
     pub(super) landlock_version: Option<i64>,
     pub(super) seccomp: Option<String>,
     pub(super) own_cgroup: bool,
+    /// Its user may make others below it.
+    pub(super) delegates_cgroup: bool,
     pub(super) optional: Vec<String>,
     /// What may be done below which paths.
     paths: Vec<(&'static str, String)>,
@@ -41,7 +43,7 @@ impl Rights {
         if !self.optional.is_empty() {
             option("optional", &self.optional.join(","));
         }
-        if self.own_cgroup || !self.files.is_empty() {
+        if self.own_cgroup || self.delegates_cgroup || !self.files.is_empty() {
             option("cgroup", service);
         }
         self.files.iter().for_each(|(file, value)| option("cgroup-set", &format!("{file}={value}")));
@@ -55,6 +57,9 @@ impl Rights {
         self.paths.iter().for_each(|(access, path)| option("landlock", &format!("{access}:{path}")));
         self.seccomp.iter().for_each(|profile| option("seccomp", profile));
         self.chroot.iter().for_each(|dir| option("chroot", dir));
+        if self.delegates_cgroup {
+            words.push("--cgroup-delegate".into());
+        }
         if self.no_new_privileges {
             words.push("--no-new-privileges".into());
         }

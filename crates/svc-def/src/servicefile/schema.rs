@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::draft::Kind;
 use super::keys::{self, Key, Shape};
+use super::limits::LIMITS;
 use super::probes;
-use super::values::{BONDS, CONDITIONS, Check, LIMITS, MOST_INSTANCES};
+use super::values::{BONDS, CONDITIONS, Check, MOST_INSTANCES};
 
 /// The schema.
 pub fn schema() -> String {
@@ -32,12 +33,60 @@ fn object(properties: &[(&str, String)], more: &str) -> String {
     format!("{{{more}\"type\":\"object\",\"additionalProperties\":false,\"properties\":{{{}}}}}", list.join(","))
 }
 
+/// A name or a number of a user or group.
+const WHO: &str = r#"{"anyOf":[{"type":"string","minLength":1},{"type":"integer","minimum":0}]}"#;
 /// In place of numbers and flags: a text with a variable in it.
 const VARIABLE: &str = r#"{"type":"string","pattern":"\\$\\{"}"#;
+pub(super) const TEXT: &str = r#"{"type":"string","minLength":1}"#;
+/// The words of a command.
+pub(super) const WORDS: &str =
+    r#"{"anyOf":[{"type":"string","minLength":1},{"type":"array","items":{"type":"string"},"minItems":1}]}"#;
+/// A time that is more than nothing.
+pub(super) const PAUSE: &str = r#"{"anyOf":[{"type":"string","pattern":"^(?=.*[1-9])[0-9]+([.][0-9]+)? *(ms|s|m|h|d)$"},{"type":"string","pattern":"\\$\\{"}]}"#;
+pub(super) const SIZE: &str = "(?=.*[1-9])[0-9]+([.][0-9]+)? *(B|[KMGT]iB|[kKMGT]B)?";
+pub(super) const SIZE_OR_MAX: &str = "[0-9]+([.][0-9]+)? *(B|[KMGT]iB|[kKMGT]B)?|max";
+
+/// A text like this, or with a variable in it.
+fn like(pattern: &str) -> String {
+    format!(r#"{{"anyOf":[{{"type":"string","pattern":{}}},{VARIABLE}]}}"#, string(&format!("^({pattern})$")))
+}
+
+/// One of these names, in letters of any size.
+fn any_case<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let both = |letter: char| match letter.to_ascii_lowercase() {
+        small if small == letter => letter.to_string(),
+        small => format!("[{letter}{small}]"),
+    };
+    let names: Vec<String> = names.map(|name| name.chars().map(both).collect()).collect();
+    names.join("|")
+}
+
+/// A signal by its name.
+pub(super) fn signal_name() -> String {
+    like(&signal_pattern())
+}
+
+fn signal_pattern() -> String {
+    let names = any_case(svc_core::Signal::names());
+    format!("([Ss][Ii][Gg])?({names}|[Rr][Tt]([Mm][Ii][Nn]([+][0-9]+)?|[Mm][Aa][Xx](-[0-9]+)?))")
+}
+
+/// One by its name or its number in a text.
+pub(super) fn signal() -> String {
+    like(&format!("[1-9]|[1-5][0-9]|6[0-4]|{}", signal_pattern()))
+}
+
+pub(super) fn capabilities() -> String {
+    format!("-?(all|([Cc][Aa][Pp]_)?({}))", any_case(svc_core::capability::NAMES.into_iter()))
+}
+
+pub(super) fn optional() -> String {
+    svc_core::rights::OPTIONAL.join("|")
+}
 
 fn shape(shape: &Shape) -> String {
-    let text = r#"{"type":"string"}"#.to_owned();
-    let service = r#"{"type":"string","minLength":1}"#;
+    let text = TEXT.to_owned();
+    let service = r#"{"type":"string","pattern":"^[^/]+$|\\$\\{"}"#;
     match shape {
         Shape::Kind(_) => choice(Kind::NAMES.iter().map(|(name, _)| *name)),
         Shape::Flag(_) => format!(r#"{{"anyOf":[{{"type":"boolean"}},{VARIABLE}]}}"#),
@@ -46,20 +95,20 @@ fn shape(shape: &Shape) -> String {
                 r#"{{"anyOf":[{{"const":0}},{{"type":"string","pattern":"^(0|[0-9]+(\\.[0-9]+)? *(ms|s|m|h|d))$"}},{VARIABLE}]}}"#
             )
         }
-        Shape::Pause(_) => {
-            format!(r#"{{"anyOf":[{{"type":"string","pattern":"^[0-9]+(\\.[0-9]+)? *(ms|s|m|h|d)$"}},{VARIABLE}]}}"#)
-        }
+        Shape::Pause(_) => PAUSE.to_owned(),
         Shape::Number { least, most, .. } => {
             format!(r#"{{"anyOf":[{{"type":"integer","minimum":{least},"maximum":{most}}},{VARIABLE}]}}"#)
         }
         Shape::Mask(_) => format!(r#"{{"anyOf":[{{"type":"string","pattern":"^[0-7]{{1,4}}$"}},{VARIABLE}]}}"#),
-        Shape::Signal(_) | Shape::Text(_) | Shape::Checked { .. } => text,
+        Shape::Signal(_) => signal(),
+        Shape::Text(_) | Shape::Checked { .. } => text,
         Shape::Word { known, .. } => choice(known.iter().copied()),
-        Shape::Who(_) => r#"{"type":["string","integer"]}"#.into(),
-        Shape::Whose(_) => r#"{"type":"array","items":{"type":["string","integer"]}}"#.into(),
-        Shape::Texts(_) | Shape::Command(_) | Shape::CheckedTexts { .. } => {
-            r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()
+        Shape::Who(_) => WHO.into(),
+        Shape::Whose(_) => format!(r#"{{"type":"array","items":{WHO}}}"#),
+        Shape::Texts(_) | Shape::CheckedTexts { .. } => {
+            format!(r#"{{"anyOf":[{TEXT},{{"type":"array","items":{TEXT}}}]}}"#)
         }
+        Shape::Command(_) => WORDS.into(),
         Shape::Variables(_) => r#"{"type":"array","items":{"type":"string","pattern":"^[^=]+$"}}"#.into(),
         Shape::Names(_) => format!(r#"{{"type":"array","items":{service}}}"#),
         Shape::Relations(relation) => {
@@ -75,17 +124,24 @@ fn shape(shape: &Shape) -> String {
             r#"{{"anyOf":[{{"type":"integer","minimum":0,"maximum":{MOST_INSTANCES}}},{{"type":"array","items":{{"type":"string"}}}},{{"type":"string","pattern":"[*]"}},{VARIABLE}]}}"#
         ),
         Shape::Assignments(_) => {
-            let command = r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.to_owned();
-            let parts = [("command", command), ("timeout", r#"{"type":"string"}"#.to_owned())];
+            let parts = [("command", WORDS.to_owned()), ("timeout", PAUSE.to_owned())];
             let computed = object(&parts, r#""required":["command"],"#);
             format!(
-                r#"{{"type":"object","additionalProperties":{{"anyOf":[{{"type":["string","number","boolean"]}},{computed}]}}}}"#
+                r#"{{"type":"object","propertyNames":{{"pattern":"^[^=]+$"}},"additionalProperties":{{"anyOf":[{{"type":["string","number","boolean"]}},{computed}]}}}}"#
             )
         }
-        Shape::Environment(_) => r#"{"type":"object","additionalProperties":{"type":["string","number","boolean"]}}"#.into(),
-        Shape::Form { .. } => r#"{"type":["string","number"]}"#.into(),
-        Shape::Words { .. } => r#"{"type":"array","items":{"type":"string"}}"#.into(),
-        Shape::Files(_) => r#"{"type":"object","additionalProperties":{"type":["string","integer"]}}"#.into(),
+        Shape::Sources { .. } => {
+            format!(r#"{{"type":"object","propertyNames":{{"pattern":"^[^=/]+$"}},"additionalProperties":{TEXT}}}"#)
+        }
+        Shape::Form { pattern, .. } => {
+            let number = if pattern.contains("0-9") { r#"{"type":"number","minimum":0},"# } else { "" };
+            format!(r#"{{"anyOf":[{number}{}]}}"#, like(pattern))
+        }
+        Shape::Words { pattern, .. } => format!(r#"{{"type":"array","items":{}}}"#, like(&pattern())),
+        Shape::Files(_) => {
+            let names = r#"{"pattern":"^(?!cgroup[.])[A-Za-z0-9_]+[.][A-Za-z0-9_.]+$"}"#;
+            format!(r#"{{"type":"object","propertyNames":{names},"additionalProperties":{{"type":["string","integer"]}}}}"#)
+        }
         Shape::Limits(_) => {
             let amount = r#"{"type":["string","integer"]}"#.to_owned();
             let both = object(&[("soft", amount.clone()), ("hard", amount.clone())], r#""required":["soft","hard"],"#);
@@ -94,10 +150,9 @@ fn shape(shape: &Shape) -> String {
             object(&properties, "")
         }
         Shape::Sockets(_) => {
-            let who = r#"{"type":["string","integer"]}"#;
             let flag = r#"{"type":["boolean","string"]}"#;
             let of = |name: &str| match name {
-                "user" | "group" => who.to_owned(),
+                "user" | "group" => WHO.to_owned(),
                 "reuse-port" | "dual-stack" => flag.to_owned(),
                 "backlog" => r#"{"type":["integer","string"]}"#.to_owned(),
                 _ => text.clone(),
@@ -124,16 +179,18 @@ fn shape(shape: &Shape) -> String {
         Shape::Start(_) => format!(r#"{{"anyOf":[{{"enum":[true,false,"on-demand"]}},{VARIABLE}]}}"#),
         Shape::Senders(_) => r#"{"enum":[true,false,"main","all"]}"#.into(),
         Shape::Remedy(_) => choice(probes::REMEDIES.iter().map(|(name, _)| *name)),
-        Shape::Probe(probes::Kind::Exec, _) => {
-            r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#.into()
-        }
+        Shape::Probe(probes::Kind::Exec, _) => WORDS.into(),
         Shape::Probe(probes::Kind::Http, _) => {
-            let status = r#"{"type":["string","integer","array"],"items":{"type":["string","integer"]}}"#.to_owned();
+            let status =
+                r#"{"type":["string","integer","array"],"minimum":100,"maximum":599,"items":{"type":["string","integer"]}}"#
+                    .to_owned();
             let header = r#"{"type":"object","additionalProperties":{"type":"string"}}"#.to_owned();
-            let properties = [("url", text.clone()), ("status", status), ("header", header), ("body", text.clone())];
-            format!(r#"{{"anyOf":[{text},{}]}}"#, object(&properties, r#""required":["url"],"#))
+            let url = r#"{"type":"string","pattern":"^http://|\\$\\{"}"#.to_owned();
+            let properties = [("url", url.clone()), ("status", status), ("header", header), ("body", text)];
+            format!(r#"{{"anyOf":[{url},{}]}}"#, object(&properties, r#""required":["url"],"#))
         }
-        Shape::Probe(probes::Kind::Tcp | probes::Kind::Unix | probes::Kind::File | probes::Kind::Log, _) => text,
+        Shape::Probe(probes::Kind::Tcp, _) => like("[^ ]*:[0-9]+"),
+        Shape::Probe(probes::Kind::Unix | probes::Kind::File | probes::Kind::Log, _) => text,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::layout::layout;
-use super::tree::{self, Item};
+use super::tree::{self, Entry, Item, Node};
 use super::{keys, leaves};
 use crate::problem::{Problem, shown};
 
@@ -21,17 +21,41 @@ pub struct Shown {
 pub fn show(path: &Path, problems: &mut Vec<Problem>) -> Vec<Shown> {
     let Some(layout) = layout(path) else { return Vec::new() };
     let tree = tree::read(&layout, problems);
-    let mut found: Vec<Shown> = leaves(&tree.root, &mut |_| {})
-        .into_iter()
-        .map(|(key, entry)| {
-            let place = entry.node.place;
-            let place = format!("{}:{}", shown(&tree.files[place.file]), place.line);
-            Shown { key, value: written(&entry.node.item), place }
-        })
-        .collect();
+    let mut found = leaves(&tree.root, &mut |_| {});
     let rank = |key: &str| keys::all().position(|known| known.name == key).unwrap_or(usize::MAX);
-    found.sort_by_key(|shown| rank(&shown.key));
-    found
+    found.sort_by_key(|(key, _)| rank(key));
+    let parts = found.into_iter().flat_map(|(key, entry)| parts(key, &entry.node));
+    parts
+        .map(|(key, node)| {
+            let place = format!("{}:{}", shown(&tree.files[node.place.file]), node.place.line);
+            Shown { key, value: written(&node.item), place }
+        })
+        .collect()
+}
+
+/// A table that has grown together from several files is shown value by value.
+fn parts(key: String, node: &Node) -> Vec<(String, &Node)> {
+    match &node.item {
+        Item::Table(entries) if entries.iter().any(|entry| entry.node.place.file != node.place.file) => {
+            let inner = |entry: &'_ Entry| format!("{key}.{}", name(&entry.key));
+            entries.iter().flat_map(|entry| parts(inner(entry), &entry.node)).collect()
+        }
+        Item::Text(_)
+        | Item::Integer(_)
+        | Item::Float(_)
+        | Item::Date(_)
+        | Item::Flag(_)
+        | Item::List(_)
+        | Item::Table(_) => {
+            vec![(key, node)]
+        }
+    }
+}
+
+/// A key as it is written.
+fn name(key: &str) -> String {
+    let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if bare { key.to_owned() } else { quoted(key) }
 }
 
 pub(super) fn written(item: &Item) -> String {
@@ -45,8 +69,6 @@ pub(super) fn written(item: &Item) -> String {
             format!("[{}]", items.join(", "))
         }
         Item::Table(entries) => {
-            let bare = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-            let name = |key: &str| if bare(key) { key.to_owned() } else { quoted(key) };
             let entries: Vec<String> =
                 entries.iter().map(|entry| format!("{} = {}", name(&entry.key), written(&entry.node.item))).collect();
             if entries.is_empty() { "{}".into() } else { format!("{{ {} }}", entries.join(", ")) }

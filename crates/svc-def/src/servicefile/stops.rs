@@ -6,7 +6,7 @@ use svc_core::{Millis, Settings, Signal};
 use super::draft::Draft;
 use super::text;
 use super::tree::{Entry, Item, Node};
-use super::values::{Fault, Reader, gather, unknown};
+use super::values::{Fault, PAUSE, Reader, gather, unknown};
 
 /// What a value must be.
 pub(super) enum Kind {
@@ -52,28 +52,28 @@ impl Kind {
     }
 
     pub(super) fn schema(&self) -> String {
-        const SPAN: &str = r#"{"type":"string"}"#;
-        const WORDS: &str = r#"{"type":"string"},{"type":"array","items":{"type":"string"}}"#;
+        use super::schema::{PAUSE, WORDS, signal};
         let table = |required: &str, first: &str, second: &str| {
             format!(
                 r#"{{"type":"object","additionalProperties":false,"required":["{required}"],"properties":{{{first},{second}}}}}"#
             )
         };
-        let wait = format!(r#""wait":{SPAN}"#);
+        let wait = format!(r#""wait":{PAUSE}"#);
         match self {
             Kind::Steps => {
-                let table = table("signal", r#""signal":{"type":"string"}"#, &wait);
+                let table = table("signal", &format!(r#""signal":{}"#, signal()), &wait);
                 format!(
-                    r#"{{"type":"array","minItems":1,"maxItems":{MOST_STEPS},"items":{{"anyOf":[{{"type":"string"}},{table}]}}}}"#
+                    r#"{{"type":"array","minItems":1,"maxItems":{MOST_STEPS},"items":{{"anyOf":[{},{table}]}}}}"#,
+                    signal()
                 )
             }
             Kind::Command => {
-                let table = table("command", &format!(r#""command":{{"anyOf":[{WORDS}]}}"#), &wait);
+                let table = table("command", &format!(r#""command":{WORDS}"#), &wait);
                 format!(r#"{{"anyOf":[{WORDS},{table}]}}"#)
             }
             Kind::Drain => {
-                let table = table("wait", &wait, &format!(r#""until":{{"anyOf":[{WORDS}]}}"#));
-                format!(r#"{{"anyOf":[{SPAN},{table}]}}"#)
+                let table = table("wait", &wait, &format!(r#""until":{WORDS}"#));
+                format!(r#"{{"anyOf":[{PAUSE},{table}]}}"#)
             }
         }
     }
@@ -134,7 +134,7 @@ pub(super) fn apply(reader: &Reader<'_>, kind: &Kind, node: &Node, draft: &mut D
 
 fn span(reader: &Reader<'_>, node: &Node) -> Result<Millis, Vec<Fault>> {
     let longer = |text: &str| text::span(text).filter(|span| span.0 > 0);
-    reader.read(node, "a time with its unit, and more than 0", longer).map_err(|fault| vec![fault])
+    reader.read(node, PAUSE, longer).map_err(|fault| vec![fault])
 }
 
 /// A command under this name, and a time under that one; or the command alone.
@@ -178,7 +178,7 @@ fn steps(reader: &Reader<'_>, node: &Node) -> Result<Vec<Step>, Vec<Fault>> {
                 item,
                 format!(
                     "{name} has no wait, after which the next one comes: write {{ signal = \"{}\", wait = \"5s\" }}",
-                    step.signal.name().unwrap_or("TERM")
+                    step.signal.name().map_or_else(|| step.signal.number().to_string(), str::to_owned)
                 ),
             )),
             _ => Ok(step),

@@ -7,9 +7,10 @@ use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
 
 use super::layout::Layout;
+use super::probes;
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted};
-use crate::rc::lists::content;
+use crate::rc::lists::content_of;
 
 /// Where a value stands; lines and columns begin with 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,7 @@ impl Tree {
 pub(super) fn read(layout: &Layout, problems: &mut Vec<Problem>) -> Tree {
     let mut tree = Tree { files: Vec::new(), root: Vec::new() };
     for path in paths(layout, problems) {
-        let Some(bytes) = content(&path, problems) else { continue };
+        let Some(bytes) = content_of(&path, problems) else { continue };
         tree.files.push(path);
         let file = tree.files.len() - 1;
         let text = match String::from_utf8(bytes) {
@@ -77,13 +78,18 @@ pub(super) fn read(layout: &Layout, problems: &mut Vec<Problem>) -> Tree {
         let (table, errors) = DeTable::parse_recoverable(text.text);
         for error in &errors {
             let place = text.place(error.span().map_or(0, |span| span.start));
-            problems.push(tree.fatal(place, format!("is not TOML: {}", error.message().replace('\n', ", "))));
+            let what = match error.message() {
+                "duplicate key" => "has the same key or table twice: keep one of the two".to_owned(),
+                other => format!("is not TOML: {}", other.replace('\n', ", ")),
+            };
+            problems.push(tree.fatal(place, what));
         }
         let mut strange = Vec::new();
         let mut entries = text.entries(table.get_ref(), &mut strange);
         // What the parser makes of a line that has no key.
         entries.retain(|entry| errors.is_empty() || !entry.key.is_empty());
         problems.extend(strange.into_iter().map(|(place, message)| tree.fatal(place, message)));
+        give_way(&mut tree.root, &entries);
         merge(&mut tree.root, entries);
     }
     tree
@@ -108,6 +114,33 @@ fn paths(layout: &Layout, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
         Err(error) => problems.push(Problem::fatal(folder, format!("cannot be listed: {error}: make it a directory"))),
     }
     paths
+}
+
+/// Keys of which a service has one.
+const ALTERNATIVES: [&[&str]; 3] = [&probes::READY, &probes::HEALTH, &["cron", "every"]];
+
+/// Where a file chooses another one of several keys than a file before it, that one is gone: nobody could take it out otherwise.
+fn give_way(base: &mut Vec<Entry>, over: &[Entry]) {
+    let says = |key: &str| match key.split_once('.') {
+        None => over.iter().any(|entry| entry.key == key),
+        Some((table, key)) => over.iter().filter(|entry| entry.key == table).any(|entry| match &entry.node.item {
+            Item::Table(inner) => inner.iter().any(|entry| entry.key == key),
+            Item::Text(_) | Item::Integer(_) | Item::Float(_) | Item::Flag(_) | Item::Date(_) | Item::List(_) => false,
+        }),
+    };
+    for group in ALTERNATIVES.into_iter().filter(|group| group.iter().any(|key| says(key))) {
+        for key in group.iter().filter(|key| !says(key)) {
+            let Some((table, key)) = key.split_once('.') else {
+                base.retain(|entry| entry.key != **key);
+                continue;
+            };
+            for entry in base.iter_mut().filter(|entry| entry.key == table) {
+                if let Item::Table(inner) = &mut entry.node.item {
+                    inner.retain(|entry| entry.key != key);
+                }
+            }
+        }
+    }
 }
 
 /// What comes later takes the place of what was there; tables grow together.

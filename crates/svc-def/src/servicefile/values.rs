@@ -21,41 +21,8 @@ pub(super) type Fault = (Place, String);
 /// The value of `start` that is no flag.
 const ON_DEMAND: &str = "on-demand";
 
-/// A limit as `svc exec` takes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Limit {
-    pub(super) name: &'static str,
-    pub(super) soft: String,
-    pub(super) hard: String,
-}
-
-/// What a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Counts {
-    Bytes,
-    Seconds,
-    Microseconds,
-    Things,
-}
-
-pub(super) const LIMITS: [(&str, Counts); 16] = [
-    ("as", Counts::Bytes),
-    ("core", Counts::Bytes),
-    ("cpu", Counts::Seconds),
-    ("data", Counts::Bytes),
-    ("fsize", Counts::Bytes),
-    ("locks", Counts::Things),
-    ("memlock", Counts::Bytes),
-    ("msgqueue", Counts::Bytes),
-    ("nice", Counts::Things),
-    ("nofile", Counts::Things),
-    ("nproc", Counts::Things),
-    ("rss", Counts::Bytes),
-    ("rtprio", Counts::Things),
-    ("rttime", Counts::Microseconds),
-    ("sigpending", Counts::Things),
-    ("stack", Counts::Bytes),
-];
+pub(super) const SPAN: &str = "a time with its unit (ms, s, m, h or d)";
+pub(super) const PAUSE: &str = "a time with its unit (ms, s, m, h or d), and more than 0";
 
 /// More is a mistake; each is a process.
 pub(super) const MOST_INSTANCES: u32 = 4096;
@@ -112,10 +79,10 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
     match &key.shape {
         Shape::Kind(set) => set(draft, reader.choice(node, &Kind::NAMES).map_err(one)?),
         Shape::Flag(set) => set(draft, reader.flag(node).map_err(one)?),
-        Shape::Span(set) => set(draft, reader.read(node, "a time with its unit", text::span).map_err(one)?),
+        Shape::Span(set) => set(draft, reader.read(node, SPAN, text::span).map_err(one)?),
         Shape::Pause(set) => {
             let pause = |text: &str| text::span(text).filter(|span| span.0 > 0);
-            set(draft, reader.read(node, "a time with its unit, and more than 0", pause).map_err(one)?);
+            set(draft, reader.read(node, PAUSE, pause).map_err(one)?);
         }
         Shape::Signal(set) => set(draft, reader.read(node, "a signal that kill -l knows", Signal::parse).map_err(one)?),
         Shape::Number { least, most, set } => set(draft, reader.number(node, *least, *most).map_err(one)?),
@@ -123,13 +90,13 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             let mask = |text: &str| u32::from_str_radix(text, 8).ok().filter(|mask| *mask <= 0o777).map(|_| text.to_owned());
             set(draft, reader.read(node, "octal digits in quotes", mask).map_err(one)?);
         }
-        Shape::Text(set) => set(draft, reader.text(node).map_err(one)?),
+        Shape::Text(set) => set(draft, reader.something(node).map_err(one)?),
         Shape::Who(set) => set(draft, reader.who(node).map_err(one)?),
         Shape::Whose(set) => set(draft, reader.list(node, |node| reader.who(node))?),
         Shape::Texts(set) => {
             let texts = match &node.item {
-                Item::List(_) => reader.list(node, |node| reader.text(node))?,
-                _ => vec![reader.text(node).map_err(one)?],
+                Item::List(_) => reader.list(node, |node| reader.something(node))?,
+                _ => vec![reader.something(node).map_err(one)?],
             };
             set(draft, texts);
         }
@@ -143,9 +110,11 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             draft.relations.extend(gather(items.iter().map(|item| reader.relation(item, *relation)))?);
         }
         Shape::Instances(set) => set(draft, reader.instances(node)?),
-        Shape::Environment(set) => set(draft, reader.environment(node)?),
-        Shape::Form { wanted, read, set } => set(draft, reader.form(node, wanted, *read).map_err(one)?),
-        Shape::Words { known, nearest, set } => set(draft, reader.list(node, |node| reader.word(node, *known, *nearest))?),
+        Shape::Sources { check, set } => set(draft, reader.sources(node, *check)?),
+        Shape::Form { wanted, pattern: _, read, set } => set(draft, reader.form(node, wanted, *read).map_err(one)?),
+        Shape::Words { known, nearest, pattern: _, set } => {
+            set(draft, reader.list(node, |node| reader.word(node, *known, *nearest))?)
+        }
         Shape::Files(set) => set(draft, reader.files(node)?),
         Shape::Assignments(set) => {
             let (rest, computed) = super::computed::apart(&reader, node)?;
@@ -211,7 +180,7 @@ impl Reader<'_> {
             _ => match self.flag(node) {
                 Ok(true) => Ok(Start::WithSvc),
                 Ok(false) => Ok(Start::Asked),
-                Err(_) => Err(self.fault(node, "true, false or \"on-demand\"")),
+                Err(_) => Err(self.fault(node, "true or false, without quotes, or \"on-demand\"")),
             },
         }
     }
@@ -221,18 +190,24 @@ impl Reader<'_> {
         match &node.item {
             Item::Flag(true) => Ok(Some(Senders::Main)),
             Item::Flag(false) => Ok(None),
-            Item::Text(_) => self.choice(node, &probes::SENDERS).map(Some),
-            _ => Err(self.fault(node, "true, or one of main and all")),
+            Item::Text(text) if text.parse::<bool>().is_err() => self.choice(node, &probes::SENDERS).map(Some),
+            _ => Err(self.fault(node, "true or false, without quotes, or one of main and all")),
         }
     }
 
     pub(super) fn fault(&self, node: &Node, wanted: &str) -> Fault {
-        let message = format!("{} is {}, and must be {wanted}, such as {}", self.name, node.item.described(), self.example);
-        (node.place, message)
+        let mut what = node.item.described();
+        if let Item::Text(text) = &node.item
+            && let Ok(expanded) = expand(text, self.variable)
+            && expanded.has_variables
+        {
+            what = format!("{}, by {what}", quoted(expanded.text.as_bytes()));
+        }
+        (node.place, format!("{} is {what}, and must be {wanted}, such as {}", self.name, self.example))
     }
 
     /// A text with its variables put in, and whether there were any.
-    fn expanded(&self, node: &Node, text: &str) -> Result<Expanded, Fault> {
+    pub(super) fn expanded(&self, node: &Node, text: &str) -> Result<Expanded, Fault> {
         let expanded = expand(text, self.variable).map_err(|faults| {
             let what: Vec<String> = faults.into_iter().map(|fault| fault.what).collect();
             (node.place, format!("{}: {}", self.name, what.join("; ")))
@@ -248,6 +223,12 @@ impl Reader<'_> {
             Item::Text(text) => self.expanded(node, text).map(|expanded| expanded.text),
             _ => Err(self.fault(node, "a text in quotes")),
         }
+    }
+
+    /// One that is not empty.
+    fn something(&self, node: &Node) -> Result<String, Fault> {
+        let text = self.text(node)?;
+        if text.is_empty() { Err(self.fault(node, "a text with something in it")) } else { Ok(text) }
     }
 
     /// A text that is read by `read`.
@@ -426,6 +407,20 @@ impl Reader<'_> {
         gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
     }
 
+    /// Names that `check` lets through, each with the path of a file.
+    fn sources(&self, node: &Node, check: fn(&str) -> Result<(), String>) -> Result<Vec<(String, String)>, Vec<Fault>> {
+        let Item::Table(entries) = &node.item else { return Err(vec![self.fault(node, "a table")]) };
+        let one = |entry: &Entry| {
+            let named = quoted(entry.key.as_bytes());
+            check(&entry.key).map_err(|what| (entry.place, format!("{} has {named}, {what}", self.name)))?;
+            let inner = Reader { name: &format!("{}.{}", self.name, entry.key), ..*self };
+            let file = inner.read(&entry.node, "the path of a file in quotes", |text| Some(text.to_owned()))?;
+            let wrong = matches!(entry.node.item, Item::Integer(_)) || file.is_empty();
+            if wrong { Err(inner.fault(&entry.node, "the path of a file in quotes")) } else { Ok((entry.key.clone(), file)) }
+        };
+        gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
+    }
+
     /// A number means what it does as a text.
     fn form(&self, node: &Node, wanted: &str, read: fn(&str) -> Option<String>) -> Result<String, Fault> {
         let number = match &node.item {
@@ -473,38 +468,6 @@ impl Reader<'_> {
         gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
     }
 
-    fn limits(&self, node: &Node) -> Result<Vec<Limit>, Vec<Fault>> {
-        let Item::Table(entries) = &node.item else { return Err(vec![self.fault(node, "a table")]) };
-        let one = |entry: &Entry| {
-            let Some(&(name, counts)) = LIMITS.iter().find(|(name, _)| *name == entry.key) else {
-                let known: Vec<&str> = LIMITS.iter().map(|(name, _)| *name).collect();
-                return Err(vec![(entry.place, unknown("limits has", &entry.key, &known))]);
-            };
-            let Item::Table(parts) = &entry.node.item else {
-                let amount = self.amount(name, counts, &entry.node).map_err(|fault| vec![fault])?;
-                return Ok(Limit { name, soft: amount.clone(), hard: amount });
-            };
-            let (mut soft, mut hard, mut faults) = (None, None, Vec::new());
-            for part in parts {
-                let amount = self.amount(name, counts, &part.node);
-                match part.key.as_str() {
-                    "soft" => amount.map(|amount| soft = Some(amount)).unwrap_or_else(|fault| faults.push(fault)),
-                    "hard" => amount.map(|amount| hard = Some(amount)).unwrap_or_else(|fault| faults.push(fault)),
-                    other => faults.push((part.place, unknown(&format!("limits.{name} has"), other, &["soft", "hard"]))),
-                }
-            }
-            match (soft, hard) {
-                (Some(soft), Some(hard)) if faults.is_empty() => Ok(Limit { name, soft, hard }),
-                _ if faults.is_empty() => Err(vec![(
-                    entry.node.place,
-                    format!("limits.{name} needs both, soft and hard, or is one value for both"),
-                )]),
-                _ => Err(faults),
-            }
-        };
-        gather(entries.iter().map(one))
-    }
-
     /// `"/data"`, or `{ path = "/data", mode = "0750" }`.
     fn record(&self, node: &Node, fields: &'static [Field]) -> Result<Record, Vec<Fault>> {
         let Item::Table(entries) = &node.item else {
@@ -548,32 +511,6 @@ impl Reader<'_> {
             Ok(text) if text.is_empty() => Err(vec![self.fault(node, "something")]),
             text => text.map_err(|fault| vec![fault]),
         }
-    }
-
-    fn amount(&self, name: &str, counts: Counts, node: &Node) -> Result<String, Fault> {
-        let wanted = match counts {
-            Counts::Bytes => "a size such as \"64MiB\", a number of bytes, or \"unlimited\"",
-            Counts::Seconds => "a time in whole seconds such as \"90s\", a number of seconds, or \"unlimited\"",
-            Counts::Microseconds => "a time such as \"50ms\", a number of microseconds, or \"unlimited\"",
-            Counts::Things => "a number or \"unlimited\"",
-        };
-        let wrong = |what: String| (node.place, format!("limits.{name} is {what}, and must be {wanted}"));
-        let text = match &node.item {
-            Item::Integer(number) if *number >= 0 => return Ok(number.to_string()),
-            Item::Text(text) => self.expanded(node, text)?.text,
-            other => return Err(wrong(other.described())),
-        };
-        let number = match (text.as_str(), counts) {
-            ("unlimited", _) => return Ok(text),
-            (text, Counts::Bytes) => text.parse().ok().or_else(|| text::size(text)),
-            (text, Counts::Seconds) => {
-                let seconds = text::span(text).filter(|span| span.0 % 1000 == 0).map(|span| span.0 / 1000);
-                text.parse().ok().or(seconds)
-            }
-            (text, Counts::Microseconds) => text.parse().ok().or_else(|| text::span(text)?.0.checked_mul(1000)),
-            (text, Counts::Things) => text.parse().ok(),
-        };
-        number.map(|number: u64| number.to_string()).ok_or_else(|| wrong(quoted(text.as_bytes())))
     }
 }
 

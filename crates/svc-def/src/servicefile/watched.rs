@@ -1,13 +1,17 @@
 //! Files that a service reads, and that it did not come with: whether they are what they were.
 
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::fingerprint;
 use super::layout::{Layout, layout};
 
 /// Of larger files it is looked at when they were changed, and not at what is in them.
 const MOST_READ: u64 = 1 << 20;
+
+/// As many as the kernel follows.
+const MOST_LINKS: usize = 40;
 
 /// A pattern, absolute: the directory, and what names in it must look like.
 pub(super) fn absolute(base: &Path, pattern: &str) -> PathBuf {
@@ -87,18 +91,56 @@ pub fn edit_stamp(path: &Path) -> Option<u64> {
 /// The directories in which an edit of the service at a path happens, and what names are like there.
 pub fn edited_in(path: &Path, watched: &[PathBuf]) -> Vec<(PathBuf, String)> {
     let Some(layout) = layout(path) else { return Vec::new() };
-    let split = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        (path.parent().unwrap_or(Path::new("/")).to_owned(), name)
-    };
-    let mut places = vec![split(&layout.main), split(&layout.drop_ins), (layout.drop_ins.clone(), "*.toml".into())];
-    places.extend(watched.iter().map(|pattern| split(pattern)));
-    places
+    let mut patterns = vec![layout.main, layout.drop_ins.clone(), layout.drop_ins.join("*.toml")];
+    patterns.extend_from_slice(watched);
+    // What a pattern stands for may be reached by links, and so may the directory that it is about.
+    let reached = patterns.iter().flat_map(|pattern| files(pattern).into_iter().chain(pattern.parent().map(PathBuf::from)));
+    let mut places: Vec<PathBuf> = reached.flat_map(|path| links(&path)).collect();
+    places.extend(patterns);
+    places.sort();
+    places.dedup();
+    let split = |path: &PathBuf| Some((path.parent()?.to_owned(), path.file_name()?.to_string_lossy().into_owned()));
+    places.iter().filter_map(split).collect()
+}
+
+/// The links on the way to a path, and what is behind them: what is there becomes another file where any of them is another one.
+/// Kubernetes edits a ConfigMap so: `a.conf` is a link to `..data/a.conf`, and `..data` one to a directory, which is renamed over.
+fn links(path: &Path) -> Vec<PathBuf> {
+    let mut links = Vec::new();
+    let mut place = PathBuf::new();
+    let mut rest: Vec<OsString> = parts(path);
+    while let Some(part) = rest.pop() {
+        if part == ".." {
+            place.pop();
+            continue;
+        }
+        let next = place.join(part);
+        match std::fs::read_link(&next) {
+            Ok(target) if links.len() < MOST_LINKS => {
+                if target.is_absolute() {
+                    place = PathBuf::new();
+                }
+                rest.extend(parts(&target));
+                links.push(next);
+            }
+            Ok(_) | Err(_) => place = next,
+        }
+    }
+    if !links.is_empty() {
+        links.push(place);
+    }
+    links
+}
+
+/// The parts of a path, the last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let parts = path.components().filter(|part| *part != Component::CurDir);
+    parts.map(|part| part.as_os_str().to_owned()).rev().collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_like;
+    use super::*;
 
     #[test]
     fn names_are_like_patterns() {
@@ -108,5 +150,25 @@ mod tests {
         for (name, pattern) in [("a.conf", "*.con"), (".a", "*"), ("ab", "a"), ("", "?")] {
             assert!(!is_like(name, pattern), "{name} {pattern}");
         }
+    }
+
+    #[test]
+    fn links_on_the_way_are_found_with_what_is_behind_them() {
+        use std::os::unix::fs::symlink;
+        let dir = std::env::temp_dir().join(format!("svc-links-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("..1")).expect("ours");
+        std::fs::write(dir.join("..1/a.conf"), "").expect("ours");
+        symlink("..1", dir.join("..data")).expect("ours");
+        symlink("..data/a.conf", dir.join("a.conf")).expect("ours");
+        symlink(&dir, dir.join("loop")).expect("ours");
+        symlink("self", dir.join("self")).expect("ours");
+        let found = |name: &str| links(&dir.join(name));
+        let all = ["a.conf", "..data", "..1/a.conf"].map(|name| dir.join(name));
+        assert_eq!(found("a.conf"), all);
+        assert_eq!(found("loop/../b.conf"), [dir.join("loop"), dir.parent().expect("not the root").join("b.conf")]);
+        assert_eq!(found("..1/a.conf"), Vec::<PathBuf>::new());
+        assert_eq!(found("none/b.conf"), Vec::<PathBuf>::new());
+        assert_eq!(found("self").len(), MOST_LINKS + 1);
+        std::fs::remove_dir_all(dir).expect("ours");
     }
 }

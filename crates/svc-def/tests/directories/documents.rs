@@ -13,7 +13,7 @@ fn row(file: &File) -> String {
         Kind::Number { max: u32::MAX } => "a number".into(),
         Kind::Number { max } => format!("a number, at most {max}"),
         Kind::Milliseconds => "milliseconds".into(),
-        Kind::Signal => "a signal: `TERM`, `SIGTERM` or `15`".into(),
+        Kind::Signal => "a signal: `TERM`, `SIGTERM`, `RTMIN+3` or `15`".into(),
         Kind::Flag => "anything or nothing: being there is all it says".to_string(),
         Kind::FlagWithPath => "nothing, or a path on the first line".to_string(),
         Kind::Word(known) => {

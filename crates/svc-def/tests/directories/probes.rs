@@ -86,13 +86,19 @@ fn what_is_wrong_is_told_where_it_stands() {
         ("ready.http = { url = 'http://x', body = '[' }", "2:41: ready.http: body has a [ without its ]"),
         (
             "ready.tcp = ':1'\nready.interval = 0",
-            "3:18: ready.interval is \"0\", and must be a time with its unit, and more than 0",
+            "3:18: ready.interval is \"0\", and must be a time with its unit (ms, s, m, h or d), and more than 0",
         ),
         ("ready.interval = '1s'", "2:7: ready.interval means nothing without one of ready.exec, ready.tcp, ready.http,"),
         ("ready.log = 'x'\nready.timeout = '1s'", "3:7: ready.timeout means nothing without one of ready.exec,"),
         ("ready.notify = 'mian'", "2:16: ready.notify must be one of main, all, and is \"mian\""),
-        ("ready.notify = 1", "2:16: ready.notify is 1, and must be true, or one of main and all, such as \"all\""),
-        ("watchdog = 0", "2:12: watchdog is \"0\", and must be a time with its unit, and more than 0, such as \"10s\""),
+        (
+            "ready.notify = 1",
+            "2:16: ready.notify is 1, and must be true or false, without quotes, or one of main and all, such as \"all\"",
+        ),
+        (
+            "watchdog = 0",
+            "2:12: watchdog is \"0\", and must be a time with its unit (ms, s, m, h or d), and more than 0, such as \"10s\"",
+        ),
         (
             "watchdog = '1s'\nready.tcp = ':1'",
             "2:1: watchdog and ready.tcp do not go together: one that feeds it says READY=1",
@@ -108,7 +114,7 @@ fn what_is_wrong_is_told_where_it_stands() {
         ("health.file = 'x'\nhealth.successes = '2'", "3:20: health.successes is \"2\", and must be a number from 1 to"),
         (
             "health.file = 'x'\nhealth.timeout = 5",
-            "3:18: health.timeout is 5, and must be a time with its unit, and more than 0",
+            "3:18: health.timeout is 5, and must be a time with its unit (ms, s, m, h or d), and more than 0",
         ),
         ("health.file = 'x'\nhealth.start-period = 5", "3:23: health.start-period is 5, and must be a time with its unit"),
         ("health.exec = []", "2:15: health.exec names no program: write \"redis-cli ping\""),

@@ -49,6 +49,28 @@ pub(crate) fn chain(program: Program) -> String {
 }
 
 #[test]
+fn a_drop_in_chooses_another_one_of_several_keys() {
+    let merged = |base: &str, over: &str| {
+        let scratch = Scratch::new();
+        scratch.file("service.toml", base);
+        scratch.directory("service.toml.d");
+        scratch.file("service.toml.d/10.toml", over);
+        let reading = read(scratch.path(), &name("web"), None);
+        let problems: Vec<String> = reading.problems.iter().map(|problem| problem.message.clone()).collect();
+        let facts = reading.source.and_then(|source| source.facts).map(|facts| facts.values).unwrap_or_default();
+        (facts.iter().map(|value| value.key).collect::<BTreeSet<_>>(), problems)
+    };
+    let base = "command = 'x'\nready.tcp = ':80'\n[health]\nhttp = 'http://localhost/'\ninterval = '1s'";
+    let keys = ["command", "ready.unix", "health.interval", "health.exec"];
+    assert_eq!(merged(base, "ready.unix = '/x'\nhealth.exec = 'true'"), (BTreeSet::from(keys), vec![]));
+    let timer = merged("kind = 'timer'\ncommand = 'x'\nevery = '1m'", "cron = '@daily'");
+    assert_eq!(timer, (BTreeSet::from(["kind", "command", "cron"]), vec![]));
+    // One file must know what it says.
+    let two = merged(base, "ready.unix = '/x'\nready.fd = 3").1;
+    assert!(two.iter().any(|problem| problem.contains("both say when it is ready: keep one of them")), "{two:?}");
+}
+
+#[test]
 fn a_process_is_a_chain_in_an_order_that_works() {
     let (definition, source) = good(
         r#"
@@ -138,7 +160,47 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ),
         ("comand = 'x'", "1:1: \"comand\" is no key of a service: did you mean command?"),
         ("[timeout]\nstrat = '1s'", "2:1: \"timeout.strat\" is no key of a service: did you mean timeout.start?"),
+        ("[conditon]\nenv = 'A'", "1:2: \"conditon\" is no key of a service: did you mean condition?"),
+        ("command = 'x'\ncommand = 'y'", "2:1: has the same key or table twice: keep one of the two"),
+        ("[stop]\ntree = true\n[stop]\nsignal = 'INT'", "3:2: has the same key or table twice: keep one of the two"),
+        (
+            "ready.notify = 'true'",
+            "1:16: ready.notify is \"true\", and must be true or false, without quotes, or one of main and all",
+        ),
+        ("wait-timeout = '5s'", "1:1: wait-timeout means nothing without wait-for: write that too, or remove it"),
+        ("on-change = 'reload'", "1:1: on-change means nothing without watch or templates or distributions: write that too"),
         ("wholly-unknown = 1", "1:1: \"wholly-unknown\" is no key of a service"),
+        ("drain = '5s'", "1:1: \"drain\" is no key of a service: did you mean stop.drain?"),
+        ("signal = 'INT'", "1:1: \"signal\" is no key of a service: did you mean reload.signal or stop.signal?"),
+        (
+            "interval = '5s'",
+            "1:1: \"interval\" is no key of a service: did you mean ready.interval, health.interval or memory.interval?",
+        ),
+        ("limit = 5", "1:1: \"limit\" is no key of a service: did you mean limits, memory.limit or restart.limit?"),
+        ("kill.timeout = '5s'", "1:1: \"kill\" is no key of a service: did you mean timeout.kill?"),
+        (
+            "[restart]\nuser = 'x'",
+            "2:1: \"restart.user\" is no key of a service: user is no key of restart: put it above [restart]",
+        ),
+        (
+            "[memory]\nmax-size = 'x'",
+            "2:1: \"memory.max-size\" is no key of a service: memory has limit, interval and action",
+        ),
+        ("[web]\ncommand = 'x'", "1:2: \"web\" is no key of a service: its keys stand at the top of the file: remove [web]"),
+        ("env-file = ''", "1:12: env-file is \"\", and must be a text with something in it, such as \"/etc/default/web\""),
+        (
+            "directory = '${NO_DIR:-}'",
+            "1:13: directory is \"\", by \"${NO_DIR:-}\", and must be a text with something in it",
+        ),
+        ("stop.signal = 'RTMIN+31'", "1:15: stop.signal is \"RTMIN+31\", and must be a signal that kill -l knows"),
+        (
+            "kind = 'timer'\ncommand = 'x'\ncron = '@daily'\nevery = '1h'",
+            "4:1: cron and every both say when it runs: keep one of them",
+        ),
+        (
+            "kind = 'timer'\ncommand = 'x'\ncron = '@daily'\nevery-from = 'end'",
+            "4:1: every-from means nothing without every: remove it, or write every in place of cron",
+        ),
         (
             "command = 3",
             "1:11: command is 3, and must be a list of words, or one text, such as [\"nginx\", \"-g\", \"daemon off;\"]",
@@ -161,7 +223,10 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ),
         ("kind = 'bundle'\nmembers = 'a'", "2:11: members is \"a\", and must be a list, such as [\"web\", \"worker\"]"),
         ("kind = 'bundle'\nmembers = ['']", "2:12: members names \"\": the name is empty"),
-        ("start = 'no'", "1:9: start is \"no\", and must be true, false or \"on-demand\", such as \"on-demand\""),
+        (
+            "start = 'no'",
+            "1:9: start is \"no\", and must be true or false, without quotes, or \"on-demand\", such as \"on-demand\"",
+        ),
         ("needs = [{ on = 'a', untill = 'ready' }]", "1:22: needs has \"untill\", which is unknown: did you mean until?"),
         ("needs = [{ until = 'healthy' }]", "1:10: needs has an entry without on: write"),
         ("needs = [{ on = 'a', bond = 'x' }]", "1:29: needs: bond must be one of start, stay, follow, and is \"x\""),
@@ -170,9 +235,18 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("before = [1]", "1:11: before is 1, and must be a text in quotes, such as [\"web\"]"),
         ("ready = 3", "1:9: ready is 3, and must be a table: write ready.fd = 3"),
         ("ready.fd = 2", "1:12: ready.fd is 2, and must be a number from 3 to 1023, without quotes, such as 3"),
-        ("timeout.start = 5", "1:17: timeout.start is 5, and must be a time with its unit, such as \"30s\""),
-        ("timeout.stop = '5'", "1:16: timeout.stop is \"5\", and must be a time with its unit, such as \"1m\""),
-        ("timeout.kill = '5x'", "1:16: timeout.kill is \"5x\", and must be a time with its unit, such as \"10s\""),
+        (
+            "timeout.start = 5",
+            "1:17: timeout.start is 5, and must be a time with its unit (ms, s, m, h or d), such as \"30s\"",
+        ),
+        (
+            "timeout.stop = '5'",
+            "1:16: timeout.stop is \"5\", and must be a time with its unit (ms, s, m, h or d), such as \"1m\"",
+        ),
+        (
+            "timeout.kill = '5x'",
+            "1:16: timeout.kill is \"5x\", and must be a time with its unit (ms, s, m, h or d), such as \"10s\"",
+        ),
         ("stop.signal = 'TREM'", "1:15: stop.signal is \"TREM\", and must be a signal that kill -l knows, such as \"QUIT\""),
         ("reload.signal = 1", "1:17: reload.signal is 1, and must be a signal that kill -l knows, such as \"USR1\""),
         ("kill-group = 1", "1:14: kill-group is 1, and must be true or false, without quotes, such as true"),
@@ -185,6 +259,9 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("groups = ['a,b']", "1:11: groups is \"a,b\", and must be a name or a number, such as"),
         ("home = 'x'", "1:8: home is \"x\", and must be true or false, without quotes, such as true"),
         ("home = true", "1:1: home needs user, whose home it is: write user = \"NAME\""),
+        ("uid = 33", "1:1: uid needs user, whose number it is: write user = \"NAME\""),
+        ("gid = 33", "1:1: gid needs user, whose group it is: write user = \"NAME\""),
+        ("volumes = [\"/data\"]", "1:1: volumes need user, to whom they are given, or a mode: write user = \"NAME\""),
         ("env = ['A=b']", "1:7: env is a list, and must be a table, such as { PORT = \"${PORT:-80}\" }"),
         ("env.A = []", "1:9: env.A is a list, and must be a text or a number"),
         ("env.'A=B' = 1", "1:5: env has \"A=B\", which is no name of a variable"),
@@ -304,7 +381,7 @@ pub(crate) fn frame(key: &str) -> &'static str {
         "start" => "command = 'x'\nsockets = ['80']",
         "idle-stop" => "command = 'x'\nsockets = ['80']\nstart = 'on-demand'",
         "members" => "kind = 'bundle'",
-        "home" | "uid" | "gid" => "command = 'x'\nuser = 'x'",
+        "home" | "uid" | "gid" | "volumes" => "command = 'x'\nuser = 'x'",
         "health.interval"
         | "health.timeout"
         | "health.start-period"
@@ -314,6 +391,8 @@ pub(crate) fn frame(key: &str) -> &'static str {
         "memory.interval" | "memory.action" => "command = 'x'\nmemory.limit = '1GiB'",
         "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
         "restart.max-delay" => "command = 'x'\nrestart.factor = 2",
+        "wait-timeout" => "command = 'x'\nwait-for = 'file:/x'",
+        "on-change" => "command = 'x'\nwatch = '/x'",
         "restart.window" | "restart.at-limit" => "command = 'x'\nrestart.limit = 5",
         _ => "command = 'x'",
     }
@@ -426,6 +505,25 @@ fn what_is_wrong_with_a_computed_value_is_told() {
         ("env.A = { command = '' }", "1:21: env.A: command names no program"),
         ("env.A = { command = 'x', timeout = 5 }", "1:36: env.A: timeout is 5, and must be a time with its unit"),
         ("env.A = { comand = 'x' }", "1:11: env.A: comand is unknown: there are command and timeout"),
+    ] {
+        let found = problems(&format!("{text}\ncommand = 'x'"));
+        assert!(found.iter().any(|line| line.starts_with(told)), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_names_of_variables_and_their_files_is_told() {
+    for (text, told) in [
+        ("env-allow = ['LANG', '']", "1:22: env-allow has \"\", which stands for no variable"),
+        ("env-deny = 'A,B'", "1:12: env-deny has \"A,B\", which stands for no variable"),
+        ("secret-variables = 3", "1:20: secret-variables is 3, and must be a text in quotes"),
+        ("secrets = 'db'", "1:11: secrets is \"db\", and must be a table, such as"),
+        ("secrets = { 'A=B' = 'db' }", "1:13: secrets has \"A=B\", which is no name of a variable: write one without ="),
+        ("secrets = { A = 0 }", "1:17: secrets.A is 0, and must be the path of a file in quotes"),
+        ("secrets = { A = '' }", "1:17: secrets.A is \"\", and must be the path of a file in quotes"),
+        ("secrets = { A = true }", "1:17: secrets.A is true, and must be the path of a file in quotes"),
+        ("credentials = { key = ['a'] }", "1:23: credentials.key is a list, and must be the path of a file in quotes"),
+        ("credentials = { '.key' = 'a' }", "1:17: credentials has \".key\", which is no name of a credential"),
     ] {
         let found = problems(&format!("{text}\ncommand = 'x'"));
         assert!(found.iter().any(|line| line.starts_with(told)), "{text}: {found:?}");

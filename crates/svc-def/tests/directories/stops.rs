@@ -76,7 +76,7 @@ fn what_is_wrong_is_told_with_its_cure() {
         ),
         (
             "stop.steps = [{ signal = 'TERM', wait = 0 }]",
-            "2:41: stop.steps: step 1: wait is \"0\", and must be a time with its unit, and more than 0, such as \"5s\"",
+            "2:41: stop.steps: step 1: wait is \"0\", and must be a time with its unit (ms, s, m, h or d), and more than 0, such as \"5s\"",
         ),
         (
             "stop.steps = [{ signal = 'TERM', wiat = '1s' }]",
@@ -97,12 +97,12 @@ fn what_is_wrong_is_told_with_its_cure() {
         ),
         (
             "stop.command = { command = 'x', wait = '1' }",
-            "2:40: stop.command: wait is \"1\", and must be a time with its unit, and more than 0, such as \"10s\"",
+            "2:40: stop.command: wait is \"1\", and must be a time with its unit (ms, s, m, h or d), and more than 0, such as \"10s\"",
         ),
         ("stop.command = { comand = 'x' }", "2:18: stop.command has \"comand\", which is unknown: did you mean command?"),
         (
             "stop.drain = '10'",
-            "2:14: stop.drain is \"10\", and must be a time with its unit, and more than 0, such as { wait = \"30s\", until =",
+            "2:14: stop.drain is \"10\", and must be a time with its unit (ms, s, m, h or d), and more than 0, such as { wait = \"30s\", until =",
         ),
         (
             "stop.drain = { until = 'x' }",

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::Hub;
 use crate::outside::{self, News, Reporter, Task};
 use crate::units::Unit;
-use svc_core::graph::{Event, Id, Progress};
+use crate::waits::{Goal, Item};
+use svc_core::graph::{Event, Id, Wish};
 use svc_core::service::State;
 use svc_core::{Millis, ServiceName};
 use svc_proto::api;
@@ -87,8 +88,10 @@ impl Hub {
                     return;
                 }
                 self.admissions.asked.remove(&name);
+                let was = self.kept_out(&name);
                 self.units.set_verdict(&name, verdict);
                 self.compose();
+                self.judged(&name, was.as_deref());
                 self.start_command();
             }
             News::Made { name, result } => self.made(&name, &result),
@@ -107,6 +110,41 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// Whose conditions' commands are at work.
+    pub(super) fn being_judged(&self) -> impl Iterator<Item = &ServiceName> {
+        self.admissions.asked.keys()
+    }
+
+    fn kept_out(&self, name: &ServiceName) -> Option<String> {
+        self.units.get(name.as_str()).and_then(Unit::kept_out).map(str::to_owned)
+    }
+
+    /// The command of a condition has ended: who waits for that now waits for what comes of it.
+    fn judged(&mut self, name: &ServiceName, was: Option<&str>) {
+        let is = self.kept_out(name);
+        let is_wished = self.engine.graph().id(name.as_str()).is_some_and(|id| self.engine.wish(id) != Wish::Down);
+        let is_it = |item: &Item| item.goal == Goal::Judged && item.service == name.as_str();
+        for waiter in &mut self.waiters {
+            match &is {
+                None if was.is_some() && is_wished => {
+                    let items = waiter.items.iter_mut().filter(|item| is_it(item));
+                    items.for_each(|item| item.goal = Goal::Until(api::Until::Ready));
+                }
+                Some(why) if was.is_none() => {
+                    let message = format!("its conditions no longer hold: {why}");
+                    let (service, result, status) = (name.to_string(), api::Verdict::Done, None);
+                    let outcome = api::Outcome { service, result, message, status };
+                    let items = waiter.items.iter_mut().filter(|item| is_it(item));
+                    items.for_each(|item| item.outcome = Some(outcome.clone()));
+                }
+                // Nothing comes of it.
+                None | Some(_) => waiter.items.retain(|item| !is_it(item)),
+            }
+        }
+        self.check_nodes();
+        self.answer_waiters();
     }
 
     /// Tries the endpoints of a node until all have answered.
@@ -151,13 +189,23 @@ impl Hub {
         Some(format!("waiting for {}, {seconds} s", list.join(", ")))
     }
 
-    /// The state of what is held back: nothing of it runs.
+    /// The state of what is held back, and of which nothing runs.
     pub(super) fn state_held_back(&self, name: &str) -> Option<api::State> {
-        if self.units.get(name).is_some_and(|unit| unit.skipped().is_some()) {
-            return Some(api::State::Skipped);
+        let state = self.state_of_name(name);
+        match state {
+            api::State::Skipped | api::State::Waiting | api::State::Failed => Some(state),
+            // It no longer fits in with the others. Who depends on nobody has no place among them.
+            api::State::Broken => self.units.get(name).map(|_| state),
+            api::State::Down
+            | api::State::Armed
+            | api::State::Starting
+            | api::State::Up
+            | api::State::Stopping
+            | api::State::Finishing
+            | api::State::Draining
+            | api::State::Done
+            | api::State::Scheduled => None,
         }
-        let id = self.engine.graph().id(name)?;
-        matches!(self.engine.progress(id), Progress::Awaiting).then_some(api::State::Waiting)
     }
 
     /// Says what has been left out, or is no longer.

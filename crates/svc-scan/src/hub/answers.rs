@@ -1,11 +1,13 @@
 //! Answers to questions, from what supervisors said last: they are not asked again.
 
+use std::collections::BTreeSet;
+
 use super::{Hub, Member, WHY_LINES};
 use crate::clients::{self, Ask, STREAM_ROOM, Subscriber, json_line};
 use crate::matching;
 use crate::status::{self, Known, Now};
 use crate::waits::{Answer, Goal};
-use svc_core::graph::{Id, Kind, Level, Progress, Wish};
+use svc_core::graph::{Id, Kind, Level, Progress, Strength, Wish};
 use svc_core::{Program, Service, ServiceName};
 use svc_proto::api;
 use svc_proto::link::ToInit;
@@ -55,7 +57,8 @@ impl Hub {
             Ask::Rescan(answer) => {
                 self.rescan();
                 let count = self.members.len();
-                drop(answer.send(api::Done { message: format!("looked at all directories again: {count} services") }));
+                let services = if count == 1 { "service" } else { "services" };
+                drop(answer.send(api::Done { message: format!("looked at all directories again: {count} {services}") }));
             }
             Ask::Shutdown { shutdown, answer } => {
                 self.init.send(ToInit::Shutdown { code: shutdown.code, force: shutdown.force }.encode(), None);
@@ -131,6 +134,7 @@ impl Hub {
     /// The status of a name of the graph that no process stands behind.
     fn status_of_name(&self, name: &str, dir: &std::path::Path, now: Now) -> api::Status {
         let problem = self.node_problem(name);
+        let since = self.engine.graph().id(name).map(|id| self.engine.times(id).since);
         let known = Known {
             name,
             dir: svc_def::shown(dir),
@@ -139,9 +143,9 @@ impl Hub {
             oneshot: false,
             supervisor: None,
             problem,
-            added_ms: clock::wall_ms(),
+            added_ms: since.map_or(now.wall_of(clock::now()), |since| now.wall_of(since)),
         };
-        let wanted_up = self.wish_of(name).is_some_and(|wish| wish != Wish::Down);
+        let wanted_up = self.wish_of(name).map_or_else(|| self.units.is_missed(name), |wish| wish != Wish::Down);
         let reason = self.reason_of(name);
         api::Status { state: self.state_of_name(name), wanted_up, reason, ..status::of(known, now) }
     }
@@ -151,6 +155,14 @@ impl Hub {
             Some(member) => Some(self.status(member, Now::read())),
             None => self.units.get(name).map(|unit| self.status_of_name(name, &unit.dir, Now::read())),
         }
+    }
+
+    /// The same, also of a directory that is no service yet.
+    pub(super) fn status_of_any(&self, name: &str) -> Option<api::Status> {
+        self.status_named(name).or_else(|| {
+            let unready = self.directories.unready().find(|unready| unready.name == name)?;
+            Some(unready_status(&unready, Now::read()))
+        })
     }
 
     pub(super) fn services(&self) -> api::Services {
@@ -182,6 +194,12 @@ impl Hub {
         let node = |id: Id| {
             let (node, unit) = (graph.node(id), self.units.get(graph.name(id)));
             let progress = self.engine.progress(id);
+            let (mut seen, edges) = (BTreeSet::new(), graph.edges(id).iter());
+            // Whom it cannot do without, it does not go on without, whatever else it says of him.
+            let hard: BTreeSet<Id> =
+                edges.clone().filter(|edge| matches!(edge.strength, Strength::Hard(_))).map(|edge| edge.to).collect();
+            let needs: Vec<Id> = edges.map(|edge| edge.to).filter(|&on| seen.insert(on)).collect();
+            let named = |on: &Id| graph.name(*on).to_owned();
             let slot = self.slot_named(&node.name).and_then(|slot| self.members.get(&slot));
             let rests = slot.and_then(|member| member.machine.as_ref()).is_some_and(matching::rests);
             let up = match progress {
@@ -189,6 +207,8 @@ impl Hub {
                 Progress::Up(level) => !node.readiness || level >= Level::Ready,
                 _ => false,
             };
+            // So do those that need it: a service that took itself out was up.
+            let up = up || self.engine.lasts(id);
             let state = match slot {
                 Some(member) => self.status(member, Now::read()).state,
                 None => self.state_of_name(&node.name),
@@ -205,7 +225,8 @@ impl Hub {
                 state,
                 wanted: self.engine.wish(id) == Wish::Explicit,
                 essential: unit.is_some_and(|unit| unit.source.essential),
-                needs: graph.edges(id).iter().map(|edge| graph.name(edge.to).to_owned()).collect(),
+                needs: needs.iter().map(named).collect(),
+                soft: needs.iter().filter(|on| !hard.contains(on)).map(named).collect(),
                 start_timeout_ms: node.start_timeout.0,
                 stop_timeout_ms: node.stop_timeout.0,
                 problem: self.node_problem(&node.name),
@@ -215,7 +236,10 @@ impl Hub {
         };
         let mut nodes: Vec<api::Node> = graph.living().into_iter().map(node).collect();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
-        api::Graph { nodes }
+        let left_out = self.units.iter().filter(|(name, _)| graph.id(name.as_str()).is_none());
+        let left_out = left_out
+            .filter_map(|(name, unit)| Some(api::LeftOut { name: name.to_string(), problem: unit.problem.clone()? }));
+        api::Graph { nodes, left_out: left_out.collect() }
     }
 
     /// What kind it would be if its conditions held.
@@ -240,7 +264,13 @@ impl Hub {
                 Some(unready) => unready_status(&unready, now),
                 None => self.status_named(name)?,
             };
-            return Some(api::Detail { status, deaths: Vec::new(), death_count: 0, last_lines: Vec::new() });
+            return Some(api::Detail {
+                status,
+                deaths: Vec::new(),
+                death_count: 0,
+                memory_kills: 0,
+                last_lines: Vec::new(),
+            });
         };
         self.check_logger(slot);
         let mut last_lines = self.logs.last(slot, name, Some(WHY_LINES), true);
@@ -252,6 +282,8 @@ impl Hub {
             status: self.status(member, now),
             deaths: member.deaths.iter().map(|&past| status::death(past, now)).collect(),
             death_count: member.machine.as_ref().map_or(0, Service::deaths),
+            // The kernel counts; nobody has to be woken for it.
+            memory_kills: svc_sys::cgroup::Tree::of(self.init_pid).map_or(0, |tree| tree.starved(name)),
             last_lines,
         })
     }
@@ -267,7 +299,8 @@ impl Hub {
         follow: bool,
     ) -> Result<clients::Logs, String> {
         for name in &services {
-            if self.slot_named(name).is_none() && !self.directories.unready().any(|unready| unready.name == name) {
+            let is_unready = || self.directories.unready().any(|unready| unready.name == name);
+            if self.slot_named(name).is_none() && self.units.get(name).is_none() && !is_unready() {
                 return Err(format!("{name}: no such service"));
             }
         }
@@ -285,7 +318,7 @@ impl Hub {
     }
 }
 
-pub(super) fn unready_status(unready: &crate::directories::Unready<'_>, now: Now) -> api::Status {
+fn unready_status(unready: &crate::directories::Unready<'_>, now: Now) -> api::Status {
     status::of(
         Known {
             name: unready.name,

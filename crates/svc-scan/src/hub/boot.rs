@@ -48,9 +48,9 @@ impl First {
             self.want();
         }
         let (began, there) = match machine.state() {
-            State::Up { .. } if oneshot => (Some(machine.since()), None),
-            State::Up { ready, .. } if settings.says_ready() => (Some(machine.since()), ready),
-            State::Up { .. } => (Some(machine.since()), Some(machine.since())),
+            State::Up { .. } if oneshot || machine.prepares() => (machine.started(), None),
+            State::Up { ready, .. } if settings.says_ready() => (machine.started(), ready),
+            State::Up { .. } => (machine.started(), Some(machine.since())),
             // For others its sockets are what it is.
             State::Armed => (None, Some(machine.since())),
             State::Down { .. } | State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } | State::Gone => {

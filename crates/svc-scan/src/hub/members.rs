@@ -13,8 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
-use svc_core::service::{State, Want};
-use svc_core::{Command, Definition, Output, Pid, Program, ServiceName, Settings};
+use svc_core::service::{Stage, State, Want};
+use svc_core::{Command, Definition, Output, Pid, Program, Service, ServiceName, Settings};
 use svc_def::Identity;
 use svc_proto::api;
 use svc_proto::label::{Label, NO_SCAN_DIR};
@@ -122,6 +122,7 @@ impl Hub {
     /// Looks at all directories, and at what has changed in those of running services.
     pub(super) fn rescan(&mut self) {
         self.directories.rescan();
+        self.look_at_door(true);
         if !self.is_ending() {
             self.reread_units(|_| true);
         }
@@ -170,7 +171,7 @@ impl Hub {
             }
         }
         member.reads = reading.source.and_then(|source| source.consumer_for.first().cloned());
-        member.warning = reading.problems.first().map(ToString::to_string);
+        member.warning = pair::told(reading.problems.iter());
     }
 
     /// A logger that came or went since the service was added: its pipe is laid when the service is added.
@@ -207,7 +208,7 @@ impl Hub {
             return;
         }
         let none = self.units.is_empty() && !self.is_reading();
-        let over = none || self.composed && self.has_settled() || self.is_start_overdue();
+        let over = none || self.composed && (self.has_settled() || self.is_start_overdue());
         // What stops everything because of a failure starts nothing more.
         if over && self.judge_start() && !self.config.command.is_empty() && !there {
             self.add_command();
@@ -263,7 +264,7 @@ impl Hub {
         if self.is_ending() {
             return;
         }
-        let Changes { removed, renamed, found, touched, edited } = self.directories.look(clock::now());
+        let Changes { removed, renamed, found, touched, edited, run_dir, unwatched } = self.directories.look(clock::now());
         self.controls.open();
         for identity in removed {
             if let Some(name) = self.units.with_identity(identity) {
@@ -290,6 +291,9 @@ impl Hub {
         if edited {
             self.apply_edits();
         }
+        if run_dir || unwatched {
+            self.look_at_door(run_dir);
+        }
         self.compose();
         if !self.is_reading() {
             self.launch_delayed();
@@ -307,11 +311,26 @@ impl Hub {
                 let waits = member.machine.as_ref().is_some_and(|machine| {
                     matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Up && !machine.leaving()
                 });
-                if waits {
+                if waits && !self.replace_outside(slot) {
                     self.tell(slot, Command::Start);
                 }
             }
         }
+    }
+
+    /// A supervisor whose directory was renamed, or closed to it, before it had entered it will never be in there: it leaves,
+    /// and the directory is found again. Whether that is so, and the directory can be entered now.
+    pub(super) fn replace_outside(&mut self, slot: u32) -> bool {
+        let Some(member) = self.members.get(&slot) else { return false };
+        let trouble = member.machine.as_ref().and_then(Service::trouble);
+        let is_outside = trouble.is_some_and(|trouble| trouble.stage == Stage::Directory)
+            && member.definition.program == Program::Directory
+            && member.definition.managed.is_none();
+        if !is_outside || !self.roster.is_to_stay(slot) || !member.dir.join(".").exists() {
+            return false;
+        }
+        self.happened(Happened::Removed { id: slot });
+        true
     }
 
     pub(super) fn start_service(&mut self, found: Found) {
@@ -332,7 +351,7 @@ impl Hub {
         if self.early_end.is_some() {
             return;
         }
-        let warning = found.warnings.first().map(ToString::to_string);
+        let warning = pair::told(found.warnings.iter());
         for warning in &found.warnings {
             say!("svc-scan: {}: {warning}", found.name);
         }
@@ -376,6 +395,10 @@ impl Hub {
 
     /// Directories have new names; the services go on. Names may be exchanged, so all old ones go before any new one comes.
     pub(super) fn rename(&mut self, renamed: Vec<(Identity, ServiceName, PathBuf)>) {
+        if renamed.is_empty() {
+            // Whoever is blocked would be read again, which opens its directory, which is an event to look again.
+            return;
+        }
         let mut moves = Vec::new();
         for (identity, name, path) in renamed {
             let Some(slot) = self.slot_of(identity) else { continue };
@@ -522,6 +545,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         heard: u32::MAX,
         reads: None,
         recovering: false,
+        begun: None,
         substance: None,
         counted: Counted::default(),
         at_once: false,

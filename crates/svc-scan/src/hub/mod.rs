@@ -3,12 +3,18 @@
 mod admission;
 mod answers;
 mod boot;
+mod door;
+mod ending;
+mod fitting;
 mod health;
 mod manager;
 mod members;
 mod orders;
+mod outcomes;
 mod planning;
+mod recovery;
 mod reports;
+mod rereading;
 mod sockets;
 mod startup;
 mod telling;
@@ -25,9 +31,11 @@ use crate::units::Units;
 use crate::waits::Waiter;
 use crate::{Config, http, listener};
 use admission::Admissions;
-use manager::{Ending, Told};
+use ending::Ending;
+use outcomes::Told;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use svc_core::graph::{Engine, RequestId};
 use svc_core::init::Order;
@@ -78,6 +86,8 @@ struct Member {
     reads: Option<ServiceName>,
     /// A svc-scan before us had launched it, and nothing has been heard of it since.
     recovering: bool,
+    /// Since when it is on the way up for somebody who has knocked, as the graph knows it.
+    begun: Option<Millis>,
     /// What its supervisor was made with, where the graph steers it.
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
@@ -100,6 +110,7 @@ impl Member {
 struct Hub {
     config: Config,
     init: InitLink,
+    door: door::Doorway,
     init_pid: i32,
     supervisors: Supervisors,
     /// Behind a pointer each: the nodes of the map are half empty.
@@ -113,7 +124,7 @@ struct Hub {
     logs: Logs,
     waiters: Vec<Waiter>,
     /// Whose files are being made again; true: and once more after that.
-    making: BTreeMap<String, bool>,
+    making: BTreeMap<String, planning::Making>,
     events: Vec<Subscriber>,
     buffer: Vec<u8>,
     started: bool,
@@ -137,6 +148,8 @@ struct Hub {
     /// Requests to the engine so far, and what became of the last of them.
     requests: u64,
     outcomes: BTreeMap<RequestId, Told>,
+    /// What the log says of those that have failed.
+    told_failures: BTreeMap<String, String>,
     ending: Option<Ending>,
     /// The end was asked for before it was known what depends on what: when, and how much time there was.
     early_end: Option<(Millis, Millis)>,
@@ -148,6 +161,8 @@ struct Hub {
     began: Millis,
     settled: Option<Millis>,
     start_by: Option<Millis>,
+    /// When a main program that waits is explained.
+    slow_at: Option<Millis>,
     /// The graph's wishes are what is wished, and not what has been heard of so far.
     wishes_known: bool,
     /// Supervisors to launch when the graph is known: one whose row is blank takes for its wish what it is launched with.
@@ -163,6 +178,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
     let logs = Logs::new(links::tail()?, config.ring_bytes)?;
     let mut hub = Hub {
         init: InitLink::open()?,
+        door: door::Doorway::default(),
         init_pid: 0,
         supervisors: Supervisors::new()?,
         members: BTreeMap::new(),
@@ -190,12 +206,14 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         engine: Engine::default(),
         requests: 0,
         outcomes: BTreeMap::new(),
+        told_failures: BTreeMap::new(),
         ending: None,
         early_end: None,
         composed: false,
         judged: false,
         began: Millis::ZERO,
         settled: None,
+        slow_at: (!config.command.is_empty()).then(|| clock::now() + startup::SLOW),
         start_by: (config.start.limit > Millis::ZERO).then(|| clock::now() + config.start.limit),
         wishes_known: true,
         delayed: None,
@@ -203,15 +221,22 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         config,
     };
     let listener = hub.learn().await?;
+    let (listener, others) = hub.open_door(listener)?;
+    let mounts = listener::mounts();
     hub.scales = Scales::open(hub.config.run_dir.as_deref(), hub.recovered);
     hub.hear_everybody().await;
-    tokio::task::spawn_local(http::serve(listener, asks));
+    if !hub.is_heir && !hub.config.command.is_empty() {
+        hub.directories.watch_later();
+    }
+    tokio::task::spawn_local(http::serve(listener, others, asks));
     hub.look_at_directories();
     hub.say_if_there_is_nothing();
     hub.notify();
     let mut starting = true;
     loop {
-        if starting && !hub.directories.is_reading() {
+        // What is needed once is needed until the last of those who start has been heard.
+        let is_last_heard = || hub.members.last_key_value().is_none_or(|(_, member)| member.machine.is_some());
+        if starting && !hub.directories.is_reading() && hub.directories.is_watching() && is_last_heard() {
             starting = false;
             svc_sys::exe::forget_start();
         }
@@ -243,6 +268,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
                 hub.directories.take_in(event);
                 hub.look_at_directories();
             }
+            () = listener::mounted(mounts.as_ref()) => hub.look_at_door(false),
             ready = bell.readable() => {
                 ready?.clear_ready();
                 let mut count = [0; 8];
@@ -281,7 +307,7 @@ impl Hub {
     }
 
     /// Learns from svc-init what an earlier svc-scan left, and gets the socket for clients.
-    async fn learn(&mut self) -> Result<tokio::net::UnixListener, Errno> {
+    async fn learn(&mut self) -> Result<UnixListener, Errno> {
         let mut kept = None;
         while !self.started {
             self.init.socket.readable().await?.clear_ready();
@@ -298,19 +324,15 @@ impl Hub {
                 }
             }
         }
-        let listener = match kept {
-            Some(listener) => listener,
-            None => {
-                let listener = listener::bind(self.config.run_dir.as_deref()).map_err(|error| {
-                    say!("svc-scan: cannot make the control socket: {error}");
-                    Errno::from(error)
-                })?;
-                let copy = listener.try_clone()?;
-                self.init.send(ToInit::KeepListener.encode(), Some(copy.into()));
-                listener
-            }
-        };
-        Ok(listener::into_tokio(listener)?)
+        if let Some(listener) = kept {
+            return Ok(listener);
+        }
+        let listener = listener::bind(self.config.run_dir.as_deref()).map_err(|error| {
+            say!("svc-scan: cannot make the control socket: {error}");
+            Errno::from(error)
+        })?;
+        self.keep(&listener)?;
+        Ok(listener)
     }
 
     fn read_init(&mut self) -> Result<(), Errno> {
@@ -383,7 +405,8 @@ impl Hub {
 
     fn deadline(&self) -> Option<svc_core::Millis> {
         let waits = self.waiters.iter().filter_map(|waiter| waiter.deadline);
-        let directories = self.directories.deadline().filter(|_| !self.is_ending());
+        // Directories are read no faster than svc-init launches: what waits for it takes memory.
+        let directories = self.directories.deadline().filter(|_| !self.is_ending() && !self.init.is_waiting());
         let others = [
             self.sockets_deadline(),
             self.manager_deadline(),
@@ -397,6 +420,7 @@ impl Hub {
 
     fn time(&mut self) {
         self.happened(Happened::Deadline);
+        self.explain_slow_start();
         self.sockets_time();
         self.manager_time();
         self.time_timers(svc_core::timer::Event::Deadline);

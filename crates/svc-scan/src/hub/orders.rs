@@ -1,6 +1,5 @@
 //! What clients want done, and clients who wait until something has happened.
 
-use super::answers::unready_status;
 use super::{Hub, Member};
 use crate::status::Now;
 use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
@@ -173,12 +172,22 @@ impl Hub {
         let Goal::Request(request) = item.goal else { return };
         let Some(told) = self.outcomes.get(&request).filter(|_| item.outcome.is_none()) else { return };
         let failed = told.failed.iter().find(|(name, _)| *name == item.service).map(|(_, reason)| reason.clone());
-        let (result, message) = match told.refused.clone().or(failed) {
+        let stays = || self.not_undone(&item.service);
+        let (result, message) = match told.refused.clone().or(failed).or_else(stays) {
             Some(message) => (api::Verdict::Failed, message),
             None => (api::Verdict::Done, self.told_of(&item.service, began)),
         };
         let status = self.status_named(&item.service);
         item.outcome = Some(api::Outcome { service: item.service.clone(), result, message, status });
+    }
+
+    /// What is to be said of a oneshot that was to be taken down, and is not.
+    fn not_undone(&self, name: &str) -> Option<String> {
+        let member = self.slot_named(name).and_then(|slot| self.members.get(&slot))?;
+        let machine = member.machine.as_ref().filter(|machine| member.is_done(machine))?;
+        let failed = machine.last().filter(|past| !member.definition.settings.is_success(past.exit))?;
+        let unwanted = self.wish_of(name) == Some(Wish::Down);
+        unwanted.then(|| format!("its down failed ({}): what its up did stays as it is", failed.exit))
     }
 
     /// What has become of a service of the graph, in words.
@@ -187,6 +196,10 @@ impl Hub {
         match member.and_then(|member| Some((member, member.machine.as_ref()?))) {
             Some((member, machine)) if self.is_scheduled(&member.name) => self.told_of_run(member, machine),
             Some((member, machine)) if member.is_done(machine) => "done".into(),
+            // What waits for it goes on as if it were there.
+            _ if self.units.get(name).is_some_and(|unit| unit.skipped().is_some()) => {
+                self.reason_of(name).unwrap_or_else(|| "skipped".into())
+            }
             Some((member, machine)) => self.told(member, machine, began),
             None => match self.state_of_name(name) {
                 api::State::Up => "up".into(),
@@ -245,7 +258,7 @@ impl Hub {
             },
             api::Verb::Restart => Item { service: service.clone(), goal: started, outcome: None },
             api::Verb::Run => {
-                return settled(api::Verdict::Failed, format!("{service} does not run to an end: restart it instead"));
+                return settled(api::Verdict::Failed, "does not run to an end: restart it instead".into());
             }
             api::Verb::Stop => Item { service: service.clone(), goal: Goal::Stopped, outcome: None },
             api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => {
@@ -277,28 +290,27 @@ impl Hub {
 
     /// What a client waits for, looked at once now.
     pub(super) fn item(&mut self, service: String, goal: Goal) -> Item {
-        let mut item = Item { service, goal, outcome: None };
-        let is_known = self.units.get(&item.service).is_some() || self.engine.graph().id(&item.service).is_some();
-        if self.slot_named(&item.service).is_none() && !is_known {
-            let unready = self.directories.unready().find(|unready| unready.name == item.service);
-            item.outcome = match unready {
-                // It may become one: a wait goes on, a command cannot be given.
-                Some(_) if goal != Goal::Settled => None,
-                Some(unready) => Some(api::Outcome {
-                    service: item.service.clone(),
-                    result: api::Verdict::Failed,
-                    message: unready.problem.to_owned(),
-                    status: Some(unready_status(&unready, Now::read())),
-                }),
-                None => Some(api::Outcome {
-                    service: item.service.clone(),
-                    result: api::Verdict::NoSuchService,
-                    message: "no such service".into(),
-                    status: None,
-                }),
-            };
+        let outcome = self.without_process(&service, goal);
+        Item { service, goal, outcome }
+    }
+
+    /// What there is to say of a name without a supervisor: it may become one, so a wait goes on, but a command cannot be given.
+    fn without_process(&self, service: &str, goal: Goal) -> Option<api::Outcome> {
+        if self.slot_named(service).is_some() {
+            return None;
         }
-        item
+        let in_graph = self.engine.graph().id(service).is_some();
+        let status = self.status_of_any(service);
+        let (result, message) = match &status {
+            None if !in_graph => (api::Verdict::NoSuchService, "no such service".to_owned()),
+            Some(_) | None if goal != Goal::Settled => return None,
+            Some(api::Status { problem: Some(problem), .. }) => (api::Verdict::Failed, problem.clone()),
+            Some(api::Status { reason: Some(reason), .. }) => (api::Verdict::Failed, reason.clone()),
+            Some(_) | None if in_graph => (api::Verdict::Failed, "has no process: name one that has".to_owned()),
+            // Its directory has just been read, and others are still to be.
+            Some(_) | None => return None,
+        };
+        Some(api::Outcome { service: service.to_owned(), result, message, status })
     }
 
     pub(super) fn wait_for(&mut self, items: Vec<Item>, any: bool, timeout_ms: Option<u64>, answer: Answer) {
@@ -335,9 +347,19 @@ impl Hub {
         let mut waiters = std::mem::take(&mut self.waiters);
         for waiter in &mut waiters {
             let began = waiter.began;
-            for item in waiter.items.iter_mut().filter(|item| matches!(item.goal, Goal::Until(_))) {
-                if self.engine.graph().id(&item.service).is_some() {
-                    self.check(item, began);
+            for item in waiter.items.iter_mut().filter(|item| item.outcome.is_none()) {
+                match item.goal {
+                    Goal::Until(_) | Goal::Started { .. } if self.engine.graph().id(&item.service).is_some() => {
+                        self.check(item, began)
+                    }
+                    Goal::Settled => item.outcome = self.without_process(&item.service, item.goal),
+                    Goal::Until(_)
+                    | Goal::Started { .. }
+                    | Goal::Ran { .. }
+                    | Goal::Stopped
+                    | Goal::Made
+                    | Goal::Judged
+                    | Goal::Request(_) => {}
                 }
             }
         }
@@ -372,6 +394,12 @@ impl Hub {
         self.engine.wish(id) == Wish::Down || matches!(self.stand(id), Stand::Up | Stand::Failed(_))
     }
 
+    /// Whether it is a bundle all of whose members are there.
+    pub(super) fn is_whole(&self, id: Id) -> bool {
+        let graph = self.engine.graph();
+        graph.node(id).kind == Kind::Bundle && !graph.edges(id).is_empty() && self.stand(id) == Stand::Up
+    }
+
     /// A bundle stands where all in it do.
     fn stand(&self, id: Id) -> Stand {
         if self.engine.graph().node(id).kind == Kind::Bundle {
@@ -390,7 +418,7 @@ impl Hub {
             Progress::Down => Stand::Down,
             Progress::Failed(reason) => {
                 let name = self.engine.graph().name(id);
-                Stand::Failed(self.node_problem(name).unwrap_or_else(|| self.engine.reason(reason)))
+                Stand::Failed(self.node_problem(name).unwrap_or_else(|| self.reason(id, reason)))
             }
             Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Up(_) | Progress::Stopping { .. } => {
                 Stand::Between
@@ -405,9 +433,16 @@ impl Hub {
     }
 
     pub(super) fn check(&self, item: &mut Item, began: svc_core::Millis) {
-        if let (Goal::Until(until), Some(id), None) = (item.goal, self.engine.graph().id(&item.service), &item.outcome) {
+        // One that was to be started anew, and may not or cannot, is known to the graph alone.
+        let (until, anew) = match item.goal {
+            Goal::Until(until) => (Some(until), false),
+            Goal::Started { .. } => (Some(api::Until::Ready), true),
+            Goal::Settled | Goal::Ran { .. } | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request(_) => (None, false),
+        };
+        if let (Some(until), Some(id), None) = (until, self.engine.graph().id(&item.service), &item.outcome) {
             let failed = matches!(self.engine.progress(id), Progress::Failed(_));
-            if failed || self.engine.graph().node(id).kind != Kind::Process || self.is_timer(&item.service) {
+            let is_timer = !anew && self.is_timer(&item.service);
+            if failed || self.engine.graph().node(id).kind != Kind::Process || is_timer {
                 return self.check_node(item, until, id, began);
             }
         }
@@ -462,10 +497,7 @@ impl Hub {
         };
         let now = clock::now();
         for item in waiter.items.iter_mut().filter(|item| item.outcome.is_none()) {
-            let member = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot));
-            let status = member.map(|member| self.status(member, Now::read()));
-            let unready = self.directories.unready().find(|unready| unready.name == item.service);
-            let status = status.or_else(|| unready.map(|unready| unready_status(&unready, Now::read())));
+            let status = self.status_of_any(&item.service);
             let state = status
                 .as_ref()
                 .map_or_else(|| "not there".to_owned(), |status| format!("{:?}", status.state).to_lowercase());
@@ -519,7 +551,7 @@ fn command_of(control: &api::Control) -> Result<Command, String> {
         (api::Verb::Kill, None) => Err("kill needs a signal, such as \"signal\": \"TERM\"".into()),
         (api::Verb::Kill, Some(text)) => match svc_core::Signal::parse(text) {
             Some(signal) => Ok(Command::Kill(signal)),
-            None => Err(format!("{text}: no such signal: write a name or number, such as TERM, SIGTERM or 15")),
+            None => Err(format!("{text}: no such signal: write a name or number, such as TERM, SIGTERM, RTMIN+3 or 15")),
         },
         (_, Some(_)) => Err("only kill takes a signal".into()),
         (api::Verb::Start, None) => Ok(Command::Start),

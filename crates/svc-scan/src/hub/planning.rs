@@ -1,10 +1,11 @@
 //! What an edit on disk would do, and having it done.
 
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use svc_core::graph::{self, Graph, Progress, Wish};
+use svc_core::graph::{self, Bond, Graph, Progress, Strength, Wish};
 use svc_core::service::{State, Stop};
 use svc_core::{Command, Program, ServiceName};
 use svc_proto::api;
@@ -22,8 +23,33 @@ use crate::waits::{Answer, Goal, Item};
 const APPLY: &str = "SVC_APPLY";
 const AUTO: &str = "auto";
 
-/// Options of `svc exec` that make files for a service.
-const MAKES: [&[u8]; 2] = [b"--template", b"--distribution"];
+/// The files of a running service are made, or looked at.
+pub(super) struct Making {
+    /// What they are made from may have changed meanwhile.
+    again: bool,
+    then: Then,
+}
+
+/// What comes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Reload,
+    Restart,
+}
+
+impl Then {
+    /// How it is told that a service goes on with the files that it had.
+    fn kept(self) -> &'static str {
+        match self {
+            Then::Reload => "not reloaded: ",
+            Then::Restart => "not restarted: ",
+        }
+    }
+
+    fn is_told_by(warning: &str) -> bool {
+        [Then::Reload, Then::Restart].iter().any(|then| warning.starts_with(then.kept()))
+    }
+}
 
 /// A file counts as newer than a process only if it is so by more than two clocks may differ.
 const CLOCKS_DIFFER_MS: u64 = 5;
@@ -31,6 +57,12 @@ const CLOCKS_DIFFER_MS: u64 = 5;
 impl Hub {
     /// What a rescan would do; nothing is done.
     pub(super) fn plan(&mut self) -> api::Plan {
+        let newer = self.newer_runs();
+        self.plan_with(&newer)
+    }
+
+    /// The same, with what is known of classic services: whoever acts on it must not look once more, and see something else.
+    fn plan_with(&mut self, newer: &BTreeMap<u32, i32>) -> api::Plan {
         let before = self.units.clone();
         self.rehearsing = true;
         self.reread_units(|_| true);
@@ -42,10 +74,21 @@ impl Hub {
         for (name, unit) in next.iter().filter(|(_, unit)| unit.is_edited()) {
             let why = unit.problem.clone().unwrap_or_default();
             let service = name.to_string();
-            steps.retain(|step| step.service != service);
-            steps.push(api::Step { service, change: api::Planned::Nothing, why, differences: Vec::new() });
+            match steps.iter_mut().find(|step| step.service == service && step.change != api::Planned::Nothing) {
+                // What others bring about is done all the same.
+                Some(step) => {
+                    step.why = format!("{}; its own edit cannot be used: {why}", step.why);
+                    step.broken = true;
+                }
+                None => {
+                    steps.retain(|step| step.service != service);
+                    steps.push(broken(service, why));
+                }
+            }
         }
-        steps.extend(self.members.values().filter_map(|member| self.classic_step(member)));
+        let unready = self.directories.unready().map(|unready| broken(unready.name.to_owned(), unready.problem.to_owned()));
+        steps.extend(unready);
+        steps.extend(newer.iter().filter_map(|(slot, pid)| Some(classic_step(self.members.get(slot)?, *pid))));
         steps.sort_by(|one, other| one.service.cmp(&other.service));
         api::Plan { steps }
     }
@@ -56,11 +99,24 @@ impl Hub {
         let (was, will) = (self.units.get(&name), next.get(&name));
         let differences = differences(was, will);
         let rests = self.slot_named(&name).and_then(|slot| self.members.get(&slot)?.machine.as_ref()).is_some_and(rests);
-        let runs = self.engine.graph().id(&name).filter(|_| !rests).is_some_and(|id| {
-            self.engine.wish(id) != Wish::Down && !matches!(self.engine.progress(id), Progress::Down | Progress::Failed(_))
-        });
+        let wished = self.engine.graph().id(&name).filter(|&id| self.engine.wish(id) != Wish::Down);
+        let runs = wished
+            .filter(|_| !rests)
+            .is_some_and(|id| !matches!(self.engine.progress(id), Progress::Down | Progress::Failed(_)));
+        let kept_out = |unit: Option<&Unit>| unit.and_then(Unit::kept_out).map(str::to_owned);
         let touched = other_file(was, will).filter(|_| differences.is_empty());
         let is_other = |file: PathBuf| format!("{} has changed", svc_def::shown(&file));
+        let by_conditions = match (kept_out(was), kept_out(will)) {
+            (None, Some(why)) if runs => Some((api::Planned::Stop, format!("its conditions no longer hold: {why}"))),
+            (Some(_), None) if wished.is_some() => Some((api::Planned::Start, "its conditions hold now".to_owned())),
+            (None | Some(_), Some(why)) if change != graph::Change::Nothing => {
+                Some((api::Planned::Nothing, format!("its conditions do not hold: {why}")))
+            }
+            (None | Some(_), None | Some(_)) => None,
+        };
+        if let Some((change, why)) = by_conditions {
+            return Some(api::Step { service: name, change, why, differences, broken: false });
+        }
         let (change, why) = match change {
             graph::Change::Restart | graph::Change::Reload if !runs => {
                 (api::Planned::Nothing, "it is not up: what has changed counts from its next start on".to_owned())
@@ -75,15 +131,12 @@ impl Hub {
             graph::Change::Nothing if why == graph::Why::Same => return None,
             graph::Change::Nothing => (api::Planned::Nothing, why.to_string()),
         };
-        Some(api::Step { service: name, change, why, differences })
+        Some(api::Step { service: name, change, why, differences, broken: false })
     }
 
-    /// A classic directory reads its small files by itself; a new `run` takes a restart.
-    fn classic_step(&self, member: &Member) -> Option<api::Step> {
-        let pid = self.newer_run(member)?;
-        let why = format!("run is newer than its process (pid {pid})");
-        let service = member.name.to_string();
-        Some(api::Step { service, change: api::Planned::Restart, why, differences: Vec::new() })
+    /// Those that are to be restarted for their `run`, by slot, with the process of each.
+    fn newer_runs(&self) -> BTreeMap<u32, i32> {
+        self.members.iter().filter_map(|(&slot, member)| Some((slot, self.newer_run(member)?))).collect()
     }
 
     /// The process of a classic service that was started from a `run` that is another one by now.
@@ -110,33 +163,23 @@ impl Hub {
 
     /// Does what the plan says, and answers when it has been done.
     pub(super) fn apply(&mut self, apply: &api::Apply, answer: oneshot::Sender<Result<api::Outcomes, String>>) {
-        let plan = self.plan();
-        let started = |hub: &Hub, service: &str| {
-            let member = hub.slot_named(service).and_then(|slot| hub.members.get(&slot))?;
-            let machine = member.machine.as_ref()?;
-            let runs = !matches!(member.definition.program, Program::Oneshot { .. });
-            runs.then(|| Goal::Started { before: machine.starts(), deaths: machine.deaths() })
-        };
+        let newer = self.newer_runs();
+        let plan = self.plan_with(&newer);
         let goals: Vec<(String, Goal)> = plan
             .steps
             .iter()
             .filter_map(|step| {
                 let until = Goal::Until(api::Until::Ready);
                 let goal = match step.change {
-                    api::Planned::Restart => started(self, &step.service).unwrap_or(until),
+                    api::Planned::Restart => self.started_anew(&step.service).unwrap_or(until),
                     api::Planned::Start => until,
                     api::Planned::Stop | api::Planned::Reload | api::Planned::Nothing => return None,
                 };
                 Some((step.service.clone(), goal))
             })
             .collect();
-        let classic: Vec<(u32, String)> = plan
-            .steps
-            .iter()
-            .filter(|step| step.change == api::Planned::Restart)
-            .filter_map(|step| Some((self.slot_named(&step.service)?, step.service.clone())))
-            .filter(|(slot, _)| self.members.get(slot).is_some_and(|member| self.newer_run(member).is_some()))
-            .collect();
+        let name = |slot: u32| Some((slot, self.members.get(&slot)?.name.to_string()));
+        let classic: Vec<(u32, String)> = newer.into_keys().filter_map(name).collect();
         self.rescan();
         for (slot, name) in classic {
             match self.engine.graph().id(&name) {
@@ -144,58 +187,125 @@ impl Hub {
                 None => self.tell(slot, Command::Restart),
             }
         }
-        // A reload is a signal and over, but for those whose files are made first.
-        let reloads = plan.steps.iter().filter(|step| step.change == api::Planned::Reload);
-        let made = reloads.filter(|step| self.making.contains_key(step.service.as_str()));
+        // A reload is a signal and over, but for those whose files are made first; as those of some that are restarted.
+        let held: BTreeSet<String> =
+            self.making.iter().flat_map(|(name, making)| self.told_with(name, making.then)).collect();
+        let is_told = |step: &&api::Step| matches!(step.change, api::Planned::Reload | api::Planned::Restart);
+        let made = plan.steps.iter().filter(is_told).filter(|step| held.contains(&step.service));
         let made: Vec<(String, Goal)> = made.map(|step| (step.service.clone(), Goal::Made)).collect();
+        let goals = goals.into_iter().filter(|(service, _)| !held.contains(service));
+        let mut goals: Vec<(String, Goal)> = goals.chain(made).collect();
+        // A plan runs no commands, so it does not know what those of conditions say.
+        let judged: Vec<String> = self.being_judged().map(ToString::to_string).collect();
+        let judged = judged.into_iter().filter(|name| goals.iter().all(|(service, _)| service != name));
+        goals.extend(judged.map(|name| (name, Goal::Judged)).collect::<Vec<_>>());
         let items: Vec<Item> = match apply.wait {
-            true => goals.into_iter().chain(made).map(|(service, goal)| self.item(service, goal)).collect(),
+            true => goals.into_iter().map(|(service, goal)| self.item(service, goal)).collect(),
             false => Vec::new(),
         };
         self.wait_for(items, false, apply.timeout_ms, Answer::Control(answer));
     }
 
+    /// What a service that runs is waited for when it is restarted.
+    fn started_anew(&self, service: &str) -> Option<Goal> {
+        let member = self.slot_named(service).and_then(|slot| self.members.get(&slot))?;
+        let machine = member.machine.as_ref()?;
+        let runs = !matches!(member.definition.program, Program::Oneshot { .. });
+        runs.then(|| Goal::Started { before: machine.starts(), deaths: machine.deaths() })
+    }
+
+    /// Who is told with this one: those that follow it are restarted with it.
+    fn told_with(&self, name: &str, then: Then) -> BTreeSet<String> {
+        let graph = self.engine.graph();
+        let mut all = BTreeSet::from([name.to_owned()]);
+        let mut walk: Vec<graph::Id> = graph.id(name).filter(|_| then == Then::Restart).into_iter().collect();
+        while let Some(id) = walk.pop() {
+            let follows = |edge: &graph::Edge| edge.strength == Strength::Hard(Bond::Follow);
+            let followers = graph.dependents(id).filter(|(_, edge)| follows(edge)).map(|(from, _)| from);
+            walk.extend(followers.filter(|from| all.insert(graph.name(*from).to_owned())));
+        }
+        all
+    }
+
     /// Tells a service that what it reads has changed; what is made of that for it is made first.
     pub(super) fn reload(&mut self, slot: u32) {
-        let Some(member) = self.members.get(&slot) else { return };
-        let options: Vec<Vec<u8>> = match &member.definition.program {
-            Program::Chain(words) => words.iter().take_while(|word| *word != b"--").cloned().collect(),
-            Program::Directory | Program::Command(_) | Program::Oneshot { .. } => Vec::new(),
-        };
-        if !options.iter().any(|word| MAKES.contains(&word.as_slice())) {
-            return self.tell(slot, Command::Reload);
+        if !self.make(slot, Then::Reload) {
+            self.tell(slot, Command::Reload);
         }
-        let (name, dir) = (member.name.clone(), member.dir.clone());
-        match self.making.entry(name.to_string()) {
+    }
+
+    /// Restarts a service that could start from the files that there are now.
+    pub(super) fn examine(&mut self, id: graph::Id) {
+        let slot = self.slot_named(self.engine.graph().name(id));
+        if slot.is_none_or(|slot| !self.make(slot, Then::Restart)) {
+            self.ask(graph::Request::Restart(vec![id]));
+        }
+    }
+
+    /// Has its files made for a reload; for a restart they are made between its end and its start, and only looked at now. False if
+    /// it has none.
+    fn make(&mut self, slot: u32, then: Then) -> bool {
+        let Some(member) = self.members.get(&slot) else { return false };
+        let Some(options) = member.definition.program.made_by() else { return false };
+        let mode = match then {
+            Then::Reload => "--render",
+            Then::Restart => "--dry-run",
+        };
+        match self.making.entry(member.name.to_string()) {
             // What changes meanwhile may have been read already, or not.
-            Entry::Occupied(mut again) => _ = again.insert(true),
+            Entry::Occupied(mut making) => *making.get_mut() = Making { again: true, then },
             Entry::Vacant(place) => {
-                place.insert(false);
-                outside::make(name, dir, options, self.admissions.reporter());
+                place.insert(Making { again: false, then });
+                let (name, dir) = (member.name.clone(), member.dir.clone());
+                outside::make(name, dir, mode, options.to_vec(), self.admissions.reporter());
             }
         }
+        true
     }
 
     /// The files of a service were made again, or could not be.
     pub(super) fn made(&mut self, name: &ServiceName, result: &Result<(), String>) {
-        let again = self.making.remove(name.as_str()) == Some(true);
+        let Some(making) = self.making.remove(name.as_str()) else { return };
         let slot = self.slot_named(name.as_str());
-        if let Some(slot) = slot.filter(|_| again) {
-            return self.reload(slot);
+        if making.again && slot.is_some_and(|slot| self.make(slot, making.then)) {
+            return;
         }
-        match (result, slot) {
-            (Ok(()), Some(slot)) => self.tell(slot, Command::Reload),
-            (Ok(()), None) => {}
-            (Err(what), _) => say!("svc-scan: {name}: not reloaded: {what}"),
+        let kept = making.then.kept();
+        if let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) {
+            let was_told = member.warning.as_ref().is_some_and(|warning| Then::is_told_by(warning));
+            match result {
+                Ok(()) if was_told => member.warning = None,
+                Ok(()) => {}
+                Err(what) => member.warning = Some(format!("{kept}{what}")),
+            }
+        }
+        let told = self.told_with(name.as_str(), making.then);
+        // From now on they are waited for like those that were restarted at once.
+        let mut goals: BTreeMap<String, Goal> = BTreeMap::new();
+        match (result, slot, making.then) {
+            (Ok(()), Some(slot), Then::Reload) => self.tell(slot, Command::Reload),
+            (Ok(()), Some(_), Then::Restart) => {
+                // Somebody may have stopped it meanwhile.
+                let id = self.engine.graph().id(name.as_str()).filter(|id| self.engine.wish(*id) != Wish::Down);
+                if let Some(id) = id.filter(|_| !self.is_ending()) {
+                    goals = told.iter().filter_map(|name| Some((name.clone(), self.started_anew(name)?))).collect();
+                    self.ask(graph::Request::Restart(vec![id]));
+                }
+            }
+            (Ok(()), None, _) => {}
+            (Err(what), ..) => say!("svc-scan: {name}: {kept}{what}"),
         }
         let (result, message) = match result {
             Ok(()) => (api::Verdict::Done, "its files were made, and it was told".to_owned()),
             Err(what) => (api::Verdict::Failed, what.clone()),
         };
         let items = self.waiters.iter_mut().flat_map(|waiter| &mut waiter.items);
-        for item in items.filter(|item| item.goal == Goal::Made && item.service == name.as_str()) {
+        for item in items.filter(|item| item.goal == Goal::Made && told.contains(&item.service)) {
             let (service, message) = (item.service.clone(), message.clone());
-            item.outcome = Some(api::Outcome { service, result, message, status: None });
+            match goals.get(&service) {
+                Some(goal) => item.goal = *goal,
+                None => item.outcome = Some(api::Outcome { service, result, message, status: None }),
+            }
         }
         self.answer_waiters();
     }
@@ -217,6 +327,18 @@ impl Hub {
             self.watch_edits();
         }
     }
+}
+
+/// A classic directory reads its small files by itself; a new `run` takes a restart.
+fn classic_step(member: &Member, pid: i32) -> api::Step {
+    let why = format!("run is newer than its process (pid {pid})");
+    let service = member.name.to_string();
+    api::Step { service, change: api::Planned::Restart, why, differences: Vec::new(), broken: false }
+}
+
+/// One that stays as it was, or is not there, because what stands on disk is wrong.
+fn broken(service: String, why: String) -> api::Step {
+    api::Step { service, change: api::Planned::Nothing, why, differences: Vec::new(), broken: true }
 }
 
 /// Whether edits of a service count without anybody asking.

@@ -94,19 +94,17 @@ impl Hub {
         let before = member.deaths.back().copied();
         if let Some(past) = fresh.last().filter(|past| member.machine.is_some() && is_crash(past)) {
             // Once, and not for each try: the next one ends the same way as a rule.
-            if matches!(member.definition.program, Program::Chain(_)) && !before.as_ref().is_some_and(is_crash) {
+            let is_told = machine.trouble().is_some() || !matches!(member.definition.program, Program::Chain(_));
+            if !is_told && !before.as_ref().is_some_and(is_crash) {
                 let (name, ms) = (&member.name, past.ran.0);
                 say!("svc-scan: {name}: ended at its start ({} after {ms} ms): see `svc-ctl why {name}`", past.exit);
             }
         }
         member.deaths.extend(fresh);
-        let most = usize::from(member.definition.settings.max_death_tally);
-        while member.deaths.len() > most {
-            member.deaths.pop_front();
-        }
         let before = member.machine.as_ref().and_then(Service::trouble);
         let trouble = machine.trouble();
-        if report.note.is_some() {
+        let notes = [report.before, report.note];
+        if notes != [None, None] {
             member.unsaid = None;
         }
         // One that an earlier svc-scan had told things begins with that.
@@ -131,12 +129,20 @@ impl Hub {
         if trouble != before || report.note == Some(Note::Trouble) {
             self.trouble(slot, trouble, before);
         }
-        if let Some(note) = report.note {
+        for note in notes.into_iter().flatten() {
             self.note(slot, note);
+        }
+        // How many count may have been read just now.
+        if let Some(member) = self.members.get_mut(&slot) {
+            let surplus = member.deaths.len().saturating_sub(usize::from(member.definition.settings.max_death_tally));
+            member.deaths.drain(..surplus);
         }
         self.recover_late(slot);
         self.fit_slot(slot);
         self.check_waiters(slot);
+        if report.before.is_some() {
+            self.end_with(slot, report.before);
+        }
         self.end_with(slot, report.note);
     }
 
@@ -162,14 +168,18 @@ impl Hub {
         member.failures = if trouble.is_some() { member.failures + 1 } else { 0 };
         // A file that is being written is no news until it has been for some seconds.
         let busy = trouble.is_some_and(|trouble| trouble.errno == Errno::TEXT_BUSY.0);
-        let news = if busy { member.failures == BUSY_FAILURES } else { trouble != before };
-        if let Some(problem) = member.trouble.as_ref().filter(|_| news) {
+        let moved = trouble.is_some_and(status::has_moved);
+        let news = if busy { member.failures == BUSY_FAILURES } else { trouble != before && !moved };
+        // What was seen on disk and not believed before the kernel said so, too, has been told.
+        let is_told = |problem: &&String| member.warning.as_ref().is_some_and(|warning| warning.contains(problem.as_str()));
+        if let Some(problem) = member.trouble.as_ref().filter(|problem| news && !is_told(problem)) {
             say!("svc-scan: {}: cannot be started: {problem}", member.name);
         }
         match trouble {
             Some(_) if member.definition.program == Program::Directory => self.directories.expect_repair(slot, &member.dir),
             Some(_) | None => self.directories.expect_no_repair(slot),
         }
+        self.replace_outside(slot);
     }
 
     /// Tells those who listen to events.
@@ -189,7 +199,10 @@ impl Hub {
             Note::Exited => api::EventKind::Exited,
             Note::Finishing => api::EventKind::Finishing,
             Note::Draining => api::EventKind::Draining,
-            Note::Down => api::EventKind::Down,
+            Note::Down => {
+                self.say_failed(slot);
+                api::EventKind::Down
+            }
             Note::Armed => api::EventKind::Armed,
             Note::Failed => api::EventKind::Failed,
             Note::Trouble => api::EventKind::Problem,
@@ -197,7 +210,9 @@ impl Hub {
         };
         let Some(member) = self.members.get(&slot) else { return };
         let machine = member.machine.as_ref();
-        let pid = machine.and_then(Service::pid).map(Pid::raw);
+        // Then there was none, though there is one now.
+        let is_between = matches!(note, Note::Starting | Note::Exited);
+        let pid = machine.and_then(Service::pid).filter(|_| !is_between).map(Pid::raw);
         let exit =
             machine.and_then(Service::last).filter(|_| note == Note::Exited).map(|past| status::death(past, Now::read()));
         let message = member.trouble.clone().filter(|_| note == Note::Trouble);
@@ -232,6 +247,18 @@ impl Hub {
         });
     }
 
+    /// Says in the log that nothing starts a service again. Of those in the graph it says that itself; the end of an essential one
+    /// is the end of all.
+    fn say_failed(&self, slot: u32) {
+        let Some(member) = self.members.get(&slot) else { return };
+        let name = member.name.as_str();
+        let Some(machine) = member.machine.as_ref().filter(|machine| machine.failed()) else { return };
+        let is_told = name == COMMAND || self.units.get(name).is_some() || verdict(machine, &member.definition).is_some();
+        if let Some(why) = status::verdict(machine, &member.definition.settings).filter(|_| !is_told && !self.is_ending()) {
+            say!("svc-scan: {name}: failed for good: {why}: svc-ctl start {name} starts it again");
+        }
+    }
+
     /// The end of the main program, or of an essential service that will not come back, is the end of everything.
     pub(super) fn end_with(&mut self, slot: u32, note: Option<Note>) {
         let Some(member) = self.members.get(&slot) else { return };
@@ -249,7 +276,11 @@ impl Hub {
         };
         if let Some(exit) = code {
             if !self.roster.is_stopping() {
-                say!("svc-scan: {} is over ({exit}): stopping everything", member.name);
+                // Its definition may have another code for the container.
+                let own = machine.last().map(|past| past.exit).filter(|own| *own != exit);
+                let with = own.map_or_else(String::new, |_| format!(", with code {}", exit.shell_code()));
+                let own = own.unwrap_or(exit);
+                say!("svc-scan: {} is over ({own}): stopping everything{with}", member.name);
             }
             self.init.send(ToInit::Shutdown { code: exit.shell_code(), force: false }.encode(), None);
         }

@@ -1,7 +1,7 @@
 //! The end of the start: whether everything that is to be up came up, and what is done if not.
 
 use svc_core::Millis;
-use svc_core::graph::{Kind, Progress, Reason};
+use svc_core::graph::{Id, Kind, Progress, Reason};
 use svc_proto::link::ToInit;
 use svc_sys::{clock, say};
 
@@ -15,6 +15,9 @@ const JUDGED: &str = "started";
 /// So many of those that failed are named; a line has an end.
 const MOST_NAMED: usize = 8;
 
+/// After this a main program that does not start yet is explained: s6-overlay gave up then, until it no longer did.
+pub(super) const SLOW: Millis = Millis::from_secs(5);
+
 impl Hub {
     /// Whether the start has had all the time it may take.
     pub(super) fn is_start_overdue(&self) -> bool {
@@ -22,7 +25,19 @@ impl Hub {
     }
 
     pub(super) fn start_deadline(&self) -> Option<Millis> {
-        self.start_by.filter(|_| !self.judged && !self.is_ending())
+        let times = [self.start_by, self.slow_at].into_iter().flatten();
+        times.min().filter(|_| self.composed && !self.judged && !self.is_ending())
+    }
+
+    /// Who waits for the main program learns what that waits for.
+    pub(super) fn explain_slow_start(&mut self) {
+        if self.judged || self.is_ending() || self.slow_at.take_if(|at| clock::now() >= *at).is_none() {
+            return;
+        }
+        let laggards = self.laggards();
+        if !laggards.is_empty() {
+            say!("svc-scan: CMD has waited {} s for others: {}", SLOW.0 / 1000, named(&laggards));
+        }
     }
 
     /// Looks once at what has become of the start. Returns whether to go on.
@@ -42,33 +57,29 @@ impl Hub {
         if failures.is_empty() {
             return true;
         }
-        let more = failures.len().saturating_sub(MOST_NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let named = failures[..failures.len().min(MOST_NAMED)].join("; ");
+        let named = named(&failures);
         match self.config.start.failure {
             StartFailure::Continue | StartFailure::Warn => {
-                say!("svc-scan: not everything has started: {named}{more}");
+                say!("svc-scan: not everything has started: {named}");
                 true
             }
             StartFailure::Stop => {
-                say!("svc-scan: not everything has started, so everything stops: {named}{more}");
+                say!("svc-scan: not everything has started, so everything stops: {named}");
                 self.init.send(ToInit::Shutdown { code: svc_sys::exit::FAILED, force: false }.encode(), None);
                 false
             }
         }
     }
 
-    /// What should be up and is not, with the reasons; who only waits for somebody else is not at fault.
+    /// What has failed, with the reasons; who only waits for somebody else is not at fault. If it is late, also who is on the way.
     fn failures(&self) -> Vec<String> {
         let graph = self.engine.graph();
         let broken = self.units.iter().filter_map(|(name, unit)| unit.problem.as_ref().map(|why| format!("{name}: {why}")));
+        let unready = self.directories.unready().map(|unready| format!("{}: {}", unready.name, unready.problem));
         let failed = graph.living().into_iter().filter_map(|id| match self.engine.progress(id) {
             Progress::Failed(Reason::Dependency(_)) => None,
-            Progress::Failed(reason) => Some(format!("{}: {}", graph.name(id), self.engine.reason(reason))),
-            Progress::Starting if self.is_late() => Some(format!("{}: is still starting", graph.name(id))),
-            Progress::Up(_) if self.is_late() && graph.node(id).kind == Kind::Process && !self.is_settled(id) => {
-                Some(format!("{}: is not ready", graph.name(id)))
-            }
+            Progress::Failed(_) if self.engine.lasts(id) => None,
+            Progress::Failed(reason) => Some(format!("{}: {}", graph.name(id), self.reason(id, reason))),
             Progress::Starting
             | Progress::Up(_)
             | Progress::Down
@@ -77,8 +88,48 @@ impl Hub {
             | Progress::Completed
             | Progress::Stopping { .. } => None,
         });
-        let unready = self.directories.unready().map(|unready| format!("{}: {}", unready.name, unready.problem));
-        broken.chain(unready).chain(failed).collect()
+        let late = if self.is_late() { self.laggards() } else { Vec::new() };
+        broken.chain(unready).chain(failed).chain(late).collect()
+    }
+
+    /// Who is on the way up, and how far.
+    fn laggards(&self) -> Vec<String> {
+        let graph = self.engine.graph();
+        let lagging = graph.living().into_iter().filter_map(|id| {
+            let name = graph.name(id);
+            let progress = self.engine.progress(id);
+            if let (Progress::Starting | Progress::Up(_), Some(what)) = (progress, self.keeps_ending(id)) {
+                return Some(format!("{name}: {what}"));
+            }
+            let what = match (progress, graph.node(id).kind) {
+                (Progress::Starting, _) => self.trouble_of(name).unwrap_or_else(|| "is still starting".into()),
+                (Progress::Awaiting, _) => format!("waits for {}", graph.node(id).external.join(", ")),
+                (Progress::Up(_), Kind::Process) if !self.is_settled(id) => "is not ready".into(),
+                (Progress::Up(_), Kind::Oneshot) => "is still running".into(),
+                (Progress::Up(_) | Progress::Down | Progress::Waiting | Progress::Completed, _)
+                | (Progress::Failed(_) | Progress::Stopping { .. }, _) => return None,
+            };
+            Some(format!("{name}: {what}"))
+        });
+        lagging.collect()
+    }
+
+    /// That it is started again and again, and never gets where it is to be.
+    pub(super) fn keeps_ending(&self, id: Id) -> Option<String> {
+        let slot = self.slot_named(self.engine.graph().name(id)).filter(|_| !self.is_settled(id))?;
+        let machine = self.members.get(&slot)?.machine.as_ref()?;
+        let last = machine.last().filter(|last| last.counts && machine.deaths() > 1 && machine.trouble().is_none())?;
+        Some(format!(
+            "keeps ending ({} times so far, the last with {} after {} ms)",
+            machine.deaths(),
+            last.exit,
+            last.ran.0
+        ))
+    }
+
+    /// What keeps its program from being started.
+    fn trouble_of(&self, name: &str) -> Option<String> {
+        self.slot_named(name).and_then(|slot| self.members.get(&slot)?.trouble.clone())
     }
 
     fn is_late(&self) -> bool {
@@ -96,4 +147,10 @@ impl Hub {
             let _ = std::fs::write(dir.join(JUDGED), self.init_pid.to_string());
         }
     }
+}
+
+fn named(failures: &[String]) -> String {
+    let more = failures.len().saturating_sub(MOST_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", failures[..failures.len().min(MOST_NAMED)].join("; "))
 }

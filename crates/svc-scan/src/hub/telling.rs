@@ -128,6 +128,7 @@ fn is_steering(command: Command) -> bool {
         | Command::Continue
         | Command::Drain
         | Command::Terminate
+        | Command::Hurry
         | Command::Force
         | Command::Abandon
         | Command::Interrupt => false,
@@ -146,6 +147,7 @@ fn is_wish(command: Command) -> bool {
         | Command::Undo
         | Command::Drain
         | Command::Terminate
+        | Command::Hurry
         | Command::Force => true,
         Command::Wish(_)
         | Command::Reload

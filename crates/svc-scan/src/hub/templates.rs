@@ -9,7 +9,8 @@ use svc_proto::api;
 use svc_sys::say;
 
 use super::Hub;
-use super::manager::{forks, is_same_kind};
+use super::rereading::{forks, is_same_kind};
+use crate::clients::NotScaled;
 use crate::pair::{self, Pair};
 use crate::units::Unit;
 
@@ -148,23 +149,25 @@ impl Hub {
     }
 
     /// Another number of instances; none: what the definition says.
-    pub(super) fn scale(&mut self, scale: &api::Scale) -> Result<api::Scaled, String> {
-        let name = ServiceName::parse(&scale.template).map_err(|error| format!("{}: {error}", scale.template))?;
+    pub(super) fn scale(&mut self, scale: &api::Scale) -> Result<api::Scaled, NotScaled> {
+        let refused = |why: String| NotScaled::Refused(format!("{}: {why}", scale.template));
+        let name = ServiceName::parse(&scale.template).map_err(|error| refused(error.to_string()))?;
         let name = svc_def::bundle_of(&name);
-        let Some(unit) = self.units.get(name.as_str()) else { return Err(format!("{name}: no such service")) };
-        let defined = match &unit.instances {
+        let unit = self.units.get(name.as_str());
+        if unit.is_none() && !self.names.contains_key(&name) {
+            return Err(NotScaled::NoSuchService(format!("{name}: no such service")));
+        }
+        let defined = match unit.and_then(|unit| unit.instances.as_ref()) {
             Some(Instances::Counted(count)) => *count,
             Some(Instances::Named(_)) => {
-                return Err(format!(
-                    "{name}: its instances have names: change the list instances in {}",
-                    svc_def::shown(&unit.dir)
-                ));
+                let dir = unit.map_or_else(String::new, |unit| svc_def::shown(&unit.dir));
+                return Err(refused(format!("its instances have names: change the list instances in {dir}")));
             }
-            None => return Err(format!("{name}: is no template: only what is made by a NAME@.toml has a number")),
+            None => return Err(refused("is no template: only what is made by a NAME@.toml has a number".into())),
         };
         let asked = scale.instances.unwrap_or(defined);
         if asked > api::MOST_INSTANCES {
-            return Err(format!("{name}: {asked} instances are too many: {} is the most", api::MOST_INSTANCES));
+            return Err(refused(format!("{asked} instances are too many: {} is the most", api::MOST_INSTANCES)));
         }
         let before = self.units.made_by(&name);
         self.scales.set(&name, (asked != defined).then_some(Scale { asked, defined }));
@@ -172,7 +175,8 @@ impl Hub {
         let after = self.units.made_by(&name);
         let new = after.iter().filter(|name| !before.contains(name)).map(ToString::to_string).collect();
         self.compose();
-        let message = format!("{name}: {} instances, {} before", after.len(), before.len());
+        let instances = if after.len() == 1 { "instance" } else { "instances" };
+        let message = format!("{name}: {} {instances}, {} before", after.len(), before.len());
         Ok(api::Scaled { message, new })
     }
 }

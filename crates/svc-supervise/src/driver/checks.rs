@@ -135,6 +135,7 @@ impl Driver {
                 Action::Relieve(remedy) => self.relieve(remedy),
                 Action::Abort => {
                     say!("svc-supervise: {}: did not feed its watchdog: aborted (SIGABRT)", self.definition.name);
+                    self.machine.unfeed();
                     self.signal(self.machine.pid(), service::Target::Main, Signal::ABRT);
                     self.signal(self.machine.pid(), service::Target::Main, Signal::CONT);
                 }
@@ -160,16 +161,17 @@ impl Driver {
     }
 
     fn cure(&mut self, remedy: Remedy, what: &str, said: &str) {
-        let (done, command) = match remedy {
+        let (done, event) = match remedy {
             // svc-scan, which hears of it, ends everything.
             Remedy::Report => ("", None),
             Remedy::StopContainer => (": everything is to end", None),
-            Remedy::Restart => (": restarting it", Some(Command::Restart)),
-            Remedy::Reload => (": reloading it", Some(Command::Reload)),
+            Remedy::Restart => (": restarting it", Some(service::Event::Unfit)),
+            Remedy::Reload => (": reloading it", Some(service::Event::Command(Command::Reload))),
         };
         say!("svc-supervise: {}: {what}{done}: {said}", self.definition.name);
-        if let Some(command) = command {
-            self.command(command);
+        if let Some(event) = event {
+            self.reread();
+            self.feed(event);
         }
     }
 
@@ -209,7 +211,17 @@ impl Driver {
     pub(super) fn ends_look(&mut self, pid: Pid, exit: Exit) -> bool {
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.health.looking() == Some(pid)) else { return false };
         let said = watch.output.take().map_or(Vec::new(), |output| last_line(&output));
-        let said = if said.is_empty() { format!("the probe ended with {exit}").into_bytes() } else { said };
+        let said = if !said.is_empty() {
+            said
+        } else if watch.health.is_asked() {
+            match exit {
+                Exit::Code(_) => format!("the probe said nothing: {exit}").into_bytes(),
+                Exit::Signal(_) => format!("the probe was {exit}").into_bytes(),
+            }
+        } else {
+            // It was ended because the service is stopped, or paused.
+            watch.said.clone()
+        };
         let is_news = watch.said != said;
         watch.said = said;
         if is_news {
@@ -297,6 +309,14 @@ impl Driver {
 
     /// Hears what has been said on the socket.
     pub(super) fn read_socket(&mut self) {
+        if self.socket() >= 0 {
+            self.hear_socket();
+        }
+    }
+
+    /// A function of its own: the room for a message is a page of the stack, which nobody touches who has no socket.
+    #[inline(never)]
+    fn hear_socket(&mut self) {
         let mut buffer = [0; notify::MOST];
         for _ in 0..TURN {
             let packet = match self.watch.as_ref().and_then(|watch| watch.socket.as_ref()) {
@@ -308,7 +328,10 @@ impl Driver {
                 let sender = packet.sender.map_or(0, Pid::raw);
                 self.complain(
                     Complaint::Sender,
-                    &format!("refused a message of process {sender}, which may not speak for it (ready.notify)"),
+                    &format!(
+                        "refused a message of process {sender}, which may not speak for it (ready.notify; \"all\" lets all its \
+                         processes speak)"
+                    ),
                 );
                 continue;
             }

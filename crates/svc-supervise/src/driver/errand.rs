@@ -4,14 +4,16 @@ use std::os::fd::OwnedFd;
 
 use svc_core::service::{Event, State, Stop};
 use svc_core::{Exit, Pid};
-use svc_sys::{Errno, say};
+use svc_sys::{Errno, procfs, say};
 
 use super::Driver;
 use super::checks::end_look;
 
-/// One that runs, as our child.
+/// One that runs.
 pub(super) struct Errand {
     pid: Pid,
+    /// It is our child; else a killed predecessor's, which is among what is left and tells nobody how it ends.
+    own: bool,
     /// What looks says something that nobody reads, and ends when nobody can; a command has none of it.
     look: Option<OwnedFd>,
 }
@@ -24,11 +26,12 @@ impl Driver {
         let made = match stop {
             Stop::Drain { .. } => self.settings.drain().map(|errand| {
                 let look = self.programs.look(&errand.words, main);
-                look.map(|(pid, look)| Errand { pid, look: Some(look) })
+                look.map(|(pid, look)| Errand { pid, own: true, look: Some(look) })
             }),
             Stop::Command { .. } => self.settings.stop_command().map(|errand| {
-                let pid = self.programs.stop_command(&errand.words, main);
-                pid.map(|pid| Errand { pid, look: None })
+                let note = self.row.begin_errand(self.machine.starts() as u32);
+                let pid = self.programs.stop_command(&errand.words, main, note);
+                pid.map(|pid| Errand { pid, own: true, look: None })
             }),
             Stop::No | Stop::Signal { .. } | Stop::Kill { .. } => None,
         };
@@ -36,6 +39,24 @@ impl Driver {
             Some(Ok(errand)) => self.errand = Some(errand),
             Some(Err(errno)) => self.errand_failed(matches!(stop, Stop::Drain { .. }), &format!("cannot run it: {errno}")),
             None => self.errand_failed(matches!(stop, Stop::Drain { .. }), &format!("is no more: {}", Errno::NOT_FOUND)),
+        }
+    }
+
+    /// The command of a stop that a killed predecessor had begun: it is run if it never was, and followed while it is at work. When it
+    /// is over, the service has the rest of its time.
+    pub(super) fn inherit_errand(&mut self) {
+        let is_to_run = matches!(self.machine.state(), State::Up { stop: Stop::Command { .. }, .. });
+        match self.row.errand_of(self.machine.starts() as u32) {
+            Some(pid) if self.is_with_init(pid) && !procfs::is_zombie(pid) => {
+                self.remains.remember(pid);
+                self.errand = Some(Errand { pid, own: false, look: None });
+                self.settle_errand();
+            }
+            Some(_) => {}
+            None if is_to_run && self.settings.stop_command().is_some_and(|errand| !errand.words.is_empty()) => {
+                self.run_errand();
+            }
+            None => {}
         }
     }
 
@@ -61,7 +82,8 @@ impl Driver {
 
     /// The command that stops the service, if it runs.
     pub(super) fn stop_command(&self) -> Option<Pid> {
-        self.errand.as_ref().filter(|errand| errand.look.is_none()).map(|errand| errand.pid)
+        let lives = |errand: &&Errand| errand.own || self.remains.others().any(|pid| pid == errand.pid);
+        self.errand.as_ref().filter(|errand| errand.look.is_none()).filter(lives).map(|errand| errand.pid)
     }
 
     /// What runs ends when the stop has gone on; but a command that the service has ended of may do what it has left to do.
@@ -83,8 +105,10 @@ impl Driver {
     }
 
     fn end_errand(&mut self) {
-        if let Some(errand) = self.errand.take() {
-            end_look(errand.pid);
+        match self.errand.take() {
+            Some(Errand { pid, own: true, .. }) => end_look(pid),
+            Some(Errand { pid, own: false, .. }) => self.remains.kill(pid),
+            None => {}
         }
     }
 }

@@ -20,11 +20,38 @@ pub(super) struct Span {
     idle: bool,
 }
 
+/// What was at the sockets when somebody had knocked. Is it the same when the service ends, and nobody else has come meanwhile, then it
+/// has taken nobody, and would be started for him again and again.
+pub(super) struct Knock {
+    waited: Vec<u64>,
+    others: bool,
+}
+
 impl Driver {
     /// Starts it if somebody waits.
     pub(super) fn look_for_visitors(&mut self) {
         if self.machine.state() == State::Armed && self.is_visited() {
+            // Who comes from now on is told of, and maybe counted too.
+            let told = self.signal_visitors(true);
+            self.knock = told.then(|| Knock { waited: self.waiting(), others: false });
             self.feed(Event::Knock);
+        }
+    }
+
+    fn waiting(&self) -> Vec<u64> {
+        self.sockets.iter().map(listen::waiting).collect()
+    }
+
+    /// It is about to be told that it has ended: whether it has taken anybody.
+    pub(super) fn look_who_was_served(&mut self) {
+        let knock = self.knock.take();
+        if knock.is_some() {
+            self.signal_visitors(false);
+        }
+        let in_vain = knock.is_some_and(|knock| !knock.others && self.waiting() == knock.waited);
+        // A killed predecessor would have known.
+        if self.machine.vain() > 0 && !in_vain {
+            self.feed(Event::Served);
         }
     }
 
@@ -43,6 +70,9 @@ impl Driver {
     pub(super) fn somebody_came(&mut self) {
         if let Some(span) = &mut self.span {
             span.idle = false;
+        }
+        if let Some(knock) = &mut self.knock {
+            knock.others = true;
         }
         self.signal_visitors(false);
     }
@@ -66,7 +96,7 @@ impl Driver {
                 let told = self.signal_visitors(true);
                 let idle = told && !self.has_visitors();
                 self.span = Some(Span { ends: now + length, idle });
-                if !idle {
+                if !idle && self.knock.is_none() {
                     self.signal_visitors(false);
                 }
             }

@@ -2,6 +2,7 @@
 //! service's supervisor removes it when nothing of the service is left.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 
 use svc_core::{Pid, rights};
@@ -12,6 +13,8 @@ use svc_sys::{Errno, procfs};
 pub(super) struct Cgroup {
     /// The service's name.
     pub(super) name: Option<String>,
+    /// Who the service runs as may make others below it.
+    pub(super) delegate: bool,
     /// Files of the kernel, and what is written into each.
     pub(super) files: Vec<(String, String)>,
 }
@@ -25,15 +28,21 @@ impl Cgroup {
         Ok(())
     }
 
-    pub(super) fn enter(&self) -> Result<(), String> {
+    /// `user`: the numbers of who the service runs as, if that is another one.
+    pub(super) fn enter(&self, user: Option<(u32, u32)>) -> Result<(), String> {
         let Some(name) = &self.name else {
-            return if self.files.is_empty() { Ok(()) } else { Err("--cgroup-set needs --cgroup".into()) };
+            let is_alone = self.files.is_empty() && !self.delegate;
+            return if is_alone { Ok(()) } else { Err("--cgroup-set and --cgroup-delegate need --cgroup".into()) };
         };
         let init = procfs::ancestor("svc-init").ok_or("only a service of svc can have a cgroup: this is none")?;
         let tree = Tree::of(init.raw()).ok_or(ABSENT)?;
+        let _turn = turn(&tree);
         self.share_out(&tree, init)?;
         let leaf = make(&tree, name)?;
-        let entered = self.fill(&leaf);
+        let entered = self.fill(&leaf).and_then(|()| match user.filter(|_| self.delegate) {
+            Some(user) => hand_over(&leaf, user),
+            None => Ok(()),
+        });
         if entered.is_err() {
             // Nobody is in it; what cannot be removed now is when the service has ended.
             let _ = tree.remove(name);
@@ -78,43 +87,73 @@ impl Cgroup {
             let active: BTreeSet<&str> = active.split_whitespace().collect();
             let more: Vec<String> = wanted.difference(&active).map(|name| format!("+{name}")).collect();
             if !more.is_empty() {
-                enable(tree, init, &file, &more.join(" "))?;
+                if dir == tree.base() {
+                    make_room(tree, init)?;
+                }
+                enable(&file, &more.join(" "))?;
             }
         }
         Ok(())
     }
 }
 
-/// A cgroup that shares out controllers must have no process of its own, so ours move into a leaf. Others are not ours to move.
-fn enable(tree: &Tree, init: Pid, file: &Path, controllers: &str) -> Result<(), String> {
+/// One at a time: who makes room finds others in the list that enter their leaves meanwhile, and would take them out again.
+fn turn(tree: &Tree) -> Option<File> {
+    let dir = File::open(tree.base()).ok()?;
+    dir.lock().ok()?;
+    Some(dir)
+}
+
+/// What cgroups(7) has whom it is delegated to own; limits stay those of who set them.
+fn hand_over(leaf: &Path, (uid, gid): (u32, u32)) -> Result<(), String> {
+    for file in ["", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"] {
+        let path = leaf.join(file);
+        std::os::unix::fs::chown(&path, Some(uid), Some(gid))
+            .map_err(|error| format!("{}: cannot be given to uid {uid}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn enable(file: &Path, controllers: &str) -> Result<(), String> {
+    cgroup::write(file, controllers).map_err(|errno| {
+        let cure = match errno {
+            Errno::NOT_SUPPORTED => ": it is a threaded one, or below one: whoever made it must make another",
+            errno => refused(errno),
+        };
+        format!("{}: {errno}{cure}", file.display())
+    })
+}
+
+/// A cgroup that shares out controllers must have no process of its own, so ours move into a leaf. Others are not ours to move. The
+/// kernel refuses memory and io only: with the others it takes the processes for threads, and can use nothing below.
+fn make_room(tree: &Tree, init: Pid) -> Result<(), String> {
     /// Processes that are made meanwhile are where their parents were.
     const ROUNDS: usize = 100;
+    // That of the whole machine may have both.
+    if !tree.base().join("cgroup.type").exists() {
+        return Ok(());
+    }
     for _ in 0..ROUNDS {
-        match cgroup::write(file, controllers) {
-            Ok(()) => return Ok(()),
-            Err(Errno::BUSY) if move_ours(tree, init)? => {}
-            Err(errno) => {
-                let cure = if errno == Errno::BUSY {
-                    let others = members(tree.base())?;
-                    format!(
-                        ": processes that are not svc's are in it ({}): start svc in a cgroup of its own",
-                        shown(&others)
-                    )
-                } else {
-                    refused(errno).to_owned()
-                };
-                return Err(format!("{}: {errno}{cure}", file.display()));
-            }
+        let there = members(tree.base())?;
+        if there.is_empty() {
+            return Ok(());
+        }
+        if !move_ours(tree, init, &there)? {
+            return Err(format!(
+                "{}: processes that are not svc's are in it ({}): start svc in a cgroup of its own",
+                tree.base().display(),
+                shown(&there)
+            ));
         }
     }
-    Err(format!("{}: new processes come into it all the time", file.display()))
+    Err(format!("{}: new processes come into it all the time", tree.base().display()))
 }
 
 /// Whether there was one of ours to move.
-fn move_ours(tree: &Tree, init: Pid) -> Result<bool, String> {
-    let ours: Vec<Pid> = members(tree.base())?
-        .into_iter()
-        .filter_map(Pid::new)
+fn move_ours(tree: &Tree, init: Pid, there: &[i32]) -> Result<bool, String> {
+    let ours: Vec<Pid> = there
+        .iter()
+        .filter_map(|&pid| Pid::new(pid))
         .filter(|pid| *pid == init || procfs::descends(*pid, init.raw()))
         .collect();
     directory(&tree.own())?;

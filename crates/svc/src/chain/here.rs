@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use svc_sys::cgroup;
-use svc_sys::{Errno, landlock, process};
+use svc_sys::{Errno, landlock, process, procfs};
 
 /// One thing that can be asked for.
 struct Ability {
@@ -116,8 +116,10 @@ fn own_cgroup() -> Result<String, String> {
     with_probe(|_| Ok(format!("in {}", base.display())))
 }
 
+/// Where svc was started, in whatever cgroup of it we are; ours, where we are not below one of its processes and it is not the first.
 fn base() -> Result<PathBuf, String> {
-    cgroup::own().ok_or_else(|| super::cgroup::ABSENT.to_owned())
+    let init = procfs::ancestor("svc-init").map_or(1, |init| init.raw());
+    cgroup::Tree::of(init).map(|tree| tree.base().to_owned()).ok_or_else(|| super::cgroup::ABSENT.to_owned())
 }
 
 /// What is to be said of a cgroup that is made below ours for this moment.
@@ -163,8 +165,9 @@ fn pid_namespace() -> Result<String, String> {
 fn run_dir() -> Result<String, String> {
     match svc_init::try_run_dir()? {
         Some(dir) => Ok(format!("in {}", dir.display())),
-        None => Err("nothing can be written: the socket gets an abstract name, and files for s6's tools have no place; \
-                     mount something on /run (docker run --tmpfs /run)"
-            .into()),
+        None => Err(format!(
+            "nothing can be written: the socket gets an abstract name, and files for s6's tools have no place; {}",
+            svc_prepare::place::cure()
+        )),
     }
 }

@@ -59,7 +59,7 @@ impl Last {
             user.variables()?.into_iter().for_each(svc_sys::environment::change);
         }
         std::mem::take(&mut self.preparations).carry_out(user.as_ref())?;
-        self.attempt("cgroup", self.cgroup.enter())?;
+        self.attempt("cgroup", self.cgroup.enter(user.as_ref().map(User::ids)))?;
         self.schedule()?;
         for limit in &self.limits {
             self.attempt("limits", limit.set())?;

@@ -37,10 +37,9 @@ impl Paths {
         }
         let version = landlock::version().map_err(absent)?;
         if let Some(least) = self.least.filter(|least| version < *least) {
-            let kernel = KERNELS.iter().find(|(known, _)| *known == least).map_or("a newer one", |(_, kernel)| *kernel);
-            return Err(format!(
-                "the kernel has version {version} of Landlock, and {least} is asked for: take Linux {kernel}"
-            ));
+            let kernel = KERNELS.iter().find(|(known, _)| *known == least);
+            let kernel = kernel.map_or("a newer Linux".to_owned(), |(_, kernel)| format!("Linux {kernel}"));
+            return Err(format!("the kernel has version {version} of Landlock, and {least} is asked for: take {kernel}"));
         }
         let rules = Ruleset::new(version).map_err(absent)?;
         for (access, path) in &self.open {

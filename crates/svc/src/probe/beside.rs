@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
 use svc_core::Pid;
 use svc_sys::process::{self, Fork, PidFd};
@@ -14,6 +15,7 @@ use svc_sys::{Errno, exe, exit, fd, signals};
 use super::relay;
 use super::target::Target;
 use super::waiting::{Beside, Patience, wait};
+use crate::launch;
 
 /// What `ps` shows of what goes beside a program: it is not a part of that.
 pub(super) const NAME: &[u8] = b"svc-probe";
@@ -41,10 +43,12 @@ pub(super) fn run(number: i32, target: Target, patience: Patience, program: Vec<
     if let Err(errno) = result {
         return failed("cannot make a process", errno);
     }
+    launch::executes();
     signals::reset();
     let errno = exe::replace(&program);
     let name = program.first().cloned().unwrap_or_default();
-    eprintln!("svc probe: {}: {errno}", name.display());
+    eprintln!("svc probe: {}", svc_def::explain_exec(Path::new(&name), errno.0));
+    launch::failed();
     if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
 }
 

@@ -141,8 +141,10 @@ impl Plan {
         }
         let timeout = timeout.or((!wait).then_some(TIMEOUT));
         let until = timeout.map(|span| Instant::now() + span);
-        // The attempts keep to the time themselves; the look-up of a name is beyond their reach.
-        let _guard = timeout.map(|span| Guard::new(span + Duration::from_millis(100), target.to_string()));
+        // The attempts keep to the time themselves; the look-up of a name is beyond their reach. Beside a command no thread may live:
+        // it could be the one that is sent the signal of its end.
+        let guarded = timeout.filter(|_| !matches!(target, Target::Command(_)));
+        let _guard = guarded.map(|span| Guard::new(span + Duration::from_millis(100), target.to_string()));
         let attempt = timeout.map_or(attempt, |span| span.min(if wait { attempt } else { span }));
         let result = if wait {
             let patience = Patience { interval, attempt, until, beside: None };

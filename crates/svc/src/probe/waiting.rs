@@ -13,7 +13,8 @@ use super::target::Target;
 /// The first pause; each is twice as long as the one before, up to the interval.
 const FIRST: Duration = Duration::from_millis(10);
 /// Who waits in the log of a service says what for after this long, and then ever more seldom.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(1);
+const SELDOM: u32 = 5;
 
 /// How long, and how often.
 pub(super) struct Patience {
@@ -75,7 +76,7 @@ pub(super) fn wait(target: &Target, patience: &Patience) -> Result<String, Misse
             }
             if began.elapsed() >= silence {
                 eprintln!("svc probe: not ready yet: {why}");
-                silence *= 2;
+                silence *= SELDOM;
             }
         }
         let still = watched && target.is_absent();

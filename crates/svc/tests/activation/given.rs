@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 
-use svc_testkit::{NOBODY, State, Tree, is_root, until};
+use svc_testkit::{NOBODY, State, Tree, free_port as port, is_root, until};
 
-use crate::{port, stub};
+use crate::{assert_wrong, stub};
 
 #[test]
 fn it_finds_them_from_descriptor_3_on_with_their_names_and_its_own_pid() {
@@ -90,7 +90,6 @@ fn an_address_that_somebody_else_has_is_told_and_waited_for() {
 
 #[test]
 fn wrong_values_are_told_with_their_cure() {
-    let tree = Tree::new();
     let cases = [
         (
             "fd",
@@ -116,15 +115,5 @@ fn wrong_values_are_told_with_their_cure() {
             "dual-stack means something for an address of IPv6 only",
         ),
     ];
-    for (name, keys, _) in cases {
-        tree.draft(name).file("service.toml", &format!("command = 'true'\n{keys}\n"));
-        tree.place(name);
-    }
-    let said = tree.say(&["check", &tree.services().display().to_string()]);
-    assert_eq!(said.code, 1, "{said:?}");
-    let all = said.out + &said.err;
-    for (name, _, words) in cases {
-        let is_it = |line: &str| line.contains(&format!("/{name}/service.toml:")) && line.contains(words);
-        assert!(all.lines().any(is_it), "{name}: {words} in\n{all}");
-    }
+    assert_wrong(&cases.map(|(name, keys, words)| (name, format!("command = 'true'\n{keys}"), words)));
 }

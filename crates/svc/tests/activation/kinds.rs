@@ -5,9 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
-use svc_testkit::{NOBODY, Tree, has_program, is_root, needs, until};
+use svc_testkit::{NOBODY, Tree, free_port as port, has_program, is_root, needs, until};
 
-use crate::{has_ipv6, port, stub};
+use crate::{has_ipv6, stub};
 
 /// Tells of each socket what it is, and answers: a datagram or packet with itself, a connection by closing it.
 const TELLER: &str = r#"

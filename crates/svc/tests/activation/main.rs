@@ -36,12 +36,24 @@ pub fn stub(tree: &Tree, sockets: &str) -> bool {
     true
 }
 
-/// A port that was free a moment ago.
-pub fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
-}
-
 /// Whether there is IPv6 here.
 pub fn has_ipv6() -> bool {
     needs("IPv6", TcpListener::bind("[::1]:0").is_ok())
+}
+
+/// A service of each name with these keys is told by `svc-ctl check` with these words.
+#[track_caller]
+pub fn assert_wrong(cases: &[(&str, String, &str)]) {
+    let tree = Tree::new();
+    for (name, keys, _) in cases {
+        tree.draft(name).file("service.toml", &format!("{keys}\n"));
+        tree.place(name);
+    }
+    let said = tree.say(&["check", &tree.services().display().to_string()]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let all = said.out + &said.err;
+    for (name, _, words) in cases {
+        let is_it = |line: &str| line.contains(&format!("/{name}/service.toml:")) && line.contains(words);
+        assert!(all.lines().any(is_it), "{name}: {words} in\n{all}");
+    }
 }

@@ -5,9 +5,9 @@ use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::{Duration, Instant};
 
-use svc_testkit::{State, Tree, has_program, is_alive, kill, needs, switches, until};
+use svc_testkit::{State, Tree, free_port as port, has_program, is_alive, needs, until, wait_idle};
 
-use crate::{has_ipv6, port};
+use crate::{assert_wrong, has_ipv6};
 
 /// Answers one connection after the other: what comes is sent back with its pid in front. `end` is what it ends for; a datagram is
 /// written down.
@@ -198,9 +198,7 @@ fn one_that_nobody_needs_is_stopped_and_nobody_is_woken_for_it() {
     let exit = tree.status("web").and_then(|status| status.last_exit).expect("it ended");
     assert_eq!(exit.signal.as_deref(), Some("TERM"));
     let supervisor = tree.supervisor("web").expect("it has one");
-    let before = switches(supervisor);
-    std::thread::sleep(Duration::from_millis(1000));
-    assert_eq!(switches(supervisor), before, "armed and idle");
+    wait_idle(supervisor, Duration::from_millis(1000));
     let (_connection, next) = visit(port);
     assert_ne!(next, pid);
     assert_eq!(tree.stop(), 0);
@@ -219,11 +217,111 @@ fn who_waits_while_it_fails_makes_no_busy_loop() {
     let _waits = TcpStream::connect(("127.0.0.1", port)).expect("it is held");
     tree.await_status("web", "failed", |status| status.state == State::Failed);
     let supervisor = tree.supervisor("web").expect("it has one");
-    let before = switches(supervisor);
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(switches(supervisor), before);
+    wait_idle(supervisor, Duration::from_millis(500));
     assert_eq!(tree.lines("web/starts").len(), 4);
     let _another = TcpStream::connect(("127.0.0.1", port)).expect("it is held still");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn one_that_ends_well_and_takes_nobody_fails_in_the_end() {
+    let mut tree = Tree::new();
+    let [port, other] = [port(), port()];
+    let idle = "command = ['sh', '-c', 'echo >>starts']\nstart = 'on-demand'\nrestart.delay = '10ms'\nidle-stop = '1m'\n";
+    tree.draft("web").file("service.toml", &format!("{idle}sockets = ['127.0.0.1:{port}']\n"));
+    tree.place("web");
+    tree.draft("few").file("service.toml", &format!("{idle}sockets = ['udp://127.0.0.1:{other}']\nrestart.limit = 3\n"));
+    tree.place("few");
+    tree.draft("app").file("service.toml", "command = 'sleep 1000'\nneeds = ['web']\n");
+    tree.place("app");
+    tree.start();
+    await_armed(&tree);
+    tree.await_status("few", "armed", |status| status.state == State::Armed);
+    let _waits = TcpStream::connect(("127.0.0.1", port)).expect("it is held");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.send_to(b"word", ("127.0.0.1", other)).expect("sent");
+    for (name, many) in [("web", 10), ("few", 3)] {
+        tree.await_status(name, "failed", |status| status.state == State::Failed);
+        assert_eq!(tree.lines(&format!("{name}/starts")).len(), many, "{name}");
+        let why = tree.say(&["why", name]).out;
+        assert!(why.contains(&format!("started {many} times in a row by somebody who waits")), "{why}");
+    }
+    // So it is for the next svc-scan, and for a new supervisor.
+    tree.kill_scan();
+    tree.kill_supervisor("few");
+    tree.await_status("few", "another supervisor", |status| status.supervisor_pid.is_some());
+    for name in ["web", "few"] {
+        assert_eq!(tree.status(name).map(|status| status.state), Some(State::Failed), "{name}");
+    }
+    // Somebody may ask, and then it has the same number of tries again.
+    tree.say(&["start", "few"]);
+    tree.await_lines("few/starts", 4);
+    tree.await_status("few", "failed", |status| status.state == State::Failed);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// Takes one connection, says so, and ends.
+const ONE: &str = r#"
+import socket, select, os
+sockets = [socket.socket(fileno=3 + number) for number in range(int(os.environ["LISTEN_FDS"]))]
+ready = select.select(sockets, [], [])[0][0]
+connection, _ = ready.accept()
+connection.sendall(b"taken")
+"#;
+
+#[test]
+fn one_that_takes_one_at_a_time_serves_a_whole_queue() {
+    let mut tree = Tree::new();
+    if !needs("python3", has_program("python3")) {
+        return;
+    }
+    let port = port();
+    let path = tree.path("web.sock").display().to_string();
+    let keys = format!("start = 'on-demand'\nrestart.delay = '1ms'\nsockets = ['127.0.0.1:{port}', '{path}']");
+    tree.draft("web").file("one.py", ONE).file("service.toml", &format!("command = 'python3 one.py'\n{keys}\n"));
+    tree.place("web");
+    tree.start();
+    await_armed(&tree);
+    let remote: Vec<TcpStream> = (0..14).map(|_| TcpStream::connect(("127.0.0.1", port)).expect("it is held")).collect();
+    let local: Vec<UnixStream> = (0..14).map(|_| UnixStream::connect(&path).expect("it is held")).collect();
+    let mut all = remote.into_iter().map(|it| Box::new(it) as Box<dyn Read>).collect::<Vec<_>>();
+    all.extend(local.into_iter().map(|it| Box::new(it) as Box<dyn Read>));
+    for mut connection in all {
+        let mut word = String::new();
+        connection.read_to_string(&mut word).expect("an answer");
+        assert_eq!(word, "taken");
+    }
+    await_armed(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn who_is_started_by_a_knock_has_no_more_time_to_become_ready_than_others() {
+    let mut tree = Tree::new();
+    let port = port();
+    let text = format!(
+        "command = ['sh', '-c', 'test ! -e good || echo >&9; exec sleep 1000']\nstart = 'on-demand'\nready.fd = 9\n\
+         timeout.start = '700ms'\nsockets = ['127.0.0.1:{port}']\n"
+    );
+    tree.draft("web").file("good", "").file("service.toml", &text);
+    tree.place("web");
+    tree.draft("app").file("service.toml", "command = 'sleep 1000'\nneeds = ['web']\n");
+    tree.place("app");
+    tree.start();
+    await_armed(&tree);
+    let app = tree.await_up("app");
+    // In time: nothing happens when that is over.
+    let _waits = TcpStream::connect(("127.0.0.1", port)).expect("it is held");
+    let web = tree.await_status("web", "ready", |status| status.ready == Some(true)).pid;
+    std::thread::sleep(Duration::from_millis(1000));
+    assert_eq!((tree.status("web").and_then(|status| status.pid), tree.await_up("app")), (web, app));
+    // Once more, and it does not come.
+    std::fs::remove_file(tree.services().join("web/good")).expect("ours");
+    tree.ctl_ok(&["stop", "--dependents", "web"]);
+    // The connection that nobody has taken knocks as soon as web is armed: app may come up in between, or fail with it.
+    tree.ctl_ok(&["start", "--no-wait", "app"]);
+    let status = tree.await_status("web", "failed", |status| status.problem.is_some() && status.pid.is_none());
+    assert!(status.problem.as_ref().is_some_and(|problem| problem.contains("which is its time to start")), "{status:?}");
     assert_eq!(tree.stop(), 0);
 }
 
@@ -242,9 +340,7 @@ fn it_is_armed_whoever_is_killed() {
     tree.kill_supervisor("web");
     ask(&mut connection, "end0");
     await_armed(&tree);
-    let scan = tree.process("svc-scan");
-    kill(scan, "KILL");
-    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
+    tree.kill_scan();
     await_armed(&tree);
     tree.kill_supervisor("web");
     let (_connection, next) = visit(port);
@@ -293,11 +389,14 @@ fn svc_ctl_starts_it_at_once_and_a_stop_disarms_it() {
 
 #[test]
 fn wrong_values_are_told_with_their_cure() {
-    let tree = Tree::new();
     let cases = [
         ("none", "command = 'true'\nstart = 'on-demand'", "needs sockets, whose first connection or datagram starts it"),
         ("kind", "kind = 'oneshot'\nup = 'true'\nstart = 'on-demand'", "means something for a process or a forking one"),
-        ("word", "command = 'true'\nstart = 'lazy'", "start is \"lazy\", and must be true, false or \"on-demand\""),
+        (
+            "word",
+            "command = 'true'\nstart = 'lazy'",
+            "start is \"lazy\", and must be true or false, without quotes, or \"on-demand\"",
+        ),
         ("idle", "command = 'true'\nsockets = ['80']\nidle-stop = '5m'", "idle-stop needs start = \"on-demand\""),
         (
             "zero",
@@ -305,15 +404,5 @@ fn wrong_values_are_told_with_their_cure() {
             "idle-stop is \"0\", and must be",
         ),
     ];
-    for (name, keys, _) in cases {
-        tree.draft(name).file("service.toml", &format!("{keys}\n"));
-        tree.place(name);
-    }
-    let said = tree.say(&["check", &tree.services().display().to_string()]);
-    assert_eq!(said.code, 1, "{said:?}");
-    let all = said.out + &said.err;
-    for (name, _, words) in cases {
-        let is_it = |line: &str| line.contains(&format!("/{name}/service.toml:")) && line.contains(words);
-        assert!(all.lines().any(is_it), "{name}: {words} in\n{all}");
-    }
+    assert_wrong(&cases.map(|(name, keys, words)| (name, keys.to_owned(), words)));
 }

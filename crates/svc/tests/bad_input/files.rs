@@ -61,6 +61,7 @@ fn a_directory_or_a_loop_in_the_place_of_a_data_file() {
     let neighbour = Neighbour::start(&mut tree);
     let web = tree.draft("web");
     fs::create_dir(web.run("exec sleep 1000").path().join("timeout-kill")).expect("ours");
+    web.file("timeout-finish", "long");
     let db = tree.draft("db");
     symlink("down", db.run("exec sleep 1000").path().join("down")).expect("ours");
     let same = tree.draft("same");
@@ -73,6 +74,8 @@ fn a_directory_or_a_loop_in_the_place_of_a_data_file() {
     assert_told(&tree, "web", &["timeout-kill: is a directory, and must be a file", "using 0 (never)"]);
     assert_told(&tree, "db", &["down: ", "loop of links", "taken as absent"]);
     assert_told(&tree, "same", &["lock-fd: asks for descriptor 3, and so does", "write another number"]);
+    // All of it at once.
+    assert_told(&tree, "web", &["; ", "timeout-finish: the first line must be"]);
     assert_told(&tree, "log-file", &["log: is a file, and a logger is a directory", "the output goes to svc-log"]);
     for name in ["web", "db", "log-file"] {
         tree.await_up(name);
@@ -114,5 +117,18 @@ fn what_another_user_may_not_read_is_told_with_the_mode_to_set() {
     for name in ["closed", "unreadable", "not-ours"] {
         tree.await_up(name);
     }
+    neighbour.assert_undisturbed(&tree);
+}
+
+#[test]
+fn a_descriptor_above_the_limit_is_told_with_the_limit() {
+    let mut tree = Tree::new();
+    tree.wrapper(&["prlimit", "--nofile=256:512"]);
+    let neighbour = Neighbour::start(&mut tree);
+    tree.draft("web").run("echo >&3; exec sleep 1000").file("notification-fd", "1048575\n");
+    tree.place("web");
+    assert_told(&tree, "web", &["web: notification-fd or lock-fd is too near the limit of descriptors (512)", "such as 3"]);
+    tree.service("web").file("notification-fd", "3\n");
+    tree.await_status("web", "ready", |status| status.ready == Some(true));
     neighbour.assert_undisturbed(&tree);
 }

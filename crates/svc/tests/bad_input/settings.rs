@@ -30,6 +30,11 @@ fn a_bad_log_tail() {
 }
 
 #[test]
+fn a_bad_apply() {
+    assert_refused("SVC_APPLY", "yes", 100, &["svc-scan: SVC_APPLY=yes: must be auto"]);
+}
+
+#[test]
 fn a_bad_run_directory() {
     assert_refused(
         "SVC_RUN_DIR",

@@ -1,11 +1,18 @@
-//! No descriptors, no processes.
+//! No descriptors, no processes, no address space.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use svc_testkit::{Said, State, Tree, is_root, kill, until};
 
 use super::Neighbour;
+
+/// A uid of nobody's, whose processes are counted; nor that of another run of these tests.
+fn nobody() -> u32 {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    60_000 + std::process::id() % 1000 * 4 + NUMBER.fetch_add(1, Ordering::Relaxed)
+}
 
 #[test]
 fn no_descriptors() {
@@ -59,11 +66,10 @@ fn no_processes_left() {
     if !is_root() {
         return;
     }
-    // A uid of nobody's, whose processes are counted.
-    const UID: u32 = 64400;
+    let uid = nobody();
     let mut tree = Tree::new();
-    tree.run_as(UID);
-    let [user, group] = [format!("--reuid={UID}"), format!("--regid={UID}")];
+    tree.run_as(uid);
+    let [user, group] = [format!("--reuid={uid}"), format!("--regid={uid}")];
     tree.wrapper(&["setpriv", &user, &group, "--clear-groups", "prlimit", "--nproc=12:1000"]);
     let neighbour = Neighbour::start(&mut tree);
     let services: Vec<String> = (0..8).map(|number| format!("web{number}")).collect();
@@ -83,7 +89,7 @@ fn no_processes_left() {
     all.push(init);
     for pid in all {
         let mut command = Command::new("prlimit");
-        command.args(["--nproc=1000:1000", "--pid", &pid.to_string()]).uid(UID).gid(UID);
+        command.args(["--nproc=1000:1000", "--pid", &pid.to_string()]).uid(uid).gid(uid);
         assert_eq!(Said::by(&mut command).code, 0);
     }
     for name in &services {
@@ -99,10 +105,10 @@ fn a_service_that_forks_without_end_is_stopped_whole() {
     if !is_root() {
         return;
     }
-    const UID: u32 = 64401;
+    let uid = nobody();
     let mut tree = Tree::new();
-    tree.run_as(UID);
-    let [user, group] = [format!("--reuid={UID}"), format!("--regid={UID}")];
+    tree.run_as(uid);
+    let [user, group] = [format!("--reuid={uid}"), format!("--regid={uid}")];
     tree.wrapper(&["setpriv", &user, &group, "--clear-groups", "prlimit", "--nproc=60:60"]);
     let neighbour = Neighbour::start(&mut tree);
     tree.service("bomb").run("(while :; do sleep 1000 & done) 2>/dev/null; exec sleep 1000").file("timeout-kill", "500");
@@ -125,10 +131,10 @@ fn no_thread_to_watch_with() {
     if !is_root() {
         return;
     }
-    const UID: u32 = 64402;
+    let uid = nobody();
     let mut tree = Tree::new();
-    tree.run_as(UID);
-    let [user, group] = [format!("--reuid={UID}"), format!("--regid={UID}")];
+    tree.run_as(uid);
+    let [user, group] = [format!("--reuid={uid}"), format!("--regid={uid}")];
     tree.wrapper(&["setpriv", &user, &group, "--clear-groups"]);
     let neighbour = Neighbour::start(&mut tree);
     let limit = |number: usize| {
@@ -137,7 +143,7 @@ fn no_thread_to_watch_with() {
         all.push(init);
         for pid in all {
             let mut command = Command::new("prlimit");
-            command.args([&format!("--nproc={number}:1000"), "--pid", &pid.to_string()]).uid(UID).gid(UID);
+            command.args([&format!("--nproc={number}:1000"), "--pid", &pid.to_string()]).uid(uid).gid(uid);
             assert_eq!(Said::by(&mut command).code, 0);
         }
     };
@@ -164,4 +170,20 @@ fn no_thread_to_watch_with() {
     tree.await_up("blind");
     neighbour.assert_undisturbed(&tree);
     assert_eq!(tree.stop(), 0);
+}
+
+/// A limit that leaves room for what svc maps, and none for what it would like to map: it starts, also where it had taken the room itself.
+#[test]
+fn a_limit_on_address_space_is_no_reason_not_to_start() {
+    for mebibytes in [96, 104, 112, 120, 128, 256] {
+        let mut tree = Tree::new();
+        tree.wrapper(&["prlimit", &format!("--as={}", mebibytes << 20)]);
+        let neighbour = Neighbour::start(&mut tree);
+        neighbour.assert_undisturbed(&tree);
+        assert_eq!(tree.stop(), 0, "{mebibytes} MiB");
+    }
+    let mut tree = Tree::new();
+    tree.wrapper(&["prlimit", &format!("--as={}", 40 << 20)]).launch();
+    assert_eq!(tree.wait(), 111);
+    assert!(tree.log().contains("svc needs 48 MiB of address space"), "{}", tree.log());
 }

@@ -107,6 +107,8 @@ fn a_wait_that_cannot_end_is_not_begun() {
     ok("s6-svc", &["-wD", "-d", &web]);
     let supervisor = scan.supervisor("web");
     ok("s6-svc", &["-x", &web]);
+    // Until it has read the `x`, a `u` behind it may reach the one that leaves, and start the service.
+    until("its end", || (!is_alive(supervisor)).then_some(()));
     until("another supervisor", || {
         let said = ours("s6-svc", &["-wu", "-u", "-T", "20000", &web]);
         // Between the two there may be none, and that is said at once.

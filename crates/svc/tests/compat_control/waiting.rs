@@ -64,7 +64,9 @@ fn s6_svc_waits_for_each_kind_of_state() {
         return;
     }
     let mut scan = Scan::new();
-    scan.service("web").file("notification-fd", "3\n").run("sleep 0.2; echo >&3; exec sleep 1000").finish("sleep 0.2");
+    let run = "while [ ! -e go ]; do sleep 0.01; done; echo >&3; exec sleep 1000";
+    let web = scan.service("web");
+    web.file("notification-fd", "3\n").file("go", "").run(run).finish("sleep 0.2");
     scan.service("plain");
     scan.start(&["web", "plain"]);
     let (web, plain) = (scan.path("web"), scan.path("plain"));
@@ -75,8 +77,11 @@ fn s6_svc_waits_for_each_kind_of_state() {
     assert_eq!(fields(&web), "false false\n");
     ok("s6-svc", &["-wD", "-d", &web]);
     assert!(ok("s6-svstat", &[&web]).contains(", ready "), "its finish is done");
+    let go = scan.dir().join("web/go");
+    std::fs::remove_file(&go).expect("ours");
     ok("s6-svc", &["-wu", "-u", &web]);
     assert_eq!(fields(&web), "true false\n");
+    std::fs::write(&go, "").expect("ours");
     let before = [scan.pid("web"), scan.pid("plain")];
     let said = ours("s6-svc", &["-wR", "-r", &web, &plain]);
     assert_eq!(said.code, 0, "{said:?}");

@@ -1,10 +1,15 @@
 //! Much input through small limits: no file above its limit, no more files than allowed, nothing lost that may stay.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use super::{Place, all, feed, logs, ours, start};
+use svc_testkit::until;
+
+use super::{Place, all, feed, fifo, logs, ours, start};
 
 /// Numbered lines of 95 bytes, as many as make so many bytes.
 fn numbered(from: usize, bytes: usize) -> Vec<u8> {
@@ -95,4 +100,39 @@ fn what_somebody_emptied_is_written_from_its_beginning() {
     svc_testkit::until("the second line alone", || has("after\n"));
     drop(stdin);
     assert!(child.wait().expect("our child").success());
+}
+
+/// What the kernel gives a pipe, and what a busy one gets.
+const ROOMS: [i32; 2] = [64 * 1024, 256 * 1024];
+
+#[test]
+fn the_pipe_of_a_busy_service_gets_more_room_and_a_quiet_one_none() {
+    for is_busy in [false, true] {
+        let place = Place::new(if is_busy { "busy" } else { "quiet" });
+        let (path, mut keeper) = fifo(&place);
+        let room = |pipe: &File| nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_GETPIPE_SZ).expect("a pipe");
+        if room(&keeper) != ROOMS[0] {
+            println!("SKIPPED: pipes have another size here");
+            return;
+        }
+        let mut command = ours("s6-log", &["n1000000", "s1000000", "./one"]);
+        command.current_dir(place.path()).stdin(Stdio::from(File::open(&path).expect("a pipe")));
+        let mut child = command.spawn().expect("it starts");
+        let mut number = 0;
+        let begin = Instant::now();
+        while if is_busy { room(&keeper) == ROOMS[0] } else { number < 50 } {
+            assert!(begin.elapsed() < Duration::from_secs(30), "{number} lines, and no more room");
+            let lines = if is_busy { 20_000 } else { 1 };
+            let block: String = (number..number + lines).map(|number| format!("line {number}\n")).collect();
+            number += lines;
+            keeper.write_all(block.as_bytes()).expect("somebody reads");
+            let last = format!("line {}\n", number - 1);
+            until("a quiet moment", || (is_busy || all(&place.join("one")).ends_with(last.as_bytes())).then_some(()));
+        }
+        assert_eq!(room(&keeper), ROOMS[usize::from(is_busy)]);
+        drop(keeper);
+        assert!(child.wait().expect("our child").success());
+        let expected: String = (0..number).map(|number| format!("line {number}\n")).collect();
+        assert!(all(&place.join("one")) == expected.as_bytes(), "{number} lines, in their order");
+    }
 }

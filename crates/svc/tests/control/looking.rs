@@ -113,3 +113,15 @@ fn events_are_lines_for_people() {
         let _ = child.wait();
     }
 }
+
+#[test]
+fn a_classic_service_depends_on_nothing_and_is_no_template() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    tree.await_up("web");
+    assert_said(&tree.say(&["deps", "web"]), 0, &["web", "needs: nothing", "needed by: nothing"]);
+    assert_said(&tree.say(&["deps", "wbe"]), 102, &["wbe: no such service; did you mean web?"]);
+    assert_said(&tree.say(&["scale", "web=3"]), 100, &["web: is no template: only what is made by a NAME@.toml"]);
+    assert_said(&tree.say(&["scale", "wbe=3"]), 102, &["wbe: no such service"]);
+}

@@ -22,9 +22,23 @@ fn help_and_version_are_there_and_end_well() {
         assert_said(&svc(&[name, "-h"]), 0, &["Usage"]);
         assert_said(&svc(&[name, "--version"]), 0, &["0."]);
     }
+    assert_said(&svc(&["ctl", "render", "--help"]), 0, &["Usage: svc ctl render "]);
     assert_eq!(svc(&["svc-scan", "--version"]).out, version.out, "version, commit and target");
     assert_said(&svc(&["--help"]), 0, &["svc-scan", "svc-ctl", "install"]);
-    assert_said(&svc(&["exec", "--help"]), 0, &["Usage: svc exec"]);
+    assert_said(&svc(&["exec", "--help"]), 0, &["Usage: svc exec", "\n      --env-dir DIR "]);
+    // It may stand in a run script: a line of the log, and not all options each second.
+    for (words, wrong) in [
+        (["--uid", "abc"], "--uid is a number, 0 to 4294967294, and not \"abc\""),
+        (["--gid", "4294967295"], "--gid is a number, 0 to 4294967294, and not 4294967295"),
+        (["--nice", "x"], "--nice is a number, -20 to 19, and not \"x\""),
+        (["--nonsense", "x"], "there is no option --nonsense"),
+    ] {
+        let said = svc(&["exec", words[0], words[1], "--", "true"]);
+        assert_eq!(
+            (said.code, said.err.as_str()),
+            (100, format!("svc exec: {wrong} (svc exec --help has all options)\n").as_str())
+        );
+    }
     assert_said(&svc(&["install", "--help"]), 0, &["Usage: svc install"]);
     assert_said(&svc(&["svc-supervise", "--help"]), 0, &["svc-scan"]);
     assert_said(&svc(&["svc-log", "--help"]), 0, &["svc-log"]);

@@ -26,9 +26,9 @@ fn readiness_is_waited_for() {
     tree.start();
     tree.await_status("web", "down", |status| status.state == State::Down);
     let begin = Instant::now();
-    assert_said(&tree.say(&["start", "web"]), 0, &["web: up (pid ", "), ready after 0."]);
+    assert_said(&tree.say(&["start", "web"]), 0, &["web: up (pid ", "), ready after "]);
     assert!(begin.elapsed() >= Duration::from_millis(400));
-    assert_said(&tree.say(&["restart", "--timeout", "100ms", "web"]), 99, &["web: still up after 0.1 s"]);
+    assert_said(&tree.say(&["restart", "--timeout", "100ms", "web"]), 99, &["web: still up after "]);
     assert_said(&tree.say(&["wait", "--ready", "web"]), 0, &["ready"]);
     assert_eq!(tree.status("web").and_then(|status| status.ready), Some(true));
 }
@@ -69,14 +69,13 @@ fn what_fails_is_said_and_has_a_code() {
 fn no_wait_returns_at_once() {
     let mut tree = Tree::new();
     tree.service("web")
-        .run("trap 'sleep 1; exit 0' TERM; echo >&3; while :; do sleep 1000 & wait $!; kill $!; done")
+        .run("trap 'while ! test -e go; do sleep 0.01; done; exit 0' TERM; echo >&3; while :; do sleep 1000 & wait $!; kill $!; done")
         .file("notification-fd", "3");
     tree.start();
     tree.await_status("web", "ready", |status| status.ready == Some(true));
-    let begin = Instant::now();
     assert_said(&tree.say(&["stop", "--no-wait", "web"]), 0, &["web: told"]);
-    assert!(begin.elapsed() < Duration::from_millis(900), "{:?}", begin.elapsed());
     assert_eq!(tree.status("web").map(|status| status.state), Some(State::Stopping));
+    tree.service("web").file("go", "");
     assert_said(&tree.say(&["wait", "--down", "web"]), 0, &["web: down"]);
 }
 

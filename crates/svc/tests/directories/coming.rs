@@ -3,24 +3,53 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use svc_testkit::{EventKind, State, Tree, kill, wait_gone};
+use svc_testkit::{EventKind, State, Tree, assert_prompt, kill, wait_gone};
 
-use super::{COUNTING, assert_silent, assert_soon};
+use super::{COUNTING, assert_silent, mkfifo};
 
 /// 100 ms on a machine of its own; here others compile beside us.
 const SOON: Duration = Duration::from_millis(500);
+
+/// Asserts that a service is up soon after `bring` has put it there; each attempt is one of another name.
+#[track_caller]
+fn assert_up_soon(tree: &mut Tree, prefix: &str, prepare: impl Fn(&Tree, &str), bring: impl Fn(&Tree, &str)) {
+    let mut number = 0;
+    assert_prompt(SOON, || {
+        number += 1;
+        let name = format!("{prefix}{number}");
+        prepare(tree, &name);
+        let begin = Instant::now();
+        bring(tree, &name);
+        tree.expect(&name, &[EventKind::Added, EventKind::Starting, EventKind::Up]);
+        begin.elapsed()
+    });
+}
+
+/// Asserts that a service that runs has stopped soon after `take` has taken it away.
+#[track_caller]
+fn assert_gone_soon(tree: &Tree, prefix: &str, take: impl Fn(&Tree, &str)) {
+    let mut number = 0;
+    assert_prompt(SOON, || {
+        number += 1;
+        let name = format!("{prefix}{number}");
+        tree.draft(&name).run("exec sleep 1000");
+        tree.place(&name);
+        let pid = tree.await_up(&name);
+        let begin = Instant::now();
+        take(tree, &name);
+        wait_gone(pid);
+        begin.elapsed()
+    });
+}
 
 #[test]
 fn a_new_directory_is_started_within_100_ms() {
     let mut tree = Tree::new();
     tree.start();
-    for number in 0..5 {
-        let name = format!("web{number}");
-        let begin = Instant::now();
-        tree.service(&name).run("exec sleep 1000");
-        tree.expect(&name, &[EventKind::Added, EventKind::Starting, EventKind::Up]);
-        assert_soon("a new directory is up after", begin, SOON);
-    }
+    let make = |tree: &Tree, name: &str| {
+        tree.service(name).run("exec sleep 1000");
+    };
+    assert_up_soon(&mut tree, "web", |_, _| {}, make);
     assert_silent(&tree);
 }
 
@@ -28,57 +57,51 @@ fn a_new_directory_is_started_within_100_ms() {
 fn a_directory_that_is_moved_in_is_started_at_once() {
     let mut tree = Tree::new();
     tree.start();
-    for name in ["web", "db"] {
+    let write = |tree: &Tree, name: &str| {
         tree.draft(name).run("exec sleep 1000");
-        let begin = Instant::now();
-        tree.place(name);
-        tree.expect(name, &[EventKind::Added, EventKind::Starting, EventKind::Up]);
-        assert_soon("a directory moved in is up after", begin, SOON);
-    }
+    };
+    assert_up_soon(&mut tree, "web", write, |tree, name| drop(tree.place(name)));
     // The dot hides a directory until it is complete.
-    tree.service(".mail").run("exec sleep 1000");
-    let begin = Instant::now();
-    fs::rename(tree.services().join(".mail"), tree.services().join("mail")).expect("ours");
-    tree.expect("mail", &[EventKind::Added, EventKind::Starting, EventKind::Up]);
-    assert_soon("a directory without its dot is up after", begin, SOON);
+    let write = |tree: &Tree, name: &str| {
+        tree.service(&format!(".{name}")).run("exec sleep 1000");
+    };
+    let show = |tree: &Tree, name: &str| {
+        fs::rename(tree.services().join(format!(".{name}")), tree.services().join(name)).expect("ours");
+    };
+    assert_up_soon(&mut tree, "mail", write, show);
     assert_silent(&tree);
 }
 
 #[test]
 fn a_removed_directory_is_stopped() {
     let mut tree = Tree::new();
-    for name in ["web", "db", "mail"] {
-        tree.service(name).run("exec sleep 1000");
-    }
     tree.start();
-    let pids = ["web", "db", "mail"].map(|name| tree.await_up(name));
-    let begin = Instant::now();
-    fs::remove_dir_all(tree.services().join("web")).expect("ours");
-    while tree.events().next_of("web").event != EventKind::Stopping {}
-    assert_soon("a removed service is told to stop after", begin, SOON);
-    wait_gone(pids[0]);
-    let begin = Instant::now();
-    fs::rename(tree.services().join("db"), tree.path("db")).expect("ours");
-    wait_gone(pids[1]);
-    assert_soon("a service moved away has stopped after", begin, SOON);
-    fs::rename(tree.services().join("mail"), tree.services().join(".mail")).expect("ours");
-    wait_gone(pids[2]);
+    let path = |tree: &Tree, name: &str| tree.services().join(name);
+    assert_gone_soon(&tree, "web", |tree, name| fs::remove_dir_all(path(tree, name)).expect("ours"));
+    assert_gone_soon(&tree, "db", |tree, name| fs::rename(path(tree, name), tree.path(name)).expect("ours"));
+    let hide = |tree: &Tree, name: &str| fs::rename(path(tree, name), path(tree, &format!(".{name}"))).expect("ours");
+    assert_gone_soon(&tree, "mail", hide);
     svc_testkit::until("all to be forgotten", || tree.list().ok()?.services.is_empty().then_some(()));
-    assert_eq!(tree.say(&["status", "web"]).code, 102);
+    assert_eq!(tree.say(&["status", "web1"]).code, 102);
     assert_silent(&tree);
 }
 
 #[test]
 fn a_removed_service_runs_its_finish_and_is_waited_for() {
     let mut tree = Tree::new();
-    let seen = tree.path("seen").display().to_string();
-    tree.service("web").run("exec sleep 1000").finish(&format!("sleep 0.3; echo $1 $2 >>{seen}"));
+    let [seen, gate] = ["seen", "gate"].map(|name| tree.path(name).display().to_string());
+    tree.service("web").run("exec sleep 1000").finish(&format!("read word <{gate}; echo $1 $2 $word >>{seen}"));
+    tree.service("web").file("timeout-finish", "0");
+    mkfifo(&gate);
     tree.start();
     tree.await_up("web");
     fs::rename(tree.services().join("web"), tree.path("web")).expect("ours");
-    let said = tree.say(&["wait", "--finished", "web"]);
-    assert_eq!(said.code, 0, "{said:?}");
-    assert_eq!(fs::read_to_string(&seen).unwrap_or_default(), "256 15\n");
+    tree.await_status("web", "its finish", |status| status.state == State::Finishing);
+    tree.ctl_ok(&["rescan"]);
+    assert_eq!(tree.status("web").map(|status| status.state), Some(State::Finishing), "it is waited for");
+    fs::write(&gate, "go\n").expect("ours");
+    svc_testkit::until("it to be forgotten", || tree.list().ok()?.services.is_empty().then_some(()));
+    assert_eq!(fs::read_to_string(&seen).unwrap_or_default(), "256 15 go\n");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
 
-use svc_testkit::{Tree, until, wait_gone};
+use svc_testkit::{EventKind, Tree, until, wait_gone};
 
-use super::{COUNTING, assert_silent, assert_stays};
+use super::{COUNTING, assert_silent, assert_stays, starts};
 
 #[test]
 fn a_rename_does_not_restart() {
@@ -151,4 +152,67 @@ fn a_link_to_nothing_is_told_and_runs_when_something_is_there() {
     tree.await_up("web");
     fs::remove_file(tree.services().join("loop")).expect("ours");
     until("no problems", || tree.list().ok()?.problems.is_empty().then_some(()));
+}
+
+/// What is renamed while the directory is being read may be seen under neither name.
+#[test]
+fn renames_one_after_the_other_restart_nothing() {
+    let mut tree = Tree::new();
+    let mut names: Vec<String> = (0..5).map(|number| format!("web{number}")).collect();
+    for name in &names {
+        tree.service(name).run(COUNTING);
+    }
+    tree.start();
+    let pids: Vec<i32> = names.iter().map(|name| tree.await_up(name)).collect();
+    let begin = Instant::now();
+    let mut round = 0;
+    while begin.elapsed() < Duration::from_secs(3) {
+        round += 1;
+        for (number, name) in names.iter_mut().enumerate() {
+            let new = format!("web{number}-{round}");
+            fs::rename(tree.services().join(&*name), tree.services().join(&new)).expect("ours");
+            *name = new;
+        }
+    }
+    println!("{round} rounds");
+    for (name, pid) in names.iter().zip(pids) {
+        assert_eq!(tree.await_up(name), pid, "{name} was restarted");
+        assert_eq!(starts(&tree, name), 1, "{name}");
+    }
+}
+
+/// A supervisor is on its way into a directory that has another name by then.
+#[test]
+fn renamed_before_its_supervisor_has_entered_it_starts_under_its_new_name() {
+    for scan_is_late in [false, true] {
+        let mut tree = Tree::new();
+        tree.start();
+        let (init, scan) = (tree.init_pid(), tree.process("svc-scan"));
+        svc_testkit::kill(init, "STOP");
+        tree.draft("web").run(COUNTING);
+        tree.draft("web/log").run("exec cat >/dev/null");
+        tree.place("web");
+        tree.expect("web", &[EventKind::Added]);
+        if scan_is_late {
+            svc_testkit::kill(scan, "STOP");
+        }
+        fs::rename(tree.services().join("web"), tree.services().join("site")).expect("ours");
+        if !scan_is_late {
+            until("the new name", || tree.status("site").map(drop));
+        }
+        svc_testkit::kill(init, "CONT");
+        if scan_is_late {
+            // It has tried to enter, and said that it could not.
+            until("its supervisor to wait", || tree.supervisor("web").filter(|&pid| state_of(pid) == Some('S')));
+            svc_testkit::kill(scan, "CONT");
+        }
+        tree.await_up("site");
+        tree.await_up("site/log");
+        assert_eq!(tree.await_lines("site/starts", 1).len(), 1);
+        assert_silent(&tree);
+    }
+}
+
+fn state_of(pid: i32) -> Option<char> {
+    svc_testkit::processes().into_iter().find(|process| process.pid == pid).map(|process| process.state)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use svc_testkit::{EventKind, Tree, is_alive, until, wait_gone};
+use svc_testkit::{EventKind, Tree, descendants, is_alive, until, wait_gone};
 
 use super::{assert_silent, assert_stays};
 
@@ -17,7 +17,9 @@ fn a_pair_comes_and_goes_together_and_no_line_is_lost() {
     tree.expect("web", &[EventKind::Added, EventKind::Starting, EventKind::Up]);
     tree.expect("web/log", &[EventKind::Added, EventKind::Starting, EventKind::Up]);
     until("the first line", || fs::read_to_string(&lines).ok()?.contains("first").then_some(()));
-    let log = tree.await_up("web/log");
+    let (web, log) = (tree.await_up("web"), tree.await_up("web/log"));
+    // Made and not yet executed, it has the shell's handler of TERM: svc's would be lost, and it had to be killed, which is told.
+    until("its sleep", || descendants(web).iter().any(|process| process.title() == "sleep 1000").then_some(()));
     fs::rename(tree.services().join("web"), tree.path("web")).expect("ours");
     wait_gone(log);
     assert_eq!(fs::read_to_string(&lines).unwrap_or_default(), "first\nlast\n");

@@ -6,8 +6,9 @@ mod identity;
 mod loggers;
 mod names;
 mod roots;
+mod watching;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use svc_testkit::{Tree, is_alive};
 
@@ -40,10 +41,7 @@ fn assert_silent(tree: &Tree) {
     assert_eq!(complaint, None, "log:\n{log}");
 }
 
-/// Says how long something took; limits are for a machine that does a lot else.
-#[track_caller]
-fn assert_soon(what: &str, begin: Instant, limit: Duration) {
-    let took = begin.elapsed();
-    println!("{what}: {:.1} ms", took.as_secs_f64() * 1000.0);
-    assert!(took < limit, "{what} took {took:?}");
+/// A gate for scripts: who reads a line from it goes on when a test writes one.
+fn mkfifo(path: &str) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().is_ok_and(|status| status.success()));
 }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::Duration;
 
-use svc_testkit::{NOBODY, Said, ServiceDir, State, Tree, is_alive, is_root, program, until, wait_gone};
+use svc_testkit::{NOBODY, Said, ServiceDir, State, Tree, is_alive, is_root, program, until, wait_gone, wait_idle};
 
 use super::{assert_silent, assert_stays};
 
@@ -51,8 +52,10 @@ fn the_same_name_in_two_scan_directories_is_one_service_and_that_is_said() {
     assert!(problems[0].message.contains("there is another service of this name"), "{problems:?}");
     assert!(tree.ctl_ok(&["status"]).contains("another service of this name"));
     until("the complaint", || tree.log().contains("another service of this name").then_some(()));
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    std::thread::sleep(Duration::from_millis(2500));
     assert_eq!(tree.log().matches("another service of this name").count(), 1, "said once: {}", tree.log());
+    // And not looked at all the time.
+    wait_idle(tree.process("svc-scan"), Duration::from_millis(500));
     assert_stays(&tree, "web", pid);
     // With the first one gone it is the other's turn.
     fs::remove_dir_all(tree.path("more/web")).expect("ours");
@@ -105,6 +108,30 @@ fn a_scan_directory_that_goes_and_comes_back_is_the_same_again() {
     ServiceDir::make(tree.path("more/mail")).run("exec sleep 1000");
     tree.await_up("mail");
     assert_stays(&tree, "web", web);
+}
+
+/// What svc has open in a directory that was removed keeps the kernel from telling of it.
+#[test]
+fn a_scan_directory_that_is_removed_piece_by_piece_is_missed() {
+    let mut tree = with_more();
+    tree.service("web").run("exec sleep 1000");
+    in_more(&tree, "db").run("exec sleep 1000");
+    tree.start();
+    let db = tree.await_up("db");
+    for name in [".s6-svscan", "db"] {
+        fs::remove_dir_all(tree.path("more").join(name)).expect("ours");
+        tree.ctl_ok(&["rescan"]);
+    }
+    wait_gone(db);
+    until("db to be forgotten", || (tree.list().ok()?.services.len() == 1).then_some(()));
+    tree.ctl_ok(&["rescan"]);
+    wait_idle(tree.process("svc-scan"), Duration::from_millis(200));
+    fs::remove_dir(tree.path("more")).expect("ours");
+    until("the problem", || (tree.list().ok()?.problems.len() == 1).then_some(()));
+    in_more(&tree, "db").run("exec sleep 1001");
+    tree.await_up("db");
+    ServiceDir::make(tree.path("more/mail")).run("exec sleep 1000");
+    tree.await_up("mail");
 }
 
 #[test]

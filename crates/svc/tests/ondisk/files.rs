@@ -1,6 +1,7 @@
 //! The bytes and the modes (s6-contract 2.1 to 2.3).
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -196,12 +197,48 @@ fn a_status_that_cannot_be_written_stops_nothing() {
     tree.start();
     let first = tree.await_up("web");
     let dir = tree.services().join("web");
-    // A directory where the new status is written.
-    fs::create_dir(dir.join("supervise/status.new")).expect("made");
+    await_status(&dir, "up", Status::is_up);
+    // Somebody cleans up too much.
+    fs::remove_dir_all(dir.join("supervise").canonicalize().expect("there")).expect("removed");
     for _ in 0..3 {
         tree.ctl_ok(&["restart", "web"]);
     }
     assert_ne!(tree.await_up("web"), first);
     let log = tree.log();
     assert_eq!(log.matches("cannot write into supervise/").count(), 1, "{log}");
+}
+
+#[test]
+fn the_last_status_takes_a_file_that_was_made_before() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    tree.await_up("web");
+    let dir = tree.services().join("web");
+    await_status(&dir, "up", Status::is_up);
+    let next = until("a file for the next status", || dir.join("supervise/status.new").metadata().ok());
+    assert_eq!((next.len(), next.mode() & 0o7777), (0, 0o644));
+    assert_eq!(tree.stop(), 0);
+    assert_eq!(dir.join("supervise/status").metadata().expect("it stays").ino(), next.ino());
+    let last = status(&dir);
+    assert_eq!((last.is_up(), last.ready, last.wanted_up, last.wait_status), (false, true, false, 15));
+}
+
+#[test]
+fn who_reads_slowly_reads_what_was() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let mut pid = tree.await_up("web");
+    let dir = tree.services().join("web");
+    let first = await_status(&dir, "up", Status::is_up);
+    let mut opened = fs::File::open(dir.join("supervise/status")).expect("a status");
+    for _ in 0..3 {
+        kill(pid, "KILL");
+        let next = await_status(&dir, "another run", |status| status.is_up() && status.pid != pid as u64);
+        pid = next.pid as i32;
+    }
+    let mut bytes = Vec::new();
+    opened.read_to_end(&mut bytes).expect("read");
+    assert_eq!(bytes, first.to_bytes());
 }

@@ -67,3 +67,66 @@ fn files_that_come_late_say_what_is_so() {
     // They do only where nothing holds the starting up for a tenth of a second, which a busy machine may.
     assert!((0..5).any(|_| play() > 0), "no file came late in five rounds");
 }
+
+/// Many that wait for one: how many began before they had files. `patient`: it is done when all others have them.
+fn play_waiting(patient: bool) -> usize {
+    let mut tree = Tree::new();
+    let gate = tree.path("gate");
+    let made = std::process::Command::new("mkfifo").arg(&gate).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let wait = if patient { format!("read line < {}", gate.display()) } else { "exit 0".into() };
+    tree.service("gate").file("type", "oneshot\n").file("up", &format!("#!/bin/sh\n{wait}\n"));
+    let names: Vec<String> = (0..SERVICES).map(|number| format!("s{number}")).collect();
+    for name in &names {
+        let service = tree.service(name);
+        std::fs::create_dir(service.path().join("dependencies.d")).expect("ours");
+        service.file("type", "longrun\n").file("dependencies.d/gate", "");
+        service.run("[ -e supervise/status ] || : > late; exec sleep 1000");
+    }
+    tree.start();
+    if patient {
+        for name in &names {
+            let status = await_status(&tree.services().join(name), "down", |status| !status.is_up());
+            assert!(!status.wanted_up, "{name}: {status:?}");
+        }
+        std::fs::write(&gate, "open\n").expect("somebody reads");
+    }
+    for name in &names {
+        let pid = tree.await_up(name);
+        await_status(&tree.services().join(name), "up", |status| status.pid == pid as u64 && status.wanted_up);
+    }
+    let late = names.iter().filter(|name| tree.services().join(name).join("late").exists()).count();
+    assert_eq!(tree.stop(), 0);
+    late
+}
+
+#[test]
+fn those_that_wait_for_others_get_their_files_late_as_well() {
+    assert!((0..5).any(|_| play_waiting(false) > SERVICES / 3), "no file came late in five rounds");
+    // Who waits for long has them.
+    assert_eq!(play_waiting(true), 0);
+}
+
+/// Ends as soon as the first service is up; how many had no files then. What files say is the end.
+fn play_ending() -> usize {
+    let mut tree = Tree::new();
+    for number in 0..SERVICES {
+        tree.service(&format!("s{number}")).run("exec sleep 1000");
+    }
+    tree.start();
+    tree.await_up("s140");
+    assert_eq!(tree.stop(), 0);
+    let is_bare = |number: &usize| {
+        let path = tree.services().join(format!("s{number}"));
+        let Ok(bytes) = std::fs::read(path.join("supervise/status")) else { return !path.join("supervise").exists() };
+        let status = Status::from_bytes(&bytes).unwrap_or_else(|| panic!("no status: {bytes:02x?}"));
+        assert!(!status.is_up() && !status.wanted_up && status.ready, "{}: {status:?}", path.display());
+        false
+    };
+    (0..SERVICES).filter(is_bare).count()
+}
+
+#[test]
+fn no_files_are_made_for_the_end_alone() {
+    assert!((0..5).any(|_| play_ending() > 0), "all files were made in each of five rounds");
+}

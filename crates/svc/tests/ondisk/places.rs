@@ -8,7 +8,7 @@ use std::process::Command;
 use svc_proto::s6::Status;
 use svc_testkit::{State, Tree, is_root, needs, until};
 
-use crate::support::{Listener, await_status, has_s6, s6, s6_ok, status, write_letters};
+use crate::support::{Listener, await_status, await_supervisor, has_s6, s6, s6_ok, status, write_letters};
 
 /// The directory of a service's files in the run directory.
 fn own(tree: &Tree, name: &str) -> PathBuf {
@@ -221,6 +221,8 @@ fn a_directory_that_cannot_be_written_is_found_by_name_in_the_run_directory() {
     assert_eq!(await_status(&stand_in, "up", Status::is_up).pid as i32, pid);
     assert_eq!(await_status(&stand_in.join("log"), "up", Status::is_up).pid as i32, logger);
     tree.kill_supervisor("web");
+    // Its heir is known before it has opened the files.
+    await_supervisor(&stand_in);
     assert_eq!(status(&stand_in).pid as i32, pid);
     let log = tree.log();
     assert!(!log.contains("supervise/"), "a read-only directory is no error: {log}");

@@ -101,3 +101,24 @@ fn svc_install_own_makes_no_link_that_would_hide_the_systems() {
     names.sort_unstable();
     assert_eq!(names, ["svc", "svc-ctl", "svc-init", "svc-log", "svc-scan", "svc-supervise"]);
 }
+
+#[test]
+fn svc_install_replaces_the_programs_of_docker_ubuntu_stack_and_no_others() {
+    let tree = Tree::new();
+    let root = tree.path("root");
+    for file in ["usr/bin/s6-svc", "usr/bin/s6-svscan", "usr/bin/chpst", "opt/execline/bin/if", "opt/execline/bin/other"] {
+        std::fs::create_dir_all(root.join(file).parent().expect("one")).expect("ours");
+        std::fs::write(root.join(file), "of the image").expect("ours");
+    }
+    assert_eq!(said("install", &["--ubuntu-stack", &root.display().to_string()]).code, 0);
+    let is_link = |name: &str| root.join(name).is_symlink();
+    for name in
+        ["usr/bin/s6-svc", "usr/bin/s6-svscan", "usr/bin/svc-ctl", "usr/bin/s6-log", "opt/execline/bin/if", "command/chpst"]
+    {
+        assert!(is_link(name), "{name} is no link");
+    }
+    for name in ["usr/bin/chpst", "opt/execline/bin/other"] {
+        assert!(root.join(name).exists() && !is_link(name), "{name} is not ours");
+    }
+    assert!(!root.join("usr/bin/halt").exists() && !root.join("opt/execline/bin/foreground").exists());
+}

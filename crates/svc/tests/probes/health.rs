@@ -1,5 +1,8 @@
 //! Health checks in a running system.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
 use svc_testkit::{EventKind, State, Tree, api, has_program, is_alive, processes, until};
 
 use crate::Files;
@@ -93,15 +96,15 @@ fn an_unhealthy_service_may_be_the_end_of_everything() {
 #[test]
 fn failures_of_the_start_period_do_not_count() {
     let mut tree = Tree::new();
-    let dir = web(&tree, "health.failures = 1\nhealth.start-period = \"10m\"\nhealth.action = \"restart\"");
-    std::fs::remove_file(format!("{dir}/well")).expect("ours");
+    let dir = tree.services().join("web").display().to_string();
+    let check = format!("health.exec = ['sh', '-c', 'cd {dir}; echo x >>looks; test -e well']\nhealth.interval = '50ms'");
+    let keys = "health.failures = 1\nhealth.start-period = '10m'\nhealth.action = 'restart'";
+    tree.toml("web", &format!("command = 'sleep 1000'\n{check}\n{keys}\n"));
     tree.start();
-    tree.await_up("web");
-    tree.await_status("web", "a failure", |status| {
-        status.health.as_ref().is_some_and(|health| health.probe.as_deref() == Some("sh: exit 1: not well"))
-    });
+    let pid = tree.await_up("web");
+    tree.await_lines("web/looks", 5);
     let status = tree.status("web").expect("web");
-    assert_eq!((verdict(&status), status.restarts), (Some(api::HealthVerdict::Unknown), 0));
+    assert_eq!((verdict(&status), status.restarts, status.pid), (Some(api::HealthVerdict::Unknown), 0, Some(pid)));
     std::fs::write(format!("{dir}/well"), "").expect("ours");
     await_verdict(&tree, api::HealthVerdict::Healthy);
     std::fs::remove_file(format!("{dir}/well")).expect("ours");
@@ -111,20 +114,61 @@ fn failures_of_the_start_period_do_not_count() {
 }
 
 #[test]
+fn fewer_failures_in_a_row_than_are_said_are_none() {
+    let mut tree = Tree::new();
+    let dir = tree.services().join("web").display().to_string();
+    let check = format!("cd {dir}; echo x >>looks; test $(wc -l <looks) -gt 4");
+    let keys = "health.interval = \"20ms\"\nhealth.failures = 5";
+    tree.toml("web", &format!("command = \"sleep 1000\"\nhealth.exec = [\"sh\", \"-c\", '''{check}''']\n{keys}\n"));
+    tree.start();
+    await_verdict(&tree, api::HealthVerdict::Healthy);
+    assert!(tree.lines("web/looks").len() >= 5, "four of them have failed");
+    let told = std::iter::from_fn(|| Some(tree.events().next_of("web").event))
+        .find(|event| matches!(event, EventKind::Healthy | EventKind::Unhealthy));
+    assert_eq!(told, Some(EventKind::Healthy), "nothing was told before");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn so_many_successes_are_needed() {
     let mut tree = Tree::new();
     let dir = tree.services().join("web").display().to_string();
-    let check = format!("cd {dir}; echo x >>looks; test $(wc -l <looks) -ne 3");
-    tree.toml(
-        "web",
+    let check = format!("cd {dir}; read word <gate; echo $word >>looks; test $word = well");
+    tree.draft("web").file(
+        "service.toml",
         &format!(
             "command = \"sleep 1000\"\nhealth.exec = [\"sh\", \"-c\", '''{check}''']\nhealth.interval = \"20ms\"\n\
-             health.successes = 3\n"
+             health.timeout = \"1h\"\nhealth.successes = 3\n"
         ),
     );
+    let gate = tree.place("web").path().join("gate");
+    assert!(std::process::Command::new("mkfifo").arg(&gate).status().is_ok_and(|status| status.success()));
     tree.start();
+    // The third fails, and three come after it.
+    for (number, word) in ["well", "well", "unwell", "well", "well", "well"].into_iter().enumerate() {
+        // It opens (O_NONBLOCK) when the look begins: what came of the one before is known.
+        let open = || std::fs::File::options().write(true).custom_flags(0o4000).open(&gate).ok();
+        let mut gate = until("the look", open);
+        let status = tree.status("web").expect("web");
+        assert_ne!(verdict(&status), Some(api::HealthVerdict::Healthy), "after {number} looks");
+        writeln!(gate, "{word}").expect("it looks");
+        drop(gate);
+        tree.await_lines("web/looks", number + 1);
+    }
     await_verdict(&tree, api::HealthVerdict::Healthy);
-    assert_eq!(tree.lines("web/looks").len(), 6, "the third failed, and three came after it");
+    assert_eq!(tree.stop(), 0);
+}
+
+/// A signal went to another thread of the look now and then: it stayed until its time was over, and had failed.
+#[test]
+fn the_end_of_each_look_is_noticed() {
+    let mut tree = Tree::new();
+    let dir = tree.services().join("web").display().to_string();
+    let check =
+        format!("health.exec = ['sh', '-c', 'echo x >>{dir}/looks']\nhealth.interval = '1ms'\nhealth.timeout = '1h'");
+    tree.toml("web", &format!("command = 'sleep 1000'\n{check}\n"));
+    tree.start();
+    tree.await_lines("web/looks", 100);
     assert_eq!(tree.stop(), 0);
 }
 
@@ -137,15 +181,16 @@ fn a_look_that_hangs_is_killed_and_there_is_never_a_second_one() {
         "web",
         &format!(
             "command = \"sleep 1000\"\nhealth.exec = [\"sh\", \"-c\", '''{check}''']\nhealth.interval = \"20ms\"\n\
-             health.timeout = \"200ms\"\nhealth.failures = 3\n"
+             health.timeout = \"200ms\"\nhealth.failures = 10\n"
         ),
     );
     tree.start();
+    // As long as they may be by themselves, these looks would take most of a minute.
     let status = await_verdict(&tree, api::HealthVerdict::Unhealthy);
     let probe = status.health.and_then(|health| health.probe);
     assert_eq!(probe.as_deref(), Some("sh: did not end in time: killed"));
-    let looks: Vec<i32> = tree.await_lines("web/looks", 3).iter().map(|line| line.parse().expect("a pid")).collect();
-    let last = *looks.last().expect("three");
+    let looks: Vec<i32> = tree.await_lines("web/looks", 10).iter().map(|line| line.parse().expect("a pid")).collect();
+    let last = *looks.last().expect("ten");
     for pid in looks.into_iter().filter(|&pid| pid != last) {
         assert!(!is_alive(pid), "{pid} is still there");
     }
@@ -161,7 +206,7 @@ fn every_kind_of_probe_looks() {
     }
     let mut tree = Tree::new();
     let dir = tree.services().join("web").display().to_string();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let port = svc_testkit::free_port();
     let server = format!(
         "import http.server, socket\ns = socket.socket(socket.AF_UNIX)\ns.bind(\"{dir}/sock\")\ns.listen()\n\
          http.server.HTTPServer((\"127.0.0.1\", {port}), http.server.SimpleHTTPRequestHandler).serve_forever()"

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use svc_testkit::{PATIENCE, Said, Tree, is_alive, program, until};
+use svc_testkit::{PATIENCE, Said, Tree, free_port, is_alive, program, until};
 
 fn probe(words: &[&str]) -> Said {
     Said::by(Command::new(program()).arg("probe").args(words))
@@ -51,11 +51,6 @@ fn server(answer: &'static str) -> u16 {
         }
     });
     port
-}
-
-/// A port where nobody listens.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 #[test]
@@ -124,7 +119,9 @@ fn http_is_about_status_headers_and_body() {
 fn a_server_that_never_answers_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://127.0.0.1:{}/", listener.local_addr().expect("an address").port());
-    refuses(&["--timeout", "200ms", "http", &url], 1, &format!("{url}: no answer in time"));
+    let said = probe(&["--timeout", "200ms", "http", &url]);
+    // 99 from the one who watches over it, where the machine lets it be late itself.
+    assert!([1, 99].contains(&said.code) && said.err == format!("{url}: no answer in time\n"), "{said:?}");
 }
 
 /// Whether a process has asked the kernel for events of files.

@@ -1,12 +1,12 @@
 //! PostgreSQL and Redis as Debian has them, each ready in every way that it can be: a port and a Unix socket that take
 //! connections, what it says to its supervisor, and a line of its log.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
-use svc_testkit::{Tree, descendants, has_program, is_alive, is_root, needs, until};
+use svc_testkit::{Tree, descendants, free_port as port, has_program, is_alive, is_root, needs, until};
 
 use crate::app::postgresql;
 use crate::toml;
@@ -37,10 +37,6 @@ impl Way {
             Way::Log => format!("ready.log = '{line}'\n"),
         }
     }
-}
-
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
 }
 
 /// What a program prints, if it ends well.

@@ -49,7 +49,7 @@ fn it_is_ready_when_its_command_has_ended_and_not_before() {
     gate(&tree, "web/go");
     tree.start();
     let command = tree.await_status("web", "up", |status| status.state == State::Up && status.ready == Some(false)).pid;
-    assert_eq!(tree.status("edge").map(|status| status.state), Some(State::Down), "{}", tree.log());
+    assert_eq!(tree.status("edge").map(|status| status.state), Some(State::Waiting), "{}", tree.log());
     open(&tree, "web/go");
     let daemon = tree.await_status("web", "ready", |status| status.ready == Some(true)).pid;
     assert_ne!(command, daemon);

@@ -40,8 +40,7 @@ fn nginx_is_followed_reloaded_and_stopped_with_nothing_left() {
         return;
     }
     let mut tree = Tree::new();
-    // Free a moment ago, and nobody else is likely to be given it.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let port = svc_testkit::free_port();
     let config = nginx(&tree, port);
     // Whoever of the life before is there when the next one starts is noted.
     let look = "for pid in $(cat workers 2>/dev/null); do kill -0 $pid 2>/dev/null && echo $pid >>beside; done";

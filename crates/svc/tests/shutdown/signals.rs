@@ -1,15 +1,15 @@
 //! What each signal to svc means.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use svc_testkit::{State, Tree, descendants, is_alive, kill, until, wait_gone};
+use svc_testkit::{PATIENCE, State, Tree, descendants, is_alive, kill, until, wait_gone};
 
 /// A tree with a service that does not want to stop, and the pid of that.
 fn stubborn() -> (Tree, i32) {
     let mut tree = Tree::new();
     tree.service("web").run("trap '' TERM INT; echo armed; while :; do sleep 1000; done");
-    tree.start();
+    tree.set("SVC_STOP_TIMEOUT", "3600").start();
     let pid = tree.await_up("web");
     until("its trap", || tree.log().contains("armed").then_some(()));
     (tree, pid)
@@ -25,7 +25,7 @@ fn a_second_signal_forces() {
         let begin = Instant::now();
         tree.signal(second);
         assert_eq!(tree.wait(), 0);
-        assert!(begin.elapsed() < Duration::from_secs(1), "{first} {second}: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < PATIENCE, "{first} {second}: {:?}", begin.elapsed());
         assert!(!is_alive(pid));
         assert!(tree.log().lines().any(|line| line.contains("web") && line.contains("killed")), "{}", tree.log());
     }
@@ -37,7 +37,7 @@ fn a_request_for_force_forces() {
     let begin = Instant::now();
     tree.post::<svc_testkit::api::Done>("/v1/shutdown", &svc_testkit::api::Shutdown { code: 4, force: true });
     assert_eq!(tree.wait(), 4);
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
     assert!(!is_alive(pid));
 }
 
@@ -79,16 +79,17 @@ fn sigquit_does_not_wait_for_loggers() {
 #[test]
 fn sigabrt_waits_for_nobody() {
     let mut tree = Tree::new();
-    tree.service("slow").run("trap 'sleep 1; exit 0' TERM; echo armed; sleep 1000 & wait");
+    let go = tree.path("go");
+    let trap = format!("while ! test -e {}; do sleep 0.01; done; exit 0", go.display());
+    tree.service("slow").run(&format!("trap '{trap}' TERM; echo armed; sleep 1000 & wait"));
     tree.start();
     let pid = tree.await_up("slow");
     until("its trap", || tree.log().contains("armed").then_some(()));
     let all = descendants(tree.init_pid());
-    let begin = Instant::now();
     tree.signal("ABRT");
     assert_eq!(tree.wait(), 0);
-    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
-    assert!(is_alive(pid), "it takes a second");
+    assert!(is_alive(pid), "nobody waited for it");
+    fs::write(go, "").expect("ours");
     for process in all {
         wait_gone(process.pid);
     }
@@ -135,9 +136,7 @@ fn a_paused_service_stops() {
     let pid = tree.await_up("web");
     until("its trap", || descendants(pid).into_iter().next());
     tree.ctl_ok(&["pause", "web"]);
-    let begin = Instant::now();
     assert_eq!(tree.stop(), 0);
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     assert!(tree.log().contains("it noticed"), "{}", tree.log());
 }
 

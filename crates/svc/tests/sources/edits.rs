@@ -180,8 +180,9 @@ fn what_others_need_goes_after_them_when_its_directory_is_removed() {
         remove(&db);
         until("db to be gone", || tree.status("db").is_none().then_some(()));
         assert_eq!(tree.trace()[before..], ["-edge", "-web", "-db"], "log:\n{}", tree.log());
-        let problem = tree.status("web").and_then(|status| status.problem);
-        assert!(problem.as_ref().is_some_and(|text| text.contains("db, which does not exist")), "{problem:?}");
+        let web = tree.status("web").expect("still there");
+        assert_eq!(web.state, State::Broken);
+        assert!(web.problem.as_ref().is_some_and(|text| text.contains("db, which does not exist")), "{web:?}");
         tree.longrun("db", &[], "");
         await_all(&tree, &["db", "web", "edge"]);
         assert_eq!(tree.trace()[before + 3..], ["+db", "+web", "+edge"]);

@@ -23,7 +23,7 @@ fn an_end_during_a_start_that_never_ends_comes_at_once() {
     }
     let begin = Instant::now();
     assert_eq!(tree.stop(), 0);
-    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
     tree.assert_order("-never", "-first");
 }
 
@@ -38,8 +38,10 @@ fn who_does_not_stop_does_not_hold_up_the_end() {
     await_all(&tree, &["deaf", "slow"]);
     let begin = Instant::now();
     assert_eq!(tree.stop(), 0);
-    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
-    assert!(tree.log().contains("not everything stopped in order in time"), "{}", tree.log());
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    let log = tree.log();
+    let told = log.lines().find(|line| line.contains("not everything stopped in order in time (")).unwrap_or_default();
+    assert!(told.contains("deaf") && told.contains("slow") && !told.contains("base"), "{log}");
     let root = tree.root().display().to_string();
     until("nothing left", || (!processes().iter().any(|process| process.title().contains(&root))).then_some(()));
 }
@@ -53,7 +55,7 @@ fn an_end_with_nothing_up_is_an_end() {
     until("the graph", || tree.status("user").is_some().then_some(()));
     let begin = Instant::now();
     assert_eq!(tree.stop(), 0);
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
 }
 
 #[test]

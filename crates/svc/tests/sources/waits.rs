@@ -1,6 +1,6 @@
 //! Waiting for services of the graph, and asking how they are.
 
-use svc_testkit::Tree;
+use svc_testkit::{State, Tree};
 
 use crate::Sources;
 use crate::order::await_all;
@@ -27,6 +27,21 @@ fn a_oneshot_that_is_done_is_up_and_ready() {
         tree.ctl_ok(&["wait", "--down", "--timeout", "10s", name]);
         assert_eq!(tree.say(&["wait", "--up", "--timeout", "50ms", name]).code, 99, "{name}");
     }
+    assert_eq!(tree.stop(), 0);
+}
+
+/// Nobody asks for a bundle where everything is started; what it stands for is there.
+#[test]
+fn a_bundle_of_which_all_is_up_is_up() {
+    let mut tree = Tree::new();
+    tree.longrun("db", &[], "");
+    tree.longrun("web", &[], "");
+    tree.bundle("all", &["db", "web"]);
+    tree.start();
+    assert_eq!(tree.ctl_ok(&["wait", "--up", "--timeout", "10s", "all"]), "all: up\n");
+    tree.await_status("all", "up", |status| status.state == State::Up);
+    tree.ctl_ok(&["stop", "web"]);
+    tree.await_status("all", "down", |status| status.state == State::Down);
     assert_eq!(tree.stop(), 0);
 }
 

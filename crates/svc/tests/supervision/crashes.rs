@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use svc_testkit::{EventKind, Tree, api, descendants};
+use svc_testkit::{EventKind, Tree, api, descendants, processor_time};
 
-use crate::support::{processor_time, starts};
+use crate::support::starts;
 
 // 23
 #[test]

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use svc_testkit::{EventKind, State, Tree, descendants, is_alive, kill, needs, switches, until};
+use svc_testkit::{EventKind, State, Tree, descendants, is_alive, kill, needs, processor_time, until, wait_idle};
 
-use crate::support::{SLACK, kinds_to, processor_time, skip_to, tree_with};
+use crate::support::{SLACK, kinds_to, skip_to, tree_with};
 
 /// Leaves a daemon behind that nobody would find by process group or session: forked twice, in a session of its own.
 fn leaving(what: &str) -> String {
@@ -119,9 +119,10 @@ fn leftovers_of_finish_end_too() {
     assert!(!is_alive(left(&tree, "web")[0]));
 }
 
-/// Three chains of processes of which each makes the next and ends: no list of them is ever true. TERM does not stop them.
+/// Three chains of processes of which each makes the next and ends: no list of them is ever true. TERM does not stop them, and
+/// after a minute they end by themselves, so that a test that is killed leaves no storm on the machine.
 fn storm() -> String {
-    let chain = "$SIG{TERM} = \"IGNORE\"; $SIG{CHLD} = \"IGNORE\"; while (1) { fork and exit }";
+    let chain = "$SIG{TERM} = \"IGNORE\"; $SIG{CHLD} = \"IGNORE\"; while (time < $^T + 60) { fork and exit }";
     format!("for n in 1 2 3; do setsid perl -e '{chain}' & done; echo up >> seen; exec sleep 1000")
 }
 
@@ -152,7 +153,7 @@ fn a_storm_of_forks_ends_with_svc() {
     }
     let mut tree = Tree::new();
     let marker = format!("svc-storm-{}", std::process::id());
-    let body = storm().replace("while (1)", &format!("$0 = \"{marker}\"; while (1)"));
+    let body = storm().replace("while", &format!("$0 = \"{marker}\"; while"));
     tree.service("web").run(&body).file("keep-descendants", "");
     tree.set("SVC_STOP_TIMEOUT", "3").start();
     tree.await_lines("web/seen", 1);
@@ -213,14 +214,11 @@ fn ten_thousand_orphans_leave_no_zombie() {
     for thousand in 1..=10 {
         assert_eq!(tree.await_lines("web/seen", thousand)[thousand - 1], "0");
     }
-    let (begin, init) = (Instant::now(), tree.init_pid());
+    let init = tree.init_pid();
     let zombies = || descendants(init).iter().filter(|process| process.is_zombie()).count();
     until("the last zombie to go", || (zombies() == 0).then_some(()));
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
     // Some 20 microseconds each, some more in a debug build.
     assert!(processor_time(supervisor) < Duration::from_secs(5), "{:?}", processor_time(supervisor));
-    let quiet = switches(supervisor);
-    assert_eq!(tree.ctl(&["wait", "--down", "--timeout", "0.5", "web"]).status.code(), Some(99));
-    assert!(switches(supervisor) <= quiet + 2, "it has nothing to do any more");
+    wait_idle(supervisor, Duration::from_millis(500));
     assert_eq!(descendants(supervisor).len(), 1);
 }

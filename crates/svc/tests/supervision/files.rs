@@ -48,7 +48,9 @@ fn down_means_not_started_until_somebody_asks() {
     tree.service("x-witness").run("exec sleep 1000");
     tree.start();
     tree.await_up("x-witness");
-    let status = tree.await_status("web", "supervised", |status| status.supervisor_pid.is_some());
+    // Its supervisor is known a moment before it has said what it does.
+    let is_heard = |status: &svc_testkit::Status| status.supervisor_pid.is_some() && status.state != State::Starting;
+    let status = tree.await_status("web", "heard of", is_heard);
     assert_eq!((status.state, status.pid, status.wanted_up), (State::Down, None, false));
     tree.ctl_ok(&["start", "web"]);
     tree.await_up("web");
@@ -125,7 +127,14 @@ fn what_cannot_be_read_is_told_and_keeps_its_value() {
     tree.ctl_ok(&["kill", "CONT", "web"]);
     tree.ctl_ok(&["restart", "web"]);
     assert_ne!(tree.await_up("web"), pid);
-    assert!(tree.log().contains("timeout-kill") && tree.log().contains("decimal number"), "{}", tree.log());
+    tree.ctl_ok(&["restart", "web"]);
+    let said =
+        |what: &str| tree.log().lines().filter(|line| line.contains("svc-supervise: web: ") && line.contains(what)).count();
+    assert_eq!(said("timeout-kill: the first line must be a plain decimal number"), 1, "{}", tree.log());
+    // What is wrong anew is told anew.
+    tree.service("web").file("timeout-kill", "later\n");
+    tree.ctl_ok(&["restart", "web"]);
+    assert_eq!(said("timeout-kill: "), 2, "{}", tree.log());
 }
 
 #[test]

@@ -88,6 +88,9 @@ fn a_finish_that_says_125_ends_the_restarts() {
     tree.expect("web", &[EventKind::Failed, EventKind::Down]);
     let status = tree.status("web").expect("it is there");
     assert_eq!((status.state, status.wanted_up, status.next_start_ms), (State::Failed, false, None));
+    let told = "web: failed for good: its finish script said 125: svc-ctl start web starts it again";
+    assert_eq!(tree.log().matches(told).count(), 1, "{}", tree.log());
+    assert!(tree.ctl_ok(&["status"]).contains(told));
     // Somebody else crashes and comes back meanwhile, twice: more than a second.
     tree.place("witness");
     for _ in 0..3 {
@@ -137,6 +140,9 @@ fn a_finish_that_cannot_be_executed_is_told_and_counts_as_done() {
     tree.ctl_ok(&["once", "web"]);
     tree.expect("web", &[EventKind::Starting, EventKind::Up, EventKind::Exited, EventKind::Down]);
     until("a message", || tree.log().contains("web: cannot run finish: ").then_some(()));
+    tree.ctl_ok(&["once", "web"]);
+    tree.expect("web", &[EventKind::Starting, EventKind::Up, EventKind::Exited, EventKind::Down]);
+    assert_eq!(tree.log().matches("web: cannot run finish: ").count(), 1, "{}", tree.log());
 }
 
 /// A restart whose finish says 125 comes to an end: `svc-ctl` says that it failed, and does not wait for ever.

@@ -1,5 +1,6 @@
 //! What several of these tests need.
 
+use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use svc_testkit::api::{Change, Death};
@@ -59,13 +60,17 @@ pub fn status_field(pid: i32, name: &str) -> String {
     line.unwrap_or_else(|| panic!("no {name} in:\n{text}")).trim().to_owned()
 }
 
-/// Processor time that a process has used so far, user and system.
-pub fn processor_time(pid: i32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
-    let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    // USER_HZ is 100 on every Linux that svc is built for.
-    Duration::from_millis(ticks * 10)
+/// A named pipe on which a test lets a script go on. A script that waits more than once keeps it open (`exec 8<>go`), or a
+/// second line would be lost with the reader of the first.
+pub fn gate(service: &ServiceDir) {
+    let made = std::process::Command::new("mkfifo").arg(service.path().join("go")).status().expect("mkfifo runs");
+    assert!(made.success());
+}
+
+pub fn go(tree: &Tree, service: &str) {
+    let mut gate =
+        std::fs::File::options().write(true).open(tree.services().join(service).join("go")).expect("a named pipe");
+    writeln!(gate, "go").expect("somebody reads");
 }
 
 /// Random numbers for a test; the seed is printed, and SVC_TEST_SEED repeats it.

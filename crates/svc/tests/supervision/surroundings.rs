@@ -198,3 +198,24 @@ fn the_hundredth_start_is_like_the_first() {
         assert_eq!(&portrait(pid), first, "under a supervisor of another svc-init");
     }
 }
+
+#[test]
+fn a_plain_file_that_everything_goes_to_loses_no_line() {
+    let mut tree = Tree::new();
+    let file = tree.path("all.log");
+    let whole = || fs::read_to_string(&file).unwrap_or_default();
+    let words = format!("exec \"$@\" >{} 2>&1", file.display());
+    tree.wrapper(&["sh", "-c", &words, "sh"]);
+    tree.service("web").run("trap 'echo and the second line' HUP; echo the first line; while :; do sleep 1000 & wait; done");
+    tree.start();
+    svc_testkit::until("the first line", || whole().contains("the first line\n").then_some(()));
+    tree.service("bad").executable("run", "#!/no/such/interpreter\n");
+    svc_testkit::until("what svc says", || whole().contains("/no/such/interpreter").then_some(()));
+    tree.ctl_ok(&["reload", "web"]);
+    svc_testkit::until("the second line", || whole().contains("and the second line\n").then_some(()));
+    let lines = whole();
+    let all: Vec<&str> = lines.lines().collect();
+    assert_eq!((all[0], all[all.len() - 1]), ("the first line", "and the second line"), "{lines}");
+    assert!(all[1].starts_with("svc-scan: bad: "), "{lines}");
+    assert_eq!(tree.stop(), 0);
+}

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use svc_testkit::{EventKind, State, Tree};
+use svc_testkit::{EventKind, State, Tree, until};
 
 use crate::support::{SLACK, kinds_to, skip_to, starts, tree_with, wall_ms};
 
@@ -146,7 +146,11 @@ fn a_run_that_is_no_program_any_more_is_told() {
     }
     tree.start();
     for name in ["mode", "text", "folder", "missing"] {
-        tree.await_up(name);
+        let pid = tree.await_up(name);
+        // Not before the shell has read its script: it would end by itself.
+        until("sleep", || {
+            svc_testkit::processes().iter().find(|process| process.pid == pid)?.title().starts_with("sleep").then_some(())
+        });
         let service = tree.service(name);
         match name {
             "mode" => {

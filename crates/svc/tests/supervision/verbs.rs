@@ -2,7 +2,7 @@
 
 use svc_testkit::{EventKind, State, Tree, kill, until};
 
-use crate::support::{kinds_to, skip_to, status_field, tree_with};
+use crate::support::{gate, go, kinds_to, skip_to, status_field, tree_with};
 
 #[test]
 fn once_is_once() {
@@ -112,13 +112,16 @@ fn a_start_during_a_stop_is_a_restart() {
 #[test]
 fn a_stop_during_finish_stays_down() {
     let mut tree = tree_with("web", |service| {
-        service.run("echo run >> seen; exec sleep 1000").finish("sleep 0.5");
+        gate(service);
+        service.run("echo run >> seen; exec sleep 1000").finish("read _ < go").file("timeout-finish", "0");
     });
     tree.await_lines("web/seen", 1);
     kill(tree.await_up("web"), "KILL");
     skip_to(&mut tree, "web", EventKind::Finishing);
     assert_eq!(tree.status("web").map(|status| status.state), Some(State::Finishing));
-    tree.ctl_ok(&["stop", "--timeout", "20", "web"]);
+    tree.ctl_ok(&["stop", "--no-wait", "web"]);
+    go(&tree, "web");
+    tree.ctl_ok(&["wait", "--finished", "web"]);
     let status = tree.status("web").expect("it is there");
     assert_eq!((status.state, status.next_start_ms), (State::Down, None));
     assert_eq!(tree.lines("web/seen").len(), 1);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use svc_testkit::api::{Control, Outcome, Outcomes, Until, Verb, Verdict, Wait};
 use svc_testkit::{EventKind, State, Tree, amount, needs};
 
-use crate::support::{Rng, SLACK, skip_to, tree_with};
+use crate::support::{Rng, SLACK, gate, go, skip_to, tree_with};
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|index| format!("s-{index}")).collect()
@@ -168,12 +168,15 @@ fn any_waits_while_none_is_there_and_all_while_one_is_missing() {
 #[test]
 fn down_is_the_end_of_run_and_finished_that_of_all() {
     let mut tree = tree_with("web", |service| {
-        service.run("exec sleep 1000").finish("sleep 0.6; echo done >> seen");
+        gate(service);
+        service.file("timeout-finish", "0");
+        service.run("exec sleep 1000").finish("read _ < go; echo done >> seen");
     });
     tree.await_up("web");
     tree.ctl_ok(&["stop", "--no-wait", "web"]);
     tree.ctl_ok(&["wait", "--down", "--timeout", "20", "web"]);
     assert_eq!(tree.lines("web/seen"), [""; 0], "finish still runs");
+    go(&tree, "web");
     tree.ctl_ok(&["wait", "--finished", "--timeout", "20", "web"]);
     assert_eq!(tree.lines("web/seen"), ["done"]);
     skip_to(&mut tree, "web", EventKind::Down);

@@ -80,8 +80,7 @@ fn a_thousand_kills_restart_nothing_and_lose_no_line() {
     let crashes = starts(&tree, "d");
     assert!(crashes.len() > 5, "{crashes:?}");
     for pair in crashes.windows(2) {
-        // The times are taken by the program itself, so either may be late.
-        assert!(pair[1] - pair[0] > 0.8 - lateness.as_secs_f64(), "started too soon: {pair:?}");
+        assert!(pair[1] - pair[0] > 0.8, "started too soon: {pair:?}");
     }
     assert_eq!(tree.stop(), 0);
     assert_alone(&tree);

@@ -1,8 +1,11 @@
 //! Invariant 10: a fault in svc-init re-executes it with its state; where it is not process 1 and is killed, all ends.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use svc_testkit::{Process, State, Tree, descendants, has_program, is_alive, kill, needs, processes, until, wait_gone};
+use svc_testkit::{
+    Process, Said, State, Tree, descendants, has_program, is_alive, kill, needs, processes, until, wait_gone,
+};
 
 use crate::chaos::{appending, numbering};
 use crate::common::{alone, assert_alone, assert_gapless, collect, lines, starts, status};
@@ -186,6 +189,50 @@ fn a_fault_without_a_run_directory_is_survived() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// The locks go along: with a run directory whose lock somebody else has by now, too.
+#[test]
+fn after_a_fault_no_second_svc_starts_on_the_same_directories() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.set("SVC_DEBUG_FAULT", "panic").start();
+    tree.await_up("web");
+    let refused = || {
+        let mut second = tree.starter();
+        second.env("SVC_RUN_DIR", tree.path("other"));
+        let said = Said::by(&mut second);
+        assert!(said.code == 100 && said.err.contains("another svc runs on"), "{said:?}");
+    };
+    refused();
+    for run_dir_is_lost in [false, true] {
+        if run_dir_is_lost {
+            std::fs::remove_dir_all(tree.run_dir()).expect("removed");
+            until("it to be made again", || tree.log().contains("made again; services went on").then_some(()));
+        }
+        fault(&tree, tree.svc_init());
+        refused();
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_fault_forgets_none_of_many_directories() {
+    let mut tree = Tree::new();
+    for number in 0..100 {
+        tree.argument(&tree.path(&format!("dir-{number}")).display().to_string());
+    }
+    let last = tree.path("dir-99/last");
+    std::fs::create_dir_all(&last).expect("ours");
+    std::fs::write(last.join("run"), "#!/bin/sh\nexec sleep 1000\n").expect("ours");
+    std::fs::set_permissions(last.join("run"), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    tree.set("SVC_DEBUG_FAULT", "panic").start();
+    let pid = tree.await_up("last");
+    fault(&tree, tree.svc_init());
+    tree.kill_scan();
+    tree.ctl_ok(&["rescan"]);
+    assert_eq!(status(&tree, "last").pid, Some(pid));
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn a_fault_in_the_middle_of_the_end_does_not_stop_it() {
     let mut tree = Tree::new();
@@ -211,6 +258,9 @@ fn promise_2_too_many_faults_end_in_the_crash_hook() {
     let mut tree = Tree::new();
     tree.service("web").run("exec sleep 1000");
     tree.service(".s6-svscan").script("crash", &format!("echo crashed $$ > {}; exit 77", tree.path("crashed").display()));
+    // A path in front of that of the directory with the hook.
+    let code = tree.path("code").display().to_string();
+    tree.argument("--exit-code-file").argument(&code);
     tree.set("SVC_DEBUG_FAULT", "memory").start();
     let pid = tree.await_up("web");
     let init = tree.svc_init();

@@ -160,6 +160,31 @@ fn nobody_reads_then_the_producer_waits_and_nothing_is_lost() {
     assert!(number >= count(), "{number} lines of {} came", count());
 }
 
+/// The reader lives and does not read: the budget is spent on it, and then it is told whose lines went with it.
+#[test]
+fn nobody_reads_until_the_end_and_the_loss_is_told() {
+    let mut tree = Tree::new();
+    tree.service("web").run("while :; do echo 'a line of web'; done");
+    tree.service("calm").run("exec sleep 1000");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    tree.set("SVC_STOP_TIMEOUT", "2s").stdout(writer).start();
+    tree.await_up("calm");
+    let pid = tree.await_up("web");
+    // It sleeps in a write that has no room.
+    let (mut before, mut same) = (svc_testkit::switches(pid), 0);
+    until("web to wait", || {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = svc_testkit::switches(pid);
+        same = if std::mem::replace(&mut before, now) == now { same + 1 } else { 0 };
+        (same == 5).then_some(())
+    });
+    assert_eq!(tree.stop(), 0);
+    let log = tree.log();
+    let told = log.lines().find(|line| line.contains("lost are the last lines of")).unwrap_or_else(|| panic!("{log}"));
+    assert!(told.contains("of web (") && told.contains(" bytes)") && !told.contains("calm"), "{told}");
+    drop(reader);
+}
+
 #[test]
 fn standard_output_is_closed_and_svc_lives() {
     if !needs("perl", has_program("perl")) {
@@ -184,6 +209,33 @@ fn standard_output_is_closed_and_svc_lives() {
     assert_eq!(status(&tree, "web").pid, Some(pid));
     assert_eq!(tree.stop(), 0);
     assert!(!is_alive(pid));
+}
+
+/// `2>file` of a shell opens without appending: who had a place of his own in the file wrote over what others had written.
+#[test]
+fn a_file_that_does_not_append_keeps_every_line() {
+    let mut tree = Tree::new();
+    let run = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo \"w $i\" >&2; [ $((i % 30)) != 0 ] || sleep 0.05; done; echo done >done; exec sleep 1000";
+    tree.service("web").run(run);
+    tree.service("bad").run("exec sleep 1000").file("timeout-kill", "soon\n");
+    let (log, errors) = (tree.path("log"), tree.path("errors"));
+    let script = format!("exec \"$@\" 2>{}", errors.display());
+    tree.wrapper(&["sh", "-c", &script, "sh"]).start();
+    tree.await_up("web");
+    // svc-init speaks of it, and supervisors of their files.
+    for _ in 0..3 {
+        kill(tree.process("svc-scan"), "KILL");
+        tree.await_up("bad");
+        tree.say(&["restart", "bad"]);
+    }
+    tree.await_lines("web/done", 1);
+    assert_eq!(tree.stop(), 0);
+    assert_eq!(lines(&log), Vec::<String>::new());
+    let lines = lines(&errors);
+    let (ours, theirs): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.starts_with("svc-"));
+    let numbers: Vec<String> = (1..=300).map(|number| format!("w {number}")).collect();
+    assert!(theirs.into_iter().eq(&numbers), "{lines:?}");
+    assert_eq!(ours.iter().filter(|line| line.contains("svc-init: svc-scan ended")).count(), 3, "{lines:?}");
 }
 
 /// Promise 9: the pipe of a pair survives producer, logger and both supervisors, killed in any order.
@@ -266,4 +318,54 @@ fn promise_11_a_logger_that_waits_blocks_its_producer() {
     until("more lines", || (size() > stopped + 100_000).then_some(()));
     assert_eq!(tree.stop(), 0);
     assert_gapless(&lines(&tree.path("out")), "w");
+}
+
+/// Lines of two services that go into one pipe, which is always full: svc-log is killed in the middle of a line, as a rule.
+#[test]
+fn killed_in_the_middle_of_a_line_its_successor_goes_on_with_that_line() {
+    if !needs("perl", has_program("perl")) {
+        return;
+    }
+    let mut tree = Tree::new();
+    let words = ["one", "two"];
+    for word in words {
+        // Blocks that end in the middle of a page, and lines that do; the last one is written to its end.
+        let program = format!(
+            "my ($n, $pad, $end) = (0, 'x' x 1000, 0);\n$SIG{{TERM}} = sub {{ $end = 1 }};\nwhile (!$end) {{\n  my $block = '';\n  \
+             for (1 .. 20) {{ $n++; $block .= \"{word} $n $pad\\n\"; }}\n  my $done = 0;\n  \
+             while ($done < length $block) {{ $done += syswrite(STDOUT, $block, length($block) - $done, $done) // 0; }}\n}}\n"
+        );
+        tree.service(word).executable("run", &(alone(&tree, word) + &program));
+    }
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    tree.stdout(writer);
+    let reader = std::thread::spawn(move || {
+        let mut reader = BufReader::with_capacity(2000, reader);
+        let mut last = words.map(|word| (word, 0_u64));
+        let mut line = String::new();
+        while reader.read_line(&mut line).expect("text") > 0 {
+            let mut parts = line.trim_end().split(' ');
+            let (word, number) = (parts.next(), parts.next().and_then(|number| number.parse().ok()));
+            assert_eq!(parts.next().map(str::len), Some(1000), "a broken line behind {last:?}: {line:?}");
+            let known = last.iter_mut().find(|(known, _)| Some(*known) == word).expect("one of the two");
+            assert_eq!(number, Some(known.1 + 1), "{line:?}");
+            known.1 += 1;
+            line.clear();
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        last
+    });
+    tree.start();
+    let _ = words.map(|word| tree.await_up(word));
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(300));
+        let log = tree.process("svc-log");
+        kill(log, "KILL");
+        svc_testkit::wait_gone(log);
+    }
+    tree.process("svc-log");
+    assert_eq!(tree.stop(), 0);
+    let last = reader.join().expect("whole lines, without a gap");
+    println!("{last:?}");
+    assert!(last.iter().all(|&(_, number)| number > 100), "{last:?}");
 }

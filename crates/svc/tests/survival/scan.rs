@@ -7,14 +7,14 @@ use svc_testkit::{State, Tree, has_program, is_alive, kill, needs, until, wait_g
 
 use crate::common::{alone, answer_time, assert_alone, starts, status};
 
-/// Kills it twice, so that the next one comes a little later: now there is none.
-fn without_scan(tree: &Tree) {
-    for _ in 0..3 {
-        let scan = tree.process("svc-scan");
-        kill(scan, "KILL");
-        wait_gone(scan);
-    }
-    assert_eq!(tree.find_process("svc-scan"), None, "this test is about the time without it");
+/// Kills it, and does something while there is none: svc-init, which makes the next one, is stopped meanwhile.
+fn without_scan(tree: &Tree, act: impl FnOnce()) {
+    let (init, scan) = (tree.svc_init(), tree.process("svc-scan"));
+    kill(init, "STOP");
+    kill(scan, "KILL");
+    wait_gone(scan);
+    act();
+    kill(init, "CONT");
 }
 
 #[test]
@@ -55,13 +55,12 @@ fn a_client_that_comes_meanwhile_waits_and_is_answered() {
     tree.start();
     tree.await_up("web");
     for _ in 0..3 {
-        without_scan(&tree);
         // Connected without anybody there: svc-init keeps the socket.
-        UnixStream::connect(tree.socket()).expect("the socket listens");
+        without_scan(&tree, || drop(UnixStream::connect(tree.socket()).expect("the socket listens")));
         let table = tree.ctl_ok(&["status"]);
         assert!(table.contains("web"), "{table}");
     }
-    without_scan(&tree);
+    without_scan(&tree, || {});
     tree.ctl_ok(&["restart", "web"]);
     assert_eq!(tree.stop(), 0);
 }
@@ -75,11 +74,11 @@ fn what_was_removed_and_added_meanwhile_is_found() {
     tree.service("gone/log").run("exec cat");
     tree.start();
     let [kept, removed, gone, log] = ["kept", "removed", "gone", "gone/log"].map(|name| tree.await_up(name));
-    without_scan(&tree);
-    tree.service("added").run("exec sleep 1000");
-    fs::remove_dir_all(tree.services().join("removed")).expect("removed");
-    fs::rename(tree.services().join("gone"), tree.path("elsewhere")).expect("renamed");
-    assert_eq!(tree.find_process("svc-scan"), None, "all that happened without it");
+    without_scan(&tree, || {
+        tree.service("added").run("exec sleep 1000");
+        fs::remove_dir_all(tree.services().join("removed")).expect("removed");
+        fs::rename(tree.services().join("gone"), tree.path("elsewhere")).expect("renamed");
+    });
     for pid in [removed, gone, log] {
         wait_gone(pid);
     }
@@ -99,8 +98,7 @@ fn a_renamed_directory_is_the_same_service_still() {
     tree.service("web").run("exec sleep 1000");
     tree.start();
     let pid = tree.await_up("web");
-    without_scan(&tree);
-    fs::rename(tree.services().join("web"), tree.services().join("www")).expect("renamed");
+    without_scan(&tree, || fs::rename(tree.services().join("web"), tree.services().join("www")).expect("renamed"));
     let status = tree.await_status("www", "known by its new name", |status| status.pid.is_some());
     assert_eq!((status.pid, status.restarts), (Some(pid), 0));
     assert!(tree.status("web").is_none());
@@ -114,9 +112,10 @@ fn a_new_directory_is_not_taken_for_a_removed_one() {
     tree.service("old").run("exec sleep 1000");
     tree.start();
     let old = tree.await_up("old");
-    without_scan(&tree);
-    fs::remove_dir_all(tree.services().join("old")).expect("removed");
-    tree.service("new").run("exec sleep 1000");
+    without_scan(&tree, || {
+        fs::remove_dir_all(tree.services().join("old")).expect("removed");
+        tree.service("new").run("exec sleep 1000");
+    });
     wait_gone(old);
     let new = tree.await_up("new");
     // The same while svc-scan watches.

@@ -159,3 +159,33 @@ fn a_daemon_that_was_its_supervisors_is_stopped_by_the_next_one() {
     assert!(!is_alive(pid) && !is_alive(daemon), "stopped means gone");
     assert_eq!(tree.stop(), 0);
 }
+
+/// What they leave comes to svc-init at the same time, and is each one's own still.
+#[test]
+fn two_supervisors_killed_in_one_moment_leave_each_heir_its_own() {
+    let mut tree = Tree::new();
+    for name in ["one", "two"] {
+        tree.service(name).run("(sleep 1000 & echo $! >left)\nexec sleep 1000");
+    }
+    tree.start();
+    let left = ["one", "two"].map(|name| {
+        tree.await_up(name);
+        tree.await_lines(&format!("{name}/left"), 1)[0].parse::<i32>().expect("a pid")
+    });
+    let before = ["one", "two"].map(|name| tree.supervisor(name).expect("it has one"));
+    // It finds both of them dead when it looks.
+    let init = tree.svc_init();
+    kill(init, "STOP");
+    before.iter().for_each(|&supervisor| kill(supervisor, "KILL"));
+    until("both to have ended", || before.iter().all(|&supervisor| !is_alive(supervisor)).then_some(()));
+    kill(init, "CONT");
+    for (name, supervisor) in ["one", "two"].into_iter().zip(before) {
+        tree.await_status(name, "an heir", |status| status.supervisor_pid.is_some_and(|pid| pid != supervisor));
+    }
+    assert_eq!(left.map(is_alive), [true, true]);
+    tree.ctl_ok(&["stop", "one"]);
+    assert_eq!(left.map(is_alive), [false, true], "each stop is about its own");
+    tree.ctl_ok(&["stop", "two"]);
+    assert_eq!(left.map(is_alive), [false, false]);
+    assert_eq!(tree.stop(), 0);
+}

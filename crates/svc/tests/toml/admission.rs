@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
-use svc_testkit::{State, Tree, is_alive, kill, until};
+use svc_testkit::{State, Tree, free_port, is_alive, until};
 
 use crate::Files;
 
@@ -35,6 +35,12 @@ fn each_condition_holds_or_says_why_not() {
         ("link", "condition.link = ['my-sql', 'redis', 'mongo', '!postgres']".into()),
         ("arch", format!("condition.arch = ['{}', 's390x']", std::env::consts::ARCH)),
         ("command", "env.A = 'b'\ncondition.command = \"sh -c 'test $A = b && test -e service.toml'\"".into()),
+        (
+            "command-elsewhere",
+            format!(
+                "directory = '{root}/folder'\ncondition.command = \"sh -c 'test $(pwd -P) = $(realpath {root}/folder)'\""
+            ),
+        ),
         ("no-command", "condition.command = ['!', 'false']".into()),
     ];
     let bad = [
@@ -52,12 +58,15 @@ fn each_condition_holds_or_says_why_not() {
         ("linked", "condition.link = '!mongo'".into(), "mongo is there: MONGO_HOST is \"mongo.example\"".into()),
         ("other-arch", "condition.arch = 's390x'".into(), "the architecture must be s390x: it is ".into()),
         ("bad-command", "condition.command = 'false'".into(), "`false` ends with 1".into()),
+        ("no-place", format!("directory = '{root}/none'\ncondition.command = 'true'"), "`true` ends with 111".into()),
         ("good-command", "condition.command = '! true'".into(), "`! true` ends with 0".into()),
     ];
     good.iter().for_each(|(name, keys)| _ = tree.toml(name, &format!("{STAY}{keys}")));
     bad.iter().for_each(|(name, keys, _)| _ = tree.toml(name, &format!("{STAY}{keys}")));
+    // One of a single file is in the directory that this stands in.
+    tree.one_file("one-file", &format!("{STAY}condition.command = 'test -e one-file.toml'"));
     tree.start();
-    for (name, _) in &good {
+    for name in good.iter().map(|(name, _)| *name).chain(["one-file"]) {
         tree.await_up(name);
     }
     for (name, _, why) in &bad {
@@ -117,10 +126,7 @@ fn conditions_are_looked_at_again_when_somebody_asks() {
     tree.await_status("job", "done", |status| status.state == State::Done);
     // Another svc-scan takes nothing down, whatever it finds.
     std::fs::remove_file(&flag).expect("ours");
-    let scan = tree.process("svc-scan");
-    kill(scan, "KILL");
-    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
-    tree.await_control();
+    tree.kill_scan();
     assert_eq!((tree.await_up("web"), tree.await_up("asked"), tree.await_up("edge")), (web, asked, edge));
     tree.ctl_ok(&["rescan"]);
     await_skipped(&tree, "web", "flag does not exist");
@@ -132,9 +138,43 @@ fn conditions_are_looked_at_again_when_somebody_asks() {
     assert_eq!(tree.stop(), 0);
 }
 
-/// A port of this machine that nobody listens at.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+#[test]
+fn a_plan_says_what_conditions_change_and_apply_ends_when_that_is_done() {
+    let mut tree = Tree::new();
+    let flag = tree.path("flag").display().to_string();
+    tree.toml("web", &format!("{STAY}condition.file = '{flag}'"));
+    tree.toml("asked", &format!("{STAY}condition.command = 'test -e {flag}'"));
+    tree.toml("strict", &format!("{STAY}condition.file = '{flag}'\ncondition.otherwise = 'fail'"));
+    tree.toml("other", STAY);
+    tree.start();
+    tree.await_up("other");
+    await_skipped(&tree, "web", "flag does not exist");
+    await_skipped(&tree, "asked", "test -e");
+    assert_eq!(tree.ctl_ok(&["plan"]), "nothing has changed\n");
+    std::fs::write(&flag, "").expect("ours");
+    let plan = tree.ctl_ok(&["plan"]);
+    assert_eq!(plan, "strict: start: its conditions hold now\nweb: start: its conditions hold now\n");
+    let said = tree.ctl_ok(&["apply", "--timeout", "60"]);
+    for line in ["web: up (pid ", "strict: up (pid ", "asked: up (pid "] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let told = tree.ctl_ok(&["apply", "--timeout", "60"]);
+    assert_eq!(told, "nothing has changed\n", "a command that says the same as before is no news");
+    std::fs::remove_file(&flag).expect("ours");
+    let plan = tree.ctl_ok(&["plan"]);
+    for name in ["web", "strict"] {
+        assert!(plan.contains(&format!("{name}: stop: its conditions no longer hold: {flag} does not exist")), "{plan}");
+    }
+    let said = tree.ctl_ok(&["apply", "--timeout", "60"]);
+    assert!(said.contains("asked: its conditions no longer hold: `test -e"), "{said}");
+    await_skipped(&tree, "web", "flag does not exist");
+    await_skipped(&tree, "asked", "test -e");
+    // One that is to be restarted and may not: somebody who waits is told so.
+    let edit = "command = 'sleep 2000'\nneeds = ['strict']";
+    std::fs::write(tree.services().join("other/service.toml"), edit).expect("ours");
+    let said = tree.say(&["apply", "--timeout", "60"]);
+    assert!(said.code == 1 && said.err.contains("other: blocked by strict: its conditions do not hold"), "{said:?}");
+    assert_eq!(tree.stop(), 0);
 }
 
 #[test]
@@ -149,6 +189,7 @@ fn an_endpoint_outside_is_waited_for_in_a_state_of_its_own() {
     );
     tree.toml("web", &format!("{STAY}{list}"));
     tree.toml("edge", &format!("{STAY}needs = ['web']"));
+    tree.toml("nowhere", &format!("{STAY}wait-for = 'dns:nobody.invalid'"));
     tree.start();
     let waits = |words: &str| {
         let has = |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains(words));
@@ -169,6 +210,10 @@ fn an_endpoint_outside_is_waited_for_in_a_state_of_its_own() {
     tree.await_up("web");
     tree.await_up("edge");
     assert_eq!(tree.status("web").and_then(|status| status.reason), None);
+    let nowhere = tree.await_status("nowhere", "waiting for a name", |status| {
+        status.state == State::Waiting && status.reason.as_ref().is_some_and(|reason| reason.contains("nobody.invalid"))
+    });
+    assert_eq!(nowhere.pid, None);
     assert_eq!(tree.stop(), 0);
 }
 
@@ -201,14 +246,11 @@ fn a_wait_ends_at_once_with_a_stop_and_fails_after_its_time() {
     tree.toml("hasty", &format!("{STAY}wait-for = 'file:/no/such/file'\nwait-timeout = '200ms'"));
     tree.toml("edge", &format!("{STAY}needs = ['hasty']"));
     tree.start();
-    tree.await_problem("hasty", &["what it waits for outside did not answer in time"]);
+    tree.await_problem("hasty", &["file:/no/such/file did not answer within 200 ms, which is its wait-timeout"]);
     tree.await_problem("edge", &["blocked by hasty"]);
     tree.await_status("patient", "waiting", |status| status.state == State::Waiting && status.reason.is_some());
     // Whoever takes over waits as well.
-    let scan = tree.process("svc-scan");
-    kill(scan, "KILL");
-    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
-    tree.await_control();
+    tree.kill_scan();
     tree.await_status("patient", "waiting", |status| status.state == State::Waiting && status.reason.is_some());
     tree.ctl_ok(&["stop", "--timeout", "20s", "patient"]);
     let status = tree.status("patient").expect("a service");
@@ -239,7 +281,7 @@ fn what_is_wrong_with_a_condition_or_endpoint_is_said() {
         ("wait-for = 'tcp://db'", "wait-for has db: must be HOST:PORT"),
         ("wait-for = 'https://x/'", "svc speaks no TLS"),
         ("wait-for = 'file:x'", "whose path must begin with /"),
-        ("wait-timeout = '5'", "wait-timeout is \"5\", and must be a time with its unit"),
+        ("wait-for = 'file:/x'\nwait-timeout = '5'", "wait-timeout is \"5\", and must be a time with its unit"),
     ] {
         tree.toml("job", &format!("{STAY}{text}"));
         tree.await_problem("job", &[words]);

@@ -1,6 +1,9 @@
 //! What an edit would do, having it done, edits that count by themselves, and files that a service watches.
 
-use svc_testkit::{Tree, kill, until};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use svc_testkit::{Tree, until};
 
 use crate::Files;
 
@@ -50,16 +53,43 @@ fn a_plan_says_what_would_be_done_and_why_and_does_nothing() {
         assert_eq!(tree.status(name).map(|status| status.changed), Some(changed), "{name}");
     }
     assert!(tree.ctl_ok(&["status"]).contains("web: its files have changed since"));
-    let said = tree.ctl_ok(&["apply"]);
-    assert!(said.contains("web: restart") && said.contains("edge: restart"), "{said}");
+    let said = tree.say(&["apply"]);
+    assert_eq!(said.code, 1, "an edit that cannot be used is not applied: {said:?}");
+    assert!(said.out.contains("web: restart") && said.out.contains("edge: restart"), "{said:?}");
     let after = names.map(|name| tree.await_up(name));
     assert!(after[0] != before[0] && after[1] != before[1], "{before:?} {after:?}");
     assert_eq!(after[2..], before[2..]);
     tree.await_up("idle");
     assert_eq!(tree.status("web").map(|status| status.changed), Some(false));
-    // Once more changes nothing.
+    // Once more changes nothing, and what is wrong is told as long as it is: also a service that never was one.
+    tree.toml("new", "comand = 'x'");
+    tree.await_status("new", "broken", |status| status.problem.is_some());
+    let said = tree.say(&["apply"]);
+    assert!(said.code == 1 && said.out.contains("bad: nothing: ") && said.out.contains("new: nothing: "), "{said:?}");
+    write(&tree, "bad", SLEEP);
+    std::fs::remove_dir_all(tree.services().join("new")).expect("ours");
+    until("it to be gone", || tree.status("new").is_none().then_some(()));
     tree.ctl_ok(&["apply"]);
     assert_eq!(names.map(|name| tree.await_up(name)), after);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_plan_says_that_a_broken_edit_does_not_keep_it_from_following() {
+    let mut tree = Tree::new();
+    tree.toml("web", SLEEP);
+    tree.toml("edge", "command = 'sleep 1000'\nneeds = [{ on = 'web', bond = 'follow' }]");
+    tree.start();
+    let edge = tree.await_up("edge");
+    write(&tree, "web", "command = 'sleep 2000'");
+    write(&tree, "edge", "comand = 'x'");
+    let plan = tree.ctl_ok(&["plan"]);
+    assert!(
+        plan.contains("edge: restart: it follows web; its own edit cannot be used: ") && plan.contains("comand"),
+        "{plan}"
+    );
+    assert_eq!(tree.say(&["apply"]).code, 1);
+    assert_ne!(tree.await_up("edge"), edge);
     assert_eq!(tree.stop(), 0);
 }
 
@@ -72,12 +102,12 @@ fn a_classic_directory_is_planned_and_applied_too() {
     let old = tree.await_up("old");
     assert_eq!(tree.ctl_ok(&["plan"]), "nothing has changed\n");
     // A file's time is that of the kernel's clock, which ticks: the edit is made when that has gone on.
+    let planned = format!("old: restart: run is newer than its process (pid {old})");
     until("an edit that is newer", || {
         tree.service("old").run("exec sleep 2000");
-        tree.status("old").filter(|status| status.changed)
+        tree.ctl_ok(&["plan"]).contains(&planned).then_some(())
     });
-    let plan = tree.ctl_ok(&["plan"]);
-    assert!(plan.contains(&format!("old: restart: run is newer than its process (pid {old})")), "{plan}");
+    until("the same in its status", || tree.status("old").filter(|status| status.changed));
     assert_eq!(tree.await_up("old"), old);
     tree.ctl_ok(&["apply"]);
     let new = tree.await_up("old");
@@ -134,13 +164,73 @@ fn edits_count_by_themselves_where_that_is_asked_for() {
     std::fs::write(&conf, "2").expect("ours");
     assert_eq!(tree.await_lines("hup/seen", 2), ["up", "hup"]);
     // It is the same for the next svc-scan.
-    let scan = tree.process("svc-scan");
-    kill(scan, "KILL");
-    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
-    tree.await_control();
+    tree.kill_scan();
     std::fs::write(&conf, "3").expect("ours");
     assert_eq!(tree.await_lines("hup/seen", 3), ["up", "hup", "hup"]);
     assert_eq!(tree.await_up("still"), still);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// Files as Kubernetes mounts a ConfigMap: links, by way of a link to the directory of this generation, which is renamed over.
+fn mount(dir: &Path, generation: u32, files: &[(&str, &str)]) {
+    let own = format!("..{generation}");
+    std::fs::create_dir_all(dir.join(&own)).expect("ours");
+    for (name, text) in files {
+        std::fs::write(dir.join(&own).join(name), text).expect("ours");
+    }
+    symlink(&own, dir.join("..data_tmp")).expect("ours");
+    std::fs::rename(dir.join("..data_tmp"), dir.join("..data")).expect("ours");
+    for (name, _) in files.iter().filter(|_| generation == 1) {
+        symlink(format!("..data/{name}"), dir.join(name)).expect("ours");
+    }
+    if generation > 1 {
+        std::fs::remove_dir_all(dir.join(format!("..{}", generation - 1))).expect("ours");
+    }
+}
+
+#[test]
+fn the_files_of_a_config_map_are_applied_when_it_is_another_one_and_once() {
+    let mut tree = Tree::new();
+    let services = tree.services();
+    let config = tree.path("config");
+    let sleeps = |count: u32| format!("command = 'sleep {count}000'\napply = 'auto'");
+    let put = |generation: u32, web: &str| {
+        let count = generation.to_string();
+        mount(&config, generation, &[("a.conf", &count), ("b.conf", "same")]);
+        mount(&services, generation, &[("file.toml", &sleeps(generation))]);
+        mount(&services.join("web"), generation, &[("service.toml", web)]);
+        mount(&services.join("part/service.toml.d"), generation, &[("10.toml", &format!("env.GENERATION = '{count}'"))]);
+    };
+    tree.toml("hup", &format!("{RELOADS}\napply = 'auto'\nwatch = '{}/a.conf'", config.display()));
+    tree.toml("all", &format!("{RELOADS}\napply = 'auto'\nwatch = '{}/*.conf'", config.display()));
+    tree.toml("part", &sleeps(1));
+    put(1, &sleeps(1));
+    tree.start();
+    tree.await_lines("hup/seen", 1);
+    tree.await_lines("all/seen", 1);
+    let names = ["file", "web", "part"];
+    names.iter().for_each(|name| _ = tree.await_up(name));
+    for generation in 2..5 {
+        put(generation, &sleeps(generation));
+        tree.await_lines("hup/seen", generation as usize);
+        tree.await_lines("all/seen", generation as usize);
+        for name in names {
+            let restarts = u64::from(generation - 1);
+            tree.await_status(name, "restarted", |status| status.restarts >= restarts && status.pid.is_some());
+        }
+    }
+    put(5, "comand = 'x'");
+    tree.await_problem("web", &["\"comand\" is no key", "it stays as it was"]);
+    put(6, &sleeps(6));
+    tree.await_status("web", "restarted", |status| status.restarts >= 4 && status.pid.is_some());
+    for name in names {
+        let most = if name == "web" { 4 } else { 5 };
+        let status = tree.await_status(name, "restarted", |status| status.restarts >= most && status.pid.is_some());
+        assert_eq!(status.restarts, most, "{name}");
+    }
+    for name in ["hup", "all"] {
+        assert_eq!(tree.await_lines(&format!("{name}/seen"), 6), ["up", "hup", "hup", "hup", "hup", "hup"], "{name}");
+    }
     assert_eq!(tree.stop(), 0);
 }
 
@@ -171,15 +261,31 @@ fn a_check_says_what_would_run_as_whom() {
 #[test]
 fn both_directions_of_dependencies_are_told() {
     let mut tree = Tree::new();
-    tree.toml("web", "command = 'sleep 1000'\nneeds = ['db']");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['db']\nwants = ['cache']");
     tree.toml("db", "command = 'sleep 1000'\nneeds = ['disk']");
     tree.toml("disk", "kind = 'milestone'");
+    tree.toml("cache", "command = 'sleep 1000'\nafter = ['db']");
+    tree.toml("both", "command = 'sleep 1000'\nneeds = ['db']\nafter = ['db']");
+    tree.toml("lost", "command = 'sleep 1000'\nneeds = ['dbb', 'db']");
     tree.start();
     tree.await_up("web");
+    tree.await_up("both");
     assert_eq!(
         tree.ctl_ok(&["deps", "web", "db"]),
-        "web\n  needs: db (and through them: disk)\n  needed by: nothing\ndb\n  needs: disk\n  needed by: web\n"
+        "web\n  needs: db (and through them: disk)\n  needed by: nothing\n  waits for, and goes on without: cache\n\
+         db\n  needs: disk\n  needed by: both, web\n"
     );
+    // Whoever needs it does not go on without, and who does not fit in has no place to tell of.
+    let lost = "lost names dbb, which does not exist: did you mean db?";
+    assert_eq!(
+        tree.ctl_ok(&["deps", "both", "lost"]),
+        format!(
+            "both\n  needs: db (and through them: disk)\n  needed by: nothing\nlost\n  has no place in the order: {lost}\n"
+        )
+    );
+    assert!(tree.ctl_ok(&["graph"]).ends_with(&format!("lost (broken): {lost}\n")), "{}", tree.ctl_ok(&["graph"]));
+    let graph = tree.ctl_ok(&["graph"]);
+    assert!(graph.contains("web (longrun, up): db, [cache]\n") && graph.contains("cache (longrun, up): [db]\n"), "{graph}");
     assert_eq!(tree.say(&["deps", "wbe"]).code, 102);
     assert_eq!(tree.ctl_ok(&["graph", "--format", "dot"]), tree.ctl_ok(&["graph", "--dot"]));
     assert_eq!(tree.ctl_ok(&["graph", "--format", "text"]), tree.ctl_ok(&["graph"]));

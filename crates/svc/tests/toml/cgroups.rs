@@ -75,6 +75,27 @@ fn a_service_has_a_leaf_as_long_as_it_lives() {
 }
 
 #[test]
+fn a_user_may_make_cgroups_below_a_delegated_leaf_and_nowhere_else() {
+    let Some(base) = Base::make("delegate") else { return };
+    let mut tree = base.tree();
+    tree.start();
+    for (name, key) in [("web", "delegate"), ("own", "own")] {
+        let leaf = base.leaf(&tree, name);
+        let script = "cd $LEAF && mkdir below && echo $$ >below/cgroup.procs; exec sleep 1000";
+        let keys = format!("user = '65533:65533'\nenv.LEAF = '{}'\ncgroup.{key} = true", leaf.display());
+        tree.toml(name, &format!("command = ['sh', '-c', '{script}']\nrestart.when = 'never'\n{keys}"));
+    }
+    let (web, own) = (tree.await_up("web"), tree.await_up("own"));
+    let (leaf, other) = (base.leaf(&tree, "web"), base.leaf(&tree, "own"));
+    until("it to have moved", || members(&leaf.join("below")).contains(&web).then_some(()));
+    until("its sleep", || fs::read_to_string(format!("/proc/{own}/comm")).ok().filter(|name| name == "sleep\n"));
+    assert!(members(&other).contains(&own) && !other.join("below").exists(), "{}", tree.log());
+    tree.ctl_ok(&["stop", "web", "own"]);
+    gone(&leaf, &tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn what_makes_processes_all_the_time_is_killed_at_once() {
     let Some(base) = Base::make("kill") else { return };
     let mut tree = base.tree();
@@ -105,7 +126,8 @@ fn what_a_oneshot_leaves_stays_in_its_leaf() {
     tree.start();
     let left: i32 = tree.await_lines("once/left", 1)[0].parse().expect("a pid");
     let leaf = base.leaf(&tree, "once");
-    assert_eq!(members(&leaf), [left]);
+    // Who wrote that may not have ended yet.
+    until("nobody else in it", || (members(&leaf) == [left]).then_some(()));
     kill(left, "KILL");
     gone(&leaf, &tree);
     // One that leaves nobody behind leaves no leaf, and neither does one that is taken down.
@@ -160,6 +182,27 @@ fn svc_makes_room_for_controllers_and_moves_nobody_else() {
     until("its cgroup again", || members(&leaf).contains(&tree.status("web")?.pid?).then_some(()));
     assert_eq!(tree.stop(), 0);
     gone(&leaf, &tree);
+}
+
+/// Each makes room for controllers at the same time, and may find the others on their way into their leaves.
+#[test]
+fn who_starts_beside_others_stays_in_its_cgroup() {
+    let Some(base) = Base::make("beside") else { return };
+    let Some((_, file)) = controller(&base) else {
+        needs("a controller of cgroups of version 2", false);
+        return;
+    };
+    let mut tree = base.tree();
+    let names: Vec<String> = (0..24).map(|number| format!("web{number}")).collect();
+    for name in &names {
+        tree.toml(name, &format!("command = 'sleep 1000'\ncgroup.set = {{ '{file}' = 4194304 }}"));
+    }
+    tree.start();
+    let pids: Vec<i32> = names.iter().map(|name| tree.await_up(name)).collect();
+    for (name, pid) in names.iter().zip(pids) {
+        assert_eq!(members(&base.leaf(&tree, name)), [pid], "{name}; log:\n{}", tree.log());
+    }
+    assert_eq!(tree.stop(), 0);
 }
 
 #[test]

@@ -122,10 +122,7 @@ fn killing_svc_scan_restarts_nothing_and_forgets_nothing() {
     tree.toml("db", "command = 'sleep 1000'");
     tree.start();
     let (web, db) = (tree.await_up("web"), tree.await_up("db"));
-    let scan = tree.process("svc-scan");
-    kill(scan, "KILL");
-    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
-    tree.await_control();
+    tree.kill_scan();
     assert_eq!((tree.await_up("web"), tree.await_up("db")), (web, db));
     let said = tree.say(&["stop", "db"]);
     assert!(said.err.contains("needed by web"), "{said:?}");

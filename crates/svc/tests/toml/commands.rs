@@ -35,6 +35,27 @@ fn show_prints_what_is_merged_and_where_it_comes_from() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// A table may have values of several files.
+#[test]
+fn show_says_of_each_value_where_it_comes_from() {
+    let mut tree = Tree::new();
+    tree.draft("web").file("service.toml", "command = 'sleep 1000'\nenv = { A = 1, B = 2 }\n");
+    std::fs::create_dir(tree.draft("web").path().join("service.toml.d")).expect("ours");
+    tree.draft("web").file("service.toml.d/1.toml", "\n\nenv.B = 3\nenv.'b c' = 4\n");
+    tree.place("web");
+    tree.start();
+    let dir = tree.services().join("web").display().to_string();
+    let expected = [
+        "# web".to_owned(),
+        format!("command = \"sleep 1000\"  # {dir}/service.toml:1"),
+        format!("env.A = 1  # {dir}/service.toml:2"),
+        format!("env.B = 3  # {dir}/service.toml.d/1.toml:3"),
+        format!("env.\"b c\" = 4  # {dir}/service.toml.d/1.toml:4"),
+    ];
+    assert_eq!(tree.ctl_ok(&["show", "web"]).lines().collect::<Vec<_>>(), expected);
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn check_says_everything_without_svc() {
     let tree = Tree::new();
@@ -46,6 +67,10 @@ fn check_says_everything_without_svc() {
         said.out,
         "warning: web names cache, which does not exist, and goes on without\n2 services, 0 things that must be cured\n"
     );
+    let json = std::process::Command::new(program()).args(["ctl", "--json", "check"]).arg(tree.services()).output();
+    let json: serde_json::Value = serde_json::from_slice(&json.expect("it runs").stdout).expect("JSON");
+    assert_eq!((&json["services"], &json["errors"]), (&2.into(), &serde_json::json!([])));
+    assert_eq!(json["warnings"][0], "web names cache, which does not exist, and goes on without");
     tree.toml("a", "kind = 'milestone'\nneeds = ['b']");
     tree.toml("b", "kind = 'milestone'\nneeds = ['a']");
     tree.toml("typo", "comand = 'x'\nnice = 'y'");
@@ -54,6 +79,31 @@ fn check_says_everything_without_svc() {
     tree.service("web2").file("down", "");
     tree.draft("rc").file("type", "longrum");
     tree.place("rc");
+    tree.toml("absent", "command = 'no-such-program -x'\nready.exec = ['test', '--', 'x']");
+    tree.toml("elsewhere", "command = 'bin/none'\ndirectory = '/srv'\nuser = 'nobody'");
+    let copy = "{ from = '/private/none.pem', to = '/x', language = 'copy-if-there' }";
+    tree.toml("unmade", &format!("command = 'sleep 1000'\ntemplates = [{copy}, {{ from = 'none.tmpl', to = '/y' }}]"));
+    for (name, keys) in
+        [("asked", "condition.env = 'NOBODY'"), ("path", "env.PATH = '/opt/bin'"), ("root", "chroot = '/srv'")]
+    {
+        tree.toml(name, &format!("command = 'no-such-program'\n{keys}"));
+    }
+    tree.draft("reader").file("type", "longrun").run("exec cat").file("consumer-for", "nobody");
+    tree.place("reader");
+    tree.draft("writer").file("type", "longrun").run("exec sleep 1000").file("producer-for", "nobody");
+    tree.place("writer");
+    for (producer, consumer, pipeline) in
+        [("one", "one-log", "pipe"), ("two", "two-log", "pipe"), ("three", "three-log", "one")]
+    {
+        tree.draft(producer).file("type", "longrun").run("exec sleep 1000").file("producer-for", consumer);
+        tree.place(producer);
+        let log = tree.draft(consumer);
+        log.file("type", "longrun").run("exec cat").file("consumer-for", producer).file("pipeline-name", pipeline);
+        tree.place(consumer);
+    }
+    tree.toml("pipes", "kind = 'bundle'\nmembers = ['pipe']");
+    tree.draft("cut").file("type", "longrun").run("exec sleep 1000").file("producer-for", "one");
+    tree.place("cut");
     let said = check(&tree);
     assert_eq!(said.code, 1);
     for words in [
@@ -63,9 +113,24 @@ fn check_says_everything_without_svc() {
         "web2/run: does not exist",
         "rc/type: is \"longrum\"",
         "error: lost names dbb, which does not exist: did you mean db?",
+        "warning: absent: no-such-program: no program of this name is in PATH: install it, or give its whole path",
+        "warning: elsewhere: /srv/bin/none: ",
+        "/unmade/none.tmpl: put it there, or mount it",
+        "error: reader names nobody, which does not exist",
+        "error: writer names nobody, which does not exist",
+        "error: two-log: its pipeline-name pipe is also the pipeline-name of one-log: write another one",
+        "error: three-log: its pipeline-name one is also the name of a service: write another one",
+        "error: cut: is producer-for one, which is not consumer-for cut: add the name to its consumer-for",
         "error: a -> b -> a wait for each other",
     ] {
         assert!(said.out.contains(words), "{words} in\n{}", said.out);
+    }
+    assert!(!said.out.contains("names pipe"), "a bundle may have a pipeline in it: {}", said.out);
+    assert_eq!(said.out.matches("there is no template").count(), 1, "one that may be missing is no mistake: {}", said.out);
+    assert_eq!(said.out.matches("no-such-program").count(), 1, "the others may find it where they look: {}", said.out);
+    let said = tree.say(&["check", "-v", &tree.services().display().to_string()]);
+    for line in ["absent: runs no-such-program -x as the user of svc in", "elsewhere: runs bin/none as nobody in /srv\n"] {
+        assert!(said.out.contains(line), "{line} in\n{}", said.out);
     }
     let empty = Said::by(std::process::Command::new(program()).args(["ctl", "check", "/no/such/directory"]));
     assert_eq!(empty.code, 111);

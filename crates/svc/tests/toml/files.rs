@@ -1,6 +1,6 @@
 //! A file NAME.toml directly in a scan directory.
 
-use svc_testkit::{Tree, kill, until};
+use svc_testkit::{Tree, until};
 
 use crate::Files;
 
@@ -66,10 +66,7 @@ fn a_broken_file_changes_nothing_whoever_is_killed() {
     tree.ctl_ok(&["rescan"]);
     tree.await_problem("web", &["web.toml:1:1: \"comand\" is no key", "it stays as it was"]);
     tree.kill_supervisor("web");
-    let scan = tree.process("svc-scan");
-    kill(scan, "KILL");
-    until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
-    tree.await_control();
+    tree.kill_scan();
     assert_eq!(tree.await_up("web"), web);
     tree.one_file("web", SLEEP);
     tree.ctl_ok(&["rescan"]);

@@ -58,7 +58,9 @@ fn order_alone_starts_nobody() {
     let mut tree = Tree::new();
     step(&tree, "asleep", "start = false");
     step(&tree, "second", "after = ['first', 'asleep']");
-    step(&tree, "first", "");
+    // Long enough that others would be first if they did not wait.
+    let trace = tree.path("trace").display().to_string();
+    tree.toml("first", &format!("kind = 'oneshot'\nup = ['sh', '-c', 'sleep 0.5; echo +first >>{trace}']"));
     step(&tree, "third", "");
     step(&tree, "middle", "before = ['third']\nafter = [{ on = 'second', until = 'completed' }]");
     tree.start();
@@ -88,12 +90,37 @@ fn a_bond_says_what_a_stop_takes_along() {
 }
 
 #[test]
+fn who_waits_for_a_start_only_does_not_wait_until_it_is_ready() {
+    let mut tree = Tree::new();
+    let before = "before = [{ on = 'behind', until = 'started' }, 'held']";
+    tree.toml("db", &format!("command = 'sleep 1000'\nready.fd = 3\n{before}"));
+    for relation in ["needs", "wants", "after"] {
+        tree.toml(relation, &format!("command = 'sleep 1000'\n{relation} = [{{ on = 'db', until = 'started' }}]"));
+        tree.toml(&format!("{relation}-ready"), &format!("command = 'sleep 1000'\n{relation} = ['db']"));
+    }
+    tree.toml("behind", "command = 'sleep 1000'");
+    tree.toml("held", "command = 'sleep 1000'");
+    tree.start();
+    for name in ["needs", "wants", "after", "behind"] {
+        tree.await_up(name);
+    }
+    assert_eq!(tree.status("db").and_then(|status| status.ready), Some(false));
+    for name in ["needs-ready", "wants-ready", "after-ready", "held"] {
+        assert_eq!(tree.status(name).and_then(|status| status.pid), None, "{name}");
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_start_has_its_time() {
     let mut tree = Tree::new();
     tree.toml("slow", "command = 'sleep 1000'\nready.fd = 3\ntimeout.start = '300ms'");
     tree.toml("edge", "command = 'sleep 1000'\nneeds = ['slow']");
     tree.start();
     tree.await_problem("edge", &["blocked by slow"]);
+    let said = tree.say(&["start", "slow"]);
+    let why = "slow: not ready after 300 ms, which is its time to start";
+    assert!(said.code == 1 && said.err.contains(why), "{said:?}");
     assert_eq!(tree.stop(), 0);
 }
 

@@ -48,6 +48,31 @@ fn it_says_what_can_be_done_and_what_helps_if_not() {
     );
 }
 
+#[test]
+fn with_a_directory_it_says_what_the_services_in_there_ask_for() {
+    let tree = Tree::new();
+    tree.toml("web", "command = 'x'\nseccomp = 'default'\nnice = -1\noptional = ['nice']");
+    tree.toml("db", "command = 'x'\nnice = -2\ncgroup.pids-max = 5");
+    tree.toml("plain", "command = 'x'");
+    let said = Said::by(Command::new(program()).args(["ctl", "check", "--here"]).arg(tree.services()));
+    assert!(said.code == 0 && said.err.is_empty(), "{said:?}");
+    let lines: Vec<&str> = said.out.lines().collect();
+    let ends = |what: &str, end: &str| lines.iter().any(|line| line.starts_with(what) && line.ends_with(end));
+    assert!(
+        ends("be less nice ", "[nice: db, web (optional)]") && ends("filter system calls ", "[seccomp: web]"),
+        "{said:?}"
+    );
+    assert!(ends("limit processes ", "[cgroup.pids-max: db]") && ends("a cgroup for each ", "[cgroup.own: db]"), "{said:?}");
+    assert_eq!(lines.len(), 5, "and kill a service at once: {said:?}");
+    let json = Said::by(Command::new(program()).args(["ctl", "--json", "check", "--here"]).arg(tree.services())).out;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let nice = json["here"].as_array().and_then(|rows| rows.iter().find(|row| row["keys"][0] == "nice"));
+    assert_eq!(nice.map(|row| row["services"].clone()), Some(serde_json::json!(["db", "web (optional)"])), "{json}");
+    let alone = svc_testkit::Tree::new();
+    let said = Said::by(Command::new(program()).args(["ctl", "check", "--here"]).arg(alone.services()));
+    assert_eq!(said.out, "no service.toml asks for anything that a container may refuse\n");
+}
+
 /// Keys, and what a service asks for by them.
 const ASKED: [(&str, &str); 7] = [
     ("user", "user = '65533:65533'"),

@@ -1,6 +1,6 @@
 //! The memory guard in a running system: services that grow, without any rights to cgroups.
 
-use svc_testkit::{EventKind, Tree, api, kill, until, wait_gone};
+use svc_testkit::{EventKind, State, Tree, api, kill, until, wait_gone};
 
 use crate::Files;
 
@@ -58,7 +58,12 @@ fn a_report_is_an_event_and_no_more_and_a_reload_may_help() {
         std::iter::from_fn(|| Some(tree.events().next_of("web"))).find(|change| change.event == EventKind::Problem);
     let message = problem.and_then(|change| change.message).expect("a reason");
     assert!(message.starts_with("uses ") && message.ends_with(&format!("memory.limit is {}", 30 * MIB)), "{message}");
-    assert_eq!(tree.status("web").and_then(|status| status.pid), Some(pid));
+    // What else would have been done comes before what is asked for now.
+    tree.ctl_ok(&["reload", "web"]);
+    let small = tree.services().join("web/small");
+    until("a reload", || small.exists().then_some(()));
+    let status = tree.status("web").expect("web");
+    assert_eq!((status.pid, status.restarts), (Some(pid), 0));
     assert_eq!(tree.stop(), 0);
 
     let mut tree = Tree::new();
@@ -90,5 +95,18 @@ fn a_limit_that_comes_later_holds_for_the_one_that_runs() {
     tree.edit("web", &format!("{text}memory.limit = 31457280\nmemory.interval = '50ms'\nmemory.action = 'report'\n"));
     let status = tree.await_status("web", "a report", |status| excess(status).is_some());
     assert_eq!((status.pid, excess(&status).map(|excess| excess.limit_bytes)), (Some(pid), Some(30 * MIB)));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn one_that_grows_again_and_again_is_restarted_as_its_policy_says() {
+    let mut tree = Tree::new();
+    let policy = "restart = { delay = '10ms', limit = 3, window = '1h' }";
+    let dir = grower(&tree, "echo >>starts;", &format!("memory.limit = '30MiB'\nmemory.interval = '50ms'\n{policy}"));
+    tree.start();
+    // With looks as far apart as they are by themselves this would take half a minute.
+    let status = tree.await_status("web", "failed", |status| status.state == State::Failed);
+    assert_eq!(status.verdict.as_deref(), Some("3 ends within 60 min"), "{status:?}");
+    assert_eq!((tree.lines("web/starts").len(), excess(&status).is_some()), (3, true), "{dir}");
     assert_eq!(tree.stop(), 0);
 }

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::process::Command;
 
-use svc_testkit::{NOBODY, Tree, is_root, until};
+use svc_testkit::{NOBODY, Said, Tree, is_root, until};
 
 use crate::Files;
 
 /// A service that prints what it sees, a line each, into a file of its directory.
-fn seen(tree: &mut Tree, keys: &str, shell: &str, lines: usize) -> Vec<String> {
+pub fn seen(tree: &mut Tree, keys: &str, shell: &str, lines: usize) -> Vec<String> {
     let here = tree.services().join("web").display().to_string();
     let command =
         format!("command = [\"sh\", \"-c\", '''cd {here}; ({shell}) >seen.new 2>&1; mv seen.new seen; exec sleep 1000''']");
@@ -40,6 +41,11 @@ fn who_gets_which_variables() {
     let keys = format!("env-allow = [\"WEB_*\", \"AWS_*\"]\nenv-deny = \"*_KEY\"\nenv-dir = \"{dir}\"\nenv.ADDED = \"x\"");
     let shell = "echo \"$WEB_PORT [$WEB_KEY$AWS_KEY$OTHER$WEB_GONE]\"; printf \"%s|\\n\" \"$FROM_DIR\"; echo $ADDED";
     assert_eq!(seen(&mut tree, &keys, shell, 4), ["80 []", "d", "|", "x"]);
+    let mut tree = Tree::new();
+    tree.set("OTHER", "o");
+    let shell = "echo \"[$OTHER$HOME] $ADDED\"; case $PATH in */*) echo path;; esac";
+    let none = seen(&mut tree, "env-allow = []\nenv.ADDED = \"x\"", shell, 2);
+    assert_eq!(none, ["[] x", "path"], "none of them");
 }
 
 #[test]
@@ -110,6 +116,26 @@ fn templates_are_rendered_when_something_changes() {
 }
 
 #[test]
+fn the_language_of_a_template_may_be_said() {
+    let mut tree = Tree::new();
+    tree.set("PORT", "80");
+    let (plain, rich) = (tree.root().join("plain"), tree.root().join("rich"));
+    let template = |from: &str, to: &std::path::Path, language: &str| {
+        format!("{{ from = '{from}', to = '{}', language = '{language}' }}", to.display())
+    };
+    let templates = [template("t.j2", &plain, "variables"), template("t.conf", &rich, "jinja")].join(", ");
+    let text = "{{ PORT }} ${PORT}\n";
+    tree.draft("web").file("service.toml", &format!("command = 'sleep 1000'\ntemplates = [{templates}]"));
+    tree.draft("web").file("t.j2", text).file("t.conf", text);
+    tree.place("web");
+    tree.start();
+    until("both files", || (plain.exists() && rich.exists()).then_some(()));
+    let read = |path: &std::path::Path| fs::read_to_string(path).expect("made whole");
+    assert_eq!((read(&plain), read(&rich)), ("{{ PORT }} 80\n".into(), "80 ${PORT}\n".into()));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_missing_variable_is_named_with_its_file_and_line() {
     let mut tree = Tree::new();
     let to = tree.root().join("out").display().to_string();
@@ -136,6 +162,176 @@ fn mounted_files_are_left_alone_where_somebody_says_so() {
     until("a line", || tree.log().contains("as SVC_SKIP_RENDER says").then_some(()));
     tree.ctl_ok(&["wait", "--up", "web"]);
     assert_eq!(fs::read_to_string(&to).expect("there"), "mounted");
+    let mut diff = Command::new(svc_testkit::program());
+    diff.args(["svc-ctl", "render", "--diff"]).env("SVC_RUN_DIR", tree.run_dir()).env("SVC_SKIP_RENDER", "web");
+    let said = Said::by(&mut diff);
+    assert_eq!((said.code, said.out.as_str()), (0, ""), "what is left alone would not change: {said:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn templates_are_made_all_or_none() {
+    let mut tree = Tree::new();
+    let (one, two) = (tree.root().join("one"), tree.root().join("two"));
+    let templates = format!(
+        "templates = [{{ from = \"a\", to = \"{}\" }}, {{ from = \"b\", to = \"{}\" }}, {{ from = \"c\", to = \"/never\" }}]",
+        one.display(),
+        two.display()
+    );
+    let draft = tree.draft("web");
+    draft.file("service.toml", &format!("command = 'sleep 1000'\n{templates}"));
+    draft.file("a", "right\n").file("b", "${NONE}\n").file("c", "${PORT\n");
+    tree.place("web");
+    tree.start();
+    for words in ["b:1: NONE is not set", "c:1: "] {
+        until(words, || tree.log().contains(words).then_some(()));
+    }
+    assert!(!one.exists() && !two.exists());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_file_with_a_secret_is_for_its_user_alone_and_no_diff_shows_it() {
+    let mut tree = Tree::new();
+    let secret = file(&tree, "token", "s3cret-word\n");
+    let (new, old) = (tree.root().join("new"), file(&tree, "old", "password=old-word\n"));
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o644)).expect("ours");
+    fs::set_permissions(tree.root(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let user = if is_root() { format!("user = \"{NOBODY}:{NOBODY}\"") } else { String::new() };
+    let templates = format!(
+        "templates = [{{ from = \"t\", to = \"{0}\" }}, {{ from = \"t\", to = \"{old}\" }}, {{ from = \"u\", to = \"{0}.plain\" }}]",
+        new.display()
+    );
+    let keys = format!("command = 'sleep 1000'\nsecrets = {{ TOKEN = \"{secret}\" }}\n{user}\n{templates}");
+    tree.draft("web").file("service.toml", &keys).file("t", "password=${TOKEN}\n").file("u", "plain\n");
+    tree.place("web");
+    tree.start();
+    tree.ctl_ok(&["wait", "--up", "web"]);
+    // They are made in the process that becomes the program; this one comes last.
+    until("the files", || std::path::Path::new(&format!("{}.plain", new.display())).exists().then_some(()));
+    let looks = |path: &str| fs::metadata(path).map(|data| (data.mode() & 0o777, data.uid())).expect("there");
+    let (path, me) = (new.display().to_string(), fs::metadata(&secret).expect("there").uid());
+    assert_eq!(looks(&path), (0o640, if is_root() { NOBODY } else { me }));
+    assert_eq!(looks(&format!("{path}.plain")), (0o644, me), "as its template");
+    assert_eq!(looks(&old), (0o644, me), "what was there keeps its mode");
+    let warned = format!("{old}: has a secret in it, and everybody may read it");
+    until(&warned, || tree.log().contains(&warned).then_some(()));
+    for changed in ["password=older-word\n", ""] {
+        fs::write(&new, changed).expect("ours");
+        let diff = tree.ctl_ok(&["render", "--diff"]);
+        assert!(diff.contains("+(a secret)\n") && !diff.contains("-word"), "{diff}");
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn no_diff_shows_what_a_template_makes_of_a_secret() {
+    let mut tree = Tree::new();
+    let secret = file(&tree, "token", "s3cret\n");
+    let (to, pin) = (tree.root().join("out"), tree.root().join("pin"));
+    let keys = format!(
+        "command = 'sleep 1000'\nsecrets = {{ TOKEN = \"{secret}\", PIN = \"{}\" }}\n\
+         templates = [{{ from = \"t.j2\", to = \"{}\" }}, {{ from = \"pin.j2\", to = \"{}\" }}]",
+        file(&tree, "number", "7\n"),
+        to.display(),
+        pin.display()
+    );
+    let draft = tree.draft("web");
+    draft
+        .file("service.toml", &keys)
+        .file("t.j2", "a={{ TOKEN | upper }}\nport=80\n")
+        .file("pin.j2", "pin={{ PIN | int + 70 }}\n");
+    tree.place("web");
+    tree.start();
+    until("the files", || pin.exists().then_some(()));
+    let mode = |path: &std::path::Path| fs::metadata(path).expect("there").mode() & 0o777;
+    assert_eq!((mode(&to), mode(&pin)), (0o640, 0o640), "a secret is in both, also where none can be made without it");
+    fs::write(&secret, "an0ther\n").expect("ours");
+    fs::write(tree.services().join("web/t.j2"), "a={{ TOKEN | upper }}\nport=81\n").expect("ours");
+    let diff = tree.ctl_ok(&["render", "--diff"]);
+    assert!(diff.contains("+(a secret)\n+port=81\n"), "{diff}");
+    // A line that is no more has an older one.
+    fs::write(tree.services().join("web/t.j2"), "port=80\n").expect("ours");
+    fs::write(tree.services().join("web/pin.j2"), "none\n").expect("ours");
+    let later = tree.ctl_ok(&["render", "--diff"]);
+    for shown in ["S3CRET", "AN0THER", "77"] {
+        assert!(!diff.contains(shown) && !later.contains(shown), "{diff}{later}");
+    }
+    assert!(later.contains("-(a secret)\n") && later.contains("+none\n"), "{later}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_file_is_made_where_its_link_leads_also_if_nothing_is_there_yet() {
+    let mut tree = Tree::new();
+    let (link, end) = (tree.root().join("link.conf"), tree.root().join("place/end.conf"));
+    fs::create_dir(tree.root().join("place")).expect("ours");
+    std::os::unix::fs::symlink("middle.conf", &link).expect("ours");
+    std::os::unix::fs::symlink("place/end.conf", tree.root().join("middle.conf")).expect("ours");
+    let keys = format!("command = 'sleep 1000'\ntemplates = [{{ from = \"t\", to = \"{}\" }}]", link.display());
+    tree.draft("web").file("service.toml", &keys).file("t", "one\n");
+    tree.place("web");
+    tree.start();
+    until("the file", || (fs::read_to_string(&end).ok()? == "one\n").then_some(()));
+    assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+    // Looking changes nothing, not even the time of a directory.
+    let changed = || fs::metadata(tree.root().join("place")).expect("there").mtime_nsec();
+    let before = changed();
+    fs::write(tree.services().join("web/t"), "two\n").expect("ours");
+    assert!(tree.ctl_ok(&["render", "--diff"]).contains("+two\n"));
+    assert_eq!(changed(), before);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_link_of_somebody_else_is_not_followed() {
+    if !is_root() {
+        return;
+    }
+    let mut tree = Tree::new();
+    let (link, victim) = (tree.root().join("data/conf"), file(&tree, "victim", "mine\n"));
+    fs::create_dir(tree.root().join("data")).expect("ours");
+    std::os::unix::fs::symlink(&victim, &link).expect("ours");
+    std::os::unix::fs::lchown(&link, Some(NOBODY), Some(NOBODY)).expect("root");
+    let keys = format!("command = 'sleep 1000'\ntemplates = [{{ from = \"t\", to = \"{}\" }}]", link.display());
+    tree.draft("web").file("service.toml", &keys).file("t", "theirs\n");
+    tree.place("web");
+    tree.start();
+    let words = format!("{}: is a link of uid {NOBODY}, which is not followed", link.display());
+    until(&words, || tree.log().contains(&words).then_some(()));
+    assert_eq!(fs::read_to_string(&victim).expect("there"), "mine\n");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn what_is_copied_may_be_any_bytes() {
+    let mut tree = Tree::new();
+    let (from, to) = (tree.root().join("key.p12"), tree.root().join("copy.p12"));
+    let bytes = b"\x30\x82\xff\0${NONE}";
+    fs::write(&from, bytes).expect("ours");
+    let keys = format!(
+        "command = 'sleep 1000'\ntemplates = [{{ from = \"{}\", to = \"{}\", language = \"copy\", mode = \"0400\" }}]",
+        from.display(),
+        to.display()
+    );
+    tree.toml("web", &keys);
+    tree.start();
+    until("the file", || (fs::read(&to).ok()? == bytes).then_some(()));
+    fs::write(&from, "PRIVATE KEY").expect("ours");
+    let diff = tree.ctl_ok(&["render", "--diff"]);
+    assert!(diff.contains("+(a secret)") && !diff.contains("PRIVATE"), "{diff}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn values_of_variables_stand_in_no_list_of_processes() {
+    let mut tree = Tree::new();
+    tree.set("TOKEN", "hush");
+    tree.toml("setup", "kind = 'oneshot'\nmarker = '../marker'\nenv.TOKEN = '${TOKEN}'\nup = 'sleep 1000'");
+    tree.start();
+    until("its program", || tree.find_process("sleep 1000"));
+    let shown = tree.ctl_ok(&["tree"]);
+    assert!(shown.contains(" --once ../marker --env TOKEN=... -- sleep 1000"), "{shown}");
     assert_eq!(tree.stop(), 0);
 }
 
@@ -169,6 +365,8 @@ fn certificates_are_added_to_a_bundle_of_its_own() {
     let one = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     file(&tree, "certs/a.pem", one);
     file(&tree, "certs/b.crt", one);
+    // What stands around one may be in any encoding.
+    fs::write(tree.root().join("certs/c.cer"), [b"# caf\xe9\n", one.as_bytes()].concat()).expect("ours");
     file(&tree, "certs/README", "no certificate");
     let keys = format!("certificates = \"{}\"", tree.root().join("certs").display());
     let lines = seen(
@@ -185,12 +383,21 @@ fn what_cannot_be_made_ready_is_told() {
     let mut tree = Tree::new();
     let bad = file(&tree, "bad.pem", "x");
     let nothing = tree.root().join("nothing").display().to_string();
+    let here = tree.root().display().to_string();
+    let pipe = tree.root().join("pipe").display().to_string();
+    assert!(Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()));
+    let der = tree.root().join("der.crt").display().to_string();
+    fs::write(&der, b"\x30\x82\xff").expect("ours");
     for (name, key) in [
         ("secret", format!("secrets = {{ A = \"{nothing}\" }}")),
-        ("volume", format!("volumes = [\"{nothing}\"]")),
+        ("volume", format!("volumes = [{{ path = \"{nothing}\", mode = \"0640\" }}]")),
         ("certificate", format!("certificates = \"{bad}\"")),
         ("template", format!("templates = [{{ from = \"{nothing}\", to = \"/x\" }}]")),
-        ("numbers", "uid = 5".to_owned()),
+        ("directory", format!("templates = [{{ from = \"{bad}\", to = \"{here}\" }}]")),
+        ("pipe", format!("templates = [{{ from = \"{pipe}\", to = \"{nothing}\" }}]")),
+        ("bytes", format!("templates = [{{ from = \"{der}\", to = \"{nothing}\" }}]")),
+        ("der", format!("certificates = \"{der}\"")),
+        ("variables", "env-file = \"none.env\"".to_owned()),
     ] {
         tree.toml(name, &format!("command = 'sleep 1000'\n{key}"));
     }
@@ -199,8 +406,12 @@ fn what_cannot_be_made_ready_is_told() {
         format!("cannot read the secret {nothing}: No such file or directory (os error 2): mount the secret there"),
         format!("{nothing}: No such file or directory (os error 2): there is nothing: mount the volume"),
         format!("{bad}: has no certificate in PEM form"),
-        format!("svc exec: {nothing}: No such file or directory"),
-        "--uid and --gid need --user".to_owned(),
+        format!("svc exec: {nothing}: No such file or directory (os error 2): put it there, or correct the name"),
+        format!("{here}: is there, and is no file: name the file that is to be made"),
+        format!("{pipe}: is a pipe or a device, and must be a file"),
+        format!("{der}: is not UTF-8: language = \"copy\" takes it as it is"),
+        format!("{der}: has no certificate in PEM form"),
+        "/variables/none.env: No such file or directory (os error 2): put it there, or correct the name".to_owned(),
     ] {
         until(&format!("{words} in\n{}", tree.log()), || tree.log().contains(&words).then_some(()));
     }
@@ -233,6 +444,9 @@ fn what_could_not_be_marked_is_not_done() {
     tree.start();
     until("a line", || tree.log().contains("/none: is no directory, so ").then_some(()));
     assert!(tree.lines("did").is_empty(), "{}", tree.log());
+    // A directory is no mark of anything.
+    tree.toml("wrong", "kind = 'oneshot'\nmarker = '..'\nup = ['sh', '-c', 'echo did >>../did']");
+    until("a line", || tree.log().contains(": is a directory: name a file in it as the marker").then_some(()));
     fs::create_dir(tree.services().join("none")).expect("ours");
     tree.ctl_ok(&["start", "setup"]);
     assert_eq!(tree.lines("did"), ["did"]);
@@ -293,11 +507,19 @@ fn render_shows_what_would_change_and_reloads_who_uses_it() {
     let diff = tree.ctl_ok(&["render", "--diff", "web"]);
     assert!(diff.contains("-one\n+two\n"), "{diff}");
     assert_eq!(fs::read_to_string(&to).expect("there"), "one\n");
+    let said = tree.ctl_ok(&["render", "--diff", "--json", "web"]);
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(said["service"], "web");
+    assert!(said["diff"].as_str().is_some_and(|diff| diff.contains("+two\n")), "{said}");
     let said = tree.ctl_ok(&["render"]);
     assert!(said.contains("web"), "{said}");
     assert_eq!(fs::read_to_string(&to).expect("there"), "two\n");
     tree.await_lines("reloads", 1);
     assert_eq!(tree.ctl_ok(&["render"]), "", "nothing to do");
+    fs::write(&from, "${NONE}\n").expect("ours");
+    let said = tree.say(&["render"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""));
+    assert!(said.err.starts_with(&format!("svc-ctl: web: {from}:1: NONE is not set")), "{}", said.err);
     assert_eq!(tree.stop(), 0);
 }
 

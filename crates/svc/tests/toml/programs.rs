@@ -2,24 +2,14 @@
 
 use svc_testkit::{NOBODY, State, Tree, is_root, until};
 
-use crate::Files;
+use crate::{Files, prepared};
 
 /// A line each of what this shell command prints when the service runs it.
 pub fn seen(keys: &str, shell: &str, lines: usize) -> Vec<String> {
     let mut tree = Tree::new();
-    tree.set("FROM_SVC", "a b").set("DEBUG", "1");
-    let here = tree.services().join("web").display().to_string();
-    let command =
-        format!("command = [\"sh\", \"-c\", '''cd {here}; ({shell}) >seen.new 2>&1; mv seen.new seen; exec sleep 1000''']");
-    tree.draft("web")
-        .file("service.toml", &format!("{command}\n{keys}\n"))
-        .file("vars", "# some\n\nFILE=x y=z\nBOTH=file\n");
-    tree.place("web");
-    std::fs::set_permissions(&here, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("ours");
-    tree.start();
-    let seen = tree.await_lines("web/seen", lines);
-    assert_eq!(tree.stop(), 0);
-    seen
+    tree.set("FROM_SVC", "a b").set("DEBUG", "1").set("OVER", "svc");
+    tree.draft("web").file("vars", "# some\n\nFILE=x y=z\nBOTH=file\nOVER=file\n");
+    prepared::seen(&mut tree, keys, shell, lines)
 }
 
 #[test]
@@ -39,16 +29,16 @@ fn a_command_is_words_or_a_line_that_is_split() {
 fn the_environment_is_that_of_svc_with_changes() {
     let keys = r#"
         env = { PORT = 80, ON = true, TEXT = "${FROM_SVC} c", BOTH = "env" }
-        env-file = ["vars"]
+        env-file = ["vars", "/dev/null"]
         unset = ["DEBUG"]
         directory = "/"
     "#;
     let lines = seen(
         keys,
-        r#"echo "$PORT $ON"; echo "$TEXT"; echo "$FILE $BOTH"; echo "$${DEBUG-none} $FROM_SVC"; echo "$OLDPWD""#,
+        r#"echo "$PORT $ON"; echo "$TEXT"; echo "$FILE $BOTH $OVER"; echo "$${DEBUG-none} $FROM_SVC"; echo "$OLDPWD""#,
         5,
     );
-    assert_eq!(lines, ["80 true", "a b c", "x y=z env", "none a b", "/"]);
+    assert_eq!(lines, ["80 true", "a b c", "x y=z env file", "none a b", "/"]);
 }
 
 #[test]
@@ -78,6 +68,56 @@ fn masks_limits_and_niceness_are_set() {
 }
 
 #[test]
+fn each_limit_is_that_of_the_kernel() {
+    let keys = r#"
+        limits = { as = "256MiB", core = "1MiB", cpu = "1h", data = "64MiB", fsize = "1GiB", locks = 77, memlock = "8KiB", msgqueue = "4KiB",
+                   nofile = 99, nproc = 4000, rss = "128MiB", rttime = "50ms", sigpending = 500, stack = { soft = "1MiB", hard = "2MiB" } }
+    "#;
+    let lines = seen(keys, "grep -v Limit /proc/self/limits | tr -s ' '", 16);
+    for limit in [
+        "Max address space 268435456 268435456 bytes",
+        "Max core file size 1048576 1048576 bytes",
+        "Max cpu time 3600 3600 seconds",
+        "Max data size 67108864 67108864 bytes",
+        "Max file size 1073741824 1073741824 bytes",
+        "Max file locks 77 77 locks",
+        "Max locked memory 8192 8192 bytes",
+        "Max msgqueue size 4096 4096 bytes",
+        "Max open files 99 99 files",
+        "Max processes 4000 4000 processes",
+        "Max resident set 134217728 134217728 bytes",
+        "Max realtime timeout 50000 50000 us",
+        "Max pending signals 500 500 signals",
+        "Max stack size 1048576 2097152 bytes",
+    ] {
+        assert!(lines.iter().any(|line| line.trim() == limit), "{limit} in {lines:?}");
+    }
+}
+
+/// These go up only, which not every root may: where it may not, that is told.
+#[test]
+fn the_limits_of_priorities_are_set_or_refused_with_a_cure() {
+    const SYS_RESOURCE: u64 = 1 << 24;
+    if crate::rights::set(std::process::id() as i32, "CapEff") & SYS_RESOURCE != 0 {
+        let keys = "limits = { nice = 30, rtprio = { soft = 10, hard = 20 } }";
+        let lines = seen(keys, "grep priority /proc/self/limits | tr -s ' '", 2);
+        let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+        assert_eq!(lines, ["Max nice priority 30 30", "Max realtime priority 10 20"]);
+        return;
+    }
+    let mut tree = Tree::new();
+    for name in ["nice", "rtprio"] {
+        tree.toml(name, &format!("command = 'sleep 1000'\nlimits.{name} = 30"));
+    }
+    tree.start();
+    for name in ["nice", "rtprio"] {
+        crate::rights::why_says(&tree, name, &format!("cannot set the limit {name}: "));
+        crate::rights::why_says(&tree, name, &format!("docker run --ulimit {name}=..., or --cap-add SYS_RESOURCE"));
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_user_has_groups_and_a_home() {
     if !is_root() {
         return;
@@ -89,6 +129,10 @@ fn a_user_has_groups_and_a_home() {
     let lines = seen("user = \"nobody\"\nhome = true", shell, 4);
     assert_eq!(lines[..2], [fields[2], fields[3]]);
     assert_eq!(lines[3], format!("{} nobody nobody {}", fields[5], fields[6]));
+    let named = lines[3].clone();
+    let elsewhere = "user = \"nobody\"\nenv = { HOME = \"/elsewhere\", USER = \"x\" }";
+    assert_eq!(seen(&format!("{elsewhere}\nhome = true"), shell, 4)[3], named, "home has the last word");
+    assert!(seen(elsewhere, shell, 4)[3].starts_with("/elsewhere x "));
     let lines = seen("user = \"54321:54322\"\ngroups = [2, \"daemon\"]", shell, 4);
     assert_eq!(lines[..2], ["54321", "54322"]);
     assert_eq!(lines[2], "54322 1 2");
@@ -110,7 +154,7 @@ fn what_the_kernel_or_the_image_refuses_is_told() {
         "svc exec: cannot set the limit nofile: EINVAL: Invalid argument: the soft limit must not be above the hard one",
         "svc exec: no-such-program: no program of this name is in PATH",
         "svc exec: this uid has no account in /etc/passwd, and so no home",
-        "svc exec: none: No such file or directory",
+        "services/file/none: No such file or directory (os error 2): put it there, or correct the name",
     ] {
         until(&format!("{words} in\n{}", tree.log()), || tree.log().contains(words).then_some(()));
     }
@@ -125,7 +169,7 @@ fn a_service_says_when_it_is_ready() {
     std::process::Command::new("mkfifo").arg(tree.services().join("web/go")).status().expect("mkfifo");
     tree.start();
     tree.await_status("web", "up", |status| status.state == State::Up && status.ready == Some(false));
-    assert_eq!(tree.status("edge").map(|status| status.state), Some(State::Down), "{}", tree.log());
+    assert_eq!(tree.status("edge").map(|status| status.state), Some(State::Waiting), "{}", tree.log());
     std::fs::write(tree.services().join("web/go"), "\n").expect("written");
     tree.await_status("web", "ready", |status| status.ready == Some(true));
     tree.await_up("edge");

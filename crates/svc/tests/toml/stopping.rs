@@ -21,6 +21,43 @@ fn signals_are_as_they_are_written() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// Writes down the numbers of signals that it gets, of three in real time; the second ends it.
+const COUNTED: &str = r#"#!/usr/bin/env python3
+import signal
+waited = [34, 37, 64]
+signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+got = "up"
+while got != 37:
+    print(got, file=open("seen", "a"))
+    got = int(signal.sigwait(waited))
+print(got, file=open("seen", "a"))
+"#;
+
+/// As images that were made for systemd have them.
+#[test]
+fn signals_in_real_time_are_counted_from_the_first_or_from_the_last() {
+    if !svc_testkit::has_program("python3") {
+        return;
+    }
+    let mut tree = Tree::new();
+    let keys = "command = './program'\nstop.signal = 'SIGRTMIN+3'\nreload.signal = 'RTMAX'";
+    tree.draft("web").executable("program", COUNTED).file("service.toml", keys);
+    tree.place("web");
+    tree.draft("old").executable("run", COUNTED).file("down-signal", "RTMIN+3\n");
+    tree.place("old");
+    tree.start();
+    tree.await_lines("web/seen", 1);
+    tree.await_lines("old/seen", 1);
+    tree.ctl_ok(&["reload", "web"]);
+    tree.await_lines("web/seen", 2);
+    tree.ctl_ok(&["kill", "RTMIN", "web"]);
+    assert_eq!(tree.await_lines("web/seen", 3), ["up", "64", "34"]);
+    tree.ctl_ok(&["stop", "web", "old"]);
+    assert_eq!(tree.lines("web/seen"), ["up", "64", "34", "37"]);
+    assert_eq!(tree.lines("old/seen"), ["up", "37"]);
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn a_stop_is_over_after_its_time_and_a_kill_ends_it() {
     let mut tree = Tree::new();

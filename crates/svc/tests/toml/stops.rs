@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use svc_testkit::{State, Tree, is_alive};
+use svc_testkit::{State, Tree, is_alive, wait_gone};
 
 use crate::Files;
 
@@ -105,6 +105,26 @@ fn after_a_command_that_fails_or_hangs_come_the_signals() {
 }
 
 #[test]
+fn a_command_has_the_time_that_is_said_or_ten_seconds() {
+    let mut tree = Tree::new();
+    begun(&mut tree, "said", "stop.command = { command = 'sleep 1000', wait = '2h' }\nstop.signal = 'USR1'");
+    begun(&mut tree, "unsaid", "stop.command = 'sleep 1000'\nstop.signal = 'USR1'");
+    for (name, least, most) in [("said", 3600, 7200), ("unsaid", 0, 10)] {
+        tree.ctl_ok(&["stop", "--no-wait", name]);
+        let status =
+            tree.await_status(name, "its command", |status| status.state == State::Stopping && status.reason.is_some());
+        let reason = status.reason.unwrap_or_default();
+        let seconds =
+            reason.strip_prefix("told to stop by its command, which has ").and_then(|rest| rest.strip_suffix(" s"));
+        let seconds: u64 = seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or_else(|| panic!("{reason}"));
+        assert!((least..=most).contains(&seconds), "{reason}");
+        tree.ctl_ok(&["kill", "USR1", name]);
+        tree.await_status(name, "down", |status| status.state == State::Down);
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn one_that_drains_is_not_ready_and_hears_nothing_until_it_is_drained() {
     let mut tree = Tree::new();
     let drained = "stop.drain = { wait = '1h', until = ['sh', '-c', 'echo $MAINPID >>looked; test -e drained'] }";
@@ -160,7 +180,7 @@ fn a_drain_takes_its_time_and_who_asks_once_more_does_not_wait_for_it() {
 fn whoever_is_killed_meanwhile_a_stop_goes_on_where_it_was() {
     let mut tree = Tree::new();
     let drained = "stop.drain = { wait = '1h', until = 'test -e drained' }";
-    let command = "stop.command = { command = \"sh -c 'echo command >>seen; exec sleep 1000'\", wait = '2s' }";
+    let command = "stop.command = { command = \"sh -c 'echo $$ >pid; echo command >>seen; exec sleep 1000'\", wait = '2s' }";
     let steps = "stop.steps = [{ signal = 'INT', wait = '2s' }, { signal = 'TERM', wait = '200ms' }]";
     begun(&mut tree, "web", &format!("{drained}\n{command}\n{steps}"));
     let pid = tree.await_up("web");
@@ -176,8 +196,11 @@ fn whoever_is_killed_meanwhile_a_stop_goes_on_where_it_was() {
     assert_eq!(tree.lines("web/seen"), ["up"], "it drains on");
     std::fs::write(tree.services().join("web/drained"), "").expect("ours");
     assert_eq!(tree.await_lines("web/seen", 2), ["up", "command"]);
+    let called = tree.lines("web/pid")[0].parse().expect("a pid");
     heir(&tree);
+    assert!(is_alive(called), "it goes on");
     tree.await_lines("web/seen", 3);
+    wait_gone(called); // it has had its time, whoever had called it
     heir(&tree);
     tree.await_status("web", "down", |status| status.state == State::Down);
     let mut seen = tree.lines("web/seen");
@@ -191,7 +214,7 @@ fn whoever_is_killed_meanwhile_a_stop_goes_on_where_it_was() {
 fn family(tree: &Tree, name: &str, keys: &str) {
     let dir = tree.draft(name);
     dir.script("child", "trap 'echo child >>seen; exit' TERM\necho up >>seen\nwhile :; do sleep 0.05; done\n");
-    dir.script("parent", "./child &\ntrap 'sleep 0.5; echo main >>seen; exit' TERM\nwhile :; do sleep 0.05; done\n");
+    dir.script("parent", "trap 'sleep 0.5; echo main >>seen; exit' TERM\n./child &\nwhile :; do sleep 0.05; done\n");
     dir.file("service.toml", &format!("command = './parent'\n{keys}"));
     tree.place(name);
 }
@@ -225,4 +248,41 @@ fn the_end_of_everything_waits_for_no_drain() {
     assert_eq!(tree.lines("drains/seen"), ["up", "USR1"]);
     assert_eq!(tree.lines("commands/seen"), ["up", "USR1"]);
     assert_eq!(tree.lines("steps/seen")[..2], ["up", "INT"]);
+}
+
+/// `docker stop --signal=QUIT`, and what else has no time.
+#[test]
+fn a_quick_end_begins_no_drain_and_no_command() {
+    let mut tree = Tree::new();
+    begun(&mut tree, "drains", "stop.drain = '1h'\nstop.signal = 'USR1'");
+    begun(&mut tree, "commands", "stop.command = { command = 'touch called', wait = '1h' }\nstop.signal = 'USR1'");
+    begun(&mut tree, "draining", "stop.drain = '1h'\nstop.signal = 'USR1'");
+    tree.ctl_ok(&["stop", "--no-wait", "draining"]);
+    tree.await_status("draining", "draining", |status| status.state == State::Stopping);
+    let began = Instant::now();
+    tree.signal("QUIT");
+    assert_eq!(tree.wait(), 0);
+    assert!(began.elapsed() < svc_testkit::PATIENCE, "{:?}", began.elapsed());
+    for name in ["drains", "commands", "draining"] {
+        assert_eq!(tree.lines(&format!("{name}/seen")), ["up", "USR1"], "{name}");
+    }
+    assert!(!tree.services().join("commands/called").exists());
+}
+
+#[test]
+fn the_command_of_a_stop_runs_once_whenever_its_supervisor_is_killed() {
+    let mut tree = Tree::new();
+    let command = "sh -c 'echo $$ >>called; kill -USR1 $MAINPID'";
+    begun(&mut tree, "web", &format!("stop.command = {{ command = \"{command}\", wait = '20s' }}"));
+    for round in 1..=12 {
+        tree.await_status("web", "its supervisor", |status| status.supervisor_pid.is_some());
+        tree.ctl_ok(&["stop", "--no-wait", "web"]);
+        std::thread::sleep(Duration::from_micros(150 * (round - 1)));
+        tree.kill_supervisor("web");
+        tree.await_status("web", "down", |status| status.state == State::Down);
+        assert_eq!(tree.lines("web/called").len() as u64, round);
+        tree.ctl_ok(&["start", "web"]);
+        tree.await_lines("web/seen", 1 + 2 * round as usize);
+    }
+    assert_eq!(tree.stop(), 0);
 }

@@ -1,6 +1,6 @@
 //! Templates: one file, many services.
 
-use svc_testkit::{State, Tree, kill, until};
+use svc_testkit::{State, Tree, until};
 
 use crate::Files;
 
@@ -78,10 +78,7 @@ fn a_scale_outlives_svc_scan_and_ends_with_another_definition() {
     for asked in [4, 0] {
         tree.ctl_ok(&["scale", &format!("worker={asked}")]);
         until("as asked", || (up(&tree, "worker").len() == asked).then_some(()));
-        let scan = tree.process("svc-scan");
-        kill(scan, "KILL");
-        until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
-        tree.await_control();
+        tree.kill_scan();
         tree.ctl_ok(&["rescan"]);
         assert_eq!(up(&tree, "worker").len(), asked, "{}", tree.log());
         if asked > 0 {

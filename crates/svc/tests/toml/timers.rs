@@ -74,12 +74,13 @@ fn a_run_is_made_when_somebody_asks() {
     for name in ["good", "bad", "missing"] {
         tree.await_status(name, "scheduled", |status| status.state == State::Scheduled);
     }
-    assert!(tree.ctl_ok(&["run", "good"]).contains("good: ran for 0."), "it ran");
+    assert!(tree.ctl_ok(&["run", "good"]).contains("good: ran for "), "it ran");
     assert_eq!(runs(&tree, "good"), 1);
     let said = tree.say(&["run", "bad"]);
     assert!(said.code == 1 && said.err.contains("bad: exit 7 after"), "{said:?}");
     let said = tree.say(&["run", "missing"]);
-    assert!(said.code == 1 && said.err.contains("missing: exit 127 after"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("missing: could not be started: "), "{said:?}");
+    assert!(said.err.contains("its program was not executed (exit code 127)"), "{said:?}");
     assert!(tree.log().contains("/no/such/program: does not exist"), "{}", tree.log());
     let said = tree.say(&["run", "asleep"]);
     assert!(said.code == 1 && said.err.contains("is not up: start it first (svc-ctl start asleep)"), "{said:?}");
@@ -132,14 +133,35 @@ fn an_interval_is_counted_from_start_or_from_end() {
     let mut tree = Tree::new();
     timer(&tree, "end", LONG, "every = '1s'\nevery-from = 'end'\nrun-at-start = true");
     timer(&tree, "start", "", "every = '1s'\nevery-from = 'start'\nrun-at-start = true");
+    timer(&tree, "goes-on", LONG, "every = '1s'\nevery-from = 'start'\nrun-at-start = true");
     tree.start();
     tree.await_lines("end/seen", 1);
     tree.await_lines("start/seen", 3);
     assert_eq!(runs(&tree, "end"), 1, "the first has not ended");
     let status = tree.status("end").and_then(|status| status.timer).expect("a timer");
     assert_eq!(status.next_run_ms, None);
+    tree.await_lines("goes-on/seen", 1);
+    let status = tree.status("goes-on").and_then(|status| status.timer).expect("a timer");
+    assert!(status.next_run_ms.is_some(), "counted on while it runs: {status:?}");
+    tree.service("goes-on").file("end", "");
     tree.service("end").file("end", "");
     tree.await_lines("end/seen", 3);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_run_may_come_with_the_start() {
+    let mut tree = Tree::new();
+    timer(&tree, "now", "", "every = '1d'\nrun-at-start = true");
+    timer(&tree, "later", "", "every = '1d'");
+    tree.start();
+    tree.await_lines("now/seen", 1);
+    tree.await_status("later", "scheduled", |status| status.state == State::Scheduled);
+    assert_eq!(runs(&tree, "later"), 0);
+    tree.await_status("now", "scheduled", |status| status.state == State::Scheduled);
+    tree.ctl_ok(&["stop", "now"]);
+    tree.ctl_ok(&["start", "now"]);
+    tree.await_lines("now/seen", 2);
     assert_eq!(tree.stop(), 0);
 }
 
@@ -197,10 +219,7 @@ fn killing_svc_scan_and_supervisors_loses_no_run_and_repeats_none() {
     let pid = tree.await_up("long");
     tree.ctl_ok(&["run", "--no-wait", "long"]);
     for _ in 0..3 {
-        let scan = tree.process("svc-scan");
-        kill(scan, "KILL");
-        until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
-        tree.await_control();
+        tree.kill_scan();
         tree.kill_supervisor("long");
         assert_eq!(tree.await_up("long"), pid);
         let count = runs(&tree, "beat");
@@ -310,11 +329,11 @@ fn what_is_wrong_with_its_times_is_said() {
             "service.toml:3:8: cron is \"61 * * * *\", which is no cron expression (number out of bounds)",
         ),
         ("cron = '* * * * *'\nzone = 'Mars/Base'", "service.toml:4:8: zone is \"Mars/Base\", and "),
-        ("cron = '* * * * *'\nevery = '1m'", "has both, cron and every"),
+        ("cron = '* * * * *'\nevery = '1m'", "service.toml:4:1: cron and every both say when it runs: keep one of them"),
         ("", "has neither cron nor every"),
         ("every = '5'", "every is \"5\", and must be a time with its unit"),
-        ("every = '10ms'", "less than a second"),
-        ("every = '1m'\nzone = 'UTC'", "has a zone, which only cron knows"),
+        ("every = '10ms'", "service.toml:3:1: every is less than a second: write every = \"1s\" or more"),
+        ("every = '1m'\nzone = 'UTC'", "service.toml:4:1: zone means nothing without cron: remove it, or write cron"),
         ("every = '1m'\nevery-from = 'middle'", "every-from must be one of start, end, and is \"middle\""),
         ("every = '1m'\noverlap = 'both'", "overlap must be one of skip, queue, kill, and is \"both\""),
         ("every = '1m'\nmissed = 'no'", "missed must be one of skip, run, and is \"no\""),

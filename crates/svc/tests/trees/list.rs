@@ -1,13 +1,17 @@
 trees! {
+    bare
     cmd_alone
     cmd_arg0
     cmd_killed
+    cmd_live
     cmd_signals
+    killed_hook
     killed_init
     killed_scan
     killed_step
     killed_supervisor
     mistakes
+    mistakes_more
     phusion_fails
     phusion_services
     phusion_spine
@@ -23,19 +27,27 @@ trees! {
     v2_generated
     v2_halt
     v2_waits
+    v2_waits_for_broken
     v3_addon
     v3_bundles
+    v3_cmd_waits
+    v3_corners
     v3_hook_fails
     v3_hook_stopped
     v3_optional
+    v3_optional_killed
+    v3_optional_leaves
     v3_pipeline
     v3_shape
+    v3_signals
     v3_spine
     v3_start_limit
+    v3_start_limit_oneshot
     v3_term_during_start
     v3_umask
     vars_chosen
     vars_explained
+    vars_missing
     vars_times
     v3_unprivileged
 }

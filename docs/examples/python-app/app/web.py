@@ -5,6 +5,8 @@ import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import redis
+
 from store import store
 
 ENDPOINTS = ("/__version__", "/__heartbeat__", "/__lbheartbeat__")
@@ -15,11 +17,17 @@ class Handler(BaseHTTPRequestHandler):
         if self.path in ENDPOINTS:
             self.pass_on()
         elif self.path == "/":
+            self.count()
+        else:
+            self.answer(404, {"error": "not found"})
+
+    def count(self):
+        try:
             visits = store.incr("visits")
             store.rpush("jobs", str(visits))
             self.answer(200, {"visits": visits, "done": int(store.get("done") or 0)})
-        else:
-            self.answer(404, {"error": "not found"})
+        except redis.ConnectionError as error:
+            self.answer(503, {"error": str(error)})
 
     def pass_on(self):
         try:

@@ -18,7 +18,8 @@ pub(super) const KEYS: &[Key] = &[
         "0 (for ever)",
         &[Kind::Process, Kind::Forking, Kind::Oneshot],
         Change::Holds,
-        "How long it may take until it is up (and ready, if it says so); after that the start has failed.",
+        "How long it may take until it is up (and ready, if it says so); after that the start has failed. Also one by a connection \
+         (start = \"on-demand\").",
         "\"30s\""
     ),
     key!(

@@ -1,6 +1,6 @@
 //! What it may use.
 
-use super::{Change, FIRST, Key, RUNNING, Shape, key, rights};
+use super::{Change, FIRST, Key, RUNNING, Shape, key, rights, schema};
 
 pub(super) const KEYS: &[Key] = &[
     key!(
@@ -13,22 +13,34 @@ pub(super) const KEYS: &[Key] = &[
         "true"
     ),
     key!(
+        "cgroup.delegate",
+        Shape::Flag(|draft, flag| draft.rights.delegates_cgroup = flag),
+        "false",
+        RUNNING,
+        Change::Restart,
+        "Its cgroup belongs to user, who may make others below it and move processes of the service there, as container engines do; \
+         root may without this.",
+        "true"
+    ),
+    key!(
         "cgroup.memory-max",
         Shape::Form {
             wanted: "a size such as \"64MiB\", a number of bytes, or \"max\"",
+            pattern: schema::SIZE_OR_MAX,
             read: rights::size,
             set: |draft, size| draft.rights.set("memory.max", size)
         },
         "max (no limit)",
         RUNNING,
         Change::Restart,
-        "Memory of all its processes together; one that needs more is killed.",
+        "Memory of all its processes together; the kernel kills one of them when they need more, and svc-ctl why says so.",
         "\"512MiB\""
     ),
     key!(
         "cgroup.memory-high",
         Shape::Form {
             wanted: "a size such as \"64MiB\", a number of bytes, or \"max\"",
+            pattern: schema::SIZE_OR_MAX,
             read: rights::size,
             set: |draft, size| draft.rights.set("memory.high", size)
         },
@@ -42,6 +54,7 @@ pub(super) const KEYS: &[Key] = &[
         "cgroup.swap-max",
         Shape::Form {
             wanted: "a size such as \"64MiB\", a number of bytes, or \"max\"",
+            pattern: schema::SIZE_OR_MAX,
             read: rights::size,
             set: |draft, size| draft.rights.set("memory.swap.max", size)
         },
@@ -55,6 +68,7 @@ pub(super) const KEYS: &[Key] = &[
         "cgroup.cpu-max",
         Shape::Form {
             wanted: "a number of processors such as 1.5, a part of one such as \"50%\", or \"max\"",
+            pattern: "(?=.*[1-9])[0-9]*[.]?[0-9]+ *%?|max",
             read: rights::processors,
             set: |draft, quota| draft.rights.set("cpu.max", quota)
         },
@@ -86,6 +100,7 @@ pub(super) const KEYS: &[Key] = &[
         "cgroup.pids-max",
         Shape::Form {
             wanted: "a number or \"max\"",
+            pattern: "[0-9]+|max",
             read: rights::count,
             set: |draft, count| draft.rights.set("pids.max", count)
         },
@@ -109,6 +124,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Words {
             known: |word| svc_core::rights::OPTIONAL.contains(&word),
             nearest: rights::nearest_optional,
+            pattern: schema::optional,
             set: |draft, names| draft.rights.optional = names
         },
         "none",
@@ -125,7 +141,9 @@ pub(super) const KEYS: &[Key] = &[
         "those of svc",
         RUNNING,
         Change::Restart,
-        "Limits of setrlimit(2): a number, a size, \"unlimited\", or a table with soft and hard; one value is both.",
+        "Limits of setrlimit(2), or a table with soft and hard of one; one value is both. Sizes are as, core, data, fsize, memlock, \
+         msgqueue, rss and stack; times are cpu (whole seconds) and rttime (a number is of microseconds); numbers are locks, nice (20 less \
+         the nice value), nofile, nproc, rtprio and sigpending. Each may be \"unlimited\".",
         "{ nofile = { soft = 1024, hard = 4096 }, core = 0, as = \"512MiB\" }"
     ),
 ];

@@ -107,7 +107,8 @@ pub(super) const KEYS: &[Key] = &[
         PROCESS,
         Change::Holds,
         "When it has ended so many times within restart.window, it is not started again. A start that somebody asks for begins \
-         to count anew.",
+         to count anew. For one that is started on demand: also after so many starts in a row in which it has taken nobody (10 if \
+         not given).",
         "5"
     ),
     key!(

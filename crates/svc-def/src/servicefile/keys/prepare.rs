@@ -2,6 +2,7 @@
 
 use super::super::draft::Kind;
 use super::{Change, FIRST, Key, RUNNING, Shape, key};
+use crate::servicefile::prepared;
 use crate::servicefile::values::{Check, Field};
 
 const LANGUAGES: &[&str] = &["variables", "jinja", "copy", "copy-if-there"];
@@ -10,16 +11,17 @@ const MODE: Field = Field { name: "mode", required: false, check: Check::Mode };
 pub(super) const KEYS: &[Key] = &[
     key!(
         "env-allow",
-        Shape::Texts(|draft, patterns| draft.prepared.env_allow = patterns),
+        Shape::CheckedTexts { check: prepared::pattern, set: |draft, patterns| draft.prepared.env_allow = Some(patterns) },
         "all variables",
         RUNNING,
         Change::Restart,
-        "Which variables of the environment of svc it gets, PATH aside, as patterns; what env and its like set, it gets as well.",
+        "Which variables of the environment of svc it gets, PATH aside, as patterns; [] is none of them. What env and its like set, it \
+         gets as well.",
         "[\"LANG\", \"TZ\", \"WEB_*\"]"
     ),
     key!(
         "env-deny",
-        Shape::Texts(|draft, patterns| draft.prepared.env_deny = patterns),
+        Shape::CheckedTexts { check: prepared::pattern, set: |draft, patterns| draft.prepared.env_deny = patterns },
         "none",
         RUNNING,
         Change::Restart,
@@ -47,7 +49,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key!(
         "secret-variables",
-        Shape::Texts(|draft, patterns| draft.prepared.secret_variables = patterns),
+        Shape::CheckedTexts { check: prepared::pattern, set: |draft, patterns| draft.prepared.secret_variables = patterns },
         "none",
         RUNNING,
         Change::Restart,
@@ -56,7 +58,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key!(
         "secrets",
-        Shape::Environment(|draft, secrets| draft.prepared.secrets = secrets),
+        Shape::Sources { check: prepared::variable, set: |draft, secrets| draft.prepared.secrets = secrets },
         "none",
         RUNNING,
         Change::Restart,
@@ -65,7 +67,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key!(
         "credentials",
-        Shape::Environment(|draft, credentials| draft.prepared.credentials = credentials),
+        Shape::Sources { check: prepared::credential, set: |draft, credentials| draft.prepared.credentials = credentials },
         "none",
         RUNNING,
         Change::Restart,

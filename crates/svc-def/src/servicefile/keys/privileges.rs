@@ -1,6 +1,6 @@
 //! What it may do, and when it gets its turn.
 
-use super::{Change, FIRST, Key, RUNNING, Shape, key, rights};
+use super::{Change, FIRST, Key, RUNNING, Shape, key, rights, schema};
 
 pub(super) const KEYS: &[Key] = &[
     key!(
@@ -16,6 +16,7 @@ pub(super) const KEYS: &[Key] = &[
         "ionice",
         Shape::Form {
             wanted: "none, idle, best-effort:LEVEL or realtime:LEVEL (0 to 7)",
+            pattern: "none|idle|(best-effort|realtime)(:[0-7])?",
             read: rights::ionice,
             set: |draft, class| draft.rights.ionice = Some(class)
         },
@@ -29,6 +30,7 @@ pub(super) const KEYS: &[Key] = &[
         "scheduler",
         Shape::Form {
             wanted: "other, batch, idle, fifo:PRIORITY or rr:PRIORITY (1 to 99)",
+            pattern: "other|batch|idle|(fifo|rr):[1-9][0-9]?",
             read: rights::scheduler,
             set: |draft, policy| draft.rights.scheduler = Some(policy)
         },
@@ -42,6 +44,7 @@ pub(super) const KEYS: &[Key] = &[
         "cpu-affinity",
         Shape::Form {
             wanted: "numbers of processors",
+            pattern: "[0-9]+(-[0-9]+)?(, *[0-9]+(-[0-9]+)?)*",
             read: rights::cpus,
             set: |draft, cpus| draft.rights.cpus = Some(cpus)
         },
@@ -74,6 +77,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Words {
             known: svc_core::capability::is_word,
             nearest: svc_core::capability::nearest,
+            pattern: schema::capabilities,
             set: |draft, words| draft.rights.bounding = Some(words)
         },
         "those of svc",
@@ -88,6 +92,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Words {
             known: svc_core::capability::is_word,
             nearest: svc_core::capability::nearest,
+            pattern: schema::capabilities,
             set: |draft, words| draft.rights.ambient = Some(words)
         },
         "none",
@@ -147,6 +152,7 @@ pub(super) const KEYS: &[Key] = &[
         "seccomp",
         Shape::Form {
             wanted: "default or no-namespaces",
+            pattern: "default|no-namespaces",
             read: rights::seccomp,
             set: |draft, profile| draft.rights.seccomp = Some(profile)
         },

@@ -1,6 +1,6 @@
 //! Keys about readiness and health that are found out by a probe.
 
-use super::{Change, FIRST, FOREGROUND, Key, PROCESS, Shape, key, rights};
+use super::{Change, FIRST, FOREGROUND, Key, PROCESS, Shape, key, rights, schema};
 use crate::servicefile::probes;
 
 pub(super) const KEYS: &[Key] = &[
@@ -194,13 +194,15 @@ pub(super) const KEYS: &[Key] = &[
         "report",
         PROCESS,
         Change::Holds,
-        "What is done when it becomes unhealthy: it is told, restarted or reloaded, or everything ends with exit code 1.",
+        "What is done when it becomes unhealthy: it is told, stopped and restarted by its restart policy, or reloaded, or everything ends \
+         with exit code 1.",
         "\"restart\""
     ),
     key!(
         "memory.limit",
         Shape::Form {
             wanted: "a size such as \"256MiB\", or a number of bytes",
+            pattern: schema::SIZE,
             read: |text| rights::size(text).filter(|size| size != "max" && size != "0"),
             set: |draft, bytes| draft.probes.memory.bytes = bytes.parse().ok()
         },
@@ -226,7 +228,8 @@ pub(super) const KEYS: &[Key] = &[
         "restart",
         PROCESS,
         Change::Holds,
-        "What is done when it uses more than memory.limit: it is told, restarted or reloaded, or everything ends with exit code 1. \
+        "What is done when it uses more than memory.limit: it is told, stopped and restarted by its restart policy, or reloaded, or \
+         everything ends with exit code 1. \
          Then nothing before it has used less.",
         "\"report\""
     ),

@@ -1,0 +1,141 @@
+//! What the graph wants and what supervisors say, compared until they agree.
+
+use svc_core::graph::{Event, Id, Kind, Progress, Reason};
+use svc_core::service::{Role, State, Stop};
+use svc_core::{Command, Program, Service};
+use svc_sys::say;
+
+use super::Hub;
+use crate::matching::{self, Counted, Match};
+
+impl Hub {
+    /// What its supervisor says. One that has died since it said so, as the svc-scan before us has, leaves a service of which nothing
+    /// can be taken to be so until its heir speaks: it would be left alone by an end that comes before.
+    pub(super) fn heard_of(&self, id: Id) -> Option<&Service> {
+        let slot = self.slot_named(self.engine.graph().name(id))?;
+        let member = self.members.get(&slot).filter(|member| member.link.is_some() && member.told == member.heard)?;
+        member.machine.as_ref()
+    }
+
+    pub(super) fn machine_of(&self, id: Id) -> Option<&Service> {
+        let slot = self.slot_named(self.engine.graph().name(id))?;
+        self.members.get(&slot)?.machine.as_ref()
+    }
+
+    /// Has its supervisor start or stop it. What must be told now is found by looking, as it is ever after.
+    pub(super) fn steer(&mut self, id: Id, up: bool) {
+        let name = self.engine.graph().name(id).to_owned();
+        let is_logger = self.engine.graph().node(id).logger;
+        let Some(slot) = self.slot_named(&name) else {
+            let event = if up { Event::Failed(id, Reason::StoppedOutside) } else { Event::Stopped(id) };
+            return self.step_engine(event);
+        };
+        if !up && is_logger && self.is_ending() {
+            // It reads to the end of what there is to read, which comes with the end of the rest.
+            return self.step_engine(Event::Stopped(id));
+        }
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        member.counted = member.machine.as_ref().map_or(Counted::default(), Counted::of);
+        self.fit(id);
+    }
+
+    /// Compares what a supervisor says with what the graph takes to be so, until they agree.
+    pub(super) fn fit(&mut self, id: Id) {
+        // Each round tells one of them one thing more; a supervisor that has been told something answers before the next.
+        loop {
+            let graph = self.engine.graph();
+            let (name, kind) = (graph.name(id), graph.node(id).kind);
+            let Some(slot) = self.slot_named(name) else { return };
+            let Some(member) = self.members.get(&slot) else { return };
+            let Some(machine) = self.heard_of(id) else { return };
+            let progress = self.engine.progress(id);
+            // Left out: it is to be gone, and it was what its supervisor was made for.
+            let skipped = self.units.get(name).is_some_and(|unit| unit.skipped().is_some());
+            let kind = match (&member.definition.program, skipped, progress) {
+                (Program::Oneshot { .. }, true, Progress::Stopping { .. }) if !self.is_timer(name) => Kind::Oneshot,
+                (_, true, Progress::Stopping { .. }) => Kind::Process,
+                (_, true, _) => return,
+                (_, false, _) => kind,
+            };
+            let verdict = match kind {
+                Kind::Process if self.is_timer(name) => matching::timer(id, progress, machine),
+                Kind::Process if member.definition.settings.on_demand.is_some() => {
+                    matching::on_demand(id, progress, machine, member.counted, member.at_once)
+                }
+                Kind::Process => matching::process(id, progress, machine, member.counted),
+                Kind::Oneshot => matching::oneshot(id, progress, machine, member.counted),
+                Kind::Milestone | Kind::Bundle => return,
+            };
+            match verdict {
+                Match::Fits => return,
+                // It starts when all that it is to listen on is open.
+                Match::Tell(Command::Start | Command::Arm) if self.lacks_sockets(slot) => return,
+                Match::Tell(command) => {
+                    if let (Command::Start, Some(member)) = (command, self.members.get_mut(&slot)) {
+                        member.at_once = false;
+                    }
+                    return self.tell(slot, command);
+                }
+                Match::Hear(event) => {
+                    if let (Event::Stopped(_), Kind::Oneshot, true) = (&event, kind, machine.done()) {
+                        say!("svc-scan: {name}: its down failed: what its up did stays as it is");
+                    }
+                    self.step_engine(event);
+                    if self.engine.progress(id) == progress {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A supervisor has said something.
+    pub(super) fn fit_slot(&mut self, slot: u32) {
+        let Some(member) = self.members.get(&slot).filter(|member| member.definition.managed.is_some()) else { return };
+        if let Some(id) = self.node_of(member.name.as_str()) {
+            self.fit(id);
+            self.fit_start(slot, id);
+            self.fit_health(slot, id);
+            self.remind(slot, id);
+        }
+        if let Some(name) =
+            self.members.get(&slot).map(|member| member.name.clone()).filter(|name| self.is_timer(name.as_str()))
+        {
+            self.see_timer(&name);
+        }
+        self.take_slots();
+    }
+
+    /// One that somebody's knock has started is there for others all the time; but to become ready it has no more time than others.
+    fn fit_start(&mut self, slot: u32, id: Id) {
+        let Some(member) = self.members.get_mut(&slot).filter(|member| member.definition.settings.on_demand.is_some())
+        else {
+            return;
+        };
+        let says_ready = member.definition.settings.says_ready();
+        let Some(machine) = &member.machine else { return };
+        let begun = match machine.state() {
+            State::Starting { role: Role::Run } | State::Up { ready: None, stop: Stop::No, .. } if says_ready => {
+                machine.started()
+            }
+            State::Starting { role: Role::Run } | State::Up { .. } | State::Armed | State::Gone => None,
+            // A start that failed, and is tried again, has the time of the first one.
+            State::Starting { role: Role::Finish } | State::Finish { .. } | State::Sweep { .. } | State::Down { .. } => {
+                return;
+            }
+        };
+        if begun.is_some() != member.begun.is_some() {
+            member.begun = begun;
+            self.step_engine(Event::Begun(id, begun));
+        }
+    }
+
+    /// A supervisor that was launched, or killed, while the wish changed has not heard of that.
+    pub(super) fn remind(&mut self, slot: u32, id: Id) {
+        let Some(member) = self.members.get(&slot).filter(|member| member.link.is_some()) else { return };
+        let (heard, wish) = (member.told == member.heard, self.engine.wish(id));
+        if heard && !member.recovering && member.machine.as_ref().is_some_and(|machine| machine.wished() != wish) {
+            self.tell(slot, Command::Wish(wish));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What became of requests, and why a unit is not where it should be, in words.
+
+use std::path::PathBuf;
+
+use svc_core::graph::{Event, Hindrance, Id, Outcome, Progress, Reason, Request, RequestId};
+use svc_core::service::Rest;
+use svc_proto::api;
+use svc_sys::{clock, say};
+
+use super::Hub;
+use crate::status;
+
+/// So many answers wait for their clients.
+const KEPT_OUTCOMES: u64 = 1024;
+
+/// What became of a request.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// Nothing was done, because of this.
+    pub(super) refused: Option<String>,
+    /// Who did not get there, and why.
+    pub(super) failed: Vec<(String, String)>,
+}
+
+impl Hub {
+    /// The nodes of these names, if all of them are.
+    pub(super) fn nodes_named(&self, names: &[String]) -> Option<Vec<Id>> {
+        names.iter().map(|name| self.engine.graph().id(name)).collect()
+    }
+
+    /// Asks for something; the outcome may come at once.
+    pub(super) fn ask(&mut self, request: Request) -> RequestId {
+        let id = self.next_request();
+        self.step_engine(Event::Request(id, request));
+        id
+    }
+
+    pub(super) fn finished(&mut self, request: RequestId, outcome: &Outcome) {
+        if self.ending.as_ref().is_some_and(|ending| ending.request == request) {
+            return self.end_rest();
+        }
+        self.outcomes.insert(request, self.words(outcome));
+        // Nobody waits for what was asked for by the definitions themselves.
+        let oldest = self.requests.saturating_sub(KEPT_OUTCOMES);
+        self.outcomes.retain(|id, _| id.0 > oldest);
+        self.answer_requests();
+    }
+
+    pub(super) fn words(&self, outcome: &Outcome) -> Told {
+        match outcome {
+            Outcome::Done => Told { refused: None, failed: Vec::new() },
+            Outcome::Failed(list) => {
+                let named =
+                    |&(id, reason): &(Id, Reason)| (self.engine.graph().name(id).to_owned(), self.reason(id, reason));
+                Told { refused: None, failed: list.iter().map(named).collect() }
+            }
+            Outcome::Refused(refusal) => {
+                let message = refusal.describe(|id| self.engine.graph().name(id));
+                Told { refused: Some(message), failed: Vec::new() }
+            }
+            Outcome::Superseded(_) => {
+                Told { refused: Some("somebody asked for something else meanwhile".into()), failed: Vec::new() }
+            }
+        }
+    }
+
+    /// Why a node is not where it should be: as its directory explains it, where it can.
+    pub(super) fn reason(&self, id: Id, reason: Reason) -> String {
+        let member = self.slot_named(self.engine.graph().name(id)).and_then(|slot| self.members.get(&slot));
+        let explained = member.and_then(|member| match reason {
+            Reason::Trouble(_) => member.trouble.clone(),
+            Reason::Exit(_) => {
+                let machine = member.machine.as_ref().filter(|machine| machine.rest() == Rest::Limit)?;
+                let verdict = status::verdict(machine, &member.definition.settings)?;
+                Some(format!("{verdict}, and is not started again: {}", machine.last()?.exit))
+            }
+            Reason::Dependency(_)
+            | Reason::StartTimeout
+            | Reason::ExternalTimeout
+            | Reason::StopTimeout
+            | Reason::Held
+            | Reason::StoppedOutside
+            | Reason::Condition => None,
+        });
+        explained.unwrap_or_else(|| self.engine.reason(id, reason))
+    }
+
+    /// Who is in the way, to the root of it, and what is wrong with that.
+    fn blocked(&self, id: Id) -> Option<String> {
+        let told = self.engine.explain(id, clock::now())?;
+        let root = self.engine.blocked_by(id).pop()?;
+        let slot = self.slot_named(self.engine.graph().name(root.node));
+        let trouble = slot.and_then(|slot| self.members.get(&slot)).and_then(|member| member.trouble.clone());
+        let trouble = trouble.or_else(|| self.keeps_ending(root.node));
+        Some(match (root.hindrance, trouble) {
+            (Hindrance::NotYet(_), Some(trouble)) => format!("{told}: {trouble}"),
+            _ => told,
+        })
+    }
+
+    /// What is to be said of a unit beside its state.
+    pub(super) fn node_problem(&self, name: &str) -> Option<String> {
+        match (self.units.get(name)?.problem.clone(), self.progress_problem(name)) {
+            (Some(definition), Some(progress)) => Some(format!("{definition}; {progress}")),
+            (definition, progress) => definition.or(progress),
+        }
+    }
+
+    /// What keeps it from being where it should be.
+    fn progress_problem(&self, name: &str) -> Option<String> {
+        let unit = self.units.get(name)?;
+        let id = self.engine.graph().id(name)?;
+        match self.engine.progress(id) {
+            // It is where it should be.
+            Progress::Awaiting => None,
+            Progress::Failed(Reason::Condition) => {
+                unit.refused().map(|why| format!("is not started: {why} (condition.otherwise = \"fail\")"))
+            }
+            Progress::Failed(Reason::Dependency(_)) | Progress::Waiting => self.blocked(id),
+            Progress::Failed(reason) => Some(self.reason(id, reason)),
+            Progress::Down | Progress::Starting | Progress::Up(_) | Progress::Completed | Progress::Stopping { .. } => None,
+        }
+    }
+
+    /// Says in the log what has failed, once for each failure: the console of a container that does not come up is all that many
+    /// look at. What cannot be executed has been told already.
+    pub(super) fn say_failure(&mut self, id: Id) {
+        let name = self.engine.graph().name(id).to_owned();
+        let problem = match self.engine.progress(id) {
+            Progress::Failed(Reason::Trouble(_) | Reason::StoppedOutside) => None,
+            Progress::Failed(_) if !self.rehearsing && !self.is_ending() => self.progress_problem(&name),
+            Progress::Failed(_)
+            | Progress::Down
+            | Progress::Waiting
+            | Progress::Awaiting
+            | Progress::Starting
+            | Progress::Up(_)
+            | Progress::Completed
+            | Progress::Stopping { .. } => None,
+        };
+        match problem {
+            None => drop(self.told_failures.remove(&name)),
+            Some(problem) if self.told_failures.get(&name) == Some(&problem) => {}
+            Some(problem) => {
+                say!("svc-scan: {name}: {problem}");
+                self.told_failures.insert(name, problem);
+            }
+        }
+    }
+
+    /// Units that have no slot: names for others, and those that do not fit together.
+    pub(super) fn units_without_slot(&self) -> Vec<(String, PathBuf)> {
+        let without = self.units.iter().filter(|(name, _)| !self.names.contains_key(name));
+        without.map(|(name, unit)| (name.to_string(), unit.dir.clone())).collect()
+    }
+
+    /// The word for the state of one of them.
+    pub(super) fn state_of_name(&self, name: &str) -> api::State {
+        if self.units.get(name).is_some_and(|unit| unit.skipped().is_some()) {
+            return api::State::Skipped;
+        }
+        let Some(id) = self.engine.graph().id(name) else { return api::State::Broken };
+        match self.engine.progress(id) {
+            // A name that nobody asked for, where all that it stands for is there.
+            Progress::Down if self.is_whole(id) => api::State::Up,
+            Progress::Down => api::State::Down,
+            Progress::Waiting | Progress::Awaiting => api::State::Waiting,
+            Progress::Starting => api::State::Starting,
+            Progress::Up(_) | Progress::Completed => api::State::Up,
+            Progress::Failed(_) => api::State::Failed,
+            Progress::Stopping { .. } => api::State::Stopping,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Which units fit together, and what is said of those that do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use svc_core::ServiceName;
+use svc_core::graph::{Graph, Node, Problem};
+
+use super::{Units, is_hard, unused};
+
+impl Units {
+    /// What fits together, and what does not, with the reason.
+    pub(super) fn sort(&self, replaced: &BTreeSet<ServiceName>) -> (Vec<Node>, BTreeMap<ServiceName, String>) {
+        let mut out: BTreeMap<ServiceName, String> = self.halves();
+        let message = "has become another one (type, or pipeline): it is started again when the old one is gone";
+        out.extend(replaced.iter().map(|name| (name.clone(), message.to_owned())));
+        loop {
+            let left_out = out.len();
+            for (name, unit) in &self.all {
+                let needed = unit.source.dependencies.iter().chain(&unit.source.producer_for).map(ServiceName::as_str);
+                let hard = unit.source.relations.iter().filter(|other| is_hard(other)).map(|other| other.on.as_str());
+                let is_out = |name: &&str| ServiceName::parse(name).is_ok_and(|name| out.contains_key(&name));
+                let missing = needed.chain(hard).find(is_out).map(str::to_owned);
+                if let Some(missing) = missing.filter(|_| !out.contains_key(name)) {
+                    out.insert(name.clone(), cannot_be_used(&missing));
+                }
+            }
+            let nodes = self.nodes(&out);
+            let Err(problems) = Graph::new(nodes.clone()) else { return (nodes, out) };
+            for problem in problems {
+                let culprits = match &problem {
+                    Problem::Twice(name) => vec![name.clone()],
+                    Problem::Unknown { node, .. } | Problem::NoHealth { node, .. } => vec![node.clone()],
+                    Problem::Cycle(path) => self.culprits(path),
+                };
+                let told = match &problem {
+                    Problem::Unknown { name, .. } if self.is_unusable(name) => cannot_be_used(name),
+                    Problem::Twice(_) | Problem::Unknown { .. } | Problem::NoHealth { .. } | Problem::Cycle(_) => {
+                        problem.to_string()
+                    }
+                };
+                for name in culprits.iter().filter_map(|name| ServiceName::parse(name).ok()) {
+                    out.entry(name).or_insert_with(|| told.clone());
+                }
+            }
+            if out.len() == left_out {
+                // Every problem names at least one that was not left out; were it otherwise, nothing would be lost but order.
+                return (Vec::new(), out);
+            }
+        }
+    }
+
+    /// Whom a circle keeps out. Where a service waits for the bundle that it is in, that one: the bundle, with all others in it,
+    /// goes on without.
+    fn culprits(&self, circle: &[String]) -> Vec<String> {
+        let contents = |name: &str| match self.get(name).map(|unit| &unit.source.kind) {
+            Some(svc_def::Kind::Bundle { contents }) => Some(contents),
+            Some(svc_def::Kind::Oneshot { .. } | svc_def::Kind::Longrun) | None => None,
+        };
+        let is_in =
+            |name: &str| circle.iter().filter_map(|bundle| contents(bundle)).flatten().any(|member| member.as_str() == name);
+        let members: Vec<String> = circle.iter().filter(|name| is_in(name)).cloned().collect();
+        let services: Vec<String> = members.iter().filter(|name| contents(name).is_none()).cloned().collect();
+        [services, members].into_iter().find(|some| !some.is_empty()).unwrap_or_else(|| circle.to_vec())
+    }
+
+    /// Edits that keep out what they are made in are left alone: what runs goes on as it was. Whether there were any.
+    pub(super) fn take_back(&mut self, out: &BTreeMap<ServiceName, String>) -> bool {
+        let mut any = false;
+        for (name, problem) in out {
+            let Some(unit) = self.all.get_mut(name) else { continue };
+            if let Some(before) = unit.before.take() {
+                (unit.definition, unit.source) = before;
+                unit.edit = Some(unused(problem));
+                any = true;
+            }
+        }
+        any
+    }
+
+    pub(super) fn is_unusable(&self, name: &str) -> bool {
+        ServiceName::parse(name).is_ok_and(|name| self.unusable.contains(&name))
+    }
+
+    pub(super) fn note(&mut self, out: &BTreeMap<ServiceName, String>) {
+        let (pipelines, taken) = self.pipelines(out);
+        let unknown = |name: &ServiceName| !self.all.contains_key(name) && !pipelines.contains_key(name);
+        let is_there = |name: &str| self.get(name).is_some() || self.is_unusable(name);
+        let mut missing: BTreeMap<ServiceName, String> =
+            taken.into_iter().map(|(name, problem)| (name.clone(), problem)).collect();
+        for (name, unit) in &self.all {
+            let gone = |list: Vec<&str>| -> Vec<String> {
+                let is_gone =
+                    |name: &&str| ServiceName::parse(name).is_ok_and(|name| out.contains_key(&name) || unknown(&name));
+                list.into_iter().filter(is_gone).map(str::to_owned).collect()
+            };
+            let by_file = unit.is_one_file();
+            if let svc_def::Kind::Bundle { contents } = &unit.source.kind {
+                let gone = gone(contents.iter().map(ServiceName::as_str).collect());
+                let list = if by_file { "members" } else { "contents.d" };
+                if !gone.is_empty() {
+                    missing.insert(name.clone(), without(&gone, &is_there, &format!("remove the name from {list}")));
+                }
+            }
+            let soft = unit.source.relations.iter().filter(|other| !is_hard(other)).map(|other| other.on.as_str());
+            let gone = gone(soft.collect());
+            if !gone.is_empty() {
+                missing.insert(name.clone(), without(&gone, &is_there, "remove the name from service.toml"));
+            }
+        }
+        for (name, unit) in &mut self.all {
+            unit.problem = out.get(name).or(unit.edit.as_ref()).or_else(|| missing.get(name)).cloned();
+            unit.before = None;
+        }
+    }
+
+    /// Producers and consumers that do not name each other.
+    pub(super) fn halves(&self) -> BTreeMap<ServiceName, String> {
+        let mut out = BTreeMap::new();
+        for (name, unit) in &self.all {
+            for half in svc_def::halves(name, &unit.source, &|name| self.all.get(name).map(|unit| &unit.source)) {
+                out.insert(name.clone(), half.problem);
+                // If it was cut loose just now, that is what does not fit.
+                if self.all.get(half.other).is_some_and(|other| other.before.is_some()) {
+                    out.entry(half.other.clone()).or_insert(half.cut);
+                }
+            }
+        }
+        out
+    }
+}
+
+fn cannot_be_used(name: &str) -> String {
+    format!("needs {name}, which cannot be used: see there")
+}
+
+/// What is said of names that nobody has, and of those that are there and cannot be used: each has another cure.
+fn without(gone: &[String], is_there: &dyn Fn(&str) -> bool, cure: &str) -> String {
+    let (there, missing): (Vec<&str>, Vec<&str>) = gone.iter().map(String::as_str).partition(|name| is_there(name));
+    let mut parts = Vec::new();
+    if !there.is_empty() {
+        parts.push(format!("goes on without {}, which cannot be used: see there", there.join(", ")));
+    }
+    if !missing.is_empty() {
+        let names = missing.join(", ");
+        parts.push(format!("goes on without {names}: define {names}, or {cure}"));
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,199 @@
+use super::*;
+use svc_core::Millis;
+
+fn name(text: &str) -> ServiceName {
+    ServiceName::parse(text).expect("a good name")
+}
+
+fn names(text: &str) -> Vec<ServiceName> {
+    text.split_ascii_whitespace().map(name).collect()
+}
+
+fn unit(kind: svc_def::Kind, needs: &str) -> Unit {
+    let source = Source {
+        kind,
+        dependencies: names(needs),
+        timeout_up: Millis::ZERO,
+        timeout_down: Millis::ZERO,
+        essential: false,
+        producer_for: None,
+        consumer_for: Vec::new(),
+        pipeline_name: None,
+        relations: Vec::new(),
+        start: svc_def::Start::ByBundles,
+        facts: None,
+        timer: None,
+        conditions: None,
+        wait_for: Vec::new(),
+        wait_timeout: Millis::ZERO,
+    };
+    let identity = Identity { device: 0, inode: 0 };
+    Unit::new(identity, 0, "/x".into(), None, source)
+}
+
+fn longrun(needs: &str) -> Unit {
+    unit(svc_def::Kind::Longrun, needs)
+}
+
+fn bundle(contents: &str) -> Unit {
+    unit(svc_def::Kind::Bundle { contents: names(contents) }, "")
+}
+
+fn composed(list: Vec<(&str, Unit)>) -> (Units, Vec<Node>) {
+    let mut units = Units::default();
+    for (text, unit) in list {
+        units.insert(name(text), unit);
+    }
+    let nodes = units.compose(&BTreeSet::new());
+    (units, nodes)
+}
+
+fn listed(nodes: &[Node]) -> Vec<&str> {
+    nodes.iter().map(|node| node.name.as_str()).collect()
+}
+
+fn problem<'a>(units: &'a Units, name: &str) -> &'a str {
+    units.get(name).and_then(|unit| unit.problem.as_deref()).unwrap_or("")
+}
+
+#[test]
+fn a_service_that_waits_for_its_own_bundle_keeps_out_itself_only() {
+    let (units, nodes) = composed(vec![
+        ("user", bundle("cu late web")),
+        ("cu", longrun("user")),
+        ("late", longrun("legacy")),
+        ("legacy", longrun("user")),
+        ("web", longrun("")),
+    ]);
+    assert_eq!(listed(&nodes), ["legacy", "user", "web"]);
+    assert!(problem(&units, "cu").contains("wait for each other"), "{}", problem(&units, "cu"));
+    assert!(problem(&units, "late").contains("wait for each other"), "{}", problem(&units, "late"));
+    assert_eq!(problem(&units, "user"), "goes on without cu, late, which cannot be used: see there");
+}
+
+#[test]
+fn what_is_wrong_with_one_keeps_out_what_needs_it_and_nothing_else() {
+    let (units, nodes) = composed(vec![
+        ("web", longrun("db cache")),
+        ("db", longrun("nett")),
+        ("net", longrun("")),
+        ("cache", longrun("")),
+        ("user", bundle("web cache")),
+    ]);
+    assert_eq!(listed(&nodes), ["cache", "net", "user"]);
+    assert_eq!(problem(&units, "db"), "db names nett, which does not exist: did you mean net?");
+    assert_eq!(problem(&units, "web"), "needs db, which cannot be used: see there");
+    assert_eq!(problem(&units, "user"), "goes on without web, which cannot be used: see there");
+    assert_eq!(problem(&units, "cache"), "");
+}
+
+#[test]
+fn a_circle_is_named() {
+    let (units, nodes) = composed(vec![("a", longrun("b")), ("b", longrun("a")), ("c", longrun(""))]);
+    assert_eq!(listed(&nodes), ["c"]);
+    assert_eq!(problem(&units, "a"), "a -> b -> a wait for each other: remove one of these dependencies");
+}
+
+#[test]
+fn bundles_with_certain_names_are_what_is_started() {
+    let started = |nodes: &[Node]| nodes.iter().filter(|node| node.up).map(|node| node.name.clone()).collect::<Vec<_>>();
+    let (_, nodes) = composed(vec![("web", longrun("")), ("db", longrun("")), ("mine", bundle("db"))]);
+    assert_eq!(started(&nodes), ["db", "web"]);
+    let (_, nodes) = composed(vec![("web", longrun("")), ("db", longrun("")), ("default", bundle("db"))]);
+    assert_eq!(started(&nodes), ["default"]);
+}
+
+#[test]
+fn a_pipeline_needs_both_halves_and_has_a_name() {
+    let producer = || Unit { source: Source { producer_for: Some(name("log")), ..longrun("").source }, ..longrun("") };
+    let consumer = |of: &str| {
+        let source = Source { consumer_for: names(of), pipeline_name: Some(name("pipe")), ..longrun("").source };
+        Unit { source, ..longrun("") }
+    };
+    let (_, nodes) = composed(vec![("a", producer()), ("b", producer()), ("log", consumer("a b"))]);
+    assert_eq!(listed(&nodes), ["a", "b", "log", "pipe"]);
+    let needs = |node: &Node| node.dependencies.iter().map(|dependency| dependency.on.clone()).collect::<Vec<_>>();
+    assert_eq!(needs(&nodes[0]), ["log"]);
+    assert_eq!(needs(&nodes[3]), ["log", "a", "b"]);
+    assert!(nodes[2].logger && !nodes[0].logger);
+
+    let (units, nodes) = composed(vec![("a", producer()), ("log", consumer("b"))]);
+    assert!(nodes.is_empty());
+    assert_eq!(problem(&units, "a"), "is producer-for log, which is not consumer-for a: add the name to its consumer-for");
+    assert_eq!(
+        problem(&units, "log"),
+        "is consumer-for b, which is not producer-for log: write the name into its producer-for"
+    );
+}
+
+#[test]
+fn a_bundle_may_have_a_pipeline_in_it() {
+    let producer = Unit { source: Source { producer_for: Some(name("log")), ..longrun("").source }, ..longrun("") };
+    let source = Source { consumer_for: names("a"), pipeline_name: Some(name("pipe")), ..longrun("").source };
+    let consumer = Unit { source, ..longrun("") };
+    let (units, nodes) = composed(vec![("a", producer), ("log", consumer), ("user", bundle("pipe"))]);
+    assert_eq!(listed(&nodes), ["a", "log", "pipe", "user"]);
+    assert_eq!(nodes[3].dependencies[0].on, "pipe");
+    assert_eq!(problem(&units, "user"), "");
+}
+
+#[test]
+fn a_name_that_is_taken_is_no_name_of_a_pipeline_and_keeps_nobody_out() {
+    let producer = |of: &str| Unit { source: Source { producer_for: Some(name(of)), ..longrun("").source }, ..longrun("") };
+    let consumer = |of: &str, pipeline: &str| {
+        let source = Source { consumer_for: names(of), pipeline_name: Some(name(pipeline)), ..longrun("").source };
+        Unit { source, ..longrun("") }
+    };
+    let (units, nodes) = composed(vec![
+        ("a", producer("a-log")),
+        ("a-log", consumer("a", "pipe")),
+        ("b", producer("b-log")),
+        ("b-log", consumer("b", "pipe")),
+        ("c", producer("c-log")),
+        ("c-log", consumer("c", "a")),
+        ("user", bundle("pipe")),
+    ]);
+    assert_eq!(listed(&nodes), ["a", "a-log", "pipe", "b", "b-log", "c", "c-log", "user"]);
+    let (cure, of) = ("write another one; until then its pipeline has no name", "its pipeline-name");
+    assert_eq!(problem(&units, "a-log"), "");
+    assert_eq!(problem(&units, "b-log"), format!("{of} pipe is also the pipeline-name of a-log: {cure}"));
+    assert_eq!(problem(&units, "c-log"), format!("{of} a is also the name of a service: {cure}"));
+    assert_eq!((problem(&units, "user"), problem(&units, "b"), problem(&units, "c")), ("", "", ""));
+}
+
+#[test]
+fn an_edit_that_does_not_fit_changes_nothing() {
+    let (mut units, nodes) = composed(vec![("a", longrun("b")), ("b", longrun("")), ("c", longrun("b"))]);
+    units.read_again(&name("b"), None, longrun("a").source);
+    assert_eq!(units.compose(&BTreeSet::new()), nodes);
+    assert_eq!(
+        problem(&units, "b"),
+        "a -> b -> a wait for each other: remove one of these dependencies; until then it stays as it was before the edit"
+    );
+    assert_eq!((problem(&units, "a"), problem(&units, "c")), ("", ""));
+    // The same once more is no news, and a good one is taken.
+    units.read_again(&name("b"), None, longrun("a").source);
+    assert_eq!(units.compose(&BTreeSet::new()), nodes);
+    units.read_again(&name("b"), None, longrun("").source);
+    assert!(units.is_stale());
+    assert_eq!(units.compose(&BTreeSet::new()), nodes);
+    assert_eq!(problem(&units, "b"), "");
+}
+
+#[test]
+fn half_a_pipeline_cut_by_an_edit_stays_whole() {
+    let producer = || Source { producer_for: Some(name("log")), ..longrun("").source };
+    let consumer = || Source { consumer_for: names("a"), ..longrun("").source };
+    let with = |source| Unit { source, ..longrun("") };
+    let (mut units, nodes) = composed(vec![("a", with(producer())), ("log", with(consumer()))]);
+    units.read_again(&name("a"), None, longrun("").source);
+    assert_eq!(units.compose(&BTreeSet::new()), nodes);
+    assert!(problem(&units, "a").starts_with("is no longer producer-for log"), "{}", problem(&units, "a"));
+    units.read_again(&name("log"), None, longrun("").source);
+    assert_eq!(units.compose(&BTreeSet::new()), nodes, "the other half alone is no better");
+    for half in ["a", "log"] {
+        units.read_again(&name(half), None, longrun("").source);
+    }
+    assert_ne!(units.compose(&BTreeSet::new()), nodes);
+    assert_eq!((problem(&units, "a"), problem(&units, "log")), ("", ""));
+}

@@ -1,0 +1,150 @@
+//! What is seen of a start that does not succeed: in the log of the container, in the table, and who is said to be at fault.
+
+use svc_testkit::{State, Tree, until};
+
+use crate::Files;
+
+#[track_caller]
+fn await_log(tree: &Tree, text: &str) {
+    until(text, || tree.log().contains(text).then_some(()));
+}
+
+#[test]
+fn a_start_that_takes_too_long_is_told_with_what_was_waited_for() {
+    let mut tree = Tree::new();
+    // Nobody listens there.
+    tree.toml("db", "command = 'sleep 1000'\nready.unix = '/nonexistent.sock'\ntimeout.start = '1500ms'");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['db']");
+    tree.start();
+    let waiting = tree.await_status("web", "waiting", |status| status.state == State::Waiting);
+    assert!(waiting.problem.is_some_and(|why| why.starts_with("blocked by db: not ready after")));
+    let status = tree.await_status("db", "failed", |status| status.state == State::Failed);
+    let why = "not ready after 1500 ms, which is its time to start";
+    assert_eq!(status.problem.as_deref(), Some(why));
+    let blocked = tree.await_status("web", "failed", |status| status.state == State::Failed);
+    assert_eq!(blocked.problem.as_deref(), Some(&*format!("blocked by db: {why}")));
+    await_log(&tree, &format!("svc-scan: db: {why}"));
+    await_log(&tree, &format!("svc-scan: web: blocked by db: {why}"));
+    await_log(&tree, "svc probe: not ready yet: unix /nonexistent.sock");
+    // Once more, and it is told once more.
+    assert!(!tree.ctl(&["start", "db"]).status.success());
+    assert_eq!(tree.log().matches(&format!("svc-scan: db: {why}")).count(), 2, "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn one_that_ends_again_and_again_is_told_as_that_by_those_who_wait_for_it() {
+    let mut tree = Tree::new();
+    tree.toml("db", "command = ['sh', '-c', 'exit 3']\nready.unix = '/nonexistent.sock'\nrestart.delay = '50ms'");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['db']");
+    tree.start();
+    tree.await_problem(
+        "web",
+        &["blocked by db: not ready after", "keeps ending (", " times so far, the last with exit 3 after "],
+    );
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn who_is_not_started_again_is_told_with_the_limit_that_it_has_reached() {
+    let mut tree = Tree::new();
+    let policy = "restart.limit = 2\nrestart.window = '1m'\nrestart.delay = '50ms'";
+    tree.toml("loop", &format!("command = ['sh', '-c', 'exit 3']\n{policy}"));
+    tree.toml("once", "command = ['sh', '-c', 'exit 4']\nrestart.when = 'never'");
+    tree.toml("app", "command = 'sleep 1000'\nneeds = ['once']");
+    tree.start();
+    await_log(&tree, "svc-scan: loop: 2 ends within 1 min, and is not started again: exit 3");
+    await_log(&tree, "svc-scan: once: it ended (exit 4), and is not started again");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_bundle_is_as_old_as_what_became_of_it() {
+    let mut tree = Tree::new();
+    tree.toml("one", "command = 'sleep 1000'");
+    tree.toml("all", "kind = 'bundle'\nmembers = ['one']");
+    tree.start();
+    let first = tree.await_status("all", "up", |status| status.state == State::Up);
+    let later = tree.await_status("all", "older", |status| status.since_seconds > first.since_seconds + 0.05);
+    assert_eq!(later.since_ms.abs_diff(first.since_ms) / 20, 0, "{first:?} {later:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn words_of_other_managers_are_known() {
+    let tree = Tree::new();
+    tree.toml("web", "ExecStart = 'x'\ndepends_on = ['db']\ncommand = 'x'");
+    tree.toml("once", "kind = 'oneshot'\ncommand = 'x'");
+    let said = tree.say(&["check", &tree.services().display().to_string()]);
+    for told in [
+        "\"ExecStart\" is no key of a service: did you mean command?",
+        "\"depends_on\" is no key of a service: did you mean needs?",
+        "command means nothing for a oneshot, only for a process or a forking or a timer: what a oneshot runs is called up",
+    ] {
+        assert!(said.err.contains(told) || said.out.contains(told), "{told} in {}{}", said.out, said.err);
+    }
+}
+
+/// What fails in front of the program is a start that failed: nobody who waits for it starts, and everybody is told.
+#[test]
+fn one_whose_program_is_not_executed_has_not_started() {
+    let mut tree = {
+        let mut tree = Tree::new();
+        let needs = |on: &str| format!("command = 'sleep 1000'\nneeds = [{{ on = '{on}', until = 'started' }}]");
+        tree.toml("user", "command = 'sleep 1000'\nuser = 'nobody-at-all'");
+        tree.toml("missing", "command = '/nonexistent/program'");
+        tree.toml("probed", "command = '/nonexistent/program'\nready.file = '/nonexistent/file'");
+        tree.toml("never", "command = '/nonexistent/program'\nrestart.when = 'never'");
+        for name in ["user", "missing", "probed", "never"] {
+            tree.toml(&format!("{name}-app"), &needs(name));
+        }
+        tree.start();
+        tree
+    };
+    for name in ["user", "missing", "probed"] {
+        tree.await_status(name, "two failed starts", |status| status.restarts >= 2);
+        await_log(&tree, &format!("svc-scan: {name}: cannot be started: "));
+        let app = tree.await_status(&format!("{name}-app"), "why", |status| status.problem.is_some());
+        assert_eq!((app.state, app.restarts, app.pid), (State::Waiting, 0, None), "{name}");
+        let told = app.problem.unwrap_or_default();
+        assert!(told.starts_with(&format!("blocked by {name}: not started after ")), "{told}");
+        assert!(told.contains("its program was not executed (exit code 1"), "{told}");
+        let log = tree.log();
+        assert_eq!(
+            log.matches(&format!("svc-scan: {name}: cannot be started: ")).count(),
+            1,
+            "once, not for each try: {log}"
+        );
+    }
+    let blocked = tree.await_status("never-app", "failed", |status| status.state == State::Failed);
+    assert!(blocked.problem.is_some_and(|why| why.starts_with("blocked by never: ")));
+    // It comes by itself when the cause is mended.
+    let start = tree.ctl(&["start", "missing", "--timeout", "5"]);
+    assert!(!start.status.success(), "{}", String::from_utf8_lossy(&start.stdout));
+    tree.edit("missing", "command = 'sleep 1000'");
+    tree.await_status("missing-app", "up", |status| status.state == State::Up);
+    assert_eq!(tree.status("missing").and_then(|status| status.problem), None);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// While something is made ready it is starting, and may be stopped; its end is waited for.
+#[test]
+fn one_that_is_made_ready_is_starting_and_can_be_stopped() {
+    let mut tree = Tree::new();
+    let go = tree.path("go");
+    let wait = format!("until [ -e {} ]; do sleep 0.01; done", go.display());
+    let slow = format!("command = 'sleep 1000'\nenv.WORD = {{ command = ['sh', '-c', '{wait}'], timeout = '1m' }}");
+    tree.toml("slow", &slow);
+    tree.toml("app", "command = 'sleep 1000'\nneeds = [{ on = 'slow', until = 'started' }]");
+    tree.start();
+    tree.await_status("slow", "starting", |status| status.state == State::Starting && status.pid.is_some());
+    assert_eq!(tree.status("app").map(|status| status.state), Some(State::Waiting));
+    tree.ctl_ok(&["stop", "--dependents", "slow"]);
+    let stopped = tree.await_status("slow", "down", |status| status.state == State::Down);
+    assert_eq!(stopped.problem, None);
+    tree.ctl_ok(&["start", "--no-wait", "app"]);
+    tree.await_status("slow", "starting", |status| status.state == State::Starting && status.pid.is_some());
+    std::fs::write(&go, "").expect("ours");
+    tree.await_status("app", "up", |status| status.state == State::Up);
+    assert_eq!(tree.stop(), 0);
+}
