@@ -10,6 +10,7 @@ trees! {
     killed_scan
     killed_step
     killed_supervisor
+    lsio_mods
     mistakes
     mistakes_more
     phusion_fails
@@ -18,9 +19,12 @@ trees! {
     phusion_stopped
     phusion_stubborn
     phusion_unprivileged
+    plain_gitea
+    plain_mail
     stack_fails
     stack_spine
     v2_basic
+    v2_chain
     v2_execline_test
     v2_fails
     v2_fails_and_goes_on
