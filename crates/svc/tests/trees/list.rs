@@ -5,6 +5,7 @@ trees! {
     cmd_killed
     cmd_live
     cmd_signals
+    ha_core
     killed_hook
     killed_init
     killed_scan
@@ -28,6 +29,7 @@ trees! {
     v2_execline_test
     v2_fails
     v2_fails_and_goes_on
+    v2_framework
     v2_generated
     v2_halt
     v2_waits
@@ -36,6 +38,7 @@ trees! {
     v3_bundles
     v3_cmd_waits
     v3_corners
+    v3_dynamic
     v3_hook_fails
     v3_hook_stopped
     v3_optional
