@@ -39,6 +39,7 @@ trees! {
     v3_cmd_waits
     v3_corners
     v3_dynamic
+    v3_forms
     v3_hook_fails
     v3_hook_stopped
     v3_optional
