@@ -20,6 +20,7 @@ pub mod health;
 pub mod init;
 pub mod letters;
 pub mod links;
+pub mod memory;
 pub mod name;
 pub mod policy;
 pub mod priority;

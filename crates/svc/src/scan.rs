@@ -29,8 +29,8 @@ Options:
   -V, --version      version, commit and target
 
 Environment:
-  SVC_RUN_DIR        where the control socket is made (default: the first of /run/svc, $XDG_RUNTIME_DIR/svc and /tmp/svc-UID
-                     that can be written to)
+  SVC_RUN_DIR        where the control socket is made (default: the first of /run/svc, $XDG_RUNTIME_DIR/svc, /tmp/svc-UID
+                     and /dev/shm/svc-UID-N/run/svc that can be written to)
   SVC_STOP_TIMEOUT   how long a stop may take in all, in seconds (default 8), or with a unit: 500ms, 8s, 2m
   SVC_APPLY          auto: the same as --watch
   SVC_LOG_TAIL       how much of each service's last output is kept, in bytes (default 32768), or with a unit: 64K, 1M

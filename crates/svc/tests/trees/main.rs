@@ -24,6 +24,10 @@ fn plays(name: &str) {
     container.signal_when(&story);
     let code = container.wait();
     story.compare(code, &container.trace(), &container.output());
+    // It is this machine's.
+    for path in container.output().split([' ', ':', '\n']).filter(|word| word.starts_with("/dev/shm/svc-")) {
+        assert!(!std::path::Path::new(path).exists(), "{name} has left {path}");
+    }
 }
 
 /// A test for each directory, so that a tree that fails is named; and no directory is forgotten.
