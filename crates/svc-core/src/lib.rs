@@ -22,6 +22,7 @@ pub mod letters;
 pub mod links;
 pub mod memory;
 pub mod name;
+pub mod overlay;
 pub mod policy;
 pub mod priority;
 pub mod restart;
