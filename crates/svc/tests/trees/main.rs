@@ -8,19 +8,22 @@
 
 mod boot;
 mod figures;
+mod outside;
 mod story;
+
+use std::path::Path;
 
 use boot::{Container, is_possible};
 use story::Story;
 
 /// Boots a tree and compares.
 #[track_caller]
-fn plays(name: &str) {
+fn plays(folder: &Path) {
     if !is_possible() {
         return;
     }
-    let story = Story::read(name);
-    let mut container = Container::boot(name, &story);
+    let story = Story::read(folder);
+    let mut container = Container::boot(folder, &story);
     container.signal_when(&story);
     let code = container.wait();
     story.compare(code, &container.trace(), &container.output());
@@ -34,7 +37,7 @@ fn plays(name: &str) {
 macro_rules! trees {
     ($($name:ident)*) => {
         const NAMES: &[&str] = &[$(stringify!($name)),*];
-        $(#[test] fn $name() { plays(stringify!($name)); })*
+        $(#[test] fn $name() { plays(&story::trees().join(stringify!($name))); })*
     };
 }
 
@@ -42,7 +45,7 @@ include!("list.rs");
 
 #[test]
 fn every_tree_is_played() {
-    let entries = std::fs::read_dir(story::folder()).expect("tests/trees");
+    let entries = std::fs::read_dir(story::trees()).expect("tests/trees");
     let mut there: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     there.retain(|name| name != "stubs" && !name.contains('.'));
     there.sort_unstable();
