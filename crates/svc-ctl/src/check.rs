@@ -66,7 +66,8 @@ pub fn run(dirs: &[PathBuf], verbose: bool, json: bool, out: &mut Output) -> Res
 /// Those that the image has; at least one, so that there is something to complain of.
 fn default() -> Vec<PathBuf> {
     let of_init = OF_INIT.map(PathBuf::from).into_iter().filter(|dir| dir.is_dir());
-    let mut dirs: Vec<PathBuf> = Some(PathBuf::from(DEFAULT_DIR)).into_iter().filter(|dir| dir.is_dir()).chain(of_init).collect();
+    let mut dirs: Vec<PathBuf> =
+        Some(PathBuf::from(DEFAULT_DIR)).into_iter().filter(|dir| dir.is_dir()).chain(of_init).collect();
     if dirs.is_empty() {
         dirs.push(DEFAULT_DIR.into());
     }
@@ -92,7 +93,8 @@ impl Found {
         if check_overlay::is_one(&dir) {
             names.retain(|name| !self.overlay.takes(&dir, name));
             // What layers add to a service of another is no second one.
-            let known = |name: &OsString| name.to_str().is_some_and(|name| self.sources.keys().any(|known| known.as_str() == name));
+            let known =
+                |name: &OsString| name.to_str().is_some_and(|name| self.sources.keys().any(|known| known.as_str() == name));
             names.retain(|name| !known(name));
         }
         let mut places: BTreeMap<ServiceName, PathBuf> = BTreeMap::new();

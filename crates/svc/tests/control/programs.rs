@@ -137,7 +137,10 @@ fn links_of_all_commands_can_be_made_elsewhere() {
     let tree = Tree::new();
     let root = tree.path("image");
     assert_said(&svc(&["install", "--s6-overlay", &root.display().to_string()]), 0, &[]);
-    let script = format!("set -e; cd {0}; ln -sf {0}/command/* {0}/usr/bin/; usr/bin/s6-echo works; usr/bin/svc-ctl --version", root.display());
+    let script = format!(
+        "set -e; cd {0}; ln -sf {0}/command/* {0}/usr/bin/; usr/bin/s6-echo works; usr/bin/svc-ctl --version",
+        root.display()
+    );
     assert_said(&Said::by(Command::new("sh").args(["-c", &script])), 0, &["works", "svc-ctl 0."]);
     assert!(root.join("usr/bin/svc").symlink_metadata().is_ok_and(|data| data.is_file()));
     let more = tree.path("more");

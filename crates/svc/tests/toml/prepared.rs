@@ -426,7 +426,9 @@ fn what_cannot_be_made_ready_is_told() {
         format!("cannot read the secret {nothing}: No such file or directory (os error 2): mount the secret there"),
         format!("{nothing}: No such file or directory (os error 2): there is nothing: mount the volume"),
         format!("{bad}: has no certificate in PEM form"),
-        format!("svc exec: {nothing}: No such file or directory (os error 2): put it there, or correct the name (SSL_CERT_FILE names it)"),
+        format!(
+            "svc exec: {nothing}: No such file or directory (os error 2): put it there, or correct the name (SSL_CERT_FILE names it)"
+        ),
         format!("svc exec: {nothing}: No such file or directory (os error 2): put it there, or correct the name"),
         format!("{here}: is there, and is no file: name the file that is to be made"),
         format!("{pipe}: is a pipe or a device, and must be a file"),
