@@ -37,8 +37,8 @@ Environment:
   SVC_PROFILES       profiles with commas between them, for condition.profile of a service.toml
   SVC_STATE_DIR      where it is kept when timers ran last (default: where the control socket is)
 
-Signals: SIGTERM and SIGINT stop everything (a second one kills), SIGHUP looks at the directories again, SIGQUIT stops without
-waiting for loggers. Exit codes: that of COMMAND or of `svc-ctl shutdown --code`, 0 after a signal; 100 usage, 111 system.
+Signals: SIGTERM, SIGINT and SIGRTMIN+3 stop everything (a second one kills), SIGHUP looks at the directories again, SIGQUIT stops
+without waiting for loggers. Exit codes: that of COMMAND or of `svc-ctl shutdown --code`, 0 after a signal; 100 usage, 111 system.
 ";
 
 /// How long a stop may take where SVC_STOP_TIMEOUT says nothing: below the 10 s after which `docker stop` kills.

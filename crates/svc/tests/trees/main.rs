@@ -29,7 +29,7 @@ fn plays(folder: &Path) {
     story.compare(code, &container.trace(), &container.output());
     // It is this machine's.
     for path in container.output().split([' ', ':', '\n']).filter(|word| word.starts_with("/dev/shm/svc-")) {
-        assert!(!std::path::Path::new(path).exists(), "{name} has left {path}");
+        assert!(!Path::new(path).exists(), "{} has left {path}", folder.display());
     }
 }
 
