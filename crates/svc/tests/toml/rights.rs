@@ -268,8 +268,8 @@ fn the_profiles_differ_in_what_is_no_namespace() {
     }
     let number = nix::libc::SYS_process_vm_readv;
     let shell = format!(
-        "python3 -c \"import ctypes, os; c = ctypes.CDLL(None, use_errno=True); whole = ctypes.c_long; \
-         print(c.syscall(whole({number}), *map(whole, (os.getpid(), 0, 0, 0, 0, 0))), ctypes.get_errno())\""
+        "python3 -c \"import ctypes, os; c = ctypes.CDLL(None, use_errno=True); n = ctypes.c_ulong(0); \
+         print(c.syscall({number}, os.getpid(), None, n, None, n, n), ctypes.get_errno())\""
     );
     assert_eq!(seen("seccomp = 'no-namespaces'", &shell, 1), ["0 0"]);
     assert_eq!(seen("seccomp = 'default'", &shell, 1), ["-1 1"]);

@@ -10,6 +10,8 @@ trees! {
     killed_scan
     killed_step
     killed_supervisor
+    memory
+    memory_hook_fails
     mistakes
     mistakes_more
     phusion_fails
