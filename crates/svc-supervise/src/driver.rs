@@ -10,7 +10,7 @@ mod heir;
 mod link;
 mod visitors;
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use svc_core::definition::{Definition, Settings};
 use svc_core::service::{Actions, Command, Event, Note, Role, Service, State};
@@ -211,7 +211,7 @@ impl Driver {
                 poll::wait(&mut interests, clock::now(), self.deadline());
                 Woken::by(&interests)
             };
-            self.read_launch();
+            self.read_launch(poll::ended);
             // Ready before dead: who says that it is ready and dies was ready.
             self.read_readiness();
             if woken.link {
@@ -323,10 +323,11 @@ impl Driver {
         }
     }
 
-    /// `svc exec` writes a byte before it executes the program, which closes the pipe, and another one where that has failed.
-    fn read_launch(&mut self) {
+    /// `svc exec` writes a byte before it executes the program, which closes the pipe, and another one where that has failed. A check
+    /// that it has left behind may have the pipe open a moment longer: whatever the dead one wrote is there, `until` that or not.
+    fn read_launch(&mut self, until: fn(RawFd) -> poll::Interest) {
         let Some(pipe) = &self.launch else { return };
-        let mut interest = [poll::ended(pipe.as_raw_fd())];
+        let mut interest = [until(pipe.as_raw_fd())];
         poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
         if !poll::is_ready(&interest[0]) {
             return;

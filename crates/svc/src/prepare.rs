@@ -170,7 +170,7 @@ impl Preparations {
         }
         if !self.certificates.is_empty() {
             let bundle = place::of_service(needed()?, "certificates", &self.service()).join("bundle.pem");
-            certificates::add(&self.certificates, &bundle)?.iter().for_each(set);
+            certificates::add(&self.certificates, &bundle, &variables::all())?.iter().for_each(set);
         }
         self.distribute(owner, Distribute::AtStart)?;
         self.put(owner).map(drop)

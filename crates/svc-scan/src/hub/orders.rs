@@ -88,13 +88,14 @@ impl Hub {
         };
         let is_stop = control.verb == api::Verb::Stop;
         let lingering = if is_stop { self.lingering(&names) } else { Vec::new() };
+        let marks: Vec<u64> = names.iter().map(|name| self.deaths_of(name)).collect();
         let request = self.ask(request);
         let refused = self.outcomes.get(&request).is_some_and(|told| told.refused.is_some());
         for slot in lingering.into_iter().filter(|_| !refused) {
             self.tell(slot, Command::Stop);
         }
-        let item = |service: String| {
-            let goal = Goal::Request(request);
+        let item = |(service, deaths): (String, u64)| {
+            let goal = Goal::Request { id: request, up: !is_stop, deaths };
             let outcome = (!control.wait && !refused).then(|| api::Outcome {
                 service: service.clone(),
                 result: api::Verdict::Done,
@@ -103,7 +104,12 @@ impl Hub {
             });
             Item { service, goal, outcome }
         };
-        names.into_iter().map(item).collect()
+        names.into_iter().zip(marks).map(item).collect()
+    }
+
+    fn deaths_of(&self, name: &str) -> u64 {
+        let machine = self.slot_named(name).and_then(|slot| self.members.get(&slot)?.machine.as_ref());
+        machine.map_or(0, Service::deaths)
     }
 
     /// Those that are being stopped and have not been sent a signal yet: who asks once more does not wait for that.
@@ -169,11 +175,11 @@ impl Hub {
     }
 
     fn check_request(&self, item: &mut Item, began: svc_core::Millis) {
-        let Goal::Request(request) = item.goal else { return };
-        let Some(told) = self.outcomes.get(&request).filter(|_| item.outcome.is_none()) else { return };
+        let Goal::Request { id, up, deaths } = item.goal else { return };
+        let Some(told) = self.outcomes.get(&id).filter(|_| item.outcome.is_none()) else { return };
         let failed = told.failed.iter().find(|(name, _)| *name == item.service).map(|(_, reason)| reason.clone());
-        let stays = || self.not_undone(&item.service);
-        let (result, message) = match told.refused.clone().or(failed).or_else(stays) {
+        let since = || if up { self.not_up_any_more(&item.service) } else { self.not_undone(&item.service, deaths) };
+        let (result, message) = match told.refused.clone().or(failed).or_else(since) {
             Some(message) => (api::Verdict::Failed, message),
             None => (api::Verdict::Done, self.told_of(&item.service, began)),
         };
@@ -181,13 +187,29 @@ impl Hub {
         item.outcome = Some(api::Outcome { service: item.service.clone(), result, message, status });
     }
 
-    /// What is to be said of a oneshot that was to be taken down, and is not.
-    fn not_undone(&self, name: &str) -> Option<String> {
+    /// What is to be said of one that was started, and has ended while others were waited for.
+    fn not_up_any_more(&self, name: &str) -> Option<String> {
+        let id = self.engine.graph().id(name).filter(|&id| self.engine.graph().node(id).kind == Kind::Process)?;
+        match self.engine.progress(id) {
+            Progress::Starting => {
+                let last = self.machine_of(id)?.last()?;
+                Some(format!("was up, and has ended since ({})", last.exit))
+            }
+            Progress::Failed(_) => match self.stand(id) {
+                Stand::Failed(why) => Some(format!("was up, and is not any more: {why}")),
+                Stand::Up | Stand::Down | Stand::Between => None,
+            },
+            Progress::Down | Progress::Waiting | Progress::Awaiting => None,
+            Progress::Up(_) | Progress::Completed | Progress::Stopping { .. } => None,
+        }
+    }
+
+    /// What is to be said of a oneshot that was to be taken down, and is not. The graph takes it to be wanted again by then.
+    fn not_undone(&self, name: &str, deaths: u64) -> Option<String> {
         let member = self.slot_named(name).and_then(|slot| self.members.get(&slot))?;
-        let machine = member.machine.as_ref().filter(|machine| member.is_done(machine))?;
+        let machine = member.machine.as_ref().filter(|machine| member.is_done(machine) && machine.deaths() > deaths)?;
         let failed = machine.last().filter(|past| !member.definition.settings.is_success(past.exit))?;
-        let unwanted = self.wish_of(name) == Some(Wish::Down);
-        unwanted.then(|| format!("its down failed ({}): what its up did stays as it is", failed.exit))
+        Some(format!("its down failed ({}): what its up did stays as it is", failed.exit))
     }
 
     /// What has become of a service of the graph, in words.
@@ -359,7 +381,7 @@ impl Hub {
                     | Goal::Stopped
                     | Goal::Made
                     | Goal::Judged
-                    | Goal::Request(_) => {}
+                    | Goal::Request { .. } => {}
                 }
             }
         }
@@ -437,7 +459,9 @@ impl Hub {
         let (until, anew) = match item.goal {
             Goal::Until(until) => (Some(until), false),
             Goal::Started { .. } => (Some(api::Until::Ready), true),
-            Goal::Settled | Goal::Ran { .. } | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request(_) => (None, false),
+            Goal::Settled | Goal::Ran { .. } | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request { .. } => {
+                (None, false)
+            }
         };
         if let (Some(until), Some(id), None) = (until, self.engine.graph().id(&item.service), &item.outcome) {
             let failed = matches!(self.engine.progress(id), Progress::Failed(_));

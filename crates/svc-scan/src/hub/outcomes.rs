@@ -86,7 +86,7 @@ impl Hub {
     }
 
     /// Who is in the way, to the root of it, and what is wrong with that.
-    fn blocked(&self, id: Id) -> Option<String> {
+    pub(super) fn blocked(&self, id: Id) -> Option<String> {
         let told = self.engine.explain(id, clock::now())?;
         let root = self.engine.blocked_by(id).pop()?;
         let slot = self.slot_named(self.engine.graph().name(root.node));

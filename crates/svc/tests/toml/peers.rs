@@ -166,12 +166,14 @@ fn dinit_one_that_is_not_ready_in_time_after_a_crash_has_failed() {
 #[test]
 fn dinit_a_down_that_fails_runs_once_is_told_and_holds_nobody_up() {
     let mut tree = Tree::new();
-    // Not done with it before svc-ctl waits: a failure before that is not told.
-    tree.toml("disk", "kind = 'oneshot'\ndown = \"sh -c 'echo x >>downs; sleep 1; exit 3'\"");
+    tree.toml("disk", "kind = 'oneshot'\ndown = \"sh -c 'echo x >>downs; exit 3'\"");
     tree.toml("web", "command = 'sleep 1000'\nneeds = ['disk', 'db']");
-    tree.toml("db", "command = 'sleep 1000'");
+    // The failure has been heard of when the stop is over.
+    let last = format!("trap \"{} svc-ctl wait disk; exit\" TERM; echo up >up; sleep 1000 & wait", program().display());
+    tree.toml("db", &format!("command = ['sh', '-c', '{last}']"));
     tree.start();
     tree.await_up("web");
+    tree.await_lines("db/up", 1);
     let said = tree.say(&["stop", "--dependents", "disk", "db"]);
     assert!(said.code == 1 && said.err.contains("disk: its down failed (exit 3): what its up did stays"), "{said:?}");
     assert!(said.out.contains("db: down"), "{said:?}");

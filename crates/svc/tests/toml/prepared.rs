@@ -379,6 +379,25 @@ fn certificates_are_added_to_a_bundle_of_its_own() {
 }
 
 #[test]
+fn certificates_begin_with_the_bundle_that_is_named_already() {
+    let mut tree = Tree::new();
+    let one = |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+    let added = file(&tree, "added.pem", &one("AAAA"));
+    let own = file(&tree, "own.pem", &one("BBBB"));
+    let node = file(&tree, "node.pem", &one("CCCC"));
+    let keys = format!(
+        "certificates = \"{added}\"\nenv = {{ SSL_CERT_FILE = \"{own}\", NODE_EXTRA_CA_CERTS = \"{node}\", GIT_SSL_CAINFO = \"\", CURL_CA_BUNDLE = \"\", REQUESTS_CA_BUNDLE = \"\" }}"
+    );
+    let lines = seen(
+        &mut tree,
+        &keys,
+        "grep -x '....' \"$SSL_CERT_FILE\"; [ \"$SSL_CERT_FILE\" = \"$NODE_EXTRA_CA_CERTS\" ] && echo same",
+        4,
+    );
+    assert_eq!(lines, ["BBBB", "CCCC", "AAAA", "same"]);
+}
+
+#[test]
 fn what_cannot_be_made_ready_is_told() {
     let mut tree = Tree::new();
     let bad = file(&tree, "bad.pem", "x");
@@ -397,6 +416,7 @@ fn what_cannot_be_made_ready_is_told() {
         ("pipe", format!("templates = [{{ from = \"{pipe}\", to = \"{nothing}\" }}]")),
         ("bytes", format!("templates = [{{ from = \"{der}\", to = \"{nothing}\" }}]")),
         ("der", format!("certificates = \"{der}\"")),
+        ("bundle", format!("certificates = \"{der}\"\nenv.SSL_CERT_FILE = \"{nothing}\"")),
         ("variables", "env-file = \"none.env\"".to_owned()),
     ] {
         tree.toml(name, &format!("command = 'sleep 1000'\n{key}"));
@@ -406,6 +426,9 @@ fn what_cannot_be_made_ready_is_told() {
         format!("cannot read the secret {nothing}: No such file or directory (os error 2): mount the secret there"),
         format!("{nothing}: No such file or directory (os error 2): there is nothing: mount the volume"),
         format!("{bad}: has no certificate in PEM form"),
+        format!(
+            "svc exec: {nothing}: No such file or directory (os error 2): put it there, or correct the name (SSL_CERT_FILE names it)"
+        ),
         format!("svc exec: {nothing}: No such file or directory (os error 2): put it there, or correct the name"),
         format!("{here}: is there, and is no file: name the file that is to be made"),
         format!("{pipe}: is a pipe or a device, and must be a file"),

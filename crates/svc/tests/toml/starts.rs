@@ -46,6 +46,47 @@ fn one_that_ends_again_and_again_is_told_as_that_by_those_who_wait_for_it() {
 }
 
 #[test]
+fn a_command_that_waits_for_one_that_keeps_ending_is_told_so() {
+    let mut tree = Tree::new();
+    tree.toml("db", "command = ['sh', '-c', 'exit 3']\nready.unix = '/nonexistent.sock'\nrestart.delay = '50ms'");
+    tree.command(&["true"]).launch();
+    await_log(&tree, "svc-scan: CMD has waited 5 s for others: db: keeps ending (");
+    // Its check was there a moment longer each time, and is not what was to be executed.
+    assert!(!tree.log().contains("its program was not executed"), "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_command_that_waits_while_all_that_runs_is_up_is_told_for_what() {
+    let mut tree = Tree::new();
+    tree.toml("db", "command = 'sleep 1000'\nhealth = { exec = 'false', interval = '100ms' }");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = [{ on = 'db', until = 'healthy' }]");
+    tree.command(&["true"]).launch();
+    await_log(&tree, "svc-scan: CMD has waited 5 s for others: web: blocked by db: not healthy after ");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn one_that_ends_while_a_start_waits_for_others_was_not_started_for_good() {
+    let mut tree = Tree::new();
+    tree.toml("db", "command = ['sh', '-c', 'echo $$ >pid; exec sleep 1000']\nrestart.delay = '1h'\nstart = false");
+    let ctl = format!("{} svc-ctl", svc_testkit::program().display());
+    let kills = format!(
+        "until [ -s ../db/pid ]; do sleep 0.01; done; {ctl} wait db; kill -KILL $(cat ../db/pid); {ctl} wait --down db"
+    );
+    tree.toml("job", &format!("kind = 'oneshot'\nup = ['sh', '-c', '{kills}']\nstart = false"));
+    tree.start();
+    let is_down = |status: &svc_testkit::Status| status.supervisor_pid.is_some() && status.state == State::Down;
+    for name in ["db", "job"] {
+        tree.await_status(name, "down", is_down);
+    }
+    let said = tree.say(&["start", "db", "job"]);
+    assert!(said.code == 1 && said.err.contains("db: was up, and has ended since (killed by SIGKILL)"), "{said:?}");
+    assert!(said.out.contains("job: done"), "{said:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn who_is_not_started_again_is_told_with_the_limit_that_it_has_reached() {
     let mut tree = Tree::new();
     let policy = "restart.limit = 2\nrestart.window = '1m'\nrestart.delay = '50ms'";

@@ -12,6 +12,8 @@ trees! {
     killed_step
     killed_supervisor
     lsio_mods
+    memory
+    memory_hook_fails
     mistakes
     mistakes_more
     phusion_fails
