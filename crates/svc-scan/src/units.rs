@@ -122,6 +122,12 @@ impl Units {
         unit.edit = edit;
     }
 
+    /// An edit that made no sense makes some now, or was taken back.
+    pub(crate) fn forgive(&mut self, name: &ServiceName) {
+        let Some(unit) = self.all.get_mut(name) else { return };
+        self.stale |= unit.edit.take().is_some();
+    }
+
     /// Looks at the conditions of those that have not been looked at, or of all. Returns the commands that are to be run for it.
     pub(crate) fn judge(&mut self, again: &dyn Fn(&Unit) -> bool) -> Vec<(ServiceName, PathBuf, CommandCondition)> {
         let mut commands = Vec::new();

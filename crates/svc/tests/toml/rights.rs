@@ -104,6 +104,16 @@ fn priorities_are_as_the_file_says() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// On a busy machine it may take long until such a one gets as far as its program, and nobody waits for that here.
+#[test]
+fn the_idle_scheduler_is_set_before_the_program_is_there() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'\nscheduler = 'idle'\ntimeout.kill = '1s'");
+    tree.start();
+    until("SCHED_IDLE", || said_of(tree.status("web")?.pid?, "chrt").contains("SCHED_IDLE").then_some(()));
+    assert_eq!(tree.stop(), 0);
+}
+
 /// What a program says of the priority of a process.
 fn said_of(pid: i32, program: &str) -> String {
     Said::by(Command::new(program).args(["-p", &pid.to_string()])).out
