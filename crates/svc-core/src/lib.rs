@@ -28,6 +28,7 @@ pub mod priority;
 pub mod restart;
 pub mod rights;
 pub mod roster;
+pub mod run;
 pub mod service;
 pub mod shutdown;
 pub mod signal;

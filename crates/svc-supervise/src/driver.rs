@@ -20,6 +20,7 @@ use svc_proto::ledger::Row;
 use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, poll, process};
 
+use crate::credentials;
 use crate::leaf;
 use crate::ondisk::OnDisk;
 use crate::program::Programs;
@@ -299,7 +300,7 @@ impl Driver {
         // A turn may leave a deadline that has come already: a restart that need not wait.
         loop {
             let now = clock::now();
-            let before = self.machine.pid();
+            let (before, rested) = (self.machine.pid(), self.machine.is_at_rest());
             self.machine.step(now, event, &self.settings, &mut actions);
             if self.machine.state() != State::Gone || self.machine.leaving() {
                 self.row.save(&self.machine.to_words());
@@ -310,6 +311,9 @@ impl Driver {
                     // If nobody else is in it; until it is reaped, this one is.
                     leaf::remove(&self.definition, self.init_pid);
                 }
+            }
+            if self.machine.is_at_rest() && !rested {
+                credentials::remove(&self.definition, self.run_dir.as_deref());
             }
             // Who leaves at once may signal before: then the machine speaks of no process any more.
             self.perform_all(&mut actions, self.machine.pid().or(before));

@@ -317,7 +317,12 @@ fn lay_out(name: &str, unit: &Unit, places: &Places) -> Result<(), (PathBuf, std
             let _ = fs::remove_file(dir.join("run"));
         }
     }
-    let place = if unit.is(b"longrun") { places.services() } else { places.units() };
+    let place = if unit.is(b"longrun") {
+        farm::make_room(&dir)?;
+        places.services()
+    } else {
+        places.units()
+    };
     link(&dir, &place.join(name))
 }
 

@@ -84,6 +84,39 @@ fn secrets_come_from_files_and_stand_nowhere_else() {
     assert!(!tree.log().contains("s3cret-word"), "{}", tree.log());
 }
 
+/// Each start makes them; a supervisor that is killed takes nothing along.
+#[test]
+fn credentials_are_there_as_long_as_the_service_runs() {
+    let mut tree = Tree::new();
+    let secret = file(&tree, "key", "s3cret\n");
+    let command = |rest: &str| {
+        format!("command = ['sh', '-c', 'cat $CREDENTIALS_DIRECTORY/key; {rest}']\ncredentials.key = '{secret}'\n")
+    };
+    tree.toml("web", &command("exec sleep 1000"));
+    tree.toml("job", &(command("true") + "restart.when = 'never'"));
+    tree.toml("dies", &(command("exit 3") + "restart.limit = 1"));
+    tree.start();
+    let copy = |name: &str| tree.root().join("run/credentials").join(name).join("key");
+    tree.await_up("web");
+    until("its copy", || copy("web").exists().then_some(()));
+    for name in ["job", "dies"] {
+        until(&format!("{name} has ended: {}", tree.log()), || {
+            (tree.log().matches("s3cret").count() >= 3 && !copy(name).exists()).then_some(())
+        });
+    }
+    tree.kill_supervisor("web");
+    assert!(copy("web").exists());
+    tree.ctl_ok(&["restart", "web"]);
+    until("its copy again", || copy("web").exists().then_some(()));
+    tree.kill_supervisor("web");
+    tree.ctl_ok(&["stop", "web"]);
+    until("no copy", || (!copy("web").exists()).then_some(()));
+    tree.ctl_ok(&["start", "web"]);
+    until("its copy once more", || copy("web").exists().then_some(()));
+    assert_eq!(tree.stop(), 0);
+    assert!(!tree.root().join("run/credentials/web").exists());
+}
+
 #[test]
 fn who_has_nothing_to_render_is_told_so() {
     let mut tree = Tree::new();

@@ -25,10 +25,14 @@ mkdir -p layer/usr/bin layer/trace layer/run layer/proc layer/dev machine upper 
 cp -a "$stubs/." "$tree/rootfs/." layer/
 cp --remove-destination "$svc" layer/usr/bin/svc
 [ ! -d "$tree/machine" ] || cp -a "$tree/machine/." machine/
-# This machine may have a runit: a device 0:0 hides what is below.
-mkdir -p machine/etc
-mknod machine/etc/service c 0 0
-mknod machine/etc/s6 c 0 0
+# What this machine may have of s6, runit and daemontools is not in an image: a device 0:0 hides what is below.
+mkdir -p machine/etc machine/usr/bin machine/usr/lib
+cd /
+for path in etc/service etc/s6 usr/lib/execline usr/bin/execlineb usr/bin/s6-* usr/bin/sv usr/bin/svlogd usr/bin/runsv* usr/bin/chpst \
+    usr/bin/env[du]* usr/bin/setuidgid usr/bin/setlock usr/bin/softlimit usr/bin/multilog usr/bin/tai64n* usr/bin/svstat usr/bin/svok; do
+    [ ! -e "$path" ] || mknod "$here/root/machine/$path" c 0 0
+done
+cd "$here/root"
 mount -t overlay overlay -o "lowerdir=layer:machine:/,upperdir=upper,workdir=work" all
 mount --bind "$here/trace" all/trace
 mount -t tmpfs none all/run
@@ -41,7 +45,8 @@ done
 ln -s /proc/self/fd all/dev/fd
 for stream in 0=stdin 1=stdout 2=stderr; do ln -s "/proc/self/fd/${stream%=*}" "all/dev/${stream#*=}"; done
 mkdir all/dev/shm
-mount -t tmpfs none all/dev/shm
+# This machine's: a test looks there for what a tree has left.
+mount --bind /dev/shm all/dev/shm
 chroot all /usr/bin/svc install --s6-overlay /
 chroot all /usr/bin/svc install --my-init /
 cd all

@@ -5,11 +5,13 @@ trees! {
     cmd_killed
     cmd_live
     cmd_signals
+    ha_core
     killed_hook
     killed_init
     killed_scan
     killed_step
     killed_supervisor
+    lsio_mods
     memory
     memory_hook_fails
     mistakes
@@ -20,12 +22,16 @@ trees! {
     phusion_stopped
     phusion_stubborn
     phusion_unprivileged
+    plain_gitea
+    plain_mail
     stack_fails
     stack_spine
     v2_basic
+    v2_chain
     v2_execline_test
     v2_fails
     v2_fails_and_goes_on
+    v2_framework
     v2_generated
     v2_halt
     v2_waits
@@ -34,6 +40,8 @@ trees! {
     v3_bundles
     v3_cmd_waits
     v3_corners
+    v3_dynamic
+    v3_forms
     v3_hook_fails
     v3_hook_stopped
     v3_optional
