@@ -122,6 +122,17 @@ fn credentials_are_there_as_long_as_the_service_runs() {
 }
 
 #[test]
+fn who_has_nothing_to_render_is_told_so() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.start();
+    tree.await_up("web");
+    assert_eq!(tree.ctl_ok(&["render", "web"]), "web: has no templates and no distributions\n");
+    assert_eq!(tree.ctl_ok(&["render"]), "");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn templates_are_rendered_when_something_changes() {
     let mut tree = Tree::new();
     tree.set("PORT", "80").set("HOSTS", "a b");

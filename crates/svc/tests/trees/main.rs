@@ -53,3 +53,13 @@ fn every_tree_is_played() {
     known.sort_unstable();
     assert_eq!(there, known, "tests/trees and the list in crates/svc/tests/trees/list.rs differ");
 }
+
+#[test]
+fn the_page_of_trees_has_each_and_no_other() {
+    let page = std::fs::read_to_string(story::trees().join("../../docs/s6-overlay-trees.md")).expect("the page");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.rsplit_once(" | "));
+    let words = rows.flat_map(|(_, trees)| trees.split(", ")).filter(|word| *word != "tree");
+    let told: std::collections::BTreeSet<&str> = words.collect();
+    let known = NAMES.iter().copied().collect();
+    assert_eq!(told, known, "docs/s6-overlay-trees.md and the list in crates/svc/tests/trees/list.rs differ");
+}
