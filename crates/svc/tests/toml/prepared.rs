@@ -132,6 +132,26 @@ fn who_has_nothing_to_render_is_told_so() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// `docker run --cap-drop ALL --cap-add CHOWN --cap-add SETUID --cap-add SETGID`.
+#[test]
+fn root_with_few_capabilities_hands_over_credentials() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    let secret = file(&tree, "key", "s3cret\n");
+    let few = "-all,+chown,+setuid,+setgid";
+    let script = "cat $CREDENTIALS_DIRECTORY/key; stat -c %a:%u $CREDENTIALS_DIRECTORY/key";
+    for _ in 0..2 {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set", few, "--inh-caps", few, "--"]).arg(svc_testkit::program());
+        command.args(["exec", "--user", &format!("{NOBODY}:{NOBODY}"), "--credential", &format!("key={secret}")]);
+        command.args(["sh", "-c", script]).env("SVC_RUN_DIR", tree.root());
+        let said = svc_testkit::Said::by(&mut command);
+        assert_eq!((said.code, said.out), (0, format!("s3cret\n400:{NOBODY}\n")), "{}", said.err);
+    }
+}
+
 #[test]
 fn templates_are_rendered_when_something_changes() {
     let mut tree = Tree::new();
