@@ -16,9 +16,9 @@ use crate::check_overlay::{self, Overlay};
 use crate::exit::{Code, Failure};
 use crate::output::Output;
 
-/// Where svc-scan looks, too, where it is not told, and where /init does.
+/// Where svc-scan looks, too, where it is not told, and where /init and my_init do.
 const DEFAULT_DIR: &str = "/etc/s6";
-const OF_INIT: [&str; 2] = [SOURCES, "/etc/services.d"];
+const OF_INIT: [&str; 3] = [SOURCES, "/etc/services.d", "/etc/service"];
 
 /// What has been found.
 #[derive(Default)]

@@ -76,6 +76,8 @@ fn options(name: &str, dir: &Path) -> Option<Option<Vec<Vec<u8>>>> {
 fn execute(mode: &str, options: Vec<Vec<u8>>, dir: &Path) -> Result<Output, Failure> {
     use std::os::unix::ffi::OsStringExt;
     let words = options.into_iter().map(std::ffi::OsString::from_vec);
+    // A service in one file has the directory that it is in.
+    let dir = if dir.is_file() { dir.parent().unwrap_or(dir) } else { dir };
     let mut command = Command::new("/proc/self/exe");
     command.args(["exec", mode]).args(words).current_dir(dir);
     command.output().map_err(|error| Failure::system(format!("cannot execute svc: {error}")))
