@@ -1,6 +1,6 @@
 //! `check`: everything that is wrong with the services of directories, without svc.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use crate::check_overlay::{self, Overlay};
 use crate::exit::{Code, Failure};
 use crate::output::Output;
 
-/// Where svc-scan looks, too, where it is not told, and where /init does.
+/// Where svc-scan looks, too, where it is not told, and where /init and my_init do.
 const DEFAULT_DIR: &str = "/etc/s6";
-const OF_INIT: [&str; 2] = [SOURCES, "/etc/services.d"];
+const OF_INIT: [&str; 3] = [SOURCES, "/etc/services.d", "/etc/service"];
 
 /// What has been found.
 #[derive(Default)]
@@ -29,6 +29,9 @@ struct Found {
     /// What would run.
     runs: Vec<String>,
     sources: BTreeMap<ServiceName, Source>,
+    /// Those on whom nobody can depend: what is wrong with them has been told.
+    broken: BTreeSet<String>,
+    classic: BTreeSet<String>,
     /// What s6-overlay brings, where this is an image for it.
     overlay: Overlay,
 }
@@ -133,8 +136,10 @@ impl Found {
         if let Outcome::Incomplete = reading.outcome {
             self.problem(&svc_def::missing_run(dir));
         }
-        if let Some(source) = reading.source {
-            self.sources.insert(svc_def::bundle_of(name), source);
+        match (reading.source, &reading.outcome) {
+            (Some(source), _) => drop(self.sources.insert(svc_def::bundle_of(name), source)),
+            (None, Outcome::Ready(_)) => drop(self.classic.insert(name.to_string())),
+            (None, _) => drop(self.broken.insert(svc_def::bundle_of(name).to_string())),
         }
         if let Some(log) = reading.logger {
             self.service(&log, &name.logger());
@@ -194,7 +199,9 @@ impl Found {
                     || self.overlay.has(&other.on);
                 if known || matches!(other.relation, Relation::Needs(_)) {
                     node.dependencies.push(other.clone());
-                } else {
+                } else if self.classic.contains(&other.on) {
+                    told.push((false, format!("{name} {}, and goes on without", svc_def::has_no_place(&other.on))));
+                } else if !self.broken.contains(&other.on) {
                     told.push((false, format!("{name} names {}, which does not exist, and goes on without", other.on)));
                 }
             }
@@ -203,7 +210,17 @@ impl Found {
         told.iter().for_each(|(fatal, line)| self.say(*fatal, line));
         nodes.extend(self.overlay.nodes());
         let problems = Graph::new(nodes).err().unwrap_or_default();
-        problems.iter().map(Problem::to_string).for_each(|line| self.say(true, &line));
+        for problem in problems {
+            match &problem {
+                Problem::Unknown { name, .. } if self.broken.contains(name) => {}
+                Problem::Unknown { node, name, .. } if self.classic.contains(name) => {
+                    self.say(true, &format!("{node} {}", svc_def::has_no_place(name)));
+                }
+                Problem::Twice(_) | Problem::Unknown { .. } | Problem::Cycle(_) | Problem::NoHealth { .. } => {
+                    self.say(true, &problem.to_string());
+                }
+            }
+        }
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct Units {
     all: BTreeMap<ServiceName, Unit>,
     /// Names of directories that cannot be read as services.
     unusable: BTreeSet<ServiceName>,
+    /// Classic directories, on which nobody can depend.
+    classic: BTreeSet<ServiceName>,
     /// Something has come or gone since the graph was made.
     stale: bool,
 }
@@ -168,8 +170,8 @@ impl Units {
     }
 
     /// Whom nobody can have, but who is not missing either.
-    pub(crate) fn set_unusable(&mut self, names: BTreeSet<ServiceName>) {
-        self.unusable = names;
+    pub(crate) fn set_unusable(&mut self, names: BTreeSet<ServiceName>, classic: BTreeSet<ServiceName>) {
+        (self.unusable, self.classic) = (names, classic);
     }
 
     pub(crate) fn is_stale(&self) -> bool {

@@ -75,8 +75,12 @@ impl Hub {
                 // It starts when all that it is to listen on is open.
                 Match::Tell(Command::Start | Command::Arm) if self.lacks_sockets(slot) => return,
                 Match::Tell(command) => {
+                    let mut command = command;
                     if let (Command::Start, Some(member)) = (command, self.members.get_mut(&slot)) {
                         member.at_once = false;
+                        if std::mem::take(&mut member.once) {
+                            command = Command::Once;
+                        }
                     }
                     return self.tell(slot, command);
                 }

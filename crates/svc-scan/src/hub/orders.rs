@@ -4,8 +4,8 @@ use super::{Hub, Member};
 use crate::status::Now;
 use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
 use svc_core::graph::{Dependents, Id, Kind, Level, Progress, Request, Wish};
-use svc_core::service::{Role, State, Want};
-use svc_core::{Command, Service, ServiceName};
+use svc_core::service::{Role, State, Stop, Want};
+use svc_core::{Command, Program, Service, ServiceName};
 use svc_proto::api;
 use svc_sys::clock;
 
@@ -69,15 +69,17 @@ impl Hub {
         for name in &names {
             if let Some(member) = self.slot_named(name).and_then(|slot| self.members.get_mut(&slot)) {
                 member.at_once = control.verb != api::Verb::Stop;
+                member.once = control.verb == api::Verb::Once;
             }
         }
+        let is_process = |id: &Id| self.engine.graph().node(*id).kind == Kind::Process;
         let request = match control.verb {
             api::Verb::Stop => {
                 let dependents = if control.dependents { Dependents::Take } else { Dependents::Refuse };
                 Request::Stop { nodes, dependents, prune: control.prune }
             }
             api::Verb::Restart => Request::Restart(nodes),
-            api::Verb::Once if nodes.len() == 1 => Request::Run(nodes[0]),
+            api::Verb::Once if nodes.len() == 1 && !is_process(&nodes[0]) => Request::Run(nodes[0]),
             api::Verb::Run if nodes.len() == 1 => Request::Run(nodes[0]),
             _ => {
                 if control.prune {
@@ -88,11 +90,21 @@ impl Hub {
         };
         let is_stop = control.verb == api::Verb::Stop;
         let lingering = if is_stop { self.lingering(&names) } else { Vec::new() };
+        // To those that run no start comes that would say so.
+        let (running, command) = match control.verb {
+            api::Verb::Once => (self.running(&names, Want::Up), Command::AtMostOnce),
+            api::Verb::Start => (self.running(&names, Want::Down), Command::Start),
+            api::Verb::Stop | api::Verb::Restart | api::Verb::Run => (Vec::new(), Command::Start),
+            api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => (Vec::new(), Command::Start),
+        };
         let marks: Vec<u64> = names.iter().map(|name| self.deaths_of(name)).collect();
         let request = self.ask(request);
         let refused = self.outcomes.get(&request).is_some_and(|told| told.refused.is_some());
         for slot in lingering.into_iter().filter(|_| !refused) {
             self.tell(slot, Command::Stop);
+        }
+        for slot in running.into_iter().filter(|_| !refused) {
+            self.tell(slot, command);
         }
         let item = |(service, deaths): (String, u64)| {
             let goal = Goal::Request { id: request, up: !is_stop, deaths };
@@ -110,6 +122,19 @@ impl Hub {
     fn deaths_of(&self, name: &str) -> u64 {
         let machine = self.slot_named(name).and_then(|slot| self.members.get(&slot)?.machine.as_ref());
         machine.map_or(0, Service::deaths)
+    }
+
+    /// Those that run, and what comes of them when they end.
+    fn running(&self, names: &[String], then: Want) -> Vec<u32> {
+        let slots = names.iter().filter_map(|name| self.slot_named(name));
+        let runs = |slot: &u32| {
+            let member =
+                self.members.get(slot).filter(|member| !matches!(member.definition.program, Program::Oneshot { .. }));
+            let machine = member.and_then(|member| member.machine.as_ref());
+            let runs = |machine: &Service| matches!(machine.state(), State::Up { stop: Stop::No, .. });
+            machine.is_some_and(|machine| runs(machine) && machine.want() == then)
+        };
+        slots.filter(runs).collect()
     }
 
     /// Those that are being stopped and have not been sent a signal yet: who asks once more does not wait for that.
@@ -217,7 +242,7 @@ impl Hub {
         let member = self.slot_named(name).and_then(|slot| self.members.get(&slot));
         match member.and_then(|member| Some((member, member.machine.as_ref()?))) {
             Some((member, machine)) if self.is_scheduled(&member.name) => self.told_of_run(member, machine),
-            Some((member, machine)) if member.is_done(machine) => "done".into(),
+            Some((member, machine)) if member.is_done(machine) && !self.is_timer(name) => "done".into(),
             // What waits for it goes on as if it were there.
             _ if self.units.get(name).is_some_and(|unit| unit.skipped().is_some()) => {
                 self.reason_of(name).unwrap_or_else(|| "skipped".into())
@@ -526,9 +551,10 @@ impl Hub {
                 .as_ref()
                 .map_or_else(|| "not there".to_owned(), |status| format!("{:?}", status.state).to_lowercase());
             let seconds = (now - waiter.began).0 as f64 / 1000.0;
-            let problem = status.as_ref().and_then(|status| status.problem.as_ref());
-            let problem = problem.map_or_else(String::new, |problem| format!(": {problem}"));
-            let message = format!("still {state} after {seconds:.1} s{problem}");
+            let why = status.as_ref().and_then(|status| status.problem.as_ref().or(status.reason.as_ref()));
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            let but = status.as_ref().map_or_else(String::new, |status| short_of(item.goal, status));
+            let message = format!("still {state}{but} after {seconds:.1} s{why}");
             item.outcome =
                 Some(api::Outcome { service: item.service.clone(), result: api::Verdict::TimedOut, message, status });
         }
@@ -548,6 +574,20 @@ impl Hub {
         self.waiters.retain(|waiter| !waiter.is_abandoned());
         self.logs.drop_gone();
     }
+}
+
+/// What one that is up lacks of what it was waited for.
+fn short_of(goal: Goal, status: &api::Status) -> String {
+    let health = status.health.as_ref().filter(|health| health.verdict != Some(api::HealthVerdict::Healthy));
+    let lacks = match (status.state, goal) {
+        (api::State::Up, Goal::Until(api::Until::Down | api::Until::Finished | api::Until::Up)) => None,
+        (api::State::Up, _) if status.ready == Some(false) => Some("and not ready".to_owned()),
+        (api::State::Up, Goal::Until(api::Until::Healthy)) => health.map(|health| {
+            health.probe.as_ref().map_or("and not healthy".into(), |what| format!("and not healthy ({what})"))
+        }),
+        (_, _) => None,
+    };
+    lacks.map_or_else(String::new, |lacks| format!(" {lacks}"))
 }
 
 /// Where a node of the graph stands, for somebody who waits.

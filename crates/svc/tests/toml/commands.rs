@@ -56,6 +56,34 @@ fn show_says_of_each_value_where_it_comes_from() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// What is wrong with one is told once, and not of those that name it; and svc says the same.
+#[test]
+fn who_names_a_classic_directory_is_told_that_it_has_no_place() {
+    let mut tree = Tree::new();
+    tree.service("old").run("exec sleep 1000");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['old']");
+    tree.toml("lax", "command = 'sleep 1000'\nafter = ['old']");
+    tree.toml("old2", "command = 'sleep 1000'\nneeds = ['old3']");
+    tree.toml("typo", "comand = 'sleep 1000'");
+    tree.toml("more", "command = 'sleep 1000'\nneeds = ['typo']\nafter = ['typo']");
+    let place = "names old, a classic directory, which has no place in the order: give it a service.toml";
+    let said = check(&tree);
+    let errors: Vec<&str> = said.out.lines().filter(|line| line.starts_with("error: ") && !line.contains("typo/")).collect();
+    assert_eq!(
+        errors,
+        [
+            "error: old2 names old3, which does not exist: define it, or remove the dependency".to_owned(),
+            format!("error: web {place}"),
+        ]
+    );
+    assert!(said.out.contains(&format!("warning: lax {place}, and goes on without\n")), "{said:?}");
+    tree.start();
+    tree.await_problem("web", &[place]);
+    tree.await_problem("lax", &[place, "goes on without"]);
+    tree.await_up("lax");
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn check_says_everything_without_svc() {
     let tree = Tree::new();

@@ -77,10 +77,14 @@ fn secrets_come_from_files_and_stand_nowhere_else() {
         if is_root() { format!("user = \"{NOBODY}:{NOBODY}\"") } else { String::new() }
     );
     let shell = "echo \"$DB_PASSWORD $API_KEY $TOKEN\"; echo \"[$DB_PASSWORD_FILE$FILE__API_KEY] $LOG\"; \
-                 cat \"$CREDENTIALS_DIRECTORY/tls.key\"; stat -c \"%a %u\" \"$CREDENTIALS_DIRECTORY/tls.key\"; id -u";
-    let lines = seen(&mut tree, &keys, shell, 5);
+                 cat \"$CREDENTIALS_DIRECTORY/tls.key\"; stat -c \"%a %u\" \"$CREDENTIALS_DIRECTORY/tls.key\"; id -u; \
+                 ls \"$CREDENTIALS_DIRECTORY\"; stat -c %a:%u \"$CREDENTIALS_DIRECTORY\"";
+    let lines = seen(&mut tree, &keys, shell, 7);
     assert_eq!(lines[..3], ["s3cret-word s3cret-word s3cret-word", "[] ", "s3cret-word"]);
     assert_eq!(lines[3], format!("400 {}", lines[4]));
+    assert_eq!(lines[5], "tls.key");
+    // Root without CAP_DAC_OVERRIDE must be able to write there, and to take it away.
+    assert!(!is_root() || lines[6] == "750:0", "{lines:?}");
     assert!(!tree.log().contains("s3cret-word"), "{}", tree.log());
 }
 
@@ -115,6 +119,37 @@ fn credentials_are_there_as_long_as_the_service_runs() {
     until("its copy once more", || copy("web").exists().then_some(()));
     assert_eq!(tree.stop(), 0);
     assert!(!tree.root().join("run/credentials/web").exists());
+}
+
+#[test]
+fn who_has_nothing_to_render_is_told_so() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.start();
+    tree.await_up("web");
+    assert_eq!(tree.ctl_ok(&["render", "web"]), "web: has no templates and no distributions\n");
+    assert_eq!(tree.ctl_ok(&["render"]), "");
+    assert_eq!(tree.stop(), 0);
+}
+
+/// `docker run --cap-drop ALL --cap-add CHOWN --cap-add SETUID --cap-add SETGID`.
+#[test]
+fn root_with_few_capabilities_hands_over_credentials() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    let secret = file(&tree, "key", "s3cret\n");
+    let few = "-all,+chown,+setuid,+setgid";
+    let script = "cat $CREDENTIALS_DIRECTORY/key; stat -c %a:%u $CREDENTIALS_DIRECTORY/key";
+    for _ in 0..2 {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set", few, "--inh-caps", few, "--"]).arg(svc_testkit::program());
+        command.args(["exec", "--user", &format!("{NOBODY}:{NOBODY}"), "--credential", &format!("key={secret}")]);
+        command.args(["sh", "-c", script]).env("SVC_RUN_DIR", tree.root());
+        let said = svc_testkit::Said::by(&mut command);
+        assert_eq!((said.code, said.out), (0, format!("s3cret\n400:{NOBODY}\n")), "{}", said.err);
+    }
 }
 
 #[test]
@@ -534,6 +569,10 @@ fn services_in_one_directory_have_files_of_their_own() {
         let seen = tree.await_lines(&format!("../seen-{name}"), 2);
         assert_eq!(seen, [format!("{name}{name}"), "rendered".to_owned()]);
     }
+    // Looked at from where they are, too.
+    file(&tree, "services/two.tmpl", "again\n");
+    let diff = tree.ctl_ok(&["render", "--diff"]);
+    assert!(diff.contains("-rendered\n+again\n") && diff.matches("@@").count() == 2, "{diff}");
     assert_eq!(tree.stop(), 0);
 }
 

@@ -334,7 +334,7 @@ fn a_stop_ends_the_run_and_waits_for_it() {
         tree.ctl_ok(&["run", "--no-wait", name]);
         tree.await_lines(&format!("{name}/seen"), 1);
     }
-    tree.ctl_ok(&["stop", "job"]);
+    assert!(tree.ctl_ok(&["stop", "job"]).starts_with("job: down"));
     assert_eq!(tree.lines("job/ends"), ["stopped"]);
     // One may also stop itself.
     let program = svc_testkit::program().display().to_string();
