@@ -1,6 +1,6 @@
 //! The one directory that is ours in memory where every user may make files (`svc_core::memory`).
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io::{ErrorKind, Result};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use svc_core::memory::{MEMORY, RUN, directory};
 
 use crate::{Errno, user};
+
+/// What an svc that lives has locked there.
+const LOCK: &str = "run/svc/lock";
 
 /// Where it is, made or not.
 pub fn place() -> PathBuf {
@@ -20,18 +23,35 @@ pub fn make() -> Result<PathBuf> {
     let place = place();
     // Others of the host have no business there. In a container's own memory all its users are as they are in /run.
     let mode = if is_own() { 0o755 } else { 0o700 };
-    made(DirBuilder::new().mode(mode).create(&place))?;
+    if made(DirBuilder::new().mode(mode).create(&place))? {
+        clear_after_the_killed(&place);
+    }
     let run = find()?;
     made(DirBuilder::new().mode(0o755).create(&run))?;
     Ok(run)
 }
 
+/// What a SIGKILL has left: a directory of this user's whose svc holds its lock no more.
+fn clear_after_the_killed(own: &Path) {
+    let user = |place: &Path| Some(place.to_str()?.rsplit_once('-')?.0.to_owned());
+    let others = fs::read_dir(MEMORY).into_iter().flatten().flatten().map(|entry| entry.path());
+    for other in others.filter(|other| other != own && user(other) == user(own)) {
+        let is_over = || File::open(other.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
+        if is_ours(&other).unwrap_or(false) && is_over() {
+            let _ = fs::remove_dir_all(other);
+        }
+    }
+}
+
 /// The same where it was made.
 pub fn find() -> Result<PathBuf> {
     let place = place();
-    let data = fs::symlink_metadata(&place)?;
-    let is_ours = data.is_dir() && data.uid() == user::effective_uid() && data.mode() & 0o022 == 0;
-    if is_ours { Ok(place.join(RUN)) } else { Err(Errno::NOT_PERMITTED.into()) }
+    if is_ours(&place)? { Ok(place.join(RUN)) } else { Err(Errno::NOT_PERMITTED.into()) }
+}
+
+fn is_ours(place: &Path) -> Result<bool> {
+    let data = fs::symlink_metadata(place)?;
+    Ok(data.is_dir() && data.uid() == user::effective_uid() && data.mode() & 0o022 == 0)
 }
 
 /// Takes everything away again: nobody clears up behind a container.
@@ -56,9 +76,11 @@ pub fn mounted<'t>(table: &'t str, point: &Path) -> Option<(&'t str, &'t str)> {
     Some((fields.next()?, fields.next()?))
 }
 
-fn made(outcome: Result<()>) -> Result<()> {
+/// Whether it was not there before.
+fn made(outcome: Result<()>) -> Result<bool> {
     match outcome {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        outcome => outcome,
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -551,9 +551,10 @@ impl Hub {
                 .as_ref()
                 .map_or_else(|| "not there".to_owned(), |status| format!("{:?}", status.state).to_lowercase());
             let seconds = (now - waiter.began).0 as f64 / 1000.0;
-            let problem = status.as_ref().and_then(|status| status.problem.as_ref());
-            let problem = problem.map_or_else(String::new, |problem| format!(": {problem}"));
-            let message = format!("still {state} after {seconds:.1} s{problem}");
+            let why = status.as_ref().and_then(|status| status.problem.as_ref().or(status.reason.as_ref()));
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            let but = status.as_ref().map_or_else(String::new, |status| short_of(item.goal, status));
+            let message = format!("still {state}{but} after {seconds:.1} s{why}");
             item.outcome =
                 Some(api::Outcome { service: item.service.clone(), result: api::Verdict::TimedOut, message, status });
         }
@@ -573,6 +574,20 @@ impl Hub {
         self.waiters.retain(|waiter| !waiter.is_abandoned());
         self.logs.drop_gone();
     }
+}
+
+/// What one that is up lacks of what it was waited for.
+fn short_of(goal: Goal, status: &api::Status) -> String {
+    let health = status.health.as_ref().filter(|health| health.verdict != Some(api::HealthVerdict::Healthy));
+    let lacks = match (status.state, goal) {
+        (api::State::Up, Goal::Until(api::Until::Down | api::Until::Finished | api::Until::Up)) => None,
+        (api::State::Up, _) if status.ready == Some(false) => Some("and not ready".to_owned()),
+        (api::State::Up, Goal::Until(api::Until::Healthy)) => health.map(|health| {
+            health.probe.as_ref().map_or("and not healthy".into(), |what| format!("and not healthy ({what})"))
+        }),
+        (_, _) => None,
+    };
+    lacks.map_or_else(String::new, |lacks| format!(" {lacks}"))
 }
 
 /// Where a node of the graph stands, for somebody who waits.

@@ -50,8 +50,11 @@ impl Hub {
         match outcome {
             Outcome::Done => Told { refused: None, failed: Vec::new() },
             Outcome::Failed(list) => {
-                let named =
-                    |&(id, reason): &(Id, Reason)| (self.engine.graph().name(id).to_owned(), self.reason(id, reason));
+                let why = |id: Id, reason: Reason| match reason {
+                    Reason::Dependency(_) => self.blocked(id).unwrap_or_else(|| self.reason(id, reason)),
+                    _ => self.reason(id, reason),
+                };
+                let named = |&(id, reason): &(Id, Reason)| (self.engine.graph().name(id).to_owned(), why(id, reason));
                 Told { refused: None, failed: list.iter().map(named).collect() }
             }
             Outcome::Refused(refusal) => {

@@ -144,7 +144,11 @@ fn where_only_memory_can_be_written_it_has_one_directory_and_nothing_stays() {
                  test -S $ours/run/svc/control.sock && echo there; {copy}/.svc svc-ctl list; {copy}/.svc s6-svstat {copy}/web
                  $svc svc-ctl shutdown --code 5; wait $pid; echo code $?
              }}
-             life; test -e $ours && echo left
+             killed=/dev/shm/svc-{uid}-1 lives=/dev/shm/svc-{uid}-2
+             for dir in $killed $lives; do mkdir -p $dir/run/svc; touch $dir/run/svc/lock; chown -R {uid} $dir; done
+             exec 9<$lives/run/svc/lock; flock 9
+             life; test -e $ours && echo left; test -e $killed && echo left
+             test -e $lives && echo the other lives; rm -r $lives
              mkdir -p {copy}/.trap && ln -s {copy}/.trap $ours && life; ls -A {copy}/.trap; rm $ours
              mkdir -m 777 $ours; life; ls -A $ours; rmdir $ours; rm -r {copy}",
             services = tree.services().display(),
@@ -155,7 +159,7 @@ fn where_only_memory_can_be_written_it_has_one_directory_and_nothing_stays() {
         let used = format!("svc-init: no place but memory can be written to by {uid}: using /dev/shm/svc-{uid}-");
         assert_said(&said, 0, &["there\n", &used, "is shared", "mount a tmpfs at /run", "code 5"]);
         assert!(said.out.contains(&format!("directory 700 {uid}\nthere\n")), "{}", said.out);
-        assert!(!said.out.contains("left"), "{}", said.out);
+        assert!(!said.out.contains("left") && said.out.contains("the other lives"), "{}", said.out);
         // What somebody else has prepared is neither used nor taken away.
         assert_eq!(said.out.matches("there\n").count(), 1, "{}", said.out);
         assert_eq!(said.out.matches("code 5").count(), 3, "{}", said.out);

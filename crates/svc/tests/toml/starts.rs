@@ -96,6 +96,11 @@ fn who_is_not_started_again_is_told_with_the_limit_that_it_has_reached() {
     tree.start();
     await_log(&tree, "svc-scan: loop: 2 ends within 1 min, and is not started again: exit 3");
     await_log(&tree, "svc-scan: once: it ended (exit 4), and is not started again");
+    // Once, and not twice.
+    for name in ["loop", "once"] {
+        assert!(!tree.ctl_ok(&["why", name]).contains("problem: "), "{}", tree.ctl_ok(&["why", name]));
+        assert_eq!(tree.say(&["health", name]).out.matches("is not started again").count(), usize::from(name == "once"));
+    }
     assert_eq!(tree.stop(), 0);
 }
 
