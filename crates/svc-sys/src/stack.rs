@@ -152,3 +152,43 @@ unsafe extern "C" fn copy(call: *mut libc::c_void) {
     // of the thread who it is, which a bare system call would not. The kernel writes 32 bits to `note`, which has 64.
     call.pid = unsafe { libc::clone(call.begin, call.stack, flags, call.child, call.note) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering;
+    use svc_core::Exit;
+
+    #[test]
+    fn a_call_on_a_stack_comes_back() {
+        unsafe extern "C" fn note_where(place: *mut libc::c_void) {
+            let here = 0_u8;
+            // SAFETY: the test hands over a place for a number.
+            unsafe { place.cast::<usize>().write((&raw const here).addr()) };
+        }
+        let stack = Stack::new(64 * 1024).expect("a stack");
+        let mut sum = 0_usize;
+        for round in 1..=3_usize {
+            let mut place = 0_usize;
+            // SAFETY: nobody else runs on it, and `place` is what the function takes.
+            unsafe { stack.call(note_where, (&raw mut place).cast()) };
+            let bottom = stack.bottom.addr();
+            assert!((bottom..bottom + stack.bytes).contains(&place), "{place:x} is not on the stack at {bottom:x}");
+            sum += round;
+        }
+        assert_eq!(sum, 6);
+    }
+
+    #[test]
+    fn a_copy_begins_with_what_was_laid_there() {
+        let mut stack = Stack::new(64 * 1024).expect("a stack");
+        for round in 0..3_u8 {
+            stack.clear();
+            let note = AtomicU64::new(0);
+            let laid = stack.lay(&[40 + round, 0]).expect("room");
+            let pid = fork_sharing_descriptors(&stack, &note, || laid[0]).expect("a copy");
+            assert_eq!(note.load(Ordering::Relaxed), pid.raw() as u64);
+            assert_eq!(process::wait_for(pid), process::Reap::One(process::Reaped { pid, exit: Exit::Code(40 + round) }));
+        }
+    }
+}
