@@ -129,6 +129,9 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
             Short(_) | Long(_) => return Err(argument.unexpected()),
         }
     }
+    if !typed.worker && (typed.run_dir.is_some() || typed.tail_bytes.is_some()) {
+        return Err("--run-dir and --tail-bytes are for svc-scan itself: set SVC_RUN_DIR and SVC_LOG_TAIL".into());
+    }
     typed.command = arguments.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
     if typed.dirs.is_empty() {
         typed.dirs.push(DEFAULT_DIR.into());

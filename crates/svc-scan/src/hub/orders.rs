@@ -1,7 +1,7 @@
 //! What clients want done, and clients who wait until something has happened.
 
 use super::{Hub, Member};
-use crate::status::Now;
+use crate::status::{self, Now};
 use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
 use svc_core::graph::{Dependents, Id, Kind, Level, Progress, Request, Wish};
 use svc_core::service::{Role, State, Stop, Want};
@@ -261,8 +261,8 @@ impl Hub {
             (Some(pid), _) => format!("runs (pid {pid})"),
             (None, _) => {
                 let next = self.timer_status(&member.name).and_then(|timer| timer.next_run_ms);
-                let left = next.map(|at| at.saturating_sub(clock::wall_ms()) as f64 / 1000.0);
-                left.map_or("scheduled".into(), |left| format!("scheduled, next run in {left:.1} s"))
+                let left = next.map(|at| status::rough(at.saturating_sub(clock::wall_ms())));
+                left.map_or("scheduled".into(), |left| format!("scheduled, next run in {left}"))
             }
         }
     }
@@ -451,9 +451,10 @@ impl Hub {
     fn stand(&self, id: Id) -> Stand {
         if self.engine.graph().node(id).kind == Kind::Bundle {
             let members: Vec<Stand> = self.engine.graph().edges(id).iter().map(|edge| self.stand(edge.to)).collect();
-            let failed = members.iter().find(|stand| matches!(stand, Stand::Failed(_)));
+            let edges = self.engine.graph().edges(id).iter();
+            let failed = members.iter().zip(edges).find(|(stand, _)| matches!(stand, Stand::Failed(_)));
             return match failed {
-                Some(Stand::Failed(why)) => Stand::Failed(why.clone()),
+                Some((Stand::Failed(why), edge)) => Stand::Failed(format!("{}: {why}", self.engine.graph().name(edge.to))),
                 _ if members.iter().all(|stand| *stand == Stand::Up) => Stand::Up,
                 _ if members.iter().all(|stand| *stand == Stand::Down) => Stand::Down,
                 _ => Stand::Between,
@@ -551,9 +552,10 @@ impl Hub {
                 .as_ref()
                 .map_or_else(|| "not there".to_owned(), |status| format!("{:?}", status.state).to_lowercase());
             let seconds = (now - waiter.began).0 as f64 / 1000.0;
-            let problem = status.as_ref().and_then(|status| status.problem.as_ref());
-            let problem = problem.map_or_else(String::new, |problem| format!(": {problem}"));
-            let message = format!("still {state} after {seconds:.1} s{problem}");
+            let why = status.as_ref().and_then(|status| status.problem.as_ref().or(status.reason.as_ref()));
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            let but = status.as_ref().map_or_else(String::new, |status| short_of(item.goal, status));
+            let message = format!("still {state}{but} after {seconds:.1} s{why}");
             item.outcome =
                 Some(api::Outcome { service: item.service.clone(), result: api::Verdict::TimedOut, message, status });
         }
@@ -573,6 +575,20 @@ impl Hub {
         self.waiters.retain(|waiter| !waiter.is_abandoned());
         self.logs.drop_gone();
     }
+}
+
+/// What one that is up lacks of what it was waited for.
+fn short_of(goal: Goal, status: &api::Status) -> String {
+    let health = status.health.as_ref().filter(|health| health.verdict != Some(api::HealthVerdict::Healthy));
+    let lacks = match (status.state, goal) {
+        (api::State::Up, Goal::Until(api::Until::Down | api::Until::Finished | api::Until::Up)) => None,
+        (api::State::Up, _) if status.ready == Some(false) => Some("and not ready".to_owned()),
+        (api::State::Up, Goal::Until(api::Until::Healthy)) => health.map(|health| {
+            health.probe.as_ref().map_or("and not healthy".into(), |what| format!("and not healthy ({what})"))
+        }),
+        (_, _) => None,
+    };
+    lacks.map_or_else(String::new, |lacks| format!(" {lacks}"))
 }
 
 /// Where a node of the graph stands, for somebody who waits.

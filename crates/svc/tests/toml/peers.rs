@@ -31,6 +31,9 @@ fn dinit_a_restart_of_what_has_no_process_restarts_its_members_once() {
     tree.toml("beside", member);
     tree.start();
     let before = ["a", "b", "beside"].map(|name| tree.await_up(name));
+    for name in ["a", "b", "beside"] {
+        tree.await_lines(&format!("{name}/seen"), 1);
+    }
     tree.ctl_ok(&["restart", "both"]);
     let after = ["a", "b", "beside"].map(|name| tree.await_up(name));
     assert!(before[0] != after[0] && before[1] != after[1] && before[2] == after[2], "{before:?} {after:?}");

@@ -96,6 +96,11 @@ fn who_is_not_started_again_is_told_with_the_limit_that_it_has_reached() {
     tree.start();
     await_log(&tree, "svc-scan: loop: 2 ends within 1 min, and is not started again: exit 3");
     await_log(&tree, "svc-scan: once: it ended (exit 4), and is not started again");
+    // Once, and not twice.
+    for name in ["loop", "once"] {
+        assert!(!tree.ctl_ok(&["why", name]).contains("problem: "), "{}", tree.ctl_ok(&["why", name]));
+        assert_eq!(tree.say(&["health", name]).out.matches("is not started again").count(), usize::from(name == "once"));
+    }
     assert_eq!(tree.stop(), 0);
 }
 
@@ -108,6 +113,26 @@ fn a_bundle_is_as_old_as_what_became_of_it() {
     let first = tree.await_status("all", "up", |status| status.state == State::Up);
     let later = tree.await_status("all", "older", |status| status.since_seconds > first.since_seconds + 0.05);
     assert_eq!(later.since_ms.abs_diff(first.since_ms) / 20, 0, "{first:?} {later:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_bundle_that_fails_says_by_whom_and_says_it_once() {
+    let mut tree = Tree::new();
+    tree.toml("bad", "kind = 'oneshot'\nup = 'false'");
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.toml("all", "kind = 'bundle'\nmembers = ['bad', 'web']");
+    tree.start();
+    tree.await_status("all", "failed", |status| status.state == State::Failed);
+    let said = tree.say(&["wait", "all"]);
+    let why = "it ended (exit 1), and is not started again";
+    assert!(said.code == 1 && said.err.contains(&format!("all: bad: {why}")), "{said:?}");
+    // Another member comes and goes.
+    for _ in 0..3 {
+        tree.ctl_ok(&["restart", "web"]);
+        tree.await_status("all", "failed", |status| status.state == State::Failed);
+    }
+    assert_eq!(tree.log().matches(&format!("svc-scan: all: blocked by bad: {why}")).count(), 1, "{}", tree.log());
     assert_eq!(tree.stop(), 0);
 }
 

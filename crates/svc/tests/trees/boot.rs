@@ -119,9 +119,12 @@ impl Container {
     #[track_caller]
     pub fn signal_when(&mut self, story: &Story) {
         for (signal, text) in &story.signals {
-            until(&format!("'{text}'; trace:\n{}output:\n{}", self.trace(), self.output()), || {
-                self.trace().contains(text).then_some(())
-            });
+            let begin = std::time::Instant::now();
+            while !self.trace().contains(text) {
+                let late = begin.elapsed() > svc_testkit::PATIENCE;
+                assert!(!late, "'{text}' is not traced; trace:\n{}output:\n{}", self.trace(), self.output());
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
             svc_testkit::kill(self.init(), signal);
         }
     }

@@ -15,6 +15,7 @@ trees! {
     memory
     memory_hook_fails
     mistakes
+    mistakes_later
     mistakes_more
     phusion_fails
     phusion_services
@@ -26,6 +27,7 @@ trees! {
     plain_mail
     stack_fails
     stack_spine
+    stale_run
     v2_basic
     v2_chain
     v2_execline_test
