@@ -40,6 +40,10 @@ pub(crate) struct Daemons {
 }
 
 impl Daemons {
+    pub(crate) fn run_dir(&self) -> Option<&Path> {
+        self.run_dir.as_deref()
+    }
+
     pub(crate) fn new(ledger: Ledger, config: &Config, run_dir: Option<PathBuf>, tail: RawFd, bell: RawFd) -> Daemons {
         let mut daemons = Daemons {
             ledger,

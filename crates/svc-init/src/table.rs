@@ -176,7 +176,7 @@ impl Table {
         match output {
             Output::Logger if !own => {}
             Output::Keeper | Output::Logger => {
-                let (read, write) = fd::pipe()?;
+                let (read, write) = fd::output_pipe()?;
                 self.keep(row, Kept::OutRead, read);
                 if output == Output::Logger {
                     self.keep(row, Kept::OutWrite, write);
@@ -186,7 +186,7 @@ impl Table {
             }
             Output::Inherit | Output::Starter => return Ok([None, None]),
         }
-        let (read, write) = fd::pipe()?;
+        let (read, write) = fd::output_pipe()?;
         self.keep(row, Kept::ErrRead, read);
         hand_out_row(row, log);
         Ok([out, Some(write)])

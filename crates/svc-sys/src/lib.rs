@@ -18,6 +18,7 @@ pub mod inotify;
 pub mod landlock;
 pub mod listen;
 pub mod lock;
+pub mod memory;
 pub mod message;
 pub mod notify;
 pub mod pattern;

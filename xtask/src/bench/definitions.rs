@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::competitor::Competitor;
 use super::machine;
+use super::processes;
 use super::report::{Bar, Row};
-use super::rounds::MEMORY;
+use super::rounds::{MEMORY, SETTLE};
 use super::tree::{self, Tree};
 use super::{Programs, Result};
 
@@ -19,15 +20,22 @@ const HALF: usize = 100;
 const OF_S6_RC: f64 = 830.0;
 /// Ours is to be so many times faster.
 const TIMES: f64 = 4.0;
+/// The name of the process of a service that is no `run` in a directory.
+const STUB: &str = "stub";
 /// Nobody waits for more others than this.
 const MOST_NEEDS: u64 = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Four rows; only ours has such files.
+/// Seven rows; only ours has such files.
 pub(crate) fn run(runs: usize, quick: bool, programs: &Programs) -> Result<Vec<Row>> {
     let files = if quick { 100 } else { FILES };
     let mut check = Row::new(format!("svc-ctl check of {files} service.toml"), "ms", Bar::AtMost(150.0));
     let mut plan = Row::new(format!("svc-ctl plan with {files} service.toml, one of them edited"), "ms", Bar::AtMost(150.0));
+    let start = format!("start of {files} service.toml with six keys until all run");
+    let mut start = Row::new(start, "ms", Bar::None);
+    let mut each =
+        Row::new(format!("memory a service (PSS of its supervisor, {files} service.toml)"), "KiB", Bar::AtMost(28.0));
+    let mut rest = Row::new(format!("memory of the other processes ({files} service.toml)"), "KiB", Bar::AtMost(4096.0));
     let up =
         format!("s6-rc sources in memory: {HALF} oneshots and {HALF} processes with random dependencies until all are up");
     let mut up = Row::new(up, "ms", Bar::AtMost(OF_S6_RC / TIMES));
@@ -38,10 +46,14 @@ pub(crate) fn run(runs: usize, quick: bool, programs: &Programs) -> Result<Vec<R
         let (checked, planned) = read(files, programs, &mut dice)?;
         check.add(Competitor::Ours, Some(checked));
         plan.add(Competitor::Ours, Some(planned));
+        let running = run_files(files, programs, &mut dice)?;
+        start.add(Competitor::Ours, Some(running.start));
+        each.add(Competitor::Ours, Some(running.each));
+        rest.add(Competitor::Ours, Some(running.rest));
         up.add(Competitor::Ours, Some(bring_up(programs, &mut dice)?));
         floor.add(Competitor::Ours, Some(loop_over(programs)?));
     }
-    Ok(vec![check, plan, up, floor])
+    Ok(vec![check, plan, start, each, rest, up, floor])
 }
 
 /// Numbers that look random, the same in each run of the benchmark.
@@ -67,7 +79,8 @@ impl Dice {
 fn read(files: usize, programs: &Programs, dice: &mut Dice) -> Result<(f64, f64)> {
     let mut tree = Tree::lay_out(Competitor::Ours, programs, 0)?;
     let services = tree.place.services();
-    write_files(&services, files, dice).map_err(|error| format!("{}: {error}", services.display()))?;
+    let command = "command = [\"sleep\", \"1000\"]\nstart = false";
+    write_files(&services, files, command, dice).map_err(|error| format!("{}: {error}", services.display()))?;
     let (run_dir, dir) = (tree.place.root.join("run"), services.display().to_string());
     let control = |words: &[&str]| {
         let mut command = Command::new(&programs.svc);
@@ -92,13 +105,38 @@ fn read(files: usize, programs: &Programs, dice: &mut Dice) -> Result<(f64, f64)
     Ok((checked, planned))
 }
 
-fn write_files(services: &Path, files: usize, dice: &mut Dice) -> std::io::Result<()> {
+/// What a thousand of them cost that run.
+struct Running {
+    start: f64,
+    each: f64,
+    rest: f64,
+}
+
+fn run_files(files: usize, programs: &Programs, dice: &mut Dice) -> Result<Running> {
+    let mut tree = Tree::lay_out(Competitor::Ours, programs, 0)?;
+    let services = tree.place.services();
+    let command = format!("command = [\"{}\"]", tree.place.root.join("stub").display());
+    write_files(&services, files, &command, dice).map_err(|error| format!("{}: {error}", services.display()))?;
+    let began = tree.start()?;
+    let running = tree.await_running(files)?;
+    let last = running.iter().map(|running| running.at).max().unwrap_or(began);
+    std::thread::sleep(SETTLE);
+    let (mut each, mut rest) = (0.0, 0.0);
+    for process in processes::overhead().iter().filter(|process| process.name != STUB) {
+        let supervises = Competitor::Ours.is_supervisor(&process.name);
+        *(if supervises { &mut each } else { &mut rest }) += process.pss().unwrap_or(0.0);
+    }
+    tree.stop()?;
+    Ok(Running { start: tree::milliseconds(began, last), each: each / files as f64, rest })
+}
+
+fn write_files(services: &Path, files: usize, command: &str, dice: &mut Dice) -> std::io::Result<()> {
     for number in 0..files {
         let needs: Vec<String> = dice.needs(number).iter().map(|need| format!("\"service-{need:04}\"")).collect();
         let dir = services.join(format!("service-{number:04}"));
         fs::create_dir(&dir)?;
         let text = format!(
-            "command = [\"sleep\", \"1000\"]\nstart = false\nneeds = [{}]\ntimeout.kill = \"5s\"\nrestart.delay = \"2s\"\n\
+            "{command}\nneeds = [{}]\ntimeout.kill = \"5s\"\nrestart.delay = \"2s\"\n\
              env = {{ PORT = \"${{PORT:-8080}}\", NUMBER = \"{number}\" }}\nlimits.nofile = 1024\n",
             needs.join(", ")
         );

@@ -19,7 +19,7 @@ const FEW: usize = 100;
 const KILLED: usize = 20;
 const BETWEEN_KILLS: Duration = Duration::from_millis(40);
 /// supervisord calls a program running after a second.
-const SETTLE: Duration = Duration::from_secs(3);
+pub(crate) const SETTLE: Duration = Duration::from_secs(3);
 const ASKED: usize = 5;
 /// Where files are in memory, on nearly every machine.
 pub(crate) const MEMORY: &str = "/dev/shm";

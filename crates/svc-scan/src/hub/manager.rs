@@ -22,7 +22,9 @@ impl Hub {
         self.say_skipped(&skipped);
         let before: Vec<(ServiceName, Option<String>)> =
             self.units.iter().map(|(name, unit)| (name.clone(), unit.problem.clone())).collect();
-        self.units.set_unusable(self.directories.unusable().cloned().collect());
+        let classic = self.members.values().filter(|member| member.definition.managed.is_none());
+        let classic = classic.map(|member| member.name.clone()).collect();
+        self.units.set_unusable(self.directories.unusable().cloned().collect(), classic);
         let mut nodes = self.units.compose(&self.replaced);
         for (name, problem) in before {
             let now = self.units.get(name.as_str()).and_then(|unit| unit.problem.as_ref());

@@ -549,6 +549,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         substance: None,
         counted: Counted::default(),
         at_once: false,
+        once: false,
         sockets: super::sockets::Sockets::default(),
         added_ms: 0,
         first: First::default(),
