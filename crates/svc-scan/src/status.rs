@@ -185,6 +185,16 @@ fn span(span: Millis) -> String {
     }
 }
 
+/// A time until something happens, as exact as somebody wants to know.
+pub(crate) fn rough(ms: u64) -> String {
+    match (ms / 1000, ms / 60_000, ms / 3_600_000) {
+        (0..120, ..) => format!("{:.1} s", ms as f64 / 1000.0),
+        (_, minutes @ 0..120, _) => format!("{minutes} min"),
+        (_, minutes, hours @ 0..48) => format!("{hours} h {} min", minutes % 60),
+        (.., hours) => format!("{} d {} h", hours / 24, hours % 24),
+    }
+}
+
 /// Starts after the first one. One that could not be executed is none, so ends are counted; but those of a oneshot may be of `down`.
 fn restarts(machine: &Service, oneshot: bool) -> u64 {
     if oneshot {

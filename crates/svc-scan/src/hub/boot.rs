@@ -59,7 +59,10 @@ impl First {
                 (last.map(|past| past.ended - past.ran), done.map(|past| past.ended))
             }
         };
-        self.began = self.began.or(began);
+        // Who is there from its sockets on begins when somebody comes, which is no part of its start.
+        if self.there.is_none() {
+            self.began = self.began.or(began);
+        }
         self.there = self.there.or(there);
     }
 

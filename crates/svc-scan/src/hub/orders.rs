@@ -1,7 +1,7 @@
 //! What clients want done, and clients who wait until something has happened.
 
 use super::{Hub, Member};
-use crate::status::Now;
+use crate::status::{self, Now};
 use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
 use svc_core::graph::{Dependents, Id, Kind, Level, Progress, Request, Wish};
 use svc_core::service::{Role, State, Stop, Want};
@@ -261,8 +261,8 @@ impl Hub {
             (Some(pid), _) => format!("runs (pid {pid})"),
             (None, _) => {
                 let next = self.timer_status(&member.name).and_then(|timer| timer.next_run_ms);
-                let left = next.map(|at| at.saturating_sub(clock::wall_ms()) as f64 / 1000.0);
-                left.map_or("scheduled".into(), |left| format!("scheduled, next run in {left:.1} s"))
+                let left = next.map(|at| status::rough(at.saturating_sub(clock::wall_ms())));
+                left.map_or("scheduled".into(), |left| format!("scheduled, next run in {left}"))
             }
         }
     }
@@ -451,9 +451,10 @@ impl Hub {
     fn stand(&self, id: Id) -> Stand {
         if self.engine.graph().node(id).kind == Kind::Bundle {
             let members: Vec<Stand> = self.engine.graph().edges(id).iter().map(|edge| self.stand(edge.to)).collect();
-            let failed = members.iter().find(|stand| matches!(stand, Stand::Failed(_)));
+            let edges = self.engine.graph().edges(id).iter();
+            let failed = members.iter().zip(edges).find(|(stand, _)| matches!(stand, Stand::Failed(_)));
             return match failed {
-                Some(Stand::Failed(why)) => Stand::Failed(why.clone()),
+                Some((Stand::Failed(why), edge)) => Stand::Failed(format!("{}: {why}", self.engine.graph().name(edge.to))),
                 _ if members.iter().all(|stand| *stand == Stand::Up) => Stand::Up,
                 _ if members.iter().all(|stand| *stand == Stand::Down) => Stand::Down,
                 _ => Stand::Between,

@@ -129,7 +129,12 @@ impl Hub {
     /// look at. What cannot be executed has been told already.
     pub(super) fn say_failure(&mut self, id: Id) {
         let name = self.engine.graph().name(id).to_owned();
-        let problem = match self.engine.progress(id) {
+        let progress = self.engine.progress(id);
+        // Who waits once more for what has failed may fail as before, and that is no news.
+        if matches!(progress, Progress::Waiting) {
+            return;
+        }
+        let problem = match progress {
             Progress::Failed(Reason::Trouble(_) | Reason::StoppedOutside) => None,
             Progress::Failed(_) if !self.rehearsing && !self.is_ending() => self.progress_problem(&name),
             Progress::Failed(_)

@@ -324,7 +324,7 @@ fn both_directions_of_dependencies_are_told() {
 #[test]
 fn the_processes_of_a_service_are_told() {
     let mut tree = Tree::new();
-    tree.toml("web", "command = ['sh', '-c', 'sleep 1234 & wait']");
+    tree.toml("web", "command = ['sh', '-c', 'sleep 1234 & : \"\"; wait']");
     tree.start();
     let web = tree.await_up("web");
     let told = until("both processes", || {
@@ -332,7 +332,7 @@ fn the_processes_of_a_service_are_told() {
     });
     let lines: Vec<&str> = told.lines().collect();
     assert!(lines[0].starts_with("web  ") && lines[0].contains("KiB") && lines[0].ends_with(" s"), "{told}");
-    assert!(lines[1].starts_with(&format!("  {web}  ")) && lines[1].contains("sh -c"), "{told}");
+    assert!(lines[1].starts_with(&format!("  {web}  ")) && lines[1].contains("sh -c sleep 1234 & : \"\"; wait"), "{told}");
     assert!(lines[2].starts_with("    ") && lines[2].ends_with("sleep 1234"), "{told}");
     assert_eq!(tree.stop(), 0);
 }

@@ -117,6 +117,26 @@ fn a_bundle_is_as_old_as_what_became_of_it() {
 }
 
 #[test]
+fn a_bundle_that_fails_says_by_whom_and_says_it_once() {
+    let mut tree = Tree::new();
+    tree.toml("bad", "kind = 'oneshot'\nup = 'false'");
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.toml("all", "kind = 'bundle'\nmembers = ['bad', 'web']");
+    tree.start();
+    tree.await_status("all", "failed", |status| status.state == State::Failed);
+    let said = tree.say(&["wait", "all"]);
+    let why = "it ended (exit 1), and is not started again";
+    assert!(said.code == 1 && said.err.contains(&format!("all: bad: {why}")), "{said:?}");
+    // Another member comes and goes.
+    for _ in 0..3 {
+        tree.ctl_ok(&["restart", "web"]);
+        tree.await_status("all", "failed", |status| status.state == State::Failed);
+    }
+    assert_eq!(tree.log().matches(&format!("svc-scan: all: blocked by bad: {why}")).count(), 1, "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn words_of_other_managers_are_known() {
     let tree = Tree::new();
     tree.toml("web", "ExecStart = 'x'\ndepends_on = ['db']\ncommand = 'x'");
