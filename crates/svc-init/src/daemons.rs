@@ -78,7 +78,7 @@ impl Daemons {
         Pid::new(self.ledger.own(pid_of(daemon)) as i32)
     }
 
-    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
+    fn pids(&self) -> impl Iterator<Item = Pid> {
         [Daemon::Scan, Daemon::Log].into_iter().filter_map(|daemon| self.pid(daemon))
     }
 

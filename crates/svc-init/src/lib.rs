@@ -338,8 +338,10 @@ impl Tree {
 
     /// Whom of ours somebody has stopped (SIGSTOP) is needed for the end.
     fn wake_up(&self) {
-        for pid in self.daemons.pids().chain(self.table.pids()) {
-            let _ = process::signal_child(pid, Signal::CONT);
+        while let Some(pid) = process::stopped() {
+            if self.daemons.is_one(pid) || self.table.is_supervisor(pid) {
+                let _ = process::signal_child(pid, Signal::CONT);
+            }
         }
     }
 

@@ -35,6 +35,7 @@ pub mod shared;
 pub mod signals;
 pub mod spawn;
 pub mod splice;
+pub mod stack;
 pub mod title;
 #[cfg(target_env = "musl")]
 mod unwind;
