@@ -41,14 +41,17 @@ impl Children {
         // We hold all signals back, and a child would inherit that: svc exec lets go.
         let mut open = own(&["exec", "--"]);
         open.arg(command.get_program()).args(command.get_args());
-        let child = open.process_group(0).spawn()?.id() as i32;
-        let group = Pid::new(child);
-        let guard = Guard::over(child);
-        let ended = self.await_end(child, group, grace);
+        let guard = Guard::new();
+        let group = guard.as_ref().map_or(0, Guard::group);
+        let child = open.process_group(group).spawn();
+        let ended = child.map(|child| {
+            let child = child.id() as i32;
+            self.await_end(child, Pid::new(if group == 0 { child } else { group }), grace)
+        });
         if let Some(guard) = guard {
             guard.release();
         }
-        Ok(ended)
+        ended
     }
 
     fn await_end(&mut self, child: i32, group: Option<Pid>, grace: Millis) -> Ended {

@@ -15,7 +15,7 @@ mod steps;
 
 use std::ffi::OsString;
 
-use svc_core::{Millis, Pid};
+use svc_core::Millis;
 use svc_sys::exit;
 
 use places::Places;
@@ -117,10 +117,7 @@ pub fn step(arguments: Vec<OsString>) -> u8 {
         Some("cont-init") => steps::cont_init(&settings),
         Some("cont-finish") => steps::cont_finish(&settings),
         Some("services-up") => steps::services_up(&settings, &Places::find()),
-        Some("guard") => {
-            let number = arguments.get(2).and_then(|word| word.to_str()?.parse().ok());
-            guard::main(number.and_then(Pid::new))
-        }
+        Some("guard") => guard::main(),
         Some("services-down") => steps::services_down(&settings, &Places::find()),
         Some(_) | None => {
             eprintln!(
