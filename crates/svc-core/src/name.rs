@@ -1,6 +1,7 @@
 //! Names of services.
 
 use alloc::string::String;
+use core::borrow::Borrow;
 use core::fmt;
 
 /// The longest name of a service, in bytes. s6-svscan skips names above 251, because it must fit its own suffixes behind
@@ -48,6 +49,13 @@ impl ServiceName {
     }
 
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// In maps it is found by its text, and has the same place there.
+impl Borrow<str> for ServiceName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

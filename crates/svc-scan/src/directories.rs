@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use notify::EventKind;
 use notify::event::{AccessKind, ModifyKind, RemoveKind, RenameMode};
-use svc_core::{Definition, Millis, ServiceName};
+use svc_core::{Millis, ServiceName};
 use svc_def::{Entry, Identity, Instances, Problem, Source};
 use svc_proto::api::s6_svscan::FOLDER;
 use svc_sys::{clock, say};
 
 use crate::candidates::{Candidate, Candidates, QUIET};
+use crate::held::Held;
 use crate::listener::Door;
 use crate::listing::{Place, Seen, entries};
 use crate::pair::{self, Pair};
@@ -42,8 +43,8 @@ pub(crate) struct Found {
     pub(crate) scan_dir: u32,
     pub(crate) path: PathBuf,
     /// None for a name without a process.
-    pub(crate) definition: Option<Definition>,
-    pub(crate) logger: Option<(Definition, Identity)>,
+    pub(crate) definition: Option<Held>,
+    pub(crate) logger: Option<(Held, Identity)>,
     /// What it says of others.
     pub(crate) source: Option<Source>,
     pub(crate) warnings: Vec<Problem>,

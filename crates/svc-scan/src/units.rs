@@ -8,11 +8,13 @@ mod sorting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 
+use svc_core::ServiceName;
 use svc_core::graph::{Admission, Dependency, Node, Relation};
-use svc_core::{Definition, ServiceName};
 use svc_def::{CommandCondition, Identity, Instances, Otherwise, Source};
 
+use crate::held::Held;
 use crate::judging;
 
 /// One directory of the s6-rc form, or with a service.toml.
@@ -22,39 +24,34 @@ pub(crate) struct Unit {
     pub(crate) scan_dir: u32,
     pub(crate) dir: PathBuf,
     /// What its supervisor is to know; none for a name without a process.
-    pub(crate) definition: Option<Definition>,
+    pub(crate) definition: Option<Held>,
     pub(crate) source: Source,
     /// Of a template: which services it makes; its own node stands for all of them.
-    pub(crate) instances: Option<Instances>,
+    pub(crate) instances: Option<Box<Instances>>,
     /// The template that made it.
     pub(crate) of: Option<ServiceName>,
     /// What keeps it out of the graph, or parts of it.
-    pub(crate) problem: Option<String>,
+    pub(crate) problem: Option<Box<str>>,
     /// What it was before an edit that has not been in the graph yet.
-    before: Option<(Option<Definition>, Source)>,
+    before: Option<Box<(Option<Held>, Source)>>,
     /// An edit that cannot be used: it is as it was before.
-    edit: Option<String>,
+    edit: Option<Box<str>>,
     /// Whether its conditions hold, if it has any; none while that is not known.
-    verdict: Option<Result<(), String>>,
+    verdict: Option<Result<(), Box<str>>>,
 }
 
 impl Unit {
-    pub(crate) fn new(
-        identity: Identity,
-        scan_dir: u32,
-        dir: PathBuf,
-        definition: Option<Definition>,
-        source: Source,
-    ) -> Unit {
+    pub(crate) fn new(identity: Identity, scan_dir: u32, dir: PathBuf, definition: Option<Held>, source: Source) -> Unit {
         let (instances, of) = (None, None);
         let (problem, before, edit, verdict) = (None, None, None, None);
         Unit { identity, scan_dir, dir, definition, source, instances, of, problem, before, edit, verdict }
     }
 }
 
+/// A copy shares what is not changed in it.
 #[derive(Clone, Default)]
 pub(crate) struct Units {
-    all: BTreeMap<ServiceName, Unit>,
+    all: BTreeMap<ServiceName, Rc<Unit>>,
     /// Names of directories that cannot be read as services.
     unusable: BTreeSet<ServiceName>,
     /// Something has come or gone since the graph was made.
@@ -63,17 +60,17 @@ pub(crate) struct Units {
 
 impl Units {
     pub(crate) fn insert(&mut self, name: ServiceName, unit: Unit) {
-        self.all.insert(name, unit);
+        self.all.insert(name, Rc::new(unit));
         self.stale = true;
     }
 
-    pub(crate) fn remove(&mut self, name: &ServiceName) -> Option<Unit> {
+    pub(crate) fn remove(&mut self, name: &ServiceName) -> Option<Rc<Unit>> {
         self.stale |= self.all.contains_key(name);
         self.all.remove(name)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Unit> {
-        self.all.get(&ServiceName::parse(name).ok()?)
+        self.all.get(name).map(Rc::as_ref)
     }
 
     pub(crate) fn with_identity(&self, identity: Identity) -> Option<ServiceName> {
@@ -81,15 +78,17 @@ impl Units {
     }
 
     pub(crate) fn get_mut(&mut self, name: &ServiceName) -> Option<&mut Unit> {
-        self.all.get_mut(name)
+        self.all.get_mut(name).map(Rc::make_mut)
     }
 
     /// Whom a template stands for.
     pub(crate) fn set_contents(&mut self, template: &ServiceName, contents: Vec<ServiceName>) {
         let Some(unit) = self.all.get_mut(template) else { return };
         let kind = svc_def::Kind::Bundle { contents };
-        self.stale |= unit.source.kind != kind;
-        unit.source.kind = kind;
+        if unit.source.kind != kind {
+            self.stale = true;
+            Rc::make_mut(unit).source.kind = kind;
+        }
     }
 
     /// What a template has made.
@@ -98,18 +97,22 @@ impl Units {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ServiceName, &Unit)> {
-        self.all.iter()
+        self.all.iter().map(|(name, unit)| (name, unit.as_ref()))
     }
 
     /// It was read again. What it was before holds on if the new one does not fit in.
-    pub(crate) fn read_again(&mut self, name: &ServiceName, definition: Option<Definition>, source: Source) {
+    pub(crate) fn read_again(&mut self, name: &ServiceName, definition: Option<Held>, source: Source) {
         let Some(unit) = self.all.get_mut(name) else { return };
         let same = unit.source == source && unit.definition == definition;
-        self.stale |= !same || unit.edit.is_some();
+        if same && unit.edit.is_none() {
+            return;
+        }
+        self.stale = true;
+        let unit = Rc::make_mut(unit);
         unit.edit = None;
         if !same {
-            let old = (unit.definition.clone(), unit.source.clone());
-            unit.before.get_or_insert(old);
+            let old = (unit.definition.take(), unit.source.clone());
+            unit.before.get_or_insert(Box::new(old));
             (unit.definition, unit.source) = (definition, source);
         }
     }
@@ -117,9 +120,11 @@ impl Units {
     /// It was read again, and makes no sense: it stays as it was.
     pub(crate) fn keep(&mut self, name: &ServiceName, problem: &str) {
         let Some(unit) = self.all.get_mut(name) else { return };
-        let edit = Some(unused(problem));
-        self.stale |= unit.edit != edit;
-        unit.edit = edit;
+        let edit = Some(unused(problem).into());
+        if unit.edit != edit {
+            self.stale = true;
+            Rc::make_mut(unit).edit = edit;
+        }
     }
 
     /// Looks at the conditions of those that have not been looked at, or of all. Returns the commands that are to be run for it.
@@ -137,27 +142,32 @@ impl Units {
                         }
                         None => Ok(()),
                     },
-                    Err(why) => Err(why),
+                    Err(why) => Err(why.into()),
                 },
                 Some(_) => continue,
                 None => Ok(()),
             };
-            self.stale |= again && unit.verdict.as_ref() != Some(&verdict);
-            unit.verdict = Some(verdict);
+            if unit.verdict.as_ref() != Some(&verdict) {
+                self.stale |= again;
+                Rc::make_mut(unit).verdict = Some(verdict);
+            }
         }
         commands
     }
 
     pub(crate) fn set_verdict(&mut self, name: &ServiceName, verdict: Result<(), String>) {
         let Some(unit) = self.all.get_mut(name) else { return };
-        self.stale |= unit.verdict.as_ref() != Some(&verdict);
-        unit.verdict = Some(verdict);
+        let verdict = Some(verdict.map_err(Into::into));
+        if unit.verdict != verdict {
+            self.stale = true;
+            Rc::make_mut(unit).verdict = verdict;
+        }
     }
 
     /// It runs: nobody asks whether it may.
     pub(crate) fn let_in(&mut self, name: &ServiceName) {
-        if let Some(unit) = self.all.get_mut(name) {
-            unit.verdict.get_or_insert(Ok(()));
+        if let Some(unit) = self.all.get_mut(name).filter(|unit| unit.verdict.is_none()) {
+            Rc::make_mut(unit).verdict = Some(Ok(()));
         }
     }
 
@@ -205,7 +215,7 @@ impl Unit {
 
     fn turned_away(&self, otherwise: Otherwise) -> Option<&str> {
         self.source.conditions.as_ref().filter(|conditions| conditions.otherwise == otherwise)?;
-        self.verdict.as_ref()?.as_ref().err().map(String::as_str)
+        self.verdict.as_ref()?.as_ref().err().map(|why| &**why)
     }
 
     fn admission(&self) -> Admission {

@@ -15,7 +15,7 @@ use crate::classic::{self, Run};
 use crate::conditions::{Conditions, Endpoint};
 use crate::look::{Folder, Look, look};
 use crate::problem::{Problem, quoted};
-use crate::servicefile::{Change, Socket};
+use crate::servicefile::Socket;
 
 pub use pipelines::{Half, halves, pipelines};
 
@@ -69,26 +69,36 @@ pub struct Facts {
     /// Another number where only a restart brings what has changed.
     pub substance: u64,
     /// What it listens on.
-    pub sockets: Vec<Socket>,
-    /// In the order of the lines.
-    pub values: Vec<Value>,
+    pub sockets: Box<[Socket]>,
+    pub values: Values,
     /// Another number when its files may have been edited.
     pub stamp: u64,
     /// Patterns of files that it reads, and those that there are, each with a number that is another one when its content is.
-    pub watch: Vec<std::path::PathBuf>,
-    pub watched: Vec<(std::path::PathBuf, u64)>,
+    pub watch: Box<[std::path::PathBuf]>,
+    pub watched: Box<[(std::path::PathBuf, u64)]>,
     /// A change in one of those takes a restart, and not a reload.
     pub change_restarts: bool,
     /// Edits count without anybody asking.
     pub applies: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value {
-    pub key: &'static str,
-    /// As TOML, its variables not put in.
-    pub written: String,
-    pub change: Change,
+/// Keys and their values, in the order of the lines. In one piece, because svc-scan keeps those of all services.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Values(Box<str>);
+
+impl Values {
+    /// Each value as TOML on one line, where a tab is an escape; its variables are not put in.
+    pub(crate) fn new(list: &[(&'static str, String)]) -> Values {
+        Values(list.iter().flat_map(|(key, written)| [key, "\t", written, "\n"]).collect::<String>().into())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.0.split_terminator('\n').filter_map(|line| line.split_once('\t'))
+    }
+
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|(other, _)| *other == key).map(|(_, written)| written)
+    }
 }
 
 /// Who has it started.

@@ -34,12 +34,12 @@ use svc_core::{Millis, Program, ServiceName, Settings};
 use crate::conditions::{Conditions, Endpoint};
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted, shown};
-use crate::rc::{self, Value};
+use crate::rc::{self, Values};
 use draft::{Draft, Kind};
+use keys::Change;
 use layout::{FILE, Layout};
 use tree::{Entry, Item, Place, Tree};
 
-pub use keys::Change;
 pub use layout::{bundle_of, find, is_one_file};
 pub use manual::manual;
 pub use schema::schema;
@@ -117,7 +117,7 @@ pub(crate) fn read(
     draft.name = name.to_string();
     facts.stamp = watched::stamp_of(layout);
     facts.watch = draft.watched().iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
-    facts.watched = watched::marks(&facts.watch);
+    facts.watched = watched::marks(&facts.watch).into();
     facts.change_restarts = draft.change_restarts();
     facts.applies = draft.applies;
     check_instances(layout, &tree, problems);
@@ -290,7 +290,7 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
             Ok(()) => {}
             Err(faults) => faults.into_iter().for_each(&mut fault),
         }
-        values.push(Value { key: key.name, written: show::written(&entry.node.item), change: key.change });
+        values.push((key.name, show::written(&entry.node.item)));
     }
     stops::faults(&places, &draft).into_iter().for_each(&mut fault);
     sockets::faults(&places, draft.settings.notification_fd, draft.sockets.len()).into_iter().for_each(&mut fault);
@@ -307,7 +307,7 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
     {
         fault((entry.place, what));
     }
-    let sockets = draft.sockets.clone();
+    let (sockets, values) = (draft.sockets.clone().into(), Values::new(&values));
     (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), sockets, values, ..rc::Facts::default() })
 }
 

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use svc_core::graph::{Condition, Id, Kind};
 use svc_core::service::State;
-use svc_core::{Millis, Program, Service, Settings};
+use svc_core::{Millis, Service};
 use svc_proto::api;
 use svc_sys::clock;
 
 use super::{COMMAND, Hub, Member};
+use crate::held::Runs;
 use crate::status::Now;
 
 /// The first start of one service.
@@ -38,7 +39,7 @@ impl First {
     }
 
     /// Takes from what its supervisor says what is of the first start.
-    pub(super) fn see(&mut self, machine: &Service, settings: &Settings, oneshot: bool) {
+    pub(super) fn see(&mut self, machine: &Service, says_ready: bool, oneshot: bool) {
         // One that was started again before we came has forgotten how its first start went.
         let is_first = machine.deaths() == 0 || machine.deaths() == 1 && oneshot && machine.done();
         if self.inherited && !is_first {
@@ -49,7 +50,7 @@ impl First {
         }
         let (began, there) = match machine.state() {
             State::Up { .. } if oneshot || machine.prepares() => (machine.started(), None),
-            State::Up { ready, .. } if settings.says_ready() => (machine.started(), ready),
+            State::Up { ready, .. } if says_ready => (machine.started(), ready),
             State::Up { .. } => (machine.started(), Some(machine.since())),
             // For others its sockets are what it is.
             State::Armed => (None, Some(machine.since())),
@@ -170,8 +171,8 @@ impl Hub {
 }
 
 fn kind_of(member: &Member) -> api::NodeKind {
-    match member.definition.program {
-        Program::Oneshot { .. } => api::NodeKind::Oneshot,
-        Program::Directory | Program::Chain(_) | Program::Command(_) => api::NodeKind::Longrun,
+    match member.definition.runs {
+        Runs::Oneshot { .. } => api::NodeKind::Oneshot,
+        Runs::Directory | Runs::Chain | Runs::Command => api::NodeKind::Longrun,
     }
 }

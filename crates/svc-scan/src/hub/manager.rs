@@ -7,7 +7,6 @@ use svc_core::{Command, Millis, Service, ServiceName};
 use svc_proto::api;
 use svc_sys::{clock, say};
 
-use super::telling::is_chain;
 use super::{Hub, Member};
 
 impl Hub {
@@ -20,7 +19,7 @@ impl Hub {
         let skipped = self.units.iter().map(|(name, unit)| (name.clone(), unit.skipped().map(str::to_owned))).collect();
         self.judge(&|_| false);
         self.say_skipped(&skipped);
-        let before: Vec<(ServiceName, Option<String>)> =
+        let before: Vec<(ServiceName, Option<Box<str>>)> =
             self.units.iter().map(|(name, unit)| (name.clone(), unit.problem.clone())).collect();
         self.units.set_unusable(self.directories.unusable().cloned().collect());
         let mut nodes = self.units.compose(&self.replaced);
@@ -67,7 +66,7 @@ impl Hub {
             let slot = self.slot_named(&node.name);
             let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) else { continue };
             // It is told what it is to be, and needs no other supervisor for that.
-            if is_chain(&member.definition.program) {
+            if member.definition.is_chain() {
                 continue;
             }
             // An earlier svc-scan made the others, of what was here then.

@@ -3,13 +3,14 @@
 use super::boot::First;
 use super::{COMMAND, Hub, Member};
 use crate::directories::{Changes, Found};
+use crate::held::{Held, Runs};
 use crate::matching::Counted;
 use crate::pair;
 use crate::waits::Goal;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
@@ -76,7 +77,7 @@ impl Hub {
         let name = ServiceName::parse(&label.name).ok()?;
         let root = self.config.scan_dirs.get(label.scan_dir as usize).cloned().unwrap_or_default();
         let dir = svc_def::find(&root, &label.name);
-        let definition = Definition {
+        let definition = Held::new(&Definition {
             name: label.name.clone(),
             dir: dir.as_os_str().as_bytes().to_vec(),
             program: Program::Directory,
@@ -85,7 +86,7 @@ impl Hub {
             essential: None,
             managed: None,
             settings: Settings::default(),
-        };
+        });
         let identity = Identity { device: label.device, inode: label.inode };
         Some(Member {
             added_ms: label.added_ms,
@@ -155,7 +156,7 @@ impl Hub {
             member.definition = command_definition(&self.config.command);
             return;
         }
-        let reading = svc_def::read(&member.dir, &member.name, Some(&member.definition));
+        let reading = svc_def::read(&member.dir, &member.name, Some(&member.definition.whole()));
         if self.started && reading.source.is_some() != member.definition.managed.is_some() {
             // It has become another form, which takes another supervisor: a rescan gives it one.
             return;
@@ -166,7 +167,7 @@ impl Hub {
             Some(definition) => member.definition = definition,
             None => {
                 if let svc_def::Outcome::Ready(definition) = reading.outcome {
-                    member.definition = *definition;
+                    member.definition = Held::new(&definition);
                 }
             }
         }
@@ -226,8 +227,7 @@ impl Hub {
     }
 
     fn add_command(&mut self) {
-        let definition = command_definition(&self.config.command);
-        let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&definition.dir));
+        let (dir, definition) = (command_dir(), command_definition(&self.config.command));
         match ServiceName::parse(COMMAND) {
             Ok(name) => self.add(name, Identity { device: 0, inode: 0 }, NO_SCAN_DIR, dir, definition, None, None),
             Err(_) => None,
@@ -241,7 +241,7 @@ impl Hub {
         identity: Identity,
         scan_dir: u32,
         dir: PathBuf,
-        definition: Definition,
+        definition: Held,
         producer: Option<u32>,
         warning: Option<String>,
     ) -> Option<u32> {
@@ -324,7 +324,7 @@ impl Hub {
         let Some(member) = self.members.get(&slot) else { return false };
         let trouble = member.machine.as_ref().and_then(Service::trouble);
         let is_outside = trouble.is_some_and(|trouble| trouble.stage == Stage::Directory)
-            && member.definition.program == Program::Directory
+            && member.definition.runs == Runs::Directory
             && member.definition.managed.is_none();
         if !is_outside || !self.roster.is_to_stay(slot) || !member.dir.join(".").exists() {
             return false;
@@ -356,9 +356,11 @@ impl Hub {
             say!("svc-scan: {}: {warning}", found.name);
         }
         let Found { name, identity, scan_dir, definition: Some(definition), logger, .. } = found else { return };
-        let Some(producer) = self.add(name.clone(), identity, scan_dir, dir, definition, None, warning) else { return };
+        let Some(producer) = self.add(name.clone(), identity, scan_dir, dir.clone(), definition, None, warning) else {
+            return;
+        };
         if let Some((definition, identity)) = logger {
-            let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&definition.dir));
+            let dir = dir.join("log");
             self.add(name.logger(), identity, scan_dir, dir, definition, Some(producer), None);
         }
     }
@@ -414,18 +416,19 @@ impl Hub {
         for (slot, name, path) in moves {
             let Some(member) = self.members.get_mut(&slot) else { continue };
             member.dir = path;
-            member.definition.dir = member.dir.as_os_str().as_bytes().to_vec();
+            let dir = member.dir.as_os_str().as_bytes().to_vec();
             if self.names.contains_key(&name) {
                 // In another scan directory.
-                let dir = svc_def::shown(&member.dir);
+                let shown = svc_def::shown(&member.dir);
                 say!(
-                    "svc-scan: {dir}: there is another {name}: this service goes on as {}: rename one of them",
+                    "svc-scan: {shown}: there is another {name}: this service goes on as {}: rename one of them",
                     member.name
                 );
             } else {
-                member.definition.name = name.to_string();
                 member.name = name;
             }
+            let name = member.name.to_string();
+            member.definition = Held::new(&Definition { name, dir, ..member.definition.whole() });
             self.names.insert(member.name.clone(), slot);
             self.directories.expect_no_repair(slot);
             if member.machine.as_ref().is_some_and(|machine| machine.trouble().is_some()) {
@@ -462,7 +465,7 @@ impl Hub {
             added_ms: member.added_ms,
         };
         let managed = member.definition.managed.map(|wish| self.wish_of(member.name.as_str()).unwrap_or(wish));
-        let definition = Definition { managed, ..member.definition.clone() };
+        let definition = Definition { managed, ..member.definition.whole() };
         let message = ToInit::Launch {
             slot,
             output: member.definition.output,
@@ -523,7 +526,7 @@ impl Hub {
     }
 }
 
-fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, definition: Definition) -> Member {
+fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, definition: Held) -> Member {
     Member {
         name,
         identity,
@@ -556,16 +559,19 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
 }
 
 /// The main program: in the directory and with the terminal that svc was started with, started once.
-pub(super) fn command_definition(command: &[OsString]) -> Definition {
-    let dir = std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned());
-    Definition {
+pub(super) fn command_definition(command: &[OsString]) -> Held {
+    Held::new(&Definition {
         name: COMMAND.into(),
-        dir: dir.as_os_str().as_bytes().to_vec(),
+        dir: command_dir().into_os_string().into_vec(),
         program: Program::Command(command.iter().map(|word| word.as_bytes().to_vec()).collect()),
         output: Output::Inherit,
         down: true,
         essential: Some(Essential { code: None, ends: Ends::All }),
         managed: None,
         settings: Settings { keep_descendants: false, ..Settings::default() },
-    }
+    })
+}
+
+fn command_dir() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned())
 }

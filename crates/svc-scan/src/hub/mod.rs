@@ -24,6 +24,7 @@ mod timing;
 use crate::clients::Subscriber;
 use crate::controls::Controls;
 use crate::directories::Directories;
+use crate::held::Held;
 use crate::links::{self, InitLink, Supervisors};
 use crate::logs::Logs;
 use crate::matching::Counted;
@@ -41,7 +42,7 @@ use svc_core::graph::{Engine, RequestId};
 use svc_core::init::Order;
 use svc_core::roster::{Happened, Roster};
 use svc_core::service::Past;
-use svc_core::{Command, Definition, Millis, Pid, Program, Service, ServiceName, letters};
+use svc_core::{Command, Millis, Pid, Service, ServiceName, letters};
 use svc_def::Identity;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
@@ -60,7 +61,7 @@ struct Member {
     identity: Identity,
     scan_dir: u32,
     dir: PathBuf,
-    definition: Definition,
+    definition: Held,
     link: Option<OwnedFd>,
     supervisor: Option<Pid>,
     /// What its supervisor said last.
@@ -103,7 +104,7 @@ struct Member {
 impl Member {
     /// Whether it is a oneshot, and what it did stands.
     fn is_done(&self, machine: &Service) -> bool {
-        matches!(self.definition.program, Program::Oneshot { .. }) && machine.done()
+        self.definition.is_oneshot() && machine.done()
     }
 }
 

@@ -185,7 +185,7 @@ impl Hub {
     fn not_undone(&self, name: &str) -> Option<String> {
         let member = self.slot_named(name).and_then(|slot| self.members.get(&slot))?;
         let machine = member.machine.as_ref().filter(|machine| member.is_done(machine))?;
-        let failed = machine.last().filter(|past| !member.definition.settings.is_success(past.exit))?;
+        let failed = machine.last().filter(|past| !member.definition.settings().is_success(past.exit))?;
         let unwanted = self.wish_of(name) == Some(Wish::Down);
         unwanted.then(|| format!("its down failed ({}): what its up did stays as it is", failed.exit))
     }
@@ -266,7 +266,7 @@ impl Hub {
                     None => settled(api::Verdict::Failed, "is not running".into()),
                     Some(pid) => {
                         let what = match command {
-                            Command::Reload => member.definition.settings.reload_signal.to_string(),
+                            Command::Reload => member.definition.settings().reload_signal.to_string(),
                             Command::Kill(signal) => signal.to_string(),
                             Command::Pause => "SIGSTOP".into(),
                             _ => "SIGCONT".into(),
@@ -448,7 +448,7 @@ impl Hub {
         }
         let Some(member) = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot)) else { return };
         let Some(machine) = member.machine.as_ref().filter(|_| item.outcome.is_none()) else { return };
-        let says_ready = member.definition.settings.says_ready();
+        let says_ready = member.definition.says_ready;
         let (result, message) = match waits::look(item.goal, machine, says_ready, member.verdict()) {
             Standing::Open => return,
             Standing::Reached => match item.goal {
@@ -472,7 +472,7 @@ impl Hub {
             if took.0 < 50 { String::new() } else { format!(" after {:.1} s", took.0 as f64 / 1000.0) }
         };
         match machine.state() {
-            State::Up { pid, ready: Some(at), .. } if member.definition.settings.says_ready() => {
+            State::Up { pid, ready: Some(at), .. } if member.definition.says_ready => {
                 format!("up (pid {pid}), ready{}", after(at))
             }
             State::Up { pid, .. } => format!("up (pid {pid})"),

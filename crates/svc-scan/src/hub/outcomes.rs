@@ -71,7 +71,7 @@ impl Hub {
             Reason::Trouble(_) => member.trouble.clone(),
             Reason::Exit(_) => {
                 let machine = member.machine.as_ref().filter(|machine| machine.rest() == Rest::Limit)?;
-                let verdict = status::verdict(machine, &member.definition.settings)?;
+                let verdict = status::verdict(machine, &member.definition)?;
                 Some(format!("{verdict}, and is not started again: {}", machine.last()?.exit))
             }
             Reason::Dependency(_)
@@ -100,9 +100,9 @@ impl Hub {
 
     /// What is to be said of a unit beside its state.
     pub(super) fn node_problem(&self, name: &str) -> Option<String> {
-        match (self.units.get(name)?.problem.clone(), self.progress_problem(name)) {
+        match (self.units.get(name)?.problem.as_deref(), self.progress_problem(name)) {
             (Some(definition), Some(progress)) => Some(format!("{definition}; {progress}")),
-            (definition, progress) => definition.or(progress),
+            (definition, progress) => definition.map(str::to_owned).or(progress),
         }
     }
 
@@ -150,7 +150,7 @@ impl Hub {
 
     /// Units that have no slot: names for others, and those that do not fit together.
     pub(super) fn units_without_slot(&self) -> Vec<(String, PathBuf)> {
-        let without = self.units.iter().filter(|(name, _)| !self.names.contains_key(name));
+        let without = self.units.iter().filter(|(name, _)| !self.names.contains_key(*name));
         without.map(|(name, unit)| (name.to_string(), unit.dir.clone())).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use super::{COMMAND, Hub};
 use crate::clients::json_line;
+use crate::held::{Held, Runs};
 use crate::status::{self, Now};
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -13,7 +14,7 @@ use svc_core::policy::{Ends, Essential};
 use svc_core::restart::AtLimit;
 use svc_core::roster::Happened;
 use svc_core::service::{Note, Past, Rest, State, Trouble};
-use svc_core::{Command, Definition, Exit, Millis, Pid, Program, Service};
+use svc_core::{Command, Exit, Millis, Pid, Program, Service};
 use svc_proto::api;
 use svc_proto::checks::HealthReport;
 use svc_proto::link::{Report, ToInit};
@@ -94,7 +95,7 @@ impl Hub {
         let before = member.deaths.back().copied();
         if let Some(past) = fresh.last().filter(|past| member.machine.is_some() && is_crash(past)) {
             // Once, and not for each try: the next one ends the same way as a rule.
-            let is_told = machine.trouble().is_some() || !matches!(member.definition.program, Program::Chain(_));
+            let is_told = machine.trouble().is_some() || member.definition.runs != Runs::Chain;
             if !is_told && !before.as_ref().is_some_and(is_crash) {
                 let (name, ms) = (&member.name, past.ran.0);
                 say!("svc-scan: {name}: ended at its start ({} after {ms} ms): see `svc-ctl why {name}`", past.exit);
@@ -120,8 +121,8 @@ impl Hub {
             && matches!(machine.state(), State::Down { .. })
             && !machine.leaving()
             && trouble.is_none();
-        let oneshot = matches!(member.definition.program, Program::Oneshot { .. });
-        member.first.see(&machine, &member.definition.settings, oneshot);
+        let (says_ready, oneshot) = (member.definition.says_ready, member.definition.is_oneshot());
+        member.first.see(&machine, says_ready, oneshot);
         member.machine = Some(machine);
         if never_told && report.note.is_none() {
             self.tell(slot, Command::Once);
@@ -134,7 +135,7 @@ impl Hub {
         }
         // How many count may have been read just now.
         if let Some(member) = self.members.get_mut(&slot) {
-            let surplus = member.deaths.len().saturating_sub(usize::from(member.definition.settings.max_death_tally));
+            let surplus = member.deaths.len().saturating_sub(usize::from(member.definition.max_death_tally));
             member.deaths.drain(..surplus);
         }
         self.recover_late(slot);
@@ -149,7 +150,7 @@ impl Hub {
     pub(super) fn trouble(&mut self, slot: u32, trouble: Option<Trouble>, before: Option<Trouble>) {
         let Some(member) = self.members.get_mut(&slot) else { return };
         member.trouble = trouble.map(|trouble| {
-            let program = match &member.definition.program {
+            let program = match &member.definition.whole().program {
                 Program::Directory => member.dir.join("run"),
                 Program::Oneshot { up: Some(Script::File { path, .. }), .. } => {
                     PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(path)))
@@ -176,7 +177,7 @@ impl Hub {
             say!("svc-scan: {}: cannot be started: {problem}", member.name);
         }
         match trouble {
-            Some(_) if member.definition.program == Program::Directory => self.directories.expect_repair(slot, &member.dir),
+            Some(_) if member.definition.runs == Runs::Directory => self.directories.expect_repair(slot, &member.dir),
             Some(_) | None => self.directories.expect_no_repair(slot),
         }
         self.replace_outside(slot);
@@ -254,7 +255,7 @@ impl Hub {
         let name = member.name.as_str();
         let Some(machine) = member.machine.as_ref().filter(|machine| machine.failed()) else { return };
         let is_told = name == COMMAND || self.units.get(name).is_some() || verdict(machine, &member.definition).is_some();
-        if let Some(why) = status::verdict(machine, &member.definition.settings).filter(|_| !is_told && !self.is_ending()) {
+        if let Some(why) = status::verdict(machine, &member.definition).filter(|_| !is_told && !self.is_ending()) {
             say!("svc-scan: {name}: failed for good: {why}: svc-ctl start {name} starts it again");
         }
     }
@@ -312,10 +313,10 @@ fn is_nothing_left(machine: &Service) -> bool {
 }
 
 /// What everything ends with, now that a service has ended for good; none if it goes on without it.
-fn verdict(machine: &Service, definition: &Definition) -> Option<Exit> {
+fn verdict(machine: &Service, definition: &Held) -> Option<Exit> {
     let own = machine.last().map(|past| past.exit);
     if machine.rest() == Rest::Limit
-        && let Some(AtLimit::StopContainer { code }) = definition.settings.restart().map(|restart| &restart.at_limit)
+        && let Some(AtLimit::StopContainer { code }) = definition.settings().restart().map(|restart| &restart.at_limit)
     {
         return code.map(Exit::Code).or(own);
     }

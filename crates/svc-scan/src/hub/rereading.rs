@@ -8,6 +8,7 @@ use svc_sys::say;
 
 use super::Hub;
 use crate::directories::Found;
+use crate::held::Held;
 use crate::pair::{self, Pair};
 use crate::units::Unit;
 
@@ -21,7 +22,7 @@ impl Hub {
         self.replaced.remove(&name);
         let is_template = instances.is_some();
         let mut unit = Unit::new(identity, scan_dir, path, definition, source);
-        unit.instances = instances;
+        unit.instances = instances.map(Box::new);
         self.units.insert(name.clone(), unit);
         if is_template {
             self.make_instances(&name);
@@ -80,7 +81,7 @@ impl Hub {
                 Ok(Pair { source: Some(source), instances: Some(instances), .. }) => {
                     self.units.read_again(&name, None, source);
                     if let Some(unit) = self.units.get_mut(&name) {
-                        unit.instances = Some(instances);
+                        unit.instances = Some(Box::new(instances));
                     }
                     self.make_instances(&name);
                 }
@@ -96,7 +97,7 @@ impl Hub {
 
     /// Services with a service.toml are what it says now.
     pub(super) fn redefine(&mut self) {
-        let changed: Vec<(u32, svc_core::Definition)> = self
+        let changed: Vec<(u32, Held)> = self
             .units
             .iter()
             .filter(|(_, unit)| unit.is_one_file())
@@ -132,6 +133,6 @@ pub(super) fn is_same_kind(before: &Source, now: &Source) -> bool {
 }
 
 /// Whether it is a forking daemon, which is of a kind of its own.
-pub(super) fn forks(definition: &Option<svc_core::Definition>) -> bool {
-    definition.as_ref().is_some_and(|definition| definition.settings.forking.is_some())
+pub(super) fn forks(definition: &Option<Held>) -> bool {
+    definition.as_ref().is_some_and(|definition| definition.forks)
 }

@@ -2,8 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use svc_core::definition::Script;
-use svc_core::{Command, Program};
+use svc_core::Command;
 use svc_proto::link::ToSupervisor;
 use svc_sys::{Errno, message, say};
 
@@ -35,7 +34,7 @@ impl Hub {
     /// Tells a supervisor what its service.toml says. Others have files that they read themselves.
     pub(super) fn define(&mut self, slot: u32) {
         let Some(member) = self.members.get_mut(&slot) else { return };
-        if member.link.is_some() && is_chain(&member.definition.program) {
+        if member.link.is_some() && member.definition.is_chain() {
             member.waiting.push_back(Told::Definition);
             self.tell_waiting(slot);
         }
@@ -64,7 +63,7 @@ impl Member {
             let sent = match next {
                 Told::Command(command) => message::try_send(link.as_fd(), &ToSupervisor::Command(*command).encode(), &[]),
                 Told::Definition => {
-                    let packet = ToSupervisor::Define(svc_proto::definition::encode(&self.definition)).encode();
+                    let packet = ToSupervisor::Define(self.definition.bytes().to_vec()).encode();
                     message::try_send(link.as_fd(), &packet, &self.sockets.numbers())
                 }
             };
@@ -103,14 +102,6 @@ impl Member {
                 self.unsaid = Some(command);
             }
         }
-    }
-}
-
-pub(super) fn is_chain(program: &Program) -> bool {
-    match program {
-        Program::Chain(_) => true,
-        Program::Oneshot { up, down } => [up, down].into_iter().any(|half| matches!(half, Some(Script::Chain(_)))),
-        Program::Directory | Program::Command(_) => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which units fit together, and what is said of those that do not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use svc_core::ServiceName;
 use svc_core::graph::{Graph, Node, Problem};
@@ -67,10 +68,11 @@ impl Units {
     pub(super) fn take_back(&mut self, out: &BTreeMap<ServiceName, String>) -> bool {
         let mut any = false;
         for (name, problem) in out {
-            let Some(unit) = self.all.get_mut(name) else { continue };
+            let Some(unit) = self.all.get_mut(name).filter(|unit| unit.before.is_some()) else { continue };
+            let unit = Rc::make_mut(unit);
             if let Some(before) = unit.before.take() {
-                (unit.definition, unit.source) = before;
-                unit.edit = Some(unused(problem));
+                (unit.definition, unit.source) = *before;
+                unit.edit = Some(unused(problem).into());
                 any = true;
             }
         }
@@ -108,8 +110,13 @@ impl Units {
             }
         }
         for (name, unit) in &mut self.all {
-            unit.problem = out.get(name).or(unit.edit.as_ref()).or_else(|| missing.get(name)).cloned();
-            unit.before = None;
+            let out = out.get(name).map(String::as_str).or(unit.edit.as_deref());
+            let problem = out.or_else(|| missing.get(name).map(String::as_str));
+            if unit.problem.as_deref() != problem || unit.before.is_some() {
+                let problem = problem.map(Into::into);
+                let unit = Rc::make_mut(unit);
+                (unit.problem, unit.before) = (problem, None);
+            }
         }
     }
 
