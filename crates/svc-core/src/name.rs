@@ -1,6 +1,7 @@
 //! Names of services.
 
-use alloc::string::String;
+use alloc::format;
+use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::fmt;
 
@@ -8,9 +9,9 @@ use core::fmt;
 /// them; we keep the number, so that a directory runs under both.
 pub const MAX_NAME: usize = 251;
 
-/// A checked name: `web`, or `web/log` for the logger of `web`.
+/// A checked name: `web`, or `web/log` for the logger of `web`. A copy is the same text: svc-scan has several of each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServiceName(String);
+pub struct ServiceName(Arc<str>);
 
 impl ServiceName {
     /// Checks the name of a directory entry. Entries that start with a dot are nobody's service; ask before calling.
@@ -30,9 +31,7 @@ impl ServiceName {
 
     /// The name of this service's logger.
     pub fn logger(&self) -> ServiceName {
-        let mut name = self.0.clone();
-        name.push_str("/log");
-        ServiceName(name)
+        ServiceName(format!("{}/log", self.0).into())
     }
 
     /// Reads back what [`ServiceName::as_str`] gave, `web/log` included.

@@ -7,7 +7,7 @@ mod nodes;
 mod sorting;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use svc_core::ServiceName;
@@ -22,7 +22,7 @@ use crate::judging;
 pub(crate) struct Unit {
     pub(crate) identity: Identity,
     pub(crate) scan_dir: u32,
-    pub(crate) dir: PathBuf,
+    pub(crate) dir: Rc<Path>,
     /// What its supervisor is to know; none for a name without a process.
     pub(crate) definition: Option<Held>,
     pub(crate) source: Source,
@@ -41,7 +41,7 @@ pub(crate) struct Unit {
 }
 
 impl Unit {
-    pub(crate) fn new(identity: Identity, scan_dir: u32, dir: PathBuf, definition: Option<Held>, source: Source) -> Unit {
+    pub(crate) fn new(identity: Identity, scan_dir: u32, dir: Rc<Path>, definition: Option<Held>, source: Source) -> Unit {
         let (instances, of) = (None, None);
         let (problem, before, edit, verdict) = (None, None, None, None);
         Unit { identity, scan_dir, dir, definition, source, instances, of, problem, before, edit, verdict }
@@ -137,7 +137,7 @@ impl Units {
                     Ok(()) => match &conditions.command {
                         // What held before holds until that has ended.
                         Some(command) => {
-                            commands.push((name.clone(), unit.dir.clone(), command.clone()));
+                            commands.push((name.clone(), unit.dir.to_path_buf(), command.clone()));
                             continue;
                         }
                         None => Ok(()),

@@ -186,9 +186,9 @@ pub fn read_ahead() {
     }
 }
 
-/// Gives back the pages of this program that were only needed to start it: what runs on is read in again as it is needed. They
-/// are the file's own, so nothing is lost.
-pub fn forget_start() {
+/// Gives back the pages of this program's code: what runs on is mapped in again as it is needed. They are the file's own, so nothing
+/// is lost.
+pub fn forget_code() {
     unsafe extern "C" {
         static __executable_start: u8;
         static etext: u8;

@@ -89,7 +89,7 @@ impl Hub {
                 problem: member
                     .trouble
                     .clone()
-                    .or_else(|| member.sockets.missing.as_ref().map(|missing| missing.problem.clone()))
+                    .or_else(|| member.missing_sockets().map(|missing| missing.problem.clone()))
                     .or_else(|| self.node_problem(member.name.as_str()))
                     .or_else(|| member.warning.clone()),
                 added_ms: member.added_ms,
@@ -175,7 +175,7 @@ impl Hub {
             match self.slot_named(unready.name).and_then(|slot| self.members.get(&slot)) {
                 None => services.push(unready_status(&unready, now)),
                 // The name stands for one service only: the other one is told of among the problems.
-                Some(member) if member.dir != unready.path => {
+                Some(member) if *member.dir != *unready.path => {
                     problems.push(api::Problem { path: svc_def::shown(unready.path), message: unready.problem.to_owned() });
                 }
                 // It stands where that one stood, which is about to go.

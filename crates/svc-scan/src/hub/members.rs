@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
 use svc_core::service::{Stage, State, Want};
@@ -76,7 +77,7 @@ impl Hub {
         let label = Label::decode(label).ok()?;
         let name = ServiceName::parse(&label.name).ok()?;
         let root = self.config.scan_dirs.get(label.scan_dir as usize).cloned().unwrap_or_default();
-        let dir = svc_def::find(&root, &label.name);
+        let dir: Rc<Path> = svc_def::find(&root, &label.name).into();
         let definition = Held::new(&Definition {
             name: label.name.clone(),
             dir: dir.as_os_str().as_bytes().to_vec(),
@@ -227,7 +228,7 @@ impl Hub {
     }
 
     fn add_command(&mut self) {
-        let (dir, definition) = (command_dir(), command_definition(&self.config.command));
+        let (dir, definition) = (command_dir().into(), command_definition(&self.config.command));
         match ServiceName::parse(COMMAND) {
             Ok(name) => self.add(name, Identity { device: 0, inode: 0 }, NO_SCAN_DIR, dir, definition, None, None),
             Err(_) => None,
@@ -240,7 +241,7 @@ impl Hub {
         name: ServiceName,
         identity: Identity,
         scan_dir: u32,
-        dir: PathBuf,
+        dir: Rc<Path>,
         definition: Held,
         producer: Option<u32>,
         warning: Option<String>,
@@ -360,7 +361,7 @@ impl Hub {
             return;
         };
         if let Some((definition, identity)) = logger {
-            let dir = dir.join("log");
+            let dir = dir.join("log").into();
             self.add(name.logger(), identity, scan_dir, dir, definition, Some(producer), None);
         }
     }
@@ -371,7 +372,7 @@ impl Hub {
         let named = [&found.name, &found.name.logger()].into_iter().find_map(|name| self.names.get(name));
         let other = named.copied().or_else(|| self.slot_of(found.identity)).and_then(|slot| self.members.get(&slot));
         if let Some(other) = other {
-            let leaves = other.dir == dir || other.identity == found.identity || other.name != found.name;
+            let leaves = *other.dir == *dir || other.identity == found.identity || other.name != found.name;
             return Some(if leaves {
                 format!("{shown}: the service that was here before has not stopped yet: this one starts when that is gone")
             } else {
@@ -396,7 +397,7 @@ impl Hub {
     }
 
     /// Directories have new names; the services go on. Names may be exchanged, so all old ones go before any new one comes.
-    pub(super) fn rename(&mut self, renamed: Vec<(Identity, ServiceName, PathBuf)>) {
+    pub(super) fn rename(&mut self, renamed: Vec<(Identity, ServiceName, Rc<Path>)>) {
         if renamed.is_empty() {
             // Whoever is blocked would be read again, which opens its directory, which is an event to look again.
             return;
@@ -405,7 +406,7 @@ impl Hub {
         for (identity, name, path) in renamed {
             let Some(slot) = self.slot_of(identity) else { continue };
             let logger = self.members.get(&slot).and_then(|member| self.names.get(&member.name.logger()).copied());
-            moves.extend(logger.map(|logger| (logger, name.logger(), path.join("log"))));
+            moves.extend(logger.map(|logger| (logger, name.logger(), path.join("log").into())));
             moves.push((slot, name, path));
         }
         for (slot, ..) in &moves {
@@ -526,7 +527,7 @@ impl Hub {
     }
 }
 
-fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, definition: Held) -> Member {
+fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: Rc<Path>, definition: Held) -> Member {
     Member {
         name,
         identity,
@@ -552,7 +553,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         substance: None,
         counted: Counted::default(),
         at_once: false,
-        sockets: super::sockets::Sockets::default(),
+        sockets: None,
         added_ms: 0,
         first: First::default(),
     }

@@ -37,7 +37,8 @@ use outcomes::Told;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::Path;
+use std::rc::Rc;
 use svc_core::graph::{Engine, RequestId};
 use svc_core::init::Order;
 use svc_core::roster::{Happened, Roster};
@@ -52,6 +53,8 @@ use tokio::sync::mpsc;
 
 /// The name of the main program that stands behind `--`.
 const COMMAND: &str = "CMD";
+/// When nothing has happened for so long, nothing is soon to happen: the code that is in memory is given back.
+const QUIET: Millis = Millis::from_secs(1);
 /// How many last lines `svc-ctl why` shows.
 const WHY_LINES: usize = 10;
 
@@ -60,7 +63,7 @@ struct Member {
     name: ServiceName,
     identity: Identity,
     scan_dir: u32,
-    dir: PathBuf,
+    dir: Rc<Path>,
     definition: Held,
     link: Option<OwnedFd>,
     supervisor: Option<Pid>,
@@ -95,7 +98,7 @@ struct Member {
     counted: Counted,
     /// Somebody has asked for its start, though it starts on demand.
     at_once: bool,
-    sockets: sockets::Sockets,
+    sockets: Option<Box<sockets::Sockets>>,
     added_ms: u64,
     /// How its first start went.
     first: boot::First,
@@ -233,15 +236,10 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
     hub.look_at_directories();
     hub.say_if_there_is_nothing();
     hub.notify();
-    let mut starting = true;
+    let mut quiet_at = Some(clock::now() + QUIET);
     loop {
-        // What is needed once is needed until the last of those who start has been heard.
-        let is_last_heard = || hub.members.last_key_value().is_none_or(|(_, member)| member.machine.is_some());
-        if starting && !hub.directories.is_reading() && hub.directories.is_watching() && is_last_heard() {
-            starting = false;
-            svc_sys::exe::forget_start();
-        }
         let deadline = hub.deadline();
+        let quiet = quiet_at.filter(|&at| deadline.is_none_or(|deadline| at < deadline));
         tokio::select! {
             biased;
             ready = hub.init.socket.readable() => {
@@ -279,8 +277,16 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
             }
             Some(news) = hub.admissions.news() => hub.take_news(news),
             ring = hub.timers.ring() => hub.rung(ring),
-            () = sleep_until(deadline) => hub.time(),
+            () = sleep_until(quiet.or(deadline)) => {
+                if quiet.is_some() {
+                    quiet_at = None;
+                    svc_sys::exe::forget_code();
+                    continue;
+                }
+                hub.time();
+            }
         }
+        quiet_at = Some(clock::now() + QUIET);
     }
 }
 
@@ -351,7 +357,7 @@ impl Hub {
             ToScan::Slot { slot, supervisor, label } => self.meet(slot, supervisor, &label, descriptors.pop()),
             ToScan::Sockets { slot, prints } => {
                 if let Some(member) = self.members.get_mut(&slot) {
-                    member.sockets.recovered(prints, descriptors);
+                    member.sockets = Some(sockets::Sockets::recovered(prints, descriptors).into());
                 }
             }
             ToScan::Listener => {}

@@ -151,7 +151,7 @@ impl Hub {
     /// Units that have no slot: names for others, and those that do not fit together.
     pub(super) fn units_without_slot(&self) -> Vec<(String, PathBuf)> {
         let without = self.units.iter().filter(|(name, _)| !self.names.contains_key(*name));
-        without.map(|(name, unit)| (name.to_string(), unit.dir.clone())).collect()
+        without.map(|(name, unit)| (name.to_string(), unit.dir.to_path_buf())).collect()
     }
 
     /// The word for the state of one of them.

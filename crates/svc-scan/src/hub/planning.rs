@@ -259,7 +259,7 @@ impl Hub {
             Entry::Occupied(mut making) => *making.get_mut() = Making { again: true, then },
             Entry::Vacant(place) => {
                 place.insert(Making { again: false, then });
-                let (name, dir) = (member.name.clone(), member.dir.clone());
+                let (name, dir) = (member.name.clone(), member.dir.to_path_buf());
                 outside::make(name, dir, mode, options.to_vec(), self.admissions.reporter());
             }
         }

@@ -158,7 +158,7 @@ impl Hub {
                 Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) if member.dir.is_dir() => {
                     member.dir.join("service.toml")
                 }
-                Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) => member.dir.clone(),
+                Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) => member.dir.to_path_buf(),
                 Program::Oneshot { up: None, .. } => member.dir.join("up"),
                 Program::Command(words) => {
                     PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(words.first().map_or(&[][..], Vec::as_slice))))

@@ -1,6 +1,7 @@
 //! Definitions that come, change and go on disk, as the graph is to know them.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::rc::Rc;
 
 use svc_core::ServiceName;
 use svc_def::Source;
@@ -55,7 +56,7 @@ impl Hub {
     /// Reads all units again. What is wrong with one leaves it as it was.
     pub(super) fn reread_units(&mut self, which: impl Fn(&Unit) -> bool) {
         // What a template has made is read with it.
-        let all: Vec<(ServiceName, PathBuf)> = self
+        let all: Vec<(ServiceName, Rc<Path>)> = self
             .units
             .iter()
             .filter(|(_, unit)| unit.of.is_none() && which(unit))

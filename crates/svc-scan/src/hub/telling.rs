@@ -64,7 +64,11 @@ impl Member {
                 Told::Command(command) => message::try_send(link.as_fd(), &ToSupervisor::Command(*command).encode(), &[]),
                 Told::Definition => {
                     let packet = ToSupervisor::Define(self.definition.bytes().to_vec()).encode();
-                    message::try_send(link.as_fd(), &packet, &self.sockets.numbers())
+                    message::try_send(
+                        link.as_fd(),
+                        &packet,
+                        &self.sockets.as_ref().map_or_else(Vec::new, |sockets| sockets.numbers()),
+                    )
                 }
             };
             match (sent, next) {

@@ -28,7 +28,7 @@ fn unit(kind: svc_def::Kind, needs: &str) -> Unit {
         wait_timeout: Millis::ZERO,
     };
     let identity = Identity { device: 0, inode: 0 };
-    Unit::new(identity, 0, "/x".into(), None, source)
+    Unit::new(identity, 0, Path::new("/x").into(), None, source)
 }
 
 fn longrun(needs: &str) -> Unit {
