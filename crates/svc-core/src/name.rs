@@ -59,6 +59,12 @@ impl Borrow<str> for ServiceName {
     }
 }
 
+impl From<&ServiceName> for Arc<str> {
+    fn from(name: &ServiceName) -> Arc<str> {
+        name.0.clone()
+    }
+}
+
 impl fmt::Display for ServiceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

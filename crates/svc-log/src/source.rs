@@ -21,7 +21,7 @@ pub(crate) struct Source {
     /// Its number for this svc-log and the next.
     token: u64,
     /// Mapped when the first line comes.
-    ring: Option<Ring<'static>>,
+    ring: Option<Box<Ring<'static>>>,
     /// When a line without an end is passed on.
     pub(crate) hold_until: Option<Millis>,
 }
@@ -79,7 +79,7 @@ impl Source {
         };
         self.release();
         if self.ring.is_none() {
-            self.ring = ring(self.slot);
+            self.ring = ring(self.slot).map(Box::new);
         }
         self.remember(&bytes[..length]);
         output.take(self.pipe.as_fd(), self.token, &bytes[..length]);

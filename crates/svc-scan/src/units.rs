@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use svc_core::ServiceName;
-use svc_core::graph::{Admission, Dependency, Node, Relation};
+use svc_core::graph::{Admission, Dependency, Graph, Relation};
 use svc_def::{CommandCondition, Identity, Instances, Otherwise, Source};
 
 use crate::held::Held;
@@ -184,14 +184,14 @@ impl Units {
         self.all.is_empty()
     }
 
-    /// The nodes of all that fit together. What does not is told in its `problem`. `replaced`: those that are to be gone first.
-    pub(crate) fn compose(&mut self, replaced: &BTreeSet<ServiceName>) -> Vec<Node> {
+    /// The graph of all that fit together. What does not is told in its `problem`. `replaced`: those that are to be gone first.
+    pub(crate) fn compose(&mut self, replaced: &BTreeSet<ServiceName>) -> Graph {
         self.stale = false;
         loop {
-            let (nodes, out) = self.sort(replaced);
+            let (graph, out) = self.sort(replaced);
             if !self.take_back(&out) {
                 self.note(&out);
-                return nodes;
+                return graph;
             }
         }
     }

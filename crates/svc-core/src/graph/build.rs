@@ -1,7 +1,8 @@
 //! From a list of declarations to a checked graph, with both directions of every edge at hand.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -48,7 +49,7 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     pub(super) entries: Vec<Entry>,
-    names: BTreeMap<String, Id>,
+    names: BTreeMap<Arc<str>, Id>,
 }
 
 /// What is wrong with a set of definitions.
@@ -107,13 +108,13 @@ impl Graph {
     /// The graph of the set that comes after this one. Who stays keeps its number; who goes keeps it while it is `busy`.
     pub(super) fn succeed(&self, nodes: Vec<Node>, busy: impl Fn(Id) -> bool) -> Result<Graph, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut listed: BTreeMap<&str, ()> = BTreeMap::new();
+        let mut listed: BTreeSet<Arc<str>> = BTreeSet::new();
         for node in &nodes {
-            if listed.insert(&node.name, ()).is_some() {
-                problems.push(Problem::Twice(node.name.clone()));
+            if !listed.insert(node.name.clone()) {
+                problems.push(Problem::Twice((*node.name).into()));
             }
         }
-        let stays = |id: Id| listed.contains_key(self.name(id));
+        let stays = |id: Id| listed.contains(self.name(id));
         // The numbers of those who are gone for good, highest first.
         let mut free: Vec<Id> = self.ids().rev().filter(|&id| !busy(id) && (self.is_retired(id) || !stays(id))).collect();
         let mut revived: BTreeMap<&str, Id> = BTreeMap::new();
@@ -130,9 +131,11 @@ impl Graph {
             entry.dependents.clear();
             entry.edges.retain(|edge| !gone[edge.to.at()]);
         }
-        for node in &nodes {
-            let id = revived.get(node.name.as_str()).copied().or_else(|| free.pop());
-            let entry = Entry { node: node.clone(), edges: Vec::new(), dependents: Vec::new(), retired: false };
+        graph.entries.reserve_exact(nodes.len().saturating_sub(graph.entries.len()));
+        for node in nodes {
+            let id = revived.get(&*node.name).copied().or_else(|| free.pop());
+            let name = node.name.clone();
+            let entry = Entry { node, edges: Vec::new(), dependents: Vec::new(), retired: false };
             let id = match id {
                 Some(id) => {
                     graph.entries[id.at()] = entry;
@@ -143,7 +146,7 @@ impl Graph {
                     Id(graph.entries.len() as u32 - 1)
                 }
             };
-            graph.names.insert(node.name.clone(), id);
+            graph.names.insert(name, id);
         }
         // Numbers nobody needs now lead nowhere.
         for id in free {
@@ -164,7 +167,7 @@ impl Graph {
                 let (relation, until) = (dependency.relation, dependency.until);
                 let Some(other) = self.id(&dependency.on) else {
                     let nearest = self.nearest(&dependency.on);
-                    let (node, name) = (self.name(from).into(), dependency.on.clone());
+                    let (node, name) = (self.name(from).into(), (*dependency.on).into());
                     problems.push(Problem::Unknown { node, name, nearest });
                     continue;
                 };
@@ -193,11 +196,16 @@ impl Graph {
     /// Names that look like this one.
     fn nearest(&self, name: &str) -> Vec<String> {
         let most = (name.chars().count() / 3).max(1);
-        let mut found: Vec<(usize, &String)> =
+        let mut found: Vec<(usize, &Arc<str>)> =
             self.names.keys().map(|other| (distance(name, other), other)).filter(|&(far, _)| far <= most).collect();
         found.sort();
         found.truncate(CANDIDATES);
-        found.into_iter().map(|(_, name)| name.clone()).collect()
+        found.into_iter().map(|(_, name)| (**name).into()).collect()
+    }
+
+    /// What it was made of.
+    pub fn into_nodes(self) -> Vec<Node> {
+        self.entries.into_iter().filter(|entry| !entry.retired).map(|entry| entry.node).collect()
     }
 
     pub fn id(&self, name: &str) -> Option<Id> {

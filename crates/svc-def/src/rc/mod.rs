@@ -5,6 +5,7 @@ pub(crate) mod lists;
 mod pipelines;
 mod script;
 
+use std::ops::Deref;
 use std::path::Path;
 
 use svc_core::definition::Script;
@@ -19,15 +20,28 @@ use crate::servicefile::Socket;
 
 pub use pipelines::{Half, halves, pipelines};
 
-/// What a source directory says, beyond what the classic files in it say.
+/// What a source directory or a service.toml says, beyond what the classic files in a directory say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     pub kind: Kind,
-    /// What must be up before: services and bundles.
-    pub dependencies: Vec<ServiceName>,
     /// Zero: for ever.
     pub timeout_up: Millis,
     pub timeout_down: Millis,
+    /// What else it waits for, or has wait: what a service.toml says.
+    pub relations: Vec<Dependency>,
+    pub start: Start,
+    /// What its service.toml says, where it has one.
+    pub facts: Option<Box<Facts>>,
+    /// None where it is the default.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What few services say, or those of s6-rc only: behind one pointer, so the others pay nothing for it. A [`Source`] is read as if
+/// this were in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rare {
+    /// What must be up before: services and bundles.
+    pub dependencies: Vec<ServiceName>,
     /// Stopping it is refused unless that is insisted on.
     pub essential: bool,
     /// The service that reads its output, and those whose output it reads.
@@ -35,18 +49,45 @@ pub struct Source {
     pub consumer_for: Vec<ServiceName>,
     /// The name of a bundle of the whole pipeline.
     pub pipeline_name: Option<ServiceName>,
-    /// What else it waits for, or has wait: what a service.toml says.
-    pub relations: Vec<Dependency>,
-    pub start: Start,
-    /// What its service.toml says, where it has one.
-    pub facts: Option<Box<Facts>>,
     /// When it runs, if it is a timer.
-    pub timer: Option<Box<Timer>>,
+    pub timer: Option<Timer>,
     /// What must hold here, or it is left out.
-    pub conditions: Option<Box<Conditions>>,
+    pub conditions: Option<Conditions>,
     /// What must answer before it starts, as it is called in messages, and for how long that is waited for.
     pub wait_for: Vec<(String, Endpoint)>,
     pub wait_timeout: Millis,
+}
+
+impl Rare {
+    pub const NONE: Rare = Rare {
+        dependencies: Vec::new(),
+        essential: false,
+        producer_for: None,
+        consumer_for: Vec::new(),
+        pipeline_name: None,
+        timer: None,
+        conditions: None,
+        wait_for: Vec::new(),
+        wait_timeout: Millis::ZERO,
+    };
+}
+
+impl Source {
+    /// Waits for nobody, and for ever.
+    pub fn new(kind: Kind, start: Start, rare: Rare) -> Source {
+        let rare = (rare != Rare::NONE).then(|| Box::new(rare));
+        let (timeout_up, timeout_down) = (Millis::ZERO, Millis::ZERO);
+        Source { kind, timeout_up, timeout_down, relations: Vec::new(), start, facts: None, rare }
+    }
+}
+
+impl Deref for Source {
+    type Target = Rare;
+
+    fn deref(&self) -> &Rare {
+        static NONE: Rare = Rare::NONE;
+        self.rare.as_deref().unwrap_or(&NONE)
+    }
 }
 
 /// When a timer runs.
@@ -115,7 +156,7 @@ pub enum Start {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// Scripts that bring it up and down; none does nothing and succeeds.
-    Oneshot { up: Option<Script>, down: Option<Script> },
+    Oneshot { up: Option<Box<Script>>, down: Option<Box<Script>> },
     /// A `run` as in a classic directory.
     Longrun,
     /// A name for others.
@@ -132,22 +173,20 @@ pub(crate) fn read(dir: &Folder, name: &ServiceName, problems: &mut Vec<Problem>
         problems.push(Problem::fatal(&**dir, format!("s6-rc keeps names that begin with {prefix} for itself: rename it")));
     }
     let kind = kind(dir, problems);
-    let source = kind.map(|kind| Source {
-        dependencies: lists::names(dir, "dependencies", problems),
-        timeout_up: milliseconds(dir, "timeout-up", problems),
-        timeout_down: milliseconds(dir, "timeout-down", problems),
-        essential: classic::flag(dir, "flag-essential", false, problems),
-        producer_for: lists::one(dir, "producer-for", problems),
-        consumer_for: lists::file(dir, "consumer-for", problems),
-        pipeline_name: lists::one(dir, "pipeline-name", problems),
-        relations: Vec::new(),
-        start: Start::ByBundles,
-        facts: None,
-        timer: None,
-        conditions: None,
-        wait_for: Vec::new(),
-        wait_timeout: Millis::ZERO,
-        kind,
+    let source = kind.map(|kind| {
+        let rare = Rare {
+            dependencies: lists::names(dir, "dependencies", problems),
+            essential: classic::flag(dir, "flag-essential", false, problems),
+            producer_for: lists::one(dir, "producer-for", problems),
+            consumer_for: lists::file(dir, "consumer-for", problems),
+            pipeline_name: lists::one(dir, "pipeline-name", problems),
+            ..Rare::NONE
+        };
+        Source {
+            timeout_up: milliseconds(dir, "timeout-up", problems),
+            timeout_down: milliseconds(dir, "timeout-down", problems),
+            ..Source::new(kind, Start::ByBundles, rare)
+        }
     });
     check_place(dir, source.as_ref(), problems);
     source.filter(|_| !problems[before..].iter().any(|problem| problem.fatal))
@@ -166,7 +205,7 @@ fn kind(dir: &Folder, problems: &mut Vec<Problem>) -> Option<Kind> {
             }
             let up = script::read(dir, "up", problems);
             let down = script::read(dir, "down", problems);
-            Some(Kind::Oneshot { up, down })
+            Some(Kind::Oneshot { up: up.map(Box::new), down: down.map(Box::new) })
         }
         b"longrun" => {
             check_run(dir, problems);

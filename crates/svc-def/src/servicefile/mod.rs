@@ -149,6 +149,7 @@ pub(crate) fn read(
         settings.notification_fd = Some(probes::READY_FD);
     }
     settings.checks = draft.checks().map(Box::new);
+    draft.relations.shrink_to_fit();
     Some(Said {
         kind: draft.graph_kind(),
         program,

@@ -131,7 +131,7 @@ fn relations_have_a_condition_and_a_bond() {
         before = ["e"]
         "#,
     );
-    let found: Vec<_> = source.relations.iter().map(|other| (other.on.as_str(), other.relation, other.until)).collect();
+    let found: Vec<_> = source.relations.iter().map(|other| (&*other.on, other.relation, other.until)).collect();
     assert_eq!(
         found,
         [

@@ -213,7 +213,7 @@ impl Hub {
                 None => self.state_of_name(&node.name),
             };
             api::Node {
-                name: node.name.clone(),
+                name: node.name.to_string(),
                 kind: match self.kind_of(&node.name).unwrap_or(node.kind) {
                     Kind::Process if self.is_timer(&node.name) => api::NodeKind::Timer,
                     Kind::Process => api::NodeKind::Longrun,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use svc_core::graph::{self, Bond, Graph, Progress, Strength, Wish};
+use svc_core::graph::{self, Bond, Progress, Strength, Wish};
 use svc_core::service::{State, Stop};
 use svc_core::{Command, ServiceName};
 use svc_def::Values;
@@ -69,9 +69,9 @@ impl Hub {
         self.rehearsing = true;
         self.reread_units(|_| true);
         self.rehearsing = false;
-        let nodes = self.units.compose(&self.replaced);
+        let graph = self.units.compose(&self.replaced);
         let next = std::mem::replace(&mut self.units, before);
-        let steps = Graph::new(nodes).map_or_else(|_| Vec::new(), |graph| graph::plan(self.engine.graph(), &graph));
+        let steps = graph::plan(self.engine.graph(), &graph);
         let mut steps: Vec<api::Step> = steps.into_iter().filter_map(|step| self.told_step(step, &next)).collect();
         for (name, unit) in next.iter().filter(|(_, unit)| unit.is_edited()) {
             let why = unit.problem.as_deref().unwrap_or_default().to_owned();

@@ -32,7 +32,7 @@ impl Units {
             };
             let skipped = unit.skipped().is_some();
             // What is left out is a point in time: whatever depends on it finds it passed.
-            let mut node = Node::new(name.as_str(), if skipped { Kind::Milestone } else { kind });
+            let mut node = Node::new(name, if skipped { Kind::Milestone } else { kind });
             node.up = match source.start {
                 Start::ByBundles if chosen => STARTED.contains(&name.as_str()),
                 Start::ByBundles => kind != Kind::Bundle,
@@ -66,6 +66,7 @@ impl Units {
             let known =
                 |other: &&Dependency| is_hard(other) || ServiceName::parse(&other.on).is_ok_and(|name| member(&&name));
             node.dependencies.extend(source.relations.iter().filter(known).cloned());
+            node.dependencies.shrink_to_fit();
             nodes.push(node);
             if let Some(pipeline) = source.pipeline_name.as_ref().filter(|pipeline| pipelines.get(*pipeline) == Some(&name))
             {

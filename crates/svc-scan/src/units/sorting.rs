@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use svc_core::ServiceName;
-use svc_core::graph::{Graph, Node, Problem};
+use svc_core::graph::{Graph, Problem};
 
 use super::{Units, is_hard, unused};
 
 impl Units {
     /// What fits together, and what does not, with the reason.
-    pub(super) fn sort(&self, replaced: &BTreeSet<ServiceName>) -> (Vec<Node>, BTreeMap<ServiceName, String>) {
+    pub(super) fn sort(&self, replaced: &BTreeSet<ServiceName>) -> (Graph, BTreeMap<ServiceName, String>) {
         let mut out: BTreeMap<ServiceName, String> = self.halves();
         let message = "has become another one (type, or pipeline): it is started again when the old one is gone";
         out.extend(replaced.iter().map(|name| (name.clone(), message.to_owned())));
@@ -18,15 +18,17 @@ impl Units {
             let left_out = out.len();
             for (name, unit) in &self.all {
                 let needed = unit.source.dependencies.iter().chain(&unit.source.producer_for).map(ServiceName::as_str);
-                let hard = unit.source.relations.iter().filter(|other| is_hard(other)).map(|other| other.on.as_str());
-                let is_out = |name: &&str| ServiceName::parse(name).is_ok_and(|name| out.contains_key(&name));
+                let hard = unit.source.relations.iter().filter(|other| is_hard(other)).map(|other| &*other.on);
+                let is_out = |name: &&str| out.contains_key(*name);
                 let missing = needed.chain(hard).find(is_out).map(str::to_owned);
                 if let Some(missing) = missing.filter(|_| !out.contains_key(name)) {
                     out.insert(name.clone(), cannot_be_used(&missing));
                 }
             }
-            let nodes = self.nodes(&out);
-            let Err(problems) = Graph::new(nodes.clone()) else { return (nodes, out) };
+            let problems = match Graph::new(self.nodes(&out)) {
+                Ok(graph) => return (graph, out),
+                Err(problems) => problems,
+            };
             for problem in problems {
                 let culprits = match &problem {
                     Problem::Twice(name) => vec![name.clone()],
@@ -45,7 +47,7 @@ impl Units {
             }
             if out.len() == left_out {
                 // Every problem names at least one that was not left out; were it otherwise, nothing would be lost but order.
-                return (Vec::new(), out);
+                return (Graph::default(), out);
             }
         }
     }
@@ -80,7 +82,7 @@ impl Units {
     }
 
     pub(super) fn is_unusable(&self, name: &str) -> bool {
-        ServiceName::parse(name).is_ok_and(|name| self.unusable.contains(&name))
+        self.unusable.contains(name)
     }
 
     pub(super) fn note(&mut self, out: &BTreeMap<ServiceName, String>) {
@@ -103,7 +105,7 @@ impl Units {
                     missing.insert(name.clone(), without(&gone, &is_there, &format!("remove the name from {list}")));
                 }
             }
-            let soft = unit.source.relations.iter().filter(|other| !is_hard(other)).map(|other| other.on.as_str());
+            let soft = unit.source.relations.iter().filter(|other| !is_hard(other)).map(|other| &*other.on);
             let gone = gone(soft.collect());
             if !gone.is_empty() {
                 missing.insert(name.clone(), without(&gone, &is_there, "remove the name from service.toml"));
