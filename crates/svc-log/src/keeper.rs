@@ -1,6 +1,5 @@
 //! The loop of svc-log.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +12,7 @@ use svc_sys::signals::Chosen;
 use svc_sys::{Errno, clock, fd, message, say, shared};
 
 use crate::output::{Glass, Output};
-use crate::source::{Found, PIPE, Source};
+use crate::source::{Found, PIPE, Source, Sources};
 
 /// The token of the link; sources have twice their slot, and one more for standard error.
 const LINK: u64 = u64::MAX;
@@ -23,7 +22,7 @@ const MORE: u64 = u64::MAX - 1;
 pub(crate) struct Keeper {
     link: OwnedFd,
     epoll: Epoll,
-    sources: BTreeMap<u64, Source>,
+    sources: Sources,
     /// Those with a line that has no end yet.
     held: Vec<u64>,
     /// A predecessor was killed while it passed these on: half a line may be out, and the rest of it comes before anything else.
@@ -57,7 +56,7 @@ impl Keeper {
         Ok(Keeper {
             link,
             epoll,
-            sources: BTreeMap::new(),
+            sources: Sources::default(),
             held: Vec::new(),
             interrupted,
             more,
@@ -76,7 +75,7 @@ impl Keeper {
     pub(crate) fn watch(&mut self) -> u8 {
         let mut ready = Vec::new();
         while !(self.finishing && self.sources.is_empty()) {
-            let held = self.held.iter().filter_map(|token| self.sources.get(token)?.hold_until).min();
+            let held = self.held.iter().filter_map(|token| self.sources.get(*token)?.hold_until).min();
             self.epoll.wait(clock::now(), held, &mut ready);
             let mut news = false;
             for &token in &ready {
@@ -98,7 +97,7 @@ impl Keeper {
             }
             let now = clock::now();
             let due = |token: &u64| {
-                let source = self.sources.get(token);
+                let source = self.sources.get(*token);
                 source.and_then(|source| source.hold_until).is_some_and(|until| now >= until)
             };
             for token in self.held.iter().copied().filter(due).collect::<Vec<u64>>() {
@@ -114,7 +113,7 @@ impl Keeper {
     /// Passes on what there is; whether there was anything. Edges come once, so it is read until it is empty.
     fn read_source(&mut self, token: u64) -> bool {
         let mut news = false;
-        while let Some(source) = self.sources.get_mut(&token) {
+        while let Some(source) = self.sources.get_mut(token) {
             let output = if source.stderr { &mut self.stderr } else { &mut self.stdout };
             let (tail, ring_bytes) = (self.tail.as_fd(), self.ring_bytes);
             let ring = |slot| shared::map(tail, tail::offset(slot, ring_bytes), ring_bytes).ok().and_then(Ring::new);
@@ -129,7 +128,7 @@ impl Keeper {
                 // Between two supervisors nobody holds the writing end; the next one opens it again.
                 Found::End if !self.finishing => break,
                 // It is closed with all others when the last has come to its end.
-                Found::End => std::mem::forget(self.sources.remove(&token)),
+                Found::End => std::mem::forget(self.sources.remove(token)),
             }
         }
         news
@@ -155,8 +154,7 @@ impl Keeper {
     /// Nobody new will come: who has ended already goes now, the others when they end.
     fn finish(&mut self) {
         self.finishing = true;
-        let tokens: Vec<u64> = self.sources.keys().copied().collect();
-        for token in tokens {
+        for token in self.sources.tokens() {
             self.read_source(token);
         }
     }
@@ -180,7 +178,7 @@ impl Keeper {
         let mut used = false;
         for token in [u64::from(slot) * 2, u64::from(slot) * 2 + 1] {
             self.read_source(token);
-            if let Some(source) = self.sources.remove(&token) {
+            if let Some(source) = self.sources.remove(token) {
                 self.epoll.remove(source.pipe.as_fd());
                 used |= source.has_lines();
             }

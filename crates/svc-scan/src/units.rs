@@ -9,6 +9,7 @@ mod sorting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use svc_core::ServiceName;
 use svc_core::graph::{Admission, Dependency, Graph, Relation};
@@ -35,7 +36,8 @@ pub(crate) struct Unit {
     /// What it was before an edit that has not been in the graph yet.
     before: Option<Box<(Option<Held>, Source)>>,
     /// An edit that cannot be used: it is as it was before.
-    edit: Option<Box<str>>,
+    #[expect(clippy::box_collection, reason = "as a rule there is none, and then it is a pointer")]
+    edit: Option<Box<String>>,
     /// Whether its conditions hold, if it has any; none while that is not known.
     verdict: Option<Result<(), Box<str>>>,
 }
@@ -120,7 +122,7 @@ impl Units {
     /// It was read again, and makes no sense: it stays as it was.
     pub(crate) fn keep(&mut self, name: &ServiceName, problem: &str) {
         let Some(unit) = self.all.get_mut(name) else { return };
-        let edit = Some(unused(problem).into());
+        let edit = Some(Box::new(unused(problem)));
         if unit.edit != edit {
             self.stale = true;
             Rc::make_mut(unit).edit = edit;
@@ -187,11 +189,27 @@ impl Units {
     /// The graph of all that fit together. What does not is told in its `problem`. `replaced`: those that are to be gone first.
     pub(crate) fn compose(&mut self, replaced: &BTreeSet<ServiceName>) -> Graph {
         self.stale = false;
+        self.share_names();
         loop {
             let (graph, out) = self.sort(replaced);
             if !self.take_back(&out) {
                 self.note(&out);
                 return graph;
+            }
+        }
+    }
+}
+
+impl Units {
+    /// What a dependency is called is the same text as the name of that one, and not another one like it.
+    fn share_names(&mut self) {
+        let names: BTreeMap<ServiceName, Arc<str>> = self.all.keys().map(|name| (name.clone(), name.into())).collect();
+        let other = |relation: &Dependency| names.get(&*relation.on).filter(|name| !Arc::ptr_eq(name, &relation.on));
+        for unit in self.all.values_mut().filter(|unit| unit.source.relations.iter().any(|on| other(on).is_some())) {
+            for relation in &mut Rc::make_mut(unit).source.relations {
+                if let Some(name) = other(relation) {
+                    relation.on = name.clone();
+                }
             }
         }
     }

@@ -122,6 +122,7 @@ impl Graph {
             revived.insert(self.name(id), id);
         }
         let mut graph = Graph { entries: self.entries.clone(), names: BTreeMap::new() };
+        let mut names = Vec::with_capacity(nodes.len());
         let mut gone = vec![false; self.entries.len()];
         for id in &free {
             gone[id.at()] = true;
@@ -146,8 +147,10 @@ impl Graph {
                     Id(graph.entries.len() as u32 - 1)
                 }
             };
-            graph.names.insert(name, id);
+            names.push((name, id));
         }
+        // In one go, which leaves no holes.
+        graph.names = names.into_iter().collect();
         // Numbers nobody needs now lead nowhere.
         for id in free {
             graph.entries[id.at()].edges.clear();
@@ -190,6 +193,10 @@ impl Graph {
                 let to = self.entries[from].edges[edge].to;
                 self.entries[to.at()].dependents.push(Back { from: Id(from as u32), edge: edge as u32 });
             }
+        }
+        for entry in &mut self.entries {
+            entry.edges.shrink_to_fit();
+            entry.dependents.shrink_to_fit();
         }
     }
 

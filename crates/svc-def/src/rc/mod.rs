@@ -6,7 +6,7 @@ mod pipelines;
 mod script;
 
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use svc_core::definition::Script;
 use svc_core::graph::Dependency;
@@ -109,18 +109,39 @@ pub struct Cron {
 pub struct Facts {
     /// Another number where only a restart brings what has changed.
     pub substance: u64,
-    /// What it listens on.
-    pub sockets: Box<[Socket]>,
     pub values: Values,
     /// Another number when its files may have been edited.
     pub stamp: u64,
-    /// Patterns of files that it reads, and those that there are, each with a number that is another one when its content is.
-    pub watch: Box<[std::path::PathBuf]>,
-    pub watched: Box<[(std::path::PathBuf, u64)]>,
+    /// None where there is nothing of the kind.
+    pub outside: Option<Box<Outside>>,
     /// A change in one of those takes a restart, and not a reload.
     pub change_restarts: bool,
     /// Edits count without anybody asking.
     pub applies: bool,
+}
+
+/// What it has to do with beside its own files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// What it listens on.
+    pub sockets: Vec<Socket>,
+    /// Patterns of files that it reads, and those that there are, each with a number that is another one when its content is.
+    pub watch: Vec<PathBuf>,
+    pub watched: Vec<(PathBuf, u64)>,
+}
+
+impl Facts {
+    pub fn sockets(&self) -> &[Socket] {
+        self.outside.as_ref().map_or(&[], |outside| &outside.sockets)
+    }
+
+    pub fn watch(&self) -> &[PathBuf] {
+        self.outside.as_ref().map_or(&[], |outside| &outside.watch)
+    }
+
+    pub fn watched(&self) -> &[(PathBuf, u64)] {
+        self.outside.as_ref().map_or(&[], |outside| &outside.watched)
+    }
 }
 
 /// Keys and their values, in the order of the lines. In one piece, because svc-scan keeps those of all services.

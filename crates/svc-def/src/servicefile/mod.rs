@@ -23,7 +23,7 @@ mod tree;
 mod values;
 mod watched;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use svc_core::expand::Variable;
 use svc_core::graph::Dependency;
@@ -116,8 +116,9 @@ pub(crate) fn read(
     let (mut draft, mut facts) = draft(&tree, &variable, problems);
     draft.name = name.to_string();
     facts.stamp = watched::stamp_of(layout);
-    facts.watch = draft.watched().iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
-    facts.watched = watched::marks(&facts.watch).into();
+    let watch: Vec<PathBuf> = draft.watched().iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
+    let outside = rc::Outside { sockets: draft.sockets.clone(), watched: watched::marks(&watch), watch };
+    facts.outside = (outside != rc::Outside::default()).then(|| Box::new(outside));
     facts.change_restarts = draft.change_restarts();
     facts.applies = draft.applies;
     check_instances(layout, &tree, problems);
@@ -308,8 +309,8 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
     {
         fault((entry.place, what));
     }
-    let (sockets, values) = (draft.sockets.clone().into(), Values::new(&values));
-    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), sockets, values, ..rc::Facts::default() })
+    let values = Values::new(&values);
+    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), values, ..rc::Facts::default() })
 }
 
 /// The same number for the same bytes, whoever computes it (FNV-1a).

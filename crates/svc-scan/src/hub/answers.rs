@@ -84,14 +84,14 @@ impl Hub {
                 dir: svc_def::shown(&member.dir),
                 machine: member.machine.as_ref(),
                 oneshot: member.definition.is_oneshot(),
-                says_ready: member.definition.says_ready,
+                says_ready: member.definition.says_ready(),
                 supervisor: member.supervisor,
                 problem: member
-                    .trouble
-                    .clone()
+                    .trouble()
+                    .cloned()
                     .or_else(|| member.missing_sockets().map(|missing| missing.problem.clone()))
                     .or_else(|| self.node_problem(member.name.as_str()))
-                    .or_else(|| member.warning.clone()),
+                    .or_else(|| member.warning().cloned()),
                 added_ms: member.added_ms,
             },
             now,

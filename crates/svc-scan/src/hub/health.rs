@@ -14,14 +14,14 @@ impl Member {
     /// None: its health is not looked at.
     pub(super) fn verdict(&self) -> Option<Verdict> {
         let known = self.health.as_ref().map_or(Verdict::Unknown, |report| report.health.verdict());
-        self.definition.has_health.then_some(known)
+        self.definition.has_health().then_some(known)
     }
 
     /// As clients are told.
     pub(super) fn vitals(&self, now: Now) -> Option<api::Health> {
         let report = self.health.as_ref();
         let text = |bytes: &[u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned());
-        if !self.definition.has_checks {
+        if !self.definition.has_checks() {
             return None;
         }
         Some(api::Health {
@@ -105,7 +105,7 @@ impl Hub {
         // One that is armed is there for whoever comes, as if it were well.
         let is_armed = |member: &super::Member| {
             let armed = member.machine.as_ref().is_some_and(|machine| machine.state() == svc_core::State::Armed);
-            armed && member.definition.has_health
+            armed && member.definition.has_health()
         };
         let verdict = self
             .members

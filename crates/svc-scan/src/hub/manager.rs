@@ -131,7 +131,7 @@ impl Hub {
         }
         let is_over = |member: &Member| {
             let unwanted = self.units.get(member.name.as_str()).is_none() || self.replaced.contains(&member.name);
-            member.definition.managed.is_some() && unwanted
+            member.definition.is_managed() && unwanted
         };
         let over: Vec<u32> = self.members.iter().filter(|(_, member)| is_over(member)).map(|(&slot, _)| slot).collect();
         self.slots_to_take = false;

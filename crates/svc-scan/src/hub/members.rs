@@ -1,13 +1,13 @@
 //! Services with a slot: how they come, change their name, and go.
 
 use super::boot::First;
-use super::{COMMAND, Hub, Member};
+use super::{COMMAND, Hub, Member, telling};
 use crate::directories::{Changes, Found};
 use crate::held::{Held, Runs};
 use crate::matching::Counted;
 use crate::pair;
 use crate::waits::Goal;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
 use svc_core::service::{Stage, State, Want};
-use svc_core::{Command, Definition, Output, Pid, Program, Service, ServiceName, Settings};
+use svc_core::{Command, Definition, Noted, Output, Pid, Program, Service, ServiceName, Settings};
 use svc_def::Identity;
 use svc_proto::api;
 use svc_proto::label::{Label, NO_SCAN_DIR};
@@ -43,7 +43,7 @@ impl Hub {
         member.supervisor = supervisor;
         if supervisor.is_some() && member.machine.as_ref().is_none_or(|machine| machine.trouble().is_none()) {
             // That it could not be launched is over.
-            member.trouble = None;
+            member.set_trouble(None);
         }
         if let Some(old) = member.link.take() {
             self.supervisors.remove(&old);
@@ -98,21 +98,23 @@ impl Hub {
 
     /// All that was left is known: what is on disk is compared with it.
     pub(super) fn begin(&mut self) {
+        let mut reads: BTreeMap<u32, ServiceName> = BTreeMap::new();
         for slot in self.members.keys().copied().collect::<Vec<u32>>() {
-            self.refresh(slot);
+            reads.extend(self.refresh(slot).map(|producer| (slot, producer)));
             self.define(slot);
         }
-        let producer = |member: &Member| {
-            let name = member.reads.clone().or_else(|| member.name.producer());
+        let producer = |slot: u32, member: &Member| {
+            let name = reads.get(&slot).cloned().or_else(|| member.name.producer());
             name.and_then(|name| self.names.get(&name).copied())
         };
-        let pairs: Vec<(u32, Option<u32>)> = self.members.iter().map(|(&slot, member)| (slot, producer(member))).collect();
+        let pairs: Vec<(u32, Option<u32>)> =
+            self.members.iter().map(|(&slot, member)| (slot, producer(slot, member))).collect();
         for &(id, producer) in &pairs {
             let alive = self.members.get(&id).is_some_and(|member| member.supervisor.is_some());
             self.happened(Happened::Recovered { id, producer, alive });
             let Some(member) = self.members.get(&id).filter(|member| member.name.as_str() != COMMAND) else { continue };
             // Those with dependencies are read again with all that they depend on, also where there is a mistake in them now.
-            let is_classic = member.definition.managed.is_none() && !svc_def::is_one_file(&member.dir);
+            let is_classic = !member.definition.is_managed() && !svc_def::is_one_file(&member.dir);
             if member.name.producer().is_none() && is_classic {
                 self.directories.knows(member.identity, member.name.clone(), member.scan_dir, member.dir.clone());
             }
@@ -140,7 +142,7 @@ impl Hub {
     /// A service whose directory has got a `type` is replaced by what that says.
     fn turn_into_unit(&mut self, slot: u32) {
         let Some(member) = self.members.get(&slot) else { return };
-        let is_classic = member.definition.managed.is_none() && member.name.producer().is_none();
+        let is_classic = !member.definition.is_managed() && member.name.producer().is_none();
         if !is_classic || member.name.as_str() == COMMAND || self.is_ending() || !self.roster.is_to_stay(slot) {
             return;
         }
@@ -151,16 +153,17 @@ impl Hub {
     }
 
     /// Reads the definition of a service again. The last good one stays where it does not parse.
-    pub(super) fn refresh(&mut self, slot: u32) {
-        let Some(member) = self.members.get_mut(&slot) else { return };
+    /// Whose output it reads, where its directory says so.
+    pub(super) fn refresh(&mut self, slot: u32) -> Option<ServiceName> {
+        let member = self.members.get_mut(&slot)?;
         if member.name.as_str() == COMMAND {
             member.definition = command_definition(&self.config.command);
-            return;
+            return None;
         }
         let reading = svc_def::read(&member.dir, &member.name, Some(&member.definition.whole()));
-        if self.started && reading.source.is_some() != member.definition.managed.is_some() {
+        if self.started && reading.source.is_some() != member.definition.is_managed() {
             // It has become another form, which takes another supervisor: a rescan gives it one.
-            return;
+            return None;
         }
         match self.units.get(member.name.as_str()).filter(|unit| unit.is_one_file()).and_then(|unit| unit.definition.clone())
         {
@@ -172,8 +175,8 @@ impl Hub {
                 }
             }
         }
-        member.reads = reading.source.and_then(|source| source.consumer_for.first().cloned());
-        member.warning = pair::told(reading.problems.iter());
+        member.set_warning(pair::told(reading.problems.iter()));
+        reading.source.and_then(|source| source.consumer_for.first().cloned())
     }
 
     /// A logger that came or went since the service was added: its pipe is laid when the service is added.
@@ -197,9 +200,9 @@ impl Hub {
             svc_def::shown(&log),
             svc_def::shown(&member.dir)
         );
-        if member.warning.as_ref() != Some(&problem) {
+        if member.warning() != Some(&problem) {
             say!("svc-scan: {}: {problem}", member.name);
-            member.warning = Some(problem);
+            member.set_warning(Some(problem));
         }
     }
 
@@ -250,9 +253,10 @@ impl Hub {
         self.names.insert(name.clone(), slot);
         let added_ms = clock::wall_ms();
         let named = name.to_string();
-        let mut member = Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) };
+        let mut member = Member { added_ms, ..member(name, identity, scan_dir, dir, definition) };
+        member.set_warning(warning);
         // The graph knows when it wants the others.
-        if member.definition.managed.is_none() && (!member.definition.down || named == COMMAND) {
+        if !member.definition.is_managed() && (!member.definition.is_down() || named == COMMAND) {
             member.first.want();
         }
         self.members.insert(slot, Box::new(member));
@@ -307,7 +311,7 @@ impl Hub {
     fn maybe_repaired(&mut self, slot: u32) {
         let Some(member) = self.members.get_mut(&slot) else { return };
         match pair::fault(&member.name, &member.dir) {
-            Some(problem) => member.trouble = Some(problem),
+            Some(problem) => member.set_trouble(Some(problem)),
             None => {
                 let waits = member.machine.as_ref().is_some_and(|machine| {
                     matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Up && !machine.leaving()
@@ -325,8 +329,8 @@ impl Hub {
         let Some(member) = self.members.get(&slot) else { return false };
         let trouble = member.machine.as_ref().and_then(Service::trouble);
         let is_outside = trouble.is_some_and(|trouble| trouble.stage == Stage::Directory)
-            && member.definition.runs == Runs::Directory
-            && member.definition.managed.is_none();
+            && member.definition.runs() == Runs::Directory
+            && !member.definition.is_managed();
         if !is_outside || !self.roster.is_to_stay(slot) || !member.dir.join(".").exists() {
             return false;
         }
@@ -455,9 +459,13 @@ impl Hub {
 
     pub(super) fn launch(&mut self, slot: u32) {
         let Some(member) = self.members.get(&slot) else { return };
-        if let Some(delayed) = self.delayed.as_mut().filter(|_| member.definition.managed.is_some()) {
+        if let Some(delayed) = self.delayed.as_mut().filter(|_| member.definition.is_managed()) {
             return delayed.push(slot);
         }
+        if self.init.is_waiting() && self.is_alone(slot) {
+            return self.unlaunched.push_back(slot);
+        }
+        let Some(member) = self.members.get(&slot) else { return };
         let label = Label {
             name: member.name.to_string(),
             device: member.identity.device,
@@ -465,17 +473,35 @@ impl Hub {
             scan_dir: member.scan_dir,
             added_ms: member.added_ms,
         };
-        let managed = member.definition.managed.map(|wish| self.wish_of(member.name.as_str()).unwrap_or(wish));
-        let definition = Definition { managed, ..member.definition.whole() };
+        let definition = member.definition.whole();
+        let managed = definition.managed.map(|wish| self.wish_of(member.name.as_str()).unwrap_or(wish));
+        let definition = Definition { managed, ..definition };
         let message = ToInit::Launch {
             slot,
-            output: member.definition.output,
+            output: definition.output,
             stdin_of: self.roster.producer(slot),
             stdout_of: self.shared_pipe(&member.name),
             label: label.encode(),
             definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
+    }
+
+    /// Whether nothing is to be said of it to svc-init after its launch, nor of another one that must be launched after it.
+    fn is_alone(&self, slot: u32) -> bool {
+        let unit = self.members.get(&slot).and_then(|member| self.units.get(member.name.as_str()));
+        let facts = unit.and_then(|unit| unit.source.facts.as_ref());
+        facts.is_some_and(|facts| facts.sockets().is_empty())
+    }
+
+    /// There is room in the socket to svc-init. What it is to launch waits as a number until then, and not as a whole message.
+    pub(super) fn send_waiting(&mut self) {
+        self.init.flush();
+        while !self.init.is_waiting()
+            && let Some(slot) = self.unlaunched.pop_front()
+        {
+            self.launch(slot);
+        }
     }
 
     /// The graph is known, or will not be any more.
@@ -538,18 +564,16 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: Rc<Path>, d
         supervisor: None,
         machine: None,
         health: None,
-        deaths: VecDeque::new(),
-        warning: None,
-        trouble: None,
+        deaths: Vec::new(),
+        faults: None,
         failures: 0,
         unsaid: None,
-        waiting: VecDeque::new(),
+        waiting: telling::Queue::default(),
         waits_for_room: false,
         told: 0,
         heard: u32::MAX,
-        reads: None,
         recovering: false,
-        begun: None,
+        begun: Noted::NONE,
         substance: None,
         counted: Counted::default(),
         at_once: false,

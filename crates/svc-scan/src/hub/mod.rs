@@ -43,7 +43,7 @@ use svc_core::graph::{Engine, RequestId};
 use svc_core::init::Order;
 use svc_core::roster::{Happened, Roster};
 use svc_core::service::Past;
-use svc_core::{Command, Millis, Pid, Service, ServiceName, letters};
+use svc_core::{Command, Millis, Noted, Pid, Service, ServiceName, letters};
 use svc_def::Identity;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
@@ -71,27 +71,23 @@ struct Member {
     machine: Option<Service>,
     /// What it said last of how the service is, where that is looked at.
     health: Option<Box<svc_proto::checks::HealthReport>>,
-    deaths: VecDeque<Past>,
-    /// What is wrong with its directory though it runs.
-    warning: Option<String>,
-    trouble: Option<String>,
+    deaths: Vec<Past>,
+    faults: Option<Box<Faults>>,
     /// Starts that failed in a row.
     failures: u32,
     /// What it was asked while it had no supervisor, or one that has not been heard of since: it may have been killed before
     /// it read that.
     unsaid: Option<Command>,
     /// What it is to be told when its link has room again, and whether that is waited for.
-    waiting: VecDeque<telling::Told>,
+    waiting: telling::Queue,
     waits_for_room: bool,
     /// Commands told on this link, and how many of them its supervisor had heard when it said what we know of it.
     told: u32,
     heard: u32,
-    /// Whose output it reads, where its directory says so.
-    reads: Option<ServiceName>,
     /// A svc-scan before us had launched it, and nothing has been heard of it since.
     recovering: bool,
     /// Since when it is on the way up for somebody who has knocked, as the graph knows it.
-    begun: Option<Millis>,
+    begun: Noted,
     /// What its supervisor was made with, where the graph steers it.
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
@@ -104,7 +100,36 @@ struct Member {
     first: boot::First,
 }
 
+/// What is wrong with a service; seldom anything.
+#[derive(Default)]
+struct Faults {
+    /// With its directory, though it runs.
+    warning: Option<String>,
+    /// It cannot be started.
+    trouble: Option<String>,
+}
+
 impl Member {
+    fn warning(&self) -> Option<&String> {
+        self.faults.as_ref()?.warning.as_ref()
+    }
+
+    fn trouble(&self) -> Option<&String> {
+        self.faults.as_ref()?.trouble.as_ref()
+    }
+
+    fn set_warning(&mut self, warning: Option<String>) {
+        if warning.as_ref() != self.warning() {
+            self.faults.get_or_insert_default().warning = warning;
+        }
+    }
+
+    fn set_trouble(&mut self, trouble: Option<String>) {
+        if trouble.as_ref() != self.trouble() {
+            self.faults.get_or_insert_default().trouble = trouble;
+        }
+    }
+
     /// Whether it is a oneshot, and what it did stands.
     fn is_done(&self, machine: &Service) -> bool {
         self.definition.is_oneshot() && machine.done()
@@ -171,6 +196,8 @@ struct Hub {
     wishes_known: bool,
     /// Supervisors to launch when the graph is known: one whose row is blank takes for its wish what it is launched with.
     delayed: Option<Vec<u32>>,
+    /// Those that svc-init has had no room for, and that nobody waits for there.
+    unlaunched: VecDeque<u32>,
     /// Since when directories are being read without a pause.
     reading_since: Option<Millis>,
 }
@@ -221,6 +248,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         start_by: (config.start.limit > Millis::ZERO).then(|| clock::now() + config.start.limit),
         wishes_known: true,
         delayed: None,
+        unlaunched: VecDeque::new(),
         reading_since: None,
         config,
     };
@@ -250,9 +278,9 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
                     return Ok(());
                 }
             }
-            ready = hub.init.socket.writable(), if hub.init.is_waiting() => {
+            ready = hub.init.socket.writable(), if hub.init.is_waiting() || !hub.unlaunched.is_empty() => {
                 ready?.clear_ready();
-                hub.init.flush();
+                hub.send_waiting();
             }
             ready = hub.supervisors.ready.readable() => {
                 ready?.clear_ready();
@@ -374,10 +402,10 @@ impl Hub {
                 if let Some(member) = self.members.get_mut(&slot) {
                     let problem = format!("cannot start its supervisor: {}", svc_def::explain_exec(&member.dir, errno));
                     // It is tried once a second, and said once.
-                    if member.trouble.as_ref() != Some(&problem) {
+                    if member.trouble() != Some(&problem) {
                         say!("svc-scan: {}: {problem}", member.name);
                     }
-                    member.trouble = Some(problem);
+                    member.set_trouble(Some(problem));
                 }
                 self.happened(Happened::LaunchFailed { id: slot });
             }

@@ -448,7 +448,7 @@ impl Hub {
         }
         let Some(member) = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot)) else { return };
         let Some(machine) = member.machine.as_ref().filter(|_| item.outcome.is_none()) else { return };
-        let says_ready = member.definition.says_ready;
+        let says_ready = member.definition.says_ready();
         let (result, message) = match waits::look(item.goal, machine, says_ready, member.verdict()) {
             Standing::Open => return,
             Standing::Reached => match item.goal {
@@ -456,7 +456,7 @@ impl Hub {
                 _ => (api::Verdict::Done, self.told(member, machine, began)),
             },
             Standing::Missed(why) => {
-                let problem = member.trouble.as_ref().map_or_else(String::new, |problem| format!(": {problem}"));
+                let problem = member.trouble().map_or_else(String::new, |problem| format!(": {problem}"));
                 (api::Verdict::Failed, format!("{why}{problem}"))
             }
         };
@@ -472,7 +472,7 @@ impl Hub {
             if took.0 < 50 { String::new() } else { format!(" after {:.1} s", took.0 as f64 / 1000.0) }
         };
         match machine.state() {
-            State::Up { pid, ready: Some(at), .. } if member.definition.says_ready => {
+            State::Up { pid, ready: Some(at), .. } if member.definition.says_ready() => {
                 format!("up (pid {pid}), ready{}", after(at))
             }
             State::Up { pid, .. } => format!("up (pid {pid})"),

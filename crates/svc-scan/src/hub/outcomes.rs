@@ -68,7 +68,7 @@ impl Hub {
     pub(super) fn reason(&self, id: Id, reason: Reason) -> String {
         let member = self.slot_named(self.engine.graph().name(id)).and_then(|slot| self.members.get(&slot));
         let explained = member.and_then(|member| match reason {
-            Reason::Trouble(_) => member.trouble.clone(),
+            Reason::Trouble(_) => member.trouble().cloned(),
             Reason::Exit(_) => {
                 let machine = member.machine.as_ref().filter(|machine| machine.rest() == Rest::Limit)?;
                 let verdict = status::verdict(machine, &member.definition)?;
@@ -90,7 +90,7 @@ impl Hub {
         let told = self.engine.explain(id, clock::now())?;
         let root = self.engine.blocked_by(id).pop()?;
         let slot = self.slot_named(self.engine.graph().name(root.node));
-        let trouble = slot.and_then(|slot| self.members.get(&slot)).and_then(|member| member.trouble.clone());
+        let trouble = slot.and_then(|slot| self.members.get(&slot)).and_then(|member| member.trouble().cloned());
         let trouble = trouble.or_else(|| self.keeps_ending(root.node));
         Some(match (root.hindrance, trouble) {
             (Hindrance::NotYet(_), Some(trouble)) => format!("{told}: {trouble}"),

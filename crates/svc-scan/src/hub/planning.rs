@@ -146,7 +146,7 @@ impl Hub {
         let machine = member.machine.as_ref()?;
         let State::Up { pid, stop: Stop::No, .. } = machine.state() else { return None };
         let started = Now::read().wall_of(machine.since());
-        let is_classic = member.definition.runs == Runs::Directory;
+        let is_classic = member.definition.runs() == Runs::Directory;
         let newer = is_classic && changed_ms(&member.dir.join("run")).is_some_and(|at| at > started + CLOCKS_DIFFER_MS);
         newer.then_some(pid.raw())
     }
@@ -248,7 +248,7 @@ impl Hub {
     /// it has none.
     fn make(&mut self, slot: u32, then: Then) -> bool {
         let Some(member) = self.members.get(&slot) else { return false };
-        let definition = member.definition.is_made.then(|| member.definition.whole());
+        let definition = member.definition.is_made().then(|| member.definition.whole());
         let Some(options) = definition.as_ref().and_then(|definition| definition.program.made_by()) else { return false };
         let mode = match then {
             Then::Reload => "--render",
@@ -275,11 +275,11 @@ impl Hub {
         }
         let kept = making.then.kept();
         if let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) {
-            let was_told = member.warning.as_ref().is_some_and(|warning| Then::is_told_by(warning));
+            let was_told = member.warning().is_some_and(|warning| Then::is_told_by(warning));
             match result {
-                Ok(()) if was_told => member.warning = None,
+                Ok(()) if was_told => member.set_warning(None),
                 Ok(()) => {}
-                Err(what) => member.warning = Some(format!("{kept}{what}")),
+                Err(what) => member.set_warning(Some(format!("{kept}{what}"))),
             }
         }
         let told = self.told_with(name.as_str(), making.then);
@@ -317,7 +317,7 @@ impl Hub {
     pub(super) fn watch_edits(&mut self) {
         // What is made of a template may watch other files each.
         let units = self.units.iter().filter(|(_, unit)| applies(unit));
-        let watched = |unit: &Unit| unit.source.facts.as_ref().map_or(&[][..], |facts| &facts.watch).to_vec();
+        let watched = |unit: &Unit| unit.source.facts.as_ref().map_or(&[][..], |facts| facts.watch()).to_vec();
         let places: Vec<(PathBuf, String)> =
             units.flat_map(|(_, unit)| svc_def::edited_in(&unit.dir, &watched(unit))).collect();
         self.directories.expect_edits(places);
@@ -358,8 +358,7 @@ fn changed_ms(file: &Path) -> Option<u64> {
 
 /// The first file that a service watches, or has its own made from, and that is another one now.
 fn other_file(was: Option<&Unit>, will: Option<&Unit>) -> Option<PathBuf> {
-    let files = |unit: Option<&Unit>| unit.and_then(|unit| unit.source.facts.as_ref()).map(|facts| facts.watched.clone());
-    let (was, will) = (files(was)?, files(will)?);
+    let (was, will) = (was?.source.facts.as_ref()?.watched(), will?.source.facts.as_ref()?.watched());
     let other = will.iter().find(|file| !was.contains(file)).or_else(|| was.iter().find(|file| !will.contains(file)));
     other.map(|(path, _)| path.clone())
 }
@@ -369,6 +368,9 @@ fn differences(was: Option<&Unit>, will: Option<&Unit>) -> Vec<api::Difference> 
     let values =
         |unit: Option<&Unit>| Some(unit?.source.facts.as_ref().map_or_else(Values::default, |facts| facts.values.clone()));
     let (Some(old), Some(new)) = (values(was), values(will)) else { return Vec::new() };
+    if old == new {
+        return Vec::new();
+    }
     let mut keys: Vec<&str> = old.iter().chain(new.iter()).map(|(key, _)| key).collect();
     keys.sort_unstable();
     keys.dedup();

@@ -92,10 +92,10 @@ impl Hub {
         let new = machine.deaths().saturating_sub(known);
         let mut fresh: Vec<Past> = machine.past().take(new as usize).collect();
         fresh.reverse();
-        let before = member.deaths.back().copied();
+        let before = member.deaths.last().copied();
         if let Some(past) = fresh.last().filter(|past| member.machine.is_some() && is_crash(past)) {
             // Once, and not for each try: the next one ends the same way as a rule.
-            let is_told = machine.trouble().is_some() || member.definition.runs != Runs::Chain;
+            let is_told = machine.trouble().is_some() || member.definition.runs() != Runs::Chain;
             if !is_told && !before.as_ref().is_some_and(is_crash) {
                 let (name, ms) = (&member.name, past.ran.0);
                 say!("svc-scan: {name}: ended at its start ({} after {ms} ms): see `svc-ctl why {name}`", past.exit);
@@ -121,7 +121,7 @@ impl Hub {
             && matches!(machine.state(), State::Down { .. })
             && !machine.leaving()
             && trouble.is_none();
-        let (says_ready, oneshot) = (member.definition.says_ready, member.definition.is_oneshot());
+        let (says_ready, oneshot) = (member.definition.says_ready(), member.definition.is_oneshot());
         member.first.see(&machine, says_ready, oneshot);
         member.machine = Some(machine);
         if never_told && report.note.is_none() {
@@ -135,7 +135,7 @@ impl Hub {
         }
         // How many count may have been read just now.
         if let Some(member) = self.members.get_mut(&slot) {
-            let surplus = member.deaths.len().saturating_sub(usize::from(member.definition.max_death_tally));
+            let surplus = member.deaths.len().saturating_sub(usize::from(member.definition.max_death_tally()));
             member.deaths.drain(..surplus);
         }
         self.recover_late(slot);
@@ -149,7 +149,7 @@ impl Hub {
 
     pub(super) fn trouble(&mut self, slot: u32, trouble: Option<Trouble>, before: Option<Trouble>) {
         let Some(member) = self.members.get_mut(&slot) else { return };
-        member.trouble = trouble.map(|trouble| {
+        let explained = trouble.map(|trouble| {
             let program = match &member.definition.whole().program {
                 Program::Directory => member.dir.join("run"),
                 Program::Oneshot { up: Some(Script::File { path, .. }), .. } => {
@@ -166,18 +166,19 @@ impl Hub {
             };
             status::explain(trouble, &member.dir, &program)
         });
+        member.set_trouble(explained);
         member.failures = if trouble.is_some() { member.failures + 1 } else { 0 };
         // A file that is being written is no news until it has been for some seconds.
         let busy = trouble.is_some_and(|trouble| trouble.errno == Errno::TEXT_BUSY.0);
         let moved = trouble.is_some_and(status::has_moved);
         let news = if busy { member.failures == BUSY_FAILURES } else { trouble != before && !moved };
         // What was seen on disk and not believed before the kernel said so, too, has been told.
-        let is_told = |problem: &&String| member.warning.as_ref().is_some_and(|warning| warning.contains(problem.as_str()));
-        if let Some(problem) = member.trouble.as_ref().filter(|problem| news && !is_told(problem)) {
+        let is_told = |problem: &&String| member.warning().is_some_and(|warning| warning.contains(problem.as_str()));
+        if let Some(problem) = member.trouble().filter(|problem| news && !is_told(problem)) {
             say!("svc-scan: {}: cannot be started: {problem}", member.name);
         }
         match trouble {
-            Some(_) if member.definition.runs == Runs::Directory => self.directories.expect_repair(slot, &member.dir),
+            Some(_) if member.definition.runs() == Runs::Directory => self.directories.expect_repair(slot, &member.dir),
             Some(_) | None => self.directories.expect_no_repair(slot),
         }
         self.replace_outside(slot);
@@ -216,7 +217,7 @@ impl Hub {
         let pid = machine.and_then(Service::pid).filter(|_| !is_between).map(Pid::raw);
         let exit =
             machine.and_then(Service::last).filter(|_| note == Note::Exited).map(|past| status::death(past, Now::read()));
-        let message = member.trouble.clone().filter(|_| note == Note::Trouble);
+        let message = member.trouble().cloned().filter(|_| note == Note::Trouble);
         let name = member.name.to_string();
         self.publish(&name, kind, pid, exit, message);
     }
@@ -320,7 +321,7 @@ fn verdict(machine: &Service, definition: &Held) -> Option<Exit> {
     {
         return code.map(Exit::Code).or(own);
     }
-    let Essential { code, ends } = definition.essential?;
+    let Essential { code, ends } = definition.whole().essential?;
     let is_over = machine.failed() || machine.rest() != Rest::No && ends == Ends::All;
     if is_over { code.map(Exit::Code).or(own) } else { None }
 }

@@ -135,5 +135,5 @@ pub(super) fn is_same_kind(before: &Source, now: &Source) -> bool {
 
 /// Whether it is a forking daemon, which is of a kind of its own.
 pub(super) fn forks(definition: &Option<Held>) -> bool {
-    definition.as_ref().is_some_and(|definition| definition.forks)
+    definition.as_ref().is_some_and(|definition| definition.forks())
 }

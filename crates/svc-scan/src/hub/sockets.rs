@@ -57,7 +57,7 @@ impl Hub {
     pub(super) fn open_sockets(&mut self, slot: u32) {
         let Some(member) = self.members.get_mut(&slot) else { return };
         let facts = self.units.get(member.name.as_str()).and_then(|unit| unit.source.facts.as_ref());
-        let wanted: &[Socket] = facts.map_or(&[], |facts| &facts.sockets);
+        let wanted: &[Socket] = facts.map_or(&[], |facts| facts.sockets());
         if wanted.is_empty() && member.sockets.is_none() {
             return;
         }

@@ -46,18 +46,18 @@ impl Units {
             node.admission = unit.admission();
             node.external = source.wait_for.iter().map(|(name, _)| name.clone()).collect();
             node.wait_timeout = source.wait_timeout;
-            node.readiness = unit.definition.as_ref().is_some_and(|definition| definition.says_ready);
+            node.readiness = unit.definition.as_ref().is_some_and(|definition| definition.says_ready());
             node.lasting = kind == Kind::Process && source.facts.is_none();
-            node.health = unit.definition.as_ref().is_some_and(|definition| definition.has_health);
+            node.health = unit.definition.as_ref().is_some_and(|definition| definition.has_health());
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
             // A bundle runs nothing; that of a template has read the files of the first instance.
             if kind != Kind::Bundle {
                 let reloads = source.facts.as_ref().filter(|facts| !facts.change_restarts);
                 (node.substance, node.reloadable) =
-                    (self.fingerprint(unit), reloads.map_or(0, |facts| mark(&facts.watched)));
+                    (self.fingerprint(unit), reloads.map_or(0, |facts| mark(facts.watched())));
                 let longrun = unit.definition.as_ref().filter(|_| kind == Kind::Process);
-                node.examined = longrun.is_some_and(|definition| definition.is_made);
+                node.examined = longrun.is_some_and(|definition| definition.is_made());
             }
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
             let mut node =
@@ -135,12 +135,16 @@ impl Units {
                 facts.substance.hash(&mut hasher);
             }
             if facts.change_restarts {
-                facts.watched.hash(&mut hasher);
+                facts.watched().hash(&mut hasher);
             }
             unit.dir.hash(&mut hasher);
             return hasher.finish();
         }
-        let program = unit.definition.as_ref().map(|definition| (definition.whole().program, definition.output));
+        let program = unit
+            .definition
+            .as_ref()
+            .map(|definition| definition.whole())
+            .map(|definition| (definition.program, definition.output));
         let consumer = unit.source.producer_for.as_ref();
         let pipe = consumer.and_then(|consumer| self.all.get(consumer)?.source.consumer_for.first());
         format!("{program:?} {consumer:?} {pipe:?} {:?}", unit.source.consumer_for.first()).hash(&mut hasher);

@@ -74,7 +74,7 @@ impl Units {
             let unit = Rc::make_mut(unit);
             if let Some(before) = unit.before.take() {
                 (unit.definition, unit.source) = *before;
-                unit.edit = Some(unused(problem).into());
+                unit.edit = Some(Box::new(unused(problem)));
                 any = true;
             }
         }
@@ -112,7 +112,7 @@ impl Units {
             }
         }
         for (name, unit) in &mut self.all {
-            let out = out.get(name).map(String::as_str).or(unit.edit.as_deref());
+            let out = out.get(name).map(String::as_str).or(unit.edit.as_ref().map(|edit| edit.as_str()));
             let problem = out.or_else(|| missing.get(name).map(String::as_str));
             if unit.problem.as_deref() != problem || unit.before.is_some() {
                 let problem = problem.map(Into::into);
