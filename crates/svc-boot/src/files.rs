@@ -2,44 +2,48 @@
 
 use std::fs;
 use std::io::{Error, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
+use svc_core::memory;
 use svc_sys::user;
 
 pub(crate) type Failed = (PathBuf, Error);
 
 /// The first place that can be written to, which `write` tries, and what is wrong with /run if it is another, or with all of them.
-/// Nothing is ever executed from it.
+/// Each is called `run`, for who looks at paths. Nothing is ever executed from it.
 pub(crate) fn writable(write: fn(&Path) -> std::io::Result<()>) -> Result<(PathBuf, Option<String>), String> {
     let uid = user::effective_uid();
-    let try_to_write = |dir: &Path| prepare(dir).and_then(|()| write(dir));
-    let Err(error) = try_to_write(Path::new("/run")) else { return Ok(("/run".into(), None)) };
+    let tried = |place: std::io::Result<PathBuf>| place.and_then(|run| write(&run).map(|()| run));
+    let Err(error) = tried(plain("/run".into())) else { return Ok(("/run".into(), None)) };
     let error = Error::from(error.kind());
+    let why = format!("/run cannot be written to by {uid} ({error})");
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
-    // Where the root is read-only an engine leaves this one writable. Containers may share it (--ipc host): each has its own there.
-    let shared = || PathBuf::from(format!("/dev/shm/s6-run-{uid}-{:x}", mount_namespace()));
-    let mut candidates =
-        [runtime.map(PathBuf::from), Some(format!("/tmp/s6-run-{uid}").into()), Some(shared())].into_iter().flatten();
-    match candidates.find(|dir| try_to_write(dir).is_ok()) {
-        Some(dir) => Ok((dir, Some(format!("/run cannot be written to by {uid} ({error})")))),
-        None => Err(format!("nothing can be written by {uid}, neither in /run ({error}) nor in /tmp nor in /dev/shm")),
+    let runtime = runtime.and_then(|dir| tried(below(dir.into())).ok());
+    if let Some(run) = runtime.or_else(|| tried(below(format!("/tmp/s6-run-{uid}").into())).ok()) {
+        return Ok((run, Some(why)));
+    }
+    match tried(svc_sys::memory::make()) {
+        Ok(run) if svc_sys::memory::is_own() => Ok((run, Some(why))),
+        Ok(run) => Ok((run, Some(format!("{why}, and {} is shared, so that only {uid} may look there", memory::MEMORY)))),
+        Err(_) => Err(format!("nothing can be written by {uid}, neither in /run ({error}) nor in /tmp nor in /dev/shm")),
     }
 }
 
-/// Another number for each container.
-pub(crate) fn mount_namespace() -> u64 {
-    fs::metadata("/proc/self/ns/mnt").map(|data| data.ino()).unwrap_or_default()
+/// What was made for a start that did not come about is taken away where nobody else would.
+pub(crate) fn give_up() {
+    svc_sys::memory::remove();
 }
 
-fn prepare(dir: &Path) -> std::io::Result<()> {
-    make_dir(dir).map_err(|(_, error)| error)?;
-    let data = fs::symlink_metadata(dir)?;
-    // Somebody else's directory in a place where everybody may write is not ours to trust.
-    if is_open_to_all(dir) && !(data.is_dir() && data.uid() == user::effective_uid()) {
-        return Err(ErrorKind::PermissionDenied.into());
-    }
-    Ok(())
+fn plain(run: PathBuf) -> std::io::Result<PathBuf> {
+    make_dir(&run).map(|()| run).map_err(|(_, error)| error)
+}
+
+/// Somebody else's directory in a place where everybody may write is not ours to trust.
+fn below(dir: PathBuf) -> std::io::Result<PathBuf> {
+    plain(dir.clone())?;
+    user::may_trust(&dir)?;
+    plain(dir.join(memory::RUN))
 }
 
 /// Tries to write, and leaves nothing behind.
@@ -47,10 +51,6 @@ pub(crate) fn probe(dir: &Path) -> std::io::Result<()> {
     let probe = dir.join(".svc-init-probe");
     fs::write(&probe, b"")?;
     fs::remove_file(&probe)
-}
-
-fn is_open_to_all(dir: &Path) -> bool {
-    dir.starts_with("/tmp") || dir.starts_with("/dev/shm")
 }
 
 pub(crate) fn make_dir(dir: &Path) -> Result<(), Failed> {

@@ -239,7 +239,7 @@ impl Init {
 
     fn signal(&mut self, now: Millis, signal: Signal, act: &mut dyn FnMut(Action)) {
         match signal {
-            Signal::TERM | Signal::INT => {
+            Signal::TERM | Signal::INT | Signal::HALT => {
                 // The second one is somebody who has no patience. An end that svc-scan asked for was nobody's signal.
                 let again = self.signalled && self.phase != Phase::Running;
                 self.signalled = true;

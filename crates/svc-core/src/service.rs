@@ -95,6 +95,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// Nothing of it runs, and it has nothing to do before something happens.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Down { .. } | State::Armed | State::Gone)
+    }
+
     /// A service that nobody has started. `up`: start it as soon as the first `Deadline` comes.
     pub fn new(now: Millis, up: bool) -> Service {
         Service {

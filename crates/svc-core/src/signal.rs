@@ -64,6 +64,8 @@ impl Signal {
     pub const STOP: Signal = Signal(19);
     pub const WINCH: Signal = Signal(28);
     pub const PWR: Signal = Signal(30);
+    /// SIGRTMIN+3, which ends systemd, and so containers of images made for it.
+    pub const HALT: Signal = Signal(RTMIN + 3);
 
     pub fn new(number: u8) -> Option<Signal> {
         (1..=64).contains(&number).then_some(Signal(number))

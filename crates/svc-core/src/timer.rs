@@ -304,7 +304,11 @@ impl Timer {
         let undone = memory.asked.is_some() || memory.queued;
         let interrupted = arming == Arming::First && undone && self.rules.missed == Missed::Run;
         if arming != Arming::Heir && (self.rules.at_start || interrupted) {
-            self.begin(out);
+            match self.run {
+                // That of the time before, which was stopped with it.
+                Run::Running { stopping: true, .. } => self.queued = true,
+                Run::Idle | Run::Asked { .. } | Run::Running { .. } => self.begin(out),
+            }
         }
         self.rest();
     }

@@ -134,7 +134,7 @@ pub enum Command {
         /// its services ask for
         #[arg(long, conflicts_with_all = ["dockerflow", "verbose"])]
         here: bool,
-        /// Directories of services; none: /etc/s6
+        /// Directories of services; none: /etc/s6, and those of images for s6-overlay and my_init
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         dirs: Vec<PathBuf>,
     },

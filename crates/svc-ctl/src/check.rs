@@ -1,7 +1,7 @@
 //! `check`: everything that is wrong with the services of directories, without svc.
 
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,16 @@ use serde_json::json;
 use svc_core::ServiceName;
 use svc_core::definition::{Chain, Definition, Program, Script};
 use svc_core::graph::{Bond, Condition, Graph, Kind, Node, Problem, Relation};
+use svc_core::overlay::SOURCES;
 use svc_def::{Entry, Outcome, Source};
 
+use crate::check_overlay::{self, Overlay};
 use crate::exit::{Code, Failure};
 use crate::output::Output;
 
-/// Where svc-scan looks, too, where it is not told.
+/// Where svc-scan looks, too, where it is not told, and where /init and my_init do.
 const DEFAULT_DIR: &str = "/etc/s6";
+const OF_INIT: [&str; 3] = [SOURCES, "/etc/services.d", "/etc/service"];
 
 /// What has been found.
 #[derive(Default)]
@@ -26,13 +29,21 @@ struct Found {
     /// What would run.
     runs: Vec<String>,
     sources: BTreeMap<ServiceName, Source>,
+    /// Those on whom nobody can depend: what is wrong with them has been told.
+    broken: BTreeSet<String>,
+    classic: BTreeSet<String>,
+    /// What s6-overlay brings, where this is an image for it.
+    overlay: Overlay,
 }
 
 pub fn run(dirs: &[PathBuf], verbose: bool, json: bool, out: &mut Output) -> Result<Code, Failure> {
-    let default = [PathBuf::from(DEFAULT_DIR)];
+    let default = default();
     let mut found = Found::default();
     for dir in if dirs.is_empty() { &default } else { dirs } {
         found.scan_dir(dir)?;
+        for more in check_overlay::belonging_to(dir) {
+            found.scan_dir(&more)?;
+        }
     }
     found.together();
     let of = |wanted: bool| found.problems.iter().filter(move |(fatal, _)| *fatal == wanted).map(|(_, what)| what);
@@ -55,6 +66,17 @@ pub fn run(dirs: &[PathBuf], verbose: bool, json: bool, out: &mut Output) -> Res
     Ok(if errors == 0 { Code::Done } else { Code::Failed })
 }
 
+/// Those that the image has; at least one, so that there is something to complain of.
+fn default() -> Vec<PathBuf> {
+    let of_init = OF_INIT.map(PathBuf::from).into_iter().filter(|dir| dir.is_dir());
+    let mut dirs: Vec<PathBuf> =
+        Some(PathBuf::from(DEFAULT_DIR)).into_iter().filter(|dir| dir.is_dir()).chain(of_init).collect();
+    if dirs.is_empty() {
+        dirs.push(DEFAULT_DIR.into());
+    }
+    dirs
+}
+
 /// What the services of these directories say, as far as it can be read.
 pub fn sources(dirs: &[PathBuf]) -> Result<Vec<(ServiceName, Source)>, Failure> {
     let mut found = Found::default();
@@ -71,6 +93,13 @@ impl Found {
         let dir = std::fs::canonicalize(dir).map_err(failed)?;
         let mut names: Vec<_> = std::fs::read_dir(&dir).map_err(failed)?.flatten().map(|entry| entry.file_name()).collect();
         names.sort();
+        if check_overlay::is_one(&dir) {
+            names.retain(|name| !self.overlay.takes(&dir, name));
+            // What layers add to a service of another is no second one.
+            let known =
+                |name: &OsString| name.to_str().is_some_and(|name| self.sources.keys().any(|known| known.as_str() == name));
+            names.retain(|name| !known(name));
+        }
         let mut places: BTreeMap<ServiceName, PathBuf> = BTreeMap::new();
         for file_name in names {
             match svc_def::entry(&dir, &file_name) {
@@ -107,8 +136,10 @@ impl Found {
         if let Outcome::Incomplete = reading.outcome {
             self.problem(&svc_def::missing_run(dir));
         }
-        if let Some(source) = reading.source {
-            self.sources.insert(svc_def::bundle_of(name), source);
+        match (reading.source, &reading.outcome) {
+            (Some(source), _) => drop(self.sources.insert(svc_def::bundle_of(name), source)),
+            (None, Outcome::Ready(_)) => drop(self.classic.insert(name.to_string())),
+            (None, _) => drop(self.broken.insert(svc_def::bundle_of(name).to_string())),
         }
         if let Some(log) = reading.logger {
             self.service(&log, &name.logger());
@@ -164,18 +195,32 @@ impl Found {
             let mut node = needed.fold(node, |node, on| node.with(on.as_str(), relation(on), Condition::Ready));
             for other in &source.relations {
                 let known = ServiceName::parse(&other.on)
-                    .is_ok_and(|on| self.sources.contains_key(&on) || pipelines.contains_key(&on));
+                    .is_ok_and(|on| self.sources.contains_key(&on) || pipelines.contains_key(&on))
+                    || self.overlay.has(&other.on);
                 if known || matches!(other.relation, Relation::Needs(_)) {
                     node.dependencies.push(other.clone());
-                } else {
+                } else if self.classic.contains(&*other.on) {
+                    told.push((false, format!("{name} {}, and goes on without", svc_def::has_no_place(&other.on))));
+                } else if !self.broken.contains(&*other.on) {
                     told.push((false, format!("{name} names {}, which does not exist, and goes on without", other.on)));
                 }
             }
             nodes.push(node);
         }
         told.iter().for_each(|(fatal, line)| self.say(*fatal, line));
+        nodes.extend(self.overlay.nodes());
         let problems = Graph::new(nodes).err().unwrap_or_default();
-        problems.iter().map(Problem::to_string).for_each(|line| self.say(true, &line));
+        for problem in problems {
+            match &problem {
+                Problem::Unknown { name, .. } if self.broken.contains(name) => {}
+                Problem::Unknown { node, name, .. } if self.classic.contains(name) => {
+                    self.say(true, &format!("{node} {}", svc_def::has_no_place(name)));
+                }
+                Problem::Twice(_) | Problem::Unknown { .. } | Problem::Cycle(_) | Problem::NoHealth { .. } => {
+                    self.say(true, &problem.to_string());
+                }
+            }
+        }
     }
 }
 

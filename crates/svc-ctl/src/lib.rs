@@ -8,6 +8,7 @@
 mod args;
 pub mod ask;
 mod check;
+mod check_overlay;
 mod client;
 mod commands;
 mod completions;

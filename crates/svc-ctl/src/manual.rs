@@ -119,7 +119,7 @@ The control socket is the first of these that answers:
 .nf
 /run/svc/control.sock
 $XDG_RUNTIME_DIR/svc/control.sock
-/tmp/svc\-UID/control.sock, the own uid first
+/tmp/svc\-UID/control.sock, the own uid first, and /dev/shm/svc\-UID\-N/run/svc/control.sock
 @svc/control/N (in the abstract namespace; N is the number of the mount namespace)
 .fi
 .SH EXAMPLES

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
 
+use svc_core::memory;
 use svc_proto::api::place;
 
 use crate::exit::Failure;
@@ -85,7 +86,24 @@ fn default_directories() -> Vec<PathBuf> {
     let others = directories_in_tmp().into_iter().filter(|directory| Some(directory) != own.as_ref());
     let temporary = own.clone().into_iter().chain(others).filter(|directory| belongs_to_its_name(directory));
     directories.extend(temporary);
+    directories.extend(directories_in_memory());
     directories
+}
+
+/// Those of this container that are there. Containers may share the memory; each has a number of its own.
+fn directories_in_memory() -> Vec<PathBuf> {
+    let Ok(namespace) = fs::metadata("/proc/self/ns/mnt").map(|data| data.ino()) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(memory::MEMORY) else { return Vec::new() };
+    let is_ours = |entry: &fs::DirEntry| {
+        let owner = entry.metadata().ok().filter(fs::Metadata::is_dir)?.uid();
+        Some(entry.path() == Path::new(&memory::directory(owner, namespace)))
+    };
+    let ours = entries.flatten().filter(|entry| is_ours(entry).unwrap_or(false)).map(|entry| entry.path());
+    let mut ours: Vec<PathBuf> = ours.collect();
+    // Another user's must not answer in the place of one's own.
+    let own = own_uid().map(|uid| PathBuf::from(memory::directory(uid, namespace)));
+    ours.sort_by_key(|dir| (Some(dir) != own.as_ref(), dir.clone()));
+    ours.iter().map(|dir| dir.join(memory::RUN).join("svc")).collect()
 }
 
 fn own_uid() -> Option<u32> {

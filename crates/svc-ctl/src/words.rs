@@ -116,8 +116,7 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         // A name without a process.
         State::Failed if status.last_exit.is_none() => "failed".into(),
         State::Failed => {
-            let said = status.verdict.as_deref().or(status.problem.as_deref());
-            let reason = said.unwrap_or("its finish script said 125");
+            let reason = why_failed(status).unwrap_or("its finish script said 125");
             format!("failed for good {span} ago: {reason}, so only svc-ctl start starts it again")
         }
         State::Done => "done: it ran to its end, and what it did stands".into(),
@@ -161,6 +160,20 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         text.push_str(", another run follows this one");
     }
     text
+}
+
+fn why_failed(status: &Status) -> Option<&str> {
+    status.verdict.as_deref().or(status.problem.as_deref())
+}
+
+/// What is wrong with it, unless its sentence has said so.
+pub fn problem(status: &Status) -> Option<&str> {
+    let is_said = |problem: &&str| {
+        let failed = status.state == State::Failed && status.last_exit.is_some();
+        let is_end = problem.starts_with("it ended (") && problem.ends_with(", and is not started again");
+        failed && why_failed(status).is_some_and(|why| is_end || problem.starts_with(why))
+    };
+    status.problem.as_deref().filter(|problem| !is_said(problem))
 }
 
 #[cfg(test)]

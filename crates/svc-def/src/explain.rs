@@ -68,6 +68,11 @@ fn file(path: &Path, errno: i32) -> String {
     }
 }
 
+/// What is to be said of a classic directory that another service names.
+pub fn has_no_place(name: &str) -> String {
+    format!("names {name}, a classic directory, which has no place in the order: give it a service.toml")
+}
+
 /// The fault that leads to this error, or else the one that would stop the next start.
 fn fault_for(errno: i32, faults: Vec<Fault>) -> Option<Fault> {
     let exact = faults.iter().position(|fault| fault.errno == errno);

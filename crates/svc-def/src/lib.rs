@@ -29,7 +29,7 @@ pub use conditions::{
     CommandCondition, Conditions, Endpoint, EnvCondition, EnvTest, FileCondition, FileTest, Named, Otherwise,
 };
 pub use entry::{Entry, Identity, entry, identity, two_forms};
-pub use explain::{explain_exec, explain_missing};
+pub use explain::{explain_exec, explain_missing, has_no_place};
 pub use problem::{Problem, shown};
 pub use rc::{Cron, Facts, Half, Kind, Outside, Rare, Source, Start, Timer, Values, halves, pipelines};
 pub use reading::{Outcome, Reading, missing_run, read};

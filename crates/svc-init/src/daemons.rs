@@ -40,6 +40,10 @@ pub(crate) struct Daemons {
 }
 
 impl Daemons {
+    pub(crate) fn run_dir(&self) -> Option<&Path> {
+        self.run_dir.as_deref()
+    }
+
     pub(crate) fn new(ledger: Ledger, config: &Config, run_dir: Option<PathBuf>, tail: RawFd, bell: RawFd) -> Daemons {
         let mut daemons = Daemons {
             ledger,
@@ -74,7 +78,7 @@ impl Daemons {
         Pid::new(self.ledger.own(pid_of(daemon)) as i32)
     }
 
-    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
+    fn pids(&self) -> impl Iterator<Item = Pid> {
         [Daemon::Scan, Daemon::Log].into_iter().filter_map(|daemon| self.pid(daemon))
     }
 

@@ -27,12 +27,13 @@ pub(crate) fn stands_in(scan_dirs: &[PathBuf], signal: Signal) -> bool {
     }
 }
 
-/// The end of this process: the finish hook in its place, or an exit.
-pub(crate) fn leave(scan_dirs: &[PathBuf], code: u8) -> ! {
+/// The end of this process: the finish hook in its place, or an exit, and before that what `clear` does.
+pub(crate) fn leave(scan_dirs: &[PathBuf], code: u8, clear: impl FnOnce()) -> ! {
     if let Some(finish) = hook(scan_dirs, "finish") {
         execute(scan_dirs, &finish);
         crash(scan_dirs);
     }
+    clear();
     process::exit_now(code)
 }
 

@@ -138,7 +138,11 @@ impl Tree {
         let descriptors = fd::raise_limit_of_descriptors().ok();
         let recovered = config.recover.is_some();
         // Where it is a link each path of ours would go by it.
-        let run_dir = place::run_dir(recovered)?.map(|dir| dir.canonicalize().unwrap_or(dir));
+        let run_dir = place::run_dir(recovered)?;
+        if let Some(run_dir) = run_dir.as_deref().filter(|_| !recovered) {
+            place::tell_of_memory(run_dir, config.exit_code_file.as_deref());
+        }
+        let run_dir = run_dir.map(|dir| dir.canonicalize().unwrap_or(dir));
         let guards = match config.recover {
             Some(_) => rescue::guards(&config.guards),
             None => place::guards(&config.scan_dirs, run_dir.as_deref())?,
@@ -247,9 +251,11 @@ impl Tree {
             }
             Action::Exit { code } => {
                 let file = self.config.exit_code_file.as_deref();
-                hooks::leave(&self.config.scan_dirs, file.and_then(codes::read).unwrap_or(code))
+                let code = file.and_then(codes::read).unwrap_or(code);
+                hooks::leave(&self.config.scan_dirs, code, || place::clear_memory(self.daemons.run_dir(), file))
             }
-            Action::Abort => hooks::leave(&self.config.scan_dirs, 0),
+            // Services go on, and need what is there.
+            Action::Abort => hooks::leave(&self.config.scan_dirs, 0, || {}),
         }
     }
 
@@ -332,8 +338,10 @@ impl Tree {
 
     /// Whom of ours somebody has stopped (SIGSTOP) is needed for the end.
     fn wake_up(&self) {
-        for pid in self.daemons.pids().chain(self.table.pids()) {
-            let _ = process::signal_child(pid, Signal::CONT);
+        while let Some(pid) = process::stopped() {
+            if self.daemons.is_one(pid) || self.table.is_supervisor(pid) {
+                let _ = process::signal_child(pid, Signal::CONT);
+            }
         }
     }
 

@@ -5,14 +5,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use svc_core::memory::{self as memory_of, MEMORY};
 use svc_proto::api::{self, place};
 use svc_sys::at::{self, At, Holder, Open};
-use svc_sys::{Errno, fd, say, user};
+use svc_sys::{Errno, fd, memory, say, user};
 
 use crate::{Refusal, c_path};
 
+/// Our run directory in a place that stands in for /run.
+const OF_SVC: &str = "svc";
+
 /// The first directory that can be written to: SVC_RUN_DIR and nothing else where it is set, /run/svc, $XDG_RUNTIME_DIR/svc,
-/// /tmp/svc-UID. `None`: nothing can be written at all, and the control socket gets an abstract name.
+/// /tmp/svc-UID, and one in memory. `None`: nothing can be written at all, and the control socket gets an abstract name.
 ///
 /// `recovered`: it was found before, and whatever has become of it since is no reason to end.
 pub(crate) fn run_dir(recovered: bool) -> Result<Option<PathBuf>, Refusal> {
@@ -32,16 +36,61 @@ pub(crate) fn run_dir(recovered: bool) -> Result<Option<PathBuf>, Refusal> {
         };
     }
     let was_used = |dir: &Path| recovered && dir.join(place::SOCKET).exists();
-    Ok(candidates().find(|dir| was_used(dir) || usable(dir).is_ok()))
+    let found = candidates().find(|dir| was_used(dir) || usable(dir).is_ok());
+    Ok(found.or_else(|| in_memory(recovered).filter(|dir| was_used(dir) || usable(dir).is_ok())))
+}
+
+/// The one in memory, where nothing else can be written to. All that is ours there goes at the end.
+fn in_memory(recovered: bool) -> Option<PathBuf> {
+    let run = if recovered { memory::find() } else { memory::make() };
+    run.ok().map(|run| run.join(OF_SVC))
+}
+
+/// Says where the files are if that is memory, unless who laid out more there has said it.
+pub(crate) fn tell_of_memory(run_dir: &Path, laid_out: Option<&Path>) {
+    let place = memory::place();
+    if !run_dir.starts_with(&place) || laid_out.is_some_and(|file| file.starts_with(&place)) {
+        return;
+    }
+    let uid = user::effective_uid();
+    let lost = match memory::is_own() {
+        true => String::new(),
+        false => format!("{MEMORY} is shared, so that only {uid} may look there: "),
+    };
+    say!(
+        "svc-init: no place but memory can be written to by {uid}: using {}, which is gone at the end: {lost}mount a tmpfs at \
+         /run (docker run --tmpfs /run{}), or set {} to a directory that can be",
+        run_dir.display(),
+        owner(uid),
+        place::ENV
+    );
+}
+
+/// Takes away what is in memory, if it is ours: a second svc of a container has its place below that of the first.
+pub(crate) fn clear_memory(run_dir: Option<&Path>, laid_out: Option<&Path>) {
+    let place = memory::place();
+    let own = place.join(memory_of::RUN).join(OF_SVC);
+    if run_dir == Some(&*own) || laid_out.is_some_and(|file| file.starts_with(&place)) {
+        memory::remove();
+    }
+}
+
+/// An engine gives a tmpfs to root, unless told.
+fn owner(uid: u32) -> String {
+    if uid == 0 { String::new() } else { format!(":uid={uid}") }
 }
 
 /// The same for who only wants to know: what was made for that is gone again.
 pub fn try_run_dir() -> Result<Option<PathBuf>, String> {
-    let before: Vec<PathBuf> = candidates().filter(|dir| dir.exists()).collect();
+    let in_memory = memory::place().join(memory_of::RUN).join(OF_SVC);
+    let before: Vec<PathBuf> = candidates().chain([in_memory]).filter(|dir| dir.exists()).collect();
     let found = run_dir(false).map_err(|refusal| refusal.message)?;
     if let Some(made) = found.as_ref().filter(|dir| !before.contains(dir)) {
         // Somebody may have come to it meanwhile.
         let _ = fs::remove_dir(made);
+        if made.starts_with(memory::place()) {
+            let _ = made.ancestors().skip(1).take(2).try_for_each(fs::remove_dir);
+        }
     }
     Ok(found)
 }
@@ -85,9 +134,7 @@ pub(crate) fn files_of_s6(run_dir: Option<&Path>) -> Option<&'static Path> {
         Some(Err(error)) => error.to_string(),
         None => "no directory can be written to".into(),
     };
-    let uid = user::effective_uid();
-    // An engine gives a tmpfs to root, unless told.
-    let owner = if uid == 0 { String::new() } else { format!(":uid={uid}") };
+    let owner = owner(user::effective_uid());
     say!(
         "svc-init: no place for the files of s6's tools: {why}: services run all the same, but s6-svc and s6-svstat find only \
          those whose own directory can be written to: mount a tmpfs at /run (docker run --tmpfs /run{owner}), or set {} to a \

@@ -13,7 +13,8 @@ use svc_proto::label::{Label, NO_SCAN_DIR};
 use svc_proto::ledger::{KEPT, Kept, Ledger, Own, Row};
 use svc_proto::link::{ToLog, ToScan, ToSupervisor};
 use svc_sys::fd::{self, Limit};
-use svc_sys::process::{self, Reaped, Stack};
+use svc_sys::process::{self, Reaped};
+use svc_sys::stack::{self, Stack};
 use svc_sys::{Errno, clock, message, procfs, say};
 
 use crate::outbox::Outbox;
@@ -69,10 +70,6 @@ impl Table {
 
     pub(crate) fn supervisors(&self) -> usize {
         self.supervisors.len()
-    }
-
-    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
-        self.supervisors.keys().copied()
     }
 
     pub(crate) fn is_supervisor(&self, pid: Pid) -> bool {
@@ -148,7 +145,7 @@ impl Table {
         given.extend([Some(link), out, err].into_iter().flatten());
         self.ledger.note_launch(clock::now());
         let supervise = self.supervise;
-        let pid = process::fork_sharing_descriptors(&self.stack, row.begin_launch(), move || {
+        let pid = stack::fork_sharing_descriptors(&self.stack, row.begin_launch(), move || {
             let most = handover.descriptors().chain(say::console()).max().unwrap_or(2);
             if let Err(errno) = fd::take_apart(most) {
                 say!("svc-init: cannot make a table of descriptors: {errno}");
@@ -179,7 +176,7 @@ impl Table {
         match output {
             Output::Logger if !own => {}
             Output::Keeper | Output::Logger => {
-                let (read, write) = fd::pipe()?;
+                let (read, write) = fd::output_pipe()?;
                 self.keep(row, Kept::OutRead, read);
                 if output == Output::Logger {
                     self.keep(row, Kept::OutWrite, write);
@@ -189,7 +186,7 @@ impl Table {
             }
             Output::Inherit | Output::Starter => return Ok([None, None]),
         }
-        let (read, write) = fd::pipe()?;
+        let (read, write) = fd::output_pipe()?;
         self.keep(row, Kept::ErrRead, read);
         hand_out_row(row, log);
         Ok([out, Some(write)])

@@ -1,5 +1,6 @@
 //! The loop of svc-log.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,11 +19,16 @@ use crate::source::{Found, PIPE, Source, Sources};
 const LINK: u64 = u64::MAX;
 /// The token of the signal that a pipe with half a line has got more.
 const MORE: u64 = u64::MAX - 1;
+/// As many turns as empty the largest pipe that the kernel makes by default, of 1 MiB: what goes on writing into the output of a
+/// service that is not there any more is not waited for.
+const LAST_TURNS: usize = (1 << 20) / PIPE;
 
 pub(crate) struct Keeper {
     link: OwnedFd,
     epoll: Epoll,
     sources: Sources,
+    /// Those that may have more than was passed on in their last turn.
+    unread: BTreeSet<u64>,
     /// Those with a line that has no end yet.
     held: Vec<u64>,
     /// A predecessor was killed while it passed these on: half a line may be out, and the rest of it comes before anything else.
@@ -57,6 +63,7 @@ impl Keeper {
             link,
             epoll,
             sources: Sources::default(),
+            unread: BTreeSet::new(),
             held: Vec::new(),
             interrupted,
             more,
@@ -75,24 +82,24 @@ impl Keeper {
     pub(crate) fn watch(&mut self) -> u8 {
         let mut ready = Vec::new();
         while !(self.finishing && self.sources.is_empty()) {
+            let now = clock::now();
             let held = self.held.iter().filter_map(|token| self.sources.get(*token)?.hold_until).min();
-            self.epoll.wait(clock::now(), held, &mut ready);
+            self.epoll.wait(now, if self.unread.is_empty() { held } else { Some(now) }, &mut ready);
             let mut news = false;
             for &token in &ready {
                 if token == LINK {
                     if !self.read_link() {
                         return svc_sys::exit::DONE;
                     }
+                    // Before any other line is begun.
                     for token in std::mem::take(&mut self.interrupted) {
-                        news |= self.read_source(token);
+                        news |= self.take_turn(token);
                     }
                 } else if token == MORE {
                     while self.more.next().is_some() {}
-                    for token in std::mem::take(&mut self.held) {
-                        news |= self.read_source(token);
-                    }
+                    self.unread.extend(std::mem::take(&mut self.held));
                 } else {
-                    news |= self.read_source(token);
+                    self.unread.insert(token);
                 }
             }
             let now = clock::now();
@@ -100,8 +107,9 @@ impl Keeper {
                 let source = self.sources.get(*token);
                 source.and_then(|source| source.hold_until).is_some_and(|until| now >= until)
             };
-            for token in self.held.iter().copied().filter(due).collect::<Vec<u64>>() {
-                news |= self.read_source(token);
+            self.unread.extend(self.held.iter().copied().filter(due));
+            for token in std::mem::take(&mut self.unread) {
+                news |= self.take_turn(token);
             }
             if news && self.readers.load(Ordering::Acquire) > 0 {
                 fd::ring(self.bell.as_fd());
@@ -110,28 +118,29 @@ impl Keeper {
         svc_sys::exit::DONE
     }
 
-    /// Passes on what there is; whether there was anything. Edges come once, so it is read until it is empty.
-    fn read_source(&mut self, token: u64) -> bool {
-        let mut news = false;
-        while let Some(source) = self.sources.get_mut(token) {
-            let output = if source.stderr { &mut self.stderr } else { &mut self.stdout };
-            let (tail, ring_bytes) = (self.tail.as_fd(), self.ring_bytes);
-            let ring = |slot| shared::map(tail, tail::offset(slot, ring_bytes), ring_bytes).ok().and_then(Ring::new);
-            match source.pass_on(&self.glass, &mut self.buffer, output, ring) {
-                Found::Lines => news = true,
-                Found::Nothing => {
-                    if source.hold_until.is_some() && !self.held.contains(&token) {
-                        self.held.push(token);
-                    }
-                    break;
-                }
-                // Between two supervisors nobody holds the writing end; the next one opens it again.
-                Found::End if !self.finishing => break,
-                // It is closed with all others when the last has come to its end.
-                Found::End => std::mem::forget(self.sources.remove(token)),
+    /// Passes on what a source has at this moment; whether that was anything. Who has had a turn waits for all others, however
+    /// fast it writes. Edges come once: it stays among the unread until it is empty.
+    fn take_turn(&mut self, token: u64) -> bool {
+        let Some(source) = self.sources.get_mut(token) else { return false };
+        let output = if source.stderr { &mut self.stderr } else { &mut self.stdout };
+        let (tail, ring_bytes) = (self.tail.as_fd(), self.ring_bytes);
+        let ring = |slot| shared::map(tail, tail::offset(slot, ring_bytes), ring_bytes).ok().and_then(Ring::new);
+        match source.pass_on(&self.glass, &mut self.buffer, output, ring) {
+            Found::Lines => {
+                self.unread.insert(token);
+                return true;
             }
+            Found::Nothing => {
+                if source.hold_until.is_some() && !self.held.contains(&token) {
+                    self.held.push(token);
+                }
+            }
+            // Between two supervisors nobody holds the writing end; the next one opens it again.
+            Found::End if !self.finishing => {}
+            // It is closed with all others when the last has come to its end.
+            Found::End => std::mem::forget(self.sources.remove(token)),
         }
-        news
+        false
     }
 
     /// `false` when svc-init is gone.
@@ -154,9 +163,7 @@ impl Keeper {
     /// Nobody new will come: who has ended already goes now, the others when they end.
     fn finish(&mut self) {
         self.finishing = true;
-        for token in self.sources.tokens() {
-            self.read_source(token);
-        }
+        self.unread.extend(self.sources.tokens());
     }
 
     /// One pipe is standard error alone, two are standard output and error.
@@ -177,7 +184,9 @@ impl Keeper {
     fn remove(&mut self, slot: u32) {
         let mut used = false;
         for token in [u64::from(slot) * 2, u64::from(slot) * 2 + 1] {
-            self.read_source(token);
+            let mut turns = 0..LAST_TURNS;
+            while turns.next().is_some() && self.take_turn(token) {}
+            self.unread.remove(&token);
             if let Some(source) = self.sources.remove(token) {
                 self.epoll.remove(source.pipe.as_fd());
                 used |= source.has_lines();

@@ -15,14 +15,27 @@ const VARIABLES: [&str; 5] =
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// Makes a bundle of that of the image and of what stands in these files and directories. What the program is to know of it.
-pub fn add(places: &[PathBuf], into: &Path) -> Result<Vec<Variable>, String> {
-    let mut all = match BUNDLES.iter().find(|bundle| Path::new(bundle).is_file()) {
-        Some(bundle) => read(Path::new(bundle))?,
-        // An image without any: then these are all.
-        None => String::new(),
+/// Makes a bundle of that which is trusted already and of what stands in these files and directories. What the program is to know of
+/// it. `variables` are those of the program: a bundle that they name is trusted, and SSL_CERT_FILE in place of the image's.
+pub fn add(places: &[PathBuf], into: &Path, variables: &[Variable]) -> Result<Vec<Variable>, String> {
+    let named = |name: &str| {
+        let found = variables.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(name, value)| (name.as_str(), PathBuf::from(value))).filter(|(_, file)| file != into)
     };
-    for file in files_of(places)? {
+    let mut all = match named(VARIABLES[0]) {
+        Some((name, file)) => read_named(name, &file)?,
+        None => match BUNDLES.iter().find(|bundle| Path::new(bundle).is_file()) {
+            Some(bundle) => read(Path::new(bundle))?,
+            // An image without any: then these are all.
+            None => String::new(),
+        },
+    };
+    let mut more: Vec<PathBuf> = Vec::new();
+    for (name, file) in VARIABLES[1..].iter().filter_map(|name| named(name)) {
+        let is_new = file.is_file() && !more.contains(&file) && read_named(name, &file)? != all;
+        more.extend(is_new.then_some(file));
+    }
+    for file in more.into_iter().chain(files_of(places)?) {
         let text = read(&file)?;
         let certificates = certificates(&text).map_err(|what| format!("{}: {what}", file.display()))?;
         for certificate in certificates.into_iter().filter(|one| !text_has(&all, one)).collect::<Vec<_>>() {
@@ -41,6 +54,10 @@ pub fn add(places: &[PathBuf], into: &Path) -> Result<Vec<Variable>, String> {
     }
     let path = into.to_str().ok_or_else(|| format!("{}: is not UTF-8", into.display()))?;
     Ok(VARIABLES.map(|name| (name.to_owned(), path.to_owned())).into())
+}
+
+fn read_named(name: &str, file: &Path) -> Result<String, String> {
+    read(file).map_err(|what| format!("{what} ({name} names it)"))
 }
 
 /// What stands around certificates may be in any encoding; a file of another form has none, which is told as that.

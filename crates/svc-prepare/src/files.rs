@@ -74,13 +74,18 @@ pub(crate) fn create(new: &Path) -> io::Result<File> {
 
 /// Gives it the owner and mode that it is to have.
 pub(crate) fn settle(file: &File, like: Like) -> io::Result<()> {
-    if let Some(owner) = like.owner {
-        let metadata = file.metadata()?;
-        if (metadata.uid(), metadata.gid()) != (owner.uid, owner.gid) {
+    // First: without CAP_FOWNER root may not when it is somebody else's.
+    file.set_permissions(Permissions::from_mode(like.mode))?;
+    let metadata = file.metadata()?;
+    match like.owner {
+        Some(owner) if (metadata.uid(), metadata.gid()) != (owner.uid, owner.gid) => {
             fchown(file, Some(owner.uid), Some(owner.gid))?;
+            // Another owner takes setuid and setgid away.
+            let is_plain = like.mode & 0o6000 == 0;
+            if is_plain { Ok(()) } else { file.set_permissions(Permissions::from_mode(like.mode)) }
         }
+        Some(_) | None => Ok(()),
     }
-    file.set_permissions(Permissions::from_mode(like.mode))
 }
 
 fn cure(error: &io::Error, path: &Path) -> String {

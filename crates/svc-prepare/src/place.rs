@@ -6,7 +6,7 @@ use crate::me;
 
 /// For what `kind` says, a place of the service of this name, which shares it with no other. It is not made.
 pub fn of_service(run_dir: &Path, kind: &str, service: &str) -> PathBuf {
-    run_dir.join(kind).join(service.replace('/', "@@"))
+    run_dir.join(svc_core::run::of_service(kind, service))
 }
 
 /// How to give svc a place where it may write, in a container that has none.

@@ -77,7 +77,11 @@ pub fn of_variables(wanted: &[String], variables: &[Variable]) -> Result<FromFil
 
 /// Copies secrets to where only one user can read them, under other names if need be.
 pub fn hand_over(dir: &Path, secrets: &[(String, PathBuf)], owner: Option<Owner>) -> Result<(), String> {
-    files::make_directory(dir, owner, 0o700)?;
+    // It stays our own: root without CAP_DAC_OVERRIDE could neither write into a user's, nor take it away in the end.
+    match owner {
+        Some(owner) => files::make_directory(dir, Some(Owner { uid: crate::me().uid, ..owner }), 0o750)?,
+        None => files::make_directory(dir, None, 0o700)?,
+    }
     for (name, file) in secrets {
         files::write(&dir.join(name), &bytes(file)?, Like { owner, mode: 0o400 })?;
     }

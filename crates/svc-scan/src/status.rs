@@ -109,7 +109,7 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
         health: None,
         wanted_up: machine.want() != Want::Down,
         paused,
-        restarts: restarts(machine),
+        restarts: restarts(machine, known.oneshot),
         last_exit: machine.last().map(|past| death(past, now)),
         next_start_ms: next_start.map(|at| now.wall_of(at)),
         verdict: None,
@@ -189,8 +189,21 @@ fn span(span: Millis) -> String {
     }
 }
 
-/// Starts after the first one. One that could not be executed is none, so ends are counted.
-fn restarts(machine: &Service) -> u64 {
+/// A time until something happens, as exact as somebody wants to know.
+pub(crate) fn rough(ms: u64) -> String {
+    match (ms / 1000, ms / 60_000, ms / 3_600_000) {
+        (0..120, ..) => format!("{:.1} s", ms as f64 / 1000.0),
+        (_, minutes @ 0..120, _) => format!("{minutes} min"),
+        (_, minutes, hours @ 0..48) => format!("{hours} h {} min", minutes % 60),
+        (.., hours) => format!("{} d {} h", hours / 24, hours % 24),
+    }
+}
+
+/// Starts after the first one. One that could not be executed is none, so ends are counted; but those of a oneshot may be of `down`.
+fn restarts(machine: &Service, oneshot: bool) -> u64 {
+    if oneshot {
+        return machine.starts().saturating_sub(1);
+    }
     let runs = matches!(machine.state(), State::Up { .. });
     (machine.deaths() + u64::from(runs)).saturating_sub(1)
 }

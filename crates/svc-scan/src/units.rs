@@ -56,6 +56,8 @@ pub(crate) struct Units {
     all: BTreeMap<ServiceName, Rc<Unit>>,
     /// Names of directories that cannot be read as services.
     unusable: BTreeSet<ServiceName>,
+    /// Classic directories, on which nobody can depend.
+    classic: BTreeSet<ServiceName>,
     /// Something has come or gone since the graph was made.
     stale: bool,
 }
@@ -129,6 +131,15 @@ impl Units {
         }
     }
 
+    /// An edit that made no sense makes some now, or was taken back.
+    pub(crate) fn forgive(&mut self, name: &ServiceName) {
+        let Some(unit) = self.all.get_mut(name) else { return };
+        if unit.edit.is_some() {
+            self.stale = true;
+            Rc::make_mut(unit).edit = None;
+        }
+    }
+
     /// Looks at the conditions of those that have not been looked at, or of all. Returns the commands that are to be run for it.
     pub(crate) fn judge(&mut self, again: &dyn Fn(&Unit) -> bool) -> Vec<(ServiceName, PathBuf, CommandCondition)> {
         let mut commands = Vec::new();
@@ -174,8 +185,8 @@ impl Units {
     }
 
     /// Whom nobody can have, but who is not missing either.
-    pub(crate) fn set_unusable(&mut self, names: BTreeSet<ServiceName>) {
-        self.unusable = names;
+    pub(crate) fn set_unusable(&mut self, names: BTreeSet<ServiceName>, classic: BTreeSet<ServiceName>) {
+        (self.unusable, self.classic) = (names, classic);
     }
 
     pub(crate) fn is_stale(&self) -> bool {

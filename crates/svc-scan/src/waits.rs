@@ -30,8 +30,12 @@ pub(crate) enum Goal {
     Made,
     /// The command of its condition has ended.
     Judged,
-    /// What was asked of the graph is over.
-    Request(RequestId),
+    /// What was asked of the graph is over. `deaths` is the mark of the order: what has ended since then counts, however soon.
+    Request {
+        id: RequestId,
+        up: bool,
+        deaths: u64,
+    },
 }
 
 /// Where a goal stands.
@@ -73,7 +77,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             machine.starts() > before && nothing_left && machine.trouble().is_none() && well
         }
         // Whoever asked is told by the graph.
-        Goal::Request(_) | Goal::Made | Goal::Judged => return Standing::Open,
+        Goal::Request { .. } | Goal::Made | Goal::Judged => return Standing::Open,
     };
     if reached {
         return Standing::Reached;
@@ -106,7 +110,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
             Standing::Missed(format!("has ended{how}, after which it is not started again: svc-ctl start starts it"))
         }
-        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request(_) => Standing::Open,
+        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request { .. } => Standing::Open,
     }
 }
 

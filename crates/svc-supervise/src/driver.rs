@@ -10,7 +10,7 @@ mod heir;
 mod link;
 mod visitors;
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use svc_core::definition::{Definition, Settings};
 use svc_core::service::{Actions, Command, Event, Note, Role, Service, State};
@@ -20,6 +20,7 @@ use svc_proto::ledger::Row;
 use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, fd, poll, process};
 
+use crate::credentials;
 use crate::leaf;
 use crate::ondisk::OnDisk;
 use crate::program::Programs;
@@ -211,7 +212,7 @@ impl Driver {
                 poll::wait(&mut interests, clock::now(), self.deadline());
                 Woken::by(&interests)
             };
-            self.read_launch();
+            self.read_launch(poll::ended);
             // Ready before dead: who says that it is ready and dies was ready.
             self.read_readiness();
             if woken.link {
@@ -299,7 +300,7 @@ impl Driver {
         // A turn may leave a deadline that has come already: a restart that need not wait.
         loop {
             let now = clock::now();
-            let before = self.machine.pid();
+            let (before, rested) = (self.machine.pid(), self.machine.is_at_rest());
             self.machine.step(now, event, &self.settings, &mut actions);
             if self.machine.state() != State::Gone || self.machine.leaving() {
                 self.row.save(&self.machine.to_words());
@@ -310,6 +311,9 @@ impl Driver {
                     // If nobody else is in it; until it is reaped, this one is.
                     leaf::remove(&self.definition, self.init_pid);
                 }
+            }
+            if self.machine.is_at_rest() && !rested {
+                credentials::remove(&self.definition, self.run_dir.as_deref());
             }
             // Who leaves at once may signal before: then the machine speaks of no process any more.
             self.perform_all(&mut actions, self.machine.pid().or(before));
@@ -323,10 +327,11 @@ impl Driver {
         }
     }
 
-    /// `svc exec` writes a byte before it executes the program, which closes the pipe, and another one where that has failed.
-    fn read_launch(&mut self) {
+    /// `svc exec` writes a byte before it executes the program, which closes the pipe, and another one where that has failed. A check
+    /// that it has left behind may have the pipe open a moment longer: whatever the dead one wrote is there, `until` that or not.
+    fn read_launch(&mut self, until: fn(RawFd) -> poll::Interest) {
         let Some(pipe) = &self.launch else { return };
-        let mut interest = [poll::ended(pipe.as_raw_fd())];
+        let mut interest = [until(pipe.as_raw_fd())];
         poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
         if !poll::is_ready(&interest[0]) {
             return;

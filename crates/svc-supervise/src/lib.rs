@@ -4,6 +4,7 @@
 //! parses what a user wrote but the numbers and signal names of the small files, and nothing but `poll` may wait.
 #![forbid(unsafe_code)]
 
+mod credentials;
 mod daemon;
 mod driver;
 mod leaf;

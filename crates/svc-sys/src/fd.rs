@@ -1,6 +1,6 @@
 //! Descriptors: made with close-on-exec, owned by `OwnedFd`, lent as `BorrowedFd`.
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -24,6 +24,14 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     // SAFETY: `ends` is a valid place for two descriptors.
     check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
     Ok((own(ends[0]), own(ends[1])))
+}
+
+/// A pipe for what a service writes. Whoever runs with it as standard output may open `/dev/stdout`, also after it has given up
+/// being root; nobody else is let into `/proc/PID/fd`.
+pub fn output_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (read, write) = pipe()?;
+    crate::at::set_mode(write.as_fd(), 0o622)?;
+    Ok((read, write))
 }
 
 /// Two connected sockets that keep packets apart.

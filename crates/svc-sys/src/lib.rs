@@ -18,6 +18,7 @@ pub mod inotify;
 pub mod landlock;
 pub mod listen;
 pub mod lock;
+pub mod memory;
 pub mod message;
 pub mod notify;
 pub mod pattern;
@@ -34,6 +35,7 @@ pub mod shared;
 pub mod signals;
 pub mod spawn;
 pub mod splice;
+pub mod stack;
 pub mod title;
 #[cfg(target_env = "musl")]
 mod unwind;

@@ -1,8 +1,7 @@
 //! Processes: made, named, signalled, reaped.
 
-use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use svc_core::{Exit, Pid, Signal};
 
@@ -29,67 +28,6 @@ pub fn fork() -> Result<Fork, Errno> {
     }
 }
 
-/// A stack for processes that begin in a function of their own, with what they need at its top. Only what is used of it takes
-/// memory.
-pub struct Stack {
-    bottom: *mut libc::c_void,
-    bytes: usize,
-    /// So much of it is taken by what was laid there.
-    laid: Cell<usize>,
-}
-
-impl Stack {
-    /// Whoever comes to its end faults.
-    pub fn new(bytes: usize) -> Result<Stack, Errno> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-        // SAFETY: a new mapping at a place the kernel chooses.
-        let bottom = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
-        if bottom == libc::MAP_FAILED {
-            return Err(Errno::last());
-        }
-        let stack = Stack { bottom, bytes, laid: Cell::new(0) };
-        // SAFETY: the first page of our own mapping, which nobody uses yet.
-        check(unsafe { libc::mprotect(stack.bottom, 4096, libc::PROT_NONE) })?;
-        Ok(stack)
-    }
-
-    /// Takes away what was laid there for the one before.
-    pub fn clear(&mut self) {
-        self.laid.set(0);
-    }
-
-    /// Lays something there for the next one, which has it for as long as it lives.
-    pub fn lay<T: Copy>(&self, items: &[T]) -> Result<&[T], Errno> {
-        let (size, align) = (size_of_val(items), align_of::<T>().max(16));
-        let laid = (self.laid.get() + size).next_multiple_of(align);
-        // The rest is for those who begin here. Its end is aligned to a page.
-        if laid > self.bytes / 2 || align > 4096 {
-            return Err(Errno::NO_MEMORY);
-        }
-        self.laid.set(laid);
-        let place: *mut T = self.top().cast();
-        // SAFETY: between its bottom and what was laid before, as long as `items` and aligned; nobody else has it until `clear`,
-        // which ends all borrows.
-        unsafe {
-            place.copy_from_nonoverlapping(items.as_ptr(), items.len());
-            Ok(std::slice::from_raw_parts(place, items.len()))
-        }
-    }
-
-    /// Where it begins: stacks grow downwards.
-    fn top(&self) -> *mut libc::c_void {
-        self.bottom.wrapping_byte_add(self.bytes - self.laid.get())
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // SAFETY: our own mapping, which nobody runs on any more (a child that still did would have a copy).
-        unsafe { libc::munmap(self.bottom, self.bytes) };
-    }
-}
-
 /// Gives back what earlier and deeper calls have used of the stack: pages of it are dear where there are a thousand of us.
 #[inline(never)]
 pub fn forget_deeper_stack() {
@@ -102,28 +40,6 @@ pub fn forget_deeper_stack() {
     let end = ((&raw const here) as usize - CALL) / PAGE * PAGE;
     // SAFETY: of the stack below our own frame nothing is in use but what this call needs. What is not mapped is left alone.
     unsafe { libc::madvise((end - DEEP) as *mut libc::c_void, DEEP, libc::MADV_DONTNEED) };
-}
-
-/// Makes a copy of this process, which must have one thread: the copy runs `child`, on this stack, and ends with its code. It may
-/// not have our heap ([`private`]), so what `child` refers to is static, shared, or laid on its stack.
-/// Until it calls [`fd::take_apart`] it shares our table of descriptors, so what it needs must stay open here as long: that saves
-/// a copy of the whole table, of which it would close most. The kernel writes its pid into the lower half of `note` (which was
-/// zero) before it runs, whatever becomes of us.
-pub fn fork_sharing_descriptors<F: FnOnce() -> u8 + Copy>(stack: &Stack, note: &AtomicU64, child: F) -> Result<Pid, Errno> {
-    extern "C" fn begin<F: FnOnce() -> u8>(child: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: what our parent laid at the top of our stack.
-        let (run, frame) = unsafe { child.cast::<(F, usize)>().read() };
-        crate::title::forget_stack_of_parent(frame);
-        exit_now(run())
-    }
-    let here = 0_u8;
-    let child = stack.lay(&[(child, (&raw const here).addr())])?.as_ptr();
-    let flags = libc::CLONE_FILES | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
-    let note = note.as_ptr().cast::<libc::pid_t>();
-    // SAFETY: this process has a single thread (as for `fork`), so the copy finds no lock held; libc's clone tells its copy of
-    // the thread who it is, which a bare system call would not. The kernel writes 32 bits to `note`, which has 64.
-    let pid = check(unsafe { libc::clone(begin::<F>, stack.top(), flags, child.cast_mut().cast(), note) })?;
-    Pid::new(pid).ok_or(Errno(libc::ECHILD))
 }
 
 /// As [`fork`], for a copy that is nobody's to wait for: a child of a child that has ended. The parent is told its pid.
@@ -344,6 +260,14 @@ pub fn reap() -> Reap {
 /// Looks at one child that has ended, and leaves it where it is: it stays its parent's, and that parent's heir's, to reap.
 pub fn peek() -> Reap {
     reap_with(libc::P_ALL, 0, libc::WNOHANG | libc::WEXITED | libc::WNOWAIT)
+}
+
+/// A child that somebody has stopped (SIGSTOP). Each stop is told once.
+pub fn stopped() -> Option<Pid> {
+    match reap_with(libc::P_ALL, 0, libc::WNOHANG | libc::WSTOPPED) {
+        Reap::One(stopped) => Some(stopped.pid),
+        Reap::AllLive | Reap::NoChildren => None,
+    }
 }
 
 /// Looks whether there is any child, without taking one.

@@ -1,12 +1,12 @@
 //! What `ps` shows of a process that was forked without exec: its command line and its short name.
 //!
-//! Where the kernel lets us (PR_SET_MM_MAP, which needs no privilege but CONFIG_CHECKPOINT_RESTORE) the command line is told
-//! to stand in memory of our choice, word by word as if it had been executed so. Elsewhere it is written over the arguments and
-//! the environment that the process was started with.
+//! Where the kernel lets us (PR_SET_MM_MAP, which needs no privilege but CONFIG_CHECKPOINT_RESTORE) command line and environment
+//! are told to stand in memory of our choice, word by word as if the process had been executed so. Elsewhere the command line is
+//! written over the arguments and the environment that it was started with.
 
-use std::ffi::CString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `struct prctl_mm_map` of the kernel.
 #[repr(C)]
@@ -28,9 +28,13 @@ struct Map {
     exe: u32,
 }
 
-const PAGE: usize = 4096;
-
 static MAP: OnceLock<Map> = OnceLock::new();
+
+/// Begin and end of the environment where [`prepare`] has moved it.
+static MOVED: OnceLock<(u64, u64)> = OnceLock::new();
+
+/// The kernel has been told where command line and environment stand.
+static TOLD: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "C" {
     static mut environ: *const *const libc::c_char;
@@ -40,19 +44,22 @@ unsafe extern "C" {
 /// anything has borrowed from the environment.
 pub fn prepare() {
     let Some(map) = places() else { return };
-    let variables: Vec<CString> = std::env::vars_os()
-        .filter_map(|(name, value)| {
-            let mut text = name.into_vec();
-            text.push(b'=');
-            text.extend_from_slice(value.as_bytes());
-            CString::new(text).ok()
-        })
-        .collect();
-    let mut pointers: Vec<*const libc::c_char> = variables.iter().map(|variable| variable.as_ptr()).collect();
-    pointers.push(std::ptr::null());
-    std::mem::forget(variables);
+    let mut text = Vec::new();
+    let mut begins = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        begins.push(text.len());
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'=');
+        text.extend_from_slice(value.as_bytes());
+        text.push(0);
+    }
+    let text: &'static [u8] = text.leak();
+    let variables = begins.into_iter().map(|begin| text[begin..].as_ptr().cast());
+    let pointers: Vec<*const libc::c_char> = variables.chain([std::ptr::null()]).collect();
     // SAFETY: one thread, as the caller promises; the strings and the array are leaked, so they live as long as the process.
     unsafe { environ = pointers.leak().as_ptr() };
+    let begin = text.as_ptr() as u64;
+    let _ = MOVED.set((begin, begin + text.len() as u64));
     let _ = MAP.set(map);
 }
 
@@ -80,20 +87,6 @@ fn places() -> Option<Map> {
     (map.arguments != 0 && map.arguments < map.arguments_end && map.environment <= map.environment_end).then_some(map)
 }
 
-/// In a process that was forked and has a stack of its own: gives back what it has of its parent's, from a frame there (and those
-/// further down) up to where arguments and environment stand.
-pub(crate) fn forget_stack_of_parent(frame: usize) {
-    /// Further down than any frame that was there at the fork.
-    const DEEP: usize = 4 * PAGE;
-    let Some(map) = MAP.get() else { return };
-    let begin = (frame / PAGE * PAGE).saturating_sub(DEEP);
-    let length = (map.arguments.min(map.environment) as usize / PAGE * PAGE).saturating_sub(begin);
-    // SAFETY: frames of a stack that this process does not run on and never goes back to, and behind them what `main` was
-    // called with: pointers to arguments that std has copied, and to the environment, which `prepare` moved. What is not
-    // mapped is left alone.
-    unsafe { libc::madvise(begin as *mut libc::c_void, length, libc::MADV_DONTNEED) };
-}
-
 /// Shows `words` as command line, and `short` (at most 15 bytes) as name.
 pub fn set(words: &[&[u8]], short: &[u8]) {
     set_name(short);
@@ -103,21 +96,32 @@ pub fn set(words: &[&[u8]], short: &[u8]) {
         line.extend_from_slice(word);
         line.push(0);
     }
-    if !point_to(map, &line) {
+    if point_to(map, &line) {
+        // A supervisor does not write to a page for what it has from svc-init.
+        if !has_moved() {
+            TOLD.store(true, Ordering::Relaxed);
+        }
+    } else {
         write_over(map, &line);
     }
     // The kernel reads it whenever somebody asks.
     std::mem::forget(line);
 }
 
+/// Whether nobody needs the memory in which arguments and environment came: the stack of the first thread.
+pub(crate) fn has_moved() -> bool {
+    TOLD.load(Ordering::Relaxed)
+}
+
 fn point_to(map: Map, line: &[u8]) -> bool {
     let start = line.as_ptr() as u64;
     // SAFETY: asks for the end of the heap.
     let brk = unsafe { libc::sbrk(0) } as u64;
-    let map = Map { brk, arguments: start, arguments_end: start + line.len() as u64, ..map };
+    let (environment, environment_end) = MOVED.get().copied().unwrap_or((map.environment, map.environment_end));
+    let map = Map { brk, arguments: start, arguments_end: start + line.len() as u64, environment, environment_end, ..map };
     let size = std::mem::size_of::<Map>() as u64;
-    // SAFETY: `map` is a prctl_mm_map with the places the kernel itself named, but for the command line, which is memory of ours
-    // that the caller leaks.
+    // SAFETY: `map` is a prctl_mm_map with the places the kernel itself named, but for command line and environment, which are
+    // memory of ours that is leaked.
     unsafe { libc::prctl(libc::PR_SET_MM, libc::PR_SET_MM_MAP as u64, (&raw const map) as u64, size, 0_u64) == 0 }
 }
 

@@ -20,8 +20,8 @@ mod tree;
 pub use control::{Events, get, post};
 pub use machine::{NOBODY, Said, amount, free_port, is_root, needs, program};
 pub use processes::{
-    Process, descendants, descriptors, figure, has_program, is_alive, kill, processes, processor_time, switches, wait_gone,
-    wait_idle,
+    Process, born, descendants, descriptors, figure, has_program, is_alive, kill, processes, processor_time, since_boot,
+    switches, wait_gone, wait_idle,
 };
 pub use service_dir::ServiceDir;
 pub use svc_proto::api::{self, EventKind, State, Status};

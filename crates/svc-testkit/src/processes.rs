@@ -109,6 +109,20 @@ pub fn processor_time(pid: i32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// When a process began, on the clock of [`since_boot`], as the kernel has noted it (in steps of 10 ms); `None` if it is gone.
+pub fn born(pid: i32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let ticks: u64 = stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
+/// How long the machine has been up, in the same steps.
+pub fn since_boot() -> Duration {
+    let uptime = std::fs::read_to_string("/proc/uptime").expect("/proc");
+    let seconds = uptime.split(' ').next().and_then(|word| word.parse().ok()).expect("seconds");
+    Duration::from_secs_f64(seconds)
+}
+
 /// Waits until a process has not been awake for so long; one that looks again and again never is.
 #[track_caller]
 pub fn wait_idle(pid: i32, span: Duration) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use svc_sys::exit;
 
 const USAGE: &str = "\
-Usage: svc install [--own] DIR
+Usage: svc install [--own] [--to PROGRAM] DIR
        svc install --s6-overlay ROOT
        svc install --my-init ROOT
        svc install --ubuntu-stack ROOT
@@ -18,6 +18,7 @@ A link that is there is replaced, a file is not.
 
 Options:
       --own         only svc's own names
+      --to PROGRAM  have the links lead to PROGRAM, as it is written here (../usr/bin/svc): DIR needs no svc
       --s6-overlay  everything that images for s6-overlay look for, below ROOT: /usr/bin, /command, /init, and
                     /package/admin/s6-overlay; a program that is there already, such as an image's own with-contenv, stays
       --my-init     the same for images of phusion's baseimage-docker: /usr/bin, /command, and /sbin/my_init, /sbin/setuser and
@@ -42,15 +43,18 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     {
         return finished(install_layout(Path::new(root), &links));
     }
-    let (dir, names): (_, Vec<&str>) = match words {
-        [option, dir] if option == "--own" => (dir, crate::own_names().collect()),
-        [dir] if !dir.as_encoded_bytes().starts_with(b"-") => (dir, crate::names().collect()),
+    let (names, words): (Vec<&str>, _) = match words {
+        [option, rest @ ..] if option == "--own" => (crate::own_names().collect(), rest),
+        _ => (crate::names().collect(), words),
+    };
+    match words {
+        [option, program, dir] if option == "--to" => finished(link_to(Path::new(program), Path::new(dir), &names)),
+        [dir] if !dir.as_encoded_bytes().starts_with(b"-") => finished(install(Path::new(dir), &names)),
         _ => {
             eprint!("{USAGE}");
-            return exit::USAGE;
+            exit::USAGE
         }
-    };
-    finished(install(Path::new(dir), &names))
+    }
 }
 
 fn finished(outcome: Result<(), (PathBuf, std::io::Error)>) -> u8 {
@@ -73,13 +77,22 @@ fn install(dir: &Path, names: &[&str]) -> Result<(), (PathBuf, std::io::Error)> 
     if !program.exists() {
         std::fs::copy("/proc/self/exe", &program).map_err(at(&program))?;
     }
+    link_to(Path::new("svc"), dir, names)
+}
+
+fn link_to(program: &Path, dir: &Path, names: &[&str]) -> Result<(), (PathBuf, std::io::Error)> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| (path, error)
+    };
+    std::fs::create_dir_all(dir).map_err(at(dir))?;
     for name in names {
         let link = dir.join(name);
         // A link of before is replaced; a file that somebody put there is not ours to remove.
         if std::fs::symlink_metadata(&link).is_ok_and(|data| data.is_symlink()) {
             std::fs::remove_file(&link).map_err(at(&link))?;
         }
-        symlink("svc", &link).map_err(at(&link))?;
+        symlink(program, &link).map_err(at(&link))?;
     }
     Ok(())
 }
@@ -132,7 +145,8 @@ fn install_layout(root: &Path, links: &[Link]) -> Result<(), (PathBuf, std::io::
     install(&root.join("usr/bin"), &own)?;
     let command = root.join("command");
     std::fs::create_dir_all(&command).map_err(at(&command))?;
-    let commands = crate::names().chain(["svc"]).map(|name| (command.join(name), "../usr/bin/svc", false));
+    // No `svc` there: `ln -sf /command/* /usr/bin/` would put it over what it leads to.
+    let commands = crate::names().map(|name| (command.join(name), "../usr/bin/svc", false));
     let links = links.iter().map(|link| (root.join(&link.path), link.target, link.replaces));
     for (link, target, replaces) in commands.chain(links) {
         let dir = link.parent().unwrap_or(root);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use svc_compat::settle::User;
 use svc_core::links;
+use svc_core::run::CREDENTIALS;
 use svc_prepare::distribution::{Distribution, Look, Staged};
 use svc_prepare::render::{self, Done, ELSEWHERE, Material, Template};
 use svc_prepare::template::Language;
@@ -164,13 +165,13 @@ impl Preparations {
         let run_dir = LazyCell::new(svc_init::own_run_dir);
         let needed = || run_dir.as_deref().ok_or_else(|| format!("no directory can be written to: {}", place::cure()));
         if !self.credentials.is_empty() {
-            let dir = place::of_service(needed()?, "credentials", &self.service());
+            let dir = place::of_service(needed()?, CREDENTIALS, &self.service());
             secrets::hand_over(&dir, &self.credentials, owner)?;
             change("CREDENTIALS_DIRECTORY", Some(&dir.to_string_lossy()));
         }
         if !self.certificates.is_empty() {
             let bundle = place::of_service(needed()?, "certificates", &self.service()).join("bundle.pem");
-            certificates::add(&self.certificates, &bundle)?.iter().for_each(set);
+            certificates::add(&self.certificates, &bundle, &variables::all())?.iter().for_each(set);
         }
         self.distribute(owner, Distribute::AtStart)?;
         self.put(owner).map(drop)

@@ -29,16 +29,16 @@ Options:
   -V, --version      version, commit and target
 
 Environment:
-  SVC_RUN_DIR        where the control socket is made (default: the first of /run/svc, $XDG_RUNTIME_DIR/svc and /tmp/svc-UID
-                     that can be written to)
+  SVC_RUN_DIR        where the control socket is made (default: the first of /run/svc, $XDG_RUNTIME_DIR/svc, /tmp/svc-UID
+                     and /dev/shm/svc-UID-N/run/svc that can be written to)
   SVC_STOP_TIMEOUT   how long a stop may take in all, in seconds (default 8), or with a unit: 500ms, 8s, 2m
   SVC_APPLY          auto: the same as --watch
   SVC_LOG_TAIL       how much of each service's last output is kept, in bytes (default 32768), or with a unit: 64K, 1M
   SVC_PROFILES       profiles with commas between them, for condition.profile of a service.toml
   SVC_STATE_DIR      where it is kept when timers ran last (default: where the control socket is)
 
-Signals: SIGTERM and SIGINT stop everything (a second one kills), SIGHUP looks at the directories again, SIGQUIT stops without
-waiting for loggers. Exit codes: that of COMMAND or of `svc-ctl shutdown --code`, 0 after a signal; 100 usage, 111 system.
+Signals: SIGTERM, SIGINT and SIGRTMIN+3 stop everything (a second one kills), SIGHUP looks at the directories again, SIGQUIT stops
+without waiting for loggers. Exit codes: that of COMMAND or of `svc-ctl shutdown --code`, 0 after a signal; 100 usage, 111 system.
 ";
 
 /// How long a stop may take where SVC_STOP_TIMEOUT says nothing: below the 10 s after which `docker stop` kills.
@@ -128,6 +128,9 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
             Value(dir) => typed.dirs.push(dir.into()),
             Short(_) | Long(_) => return Err(argument.unexpected()),
         }
+    }
+    if !typed.worker && (typed.run_dir.is_some() || typed.tail_bytes.is_some()) {
+        return Err("--run-dir and --tail-bytes are for svc-scan itself: set SVC_RUN_DIR and SVC_LOG_TAIL".into());
     }
     typed.command = arguments.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
     if typed.dirs.is_empty() {

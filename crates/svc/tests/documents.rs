@@ -215,6 +215,30 @@ fn tests_in(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
+/// Rows of tables, cell by cell.
+fn rows(page: &str) -> impl Iterator<Item = Vec<&str>> {
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    rows.map(|row| row.split(" | ").collect())
+}
+
+#[test]
+fn each_test_that_the_page_of_promises_names_is_there() {
+    let page = read(&root().join("docs/promises.md"));
+    let mut tests = BTreeSet::new();
+    tests_in(&root().join("crates"), &mut tests);
+    let (mut numbers, mut named) = (Vec::new(), BTreeSet::new());
+    for row in rows(&page) {
+        let [number, _, names] = row.as_slice() else { panic!("three cells: {row:?}") };
+        numbers.extend(number.parse::<u32>());
+        named.extend(names.split(", ").filter(|name| *name != "test"));
+    }
+    let missing: Vec<&str> = named.iter().copied().filter(|name| !tests.contains(*name)).collect();
+    assert_eq!(missing, [""; 0], "tests that are not there");
+    // Those about s6-log and s6-rc have pages of their own.
+    let promises = (1..=11).chain(14..=26).chain(32..=35);
+    assert_eq!(numbers, (1..=10).chain(promises).collect::<Vec<u32>>());
+}
+
 #[test]
 fn each_test_that_the_page_of_peers_names_is_there() {
     let page = read(&root().join("docs/peers-scenarios.md"));

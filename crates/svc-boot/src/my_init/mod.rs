@@ -143,7 +143,10 @@ fn executable(path: &Path) -> Option<PathBuf> {
 /// The step at the end, if there is anything for it to do, and the words that start svc-scan.
 fn lay_out(options: &Options) -> Result<Vec<OsString>, crate::files::Failed> {
     let nowhere = |why: String| (PathBuf::from("/run"), std::io::Error::other(format!("{why}: {}", cure())));
-    let (run, _) = writable(probe).map_err(nowhere)?;
+    let (run, trouble) = writable(probe).map_err(nowhere)?;
+    if let Some(trouble) = trouble {
+        say!("my_init: {trouble}: using {}: {}", run.display(), cure());
+    }
     let run = run.join("my_init");
     remove(&run)?;
     let (units, code) = (run.join("units"), run.join("exitcode"));

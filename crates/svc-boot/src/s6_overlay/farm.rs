@@ -8,8 +8,8 @@ use std::path::Path;
 use crate::files::{Failed, link, make_dir};
 use crate::mistakes::{self, Mistake};
 
-/// What s6 itself keeps in a service directory; it belongs to whoever runs there.
-const OF_THE_SUPERVISOR: [&str; 2] = ["supervise", "event"];
+/// What s6 itself keeps in a service directory, with its mode; it belongs to whoever runs there.
+const OF_THE_SUPERVISOR: [(&str, u32); 2] = [("supervise", 0o700), ("event", 0o3730)];
 
 /// Links everything in `from` into `to`, but for `left_out`; what is there already is replaced, as a later layer does.
 pub(super) fn plant(from: &Path, to: &Path, left_out: &[&str]) -> Result<(), Failed> {
@@ -17,7 +17,7 @@ pub(super) fn plant(from: &Path, to: &Path, left_out: &[&str]) -> Result<(), Fai
     let failed = |error| (from.to_owned(), error);
     for entry in fs::read_dir(from).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        if OF_THE_SUPERVISOR.iter().chain(left_out).any(|other| name == *other) {
+        if OF_THE_SUPERVISOR.iter().map(|(name, _)| name).chain(left_out).any(|other| name == *other) {
             continue;
         }
         let path = to.join(&name);
@@ -28,9 +28,21 @@ pub(super) fn plant(from: &Path, to: &Path, left_out: &[&str]) -> Result<(), Fai
     Ok(())
 }
 
+/// Makes the directories of the supervisor, as s6 has them: scripts of images give them to another user with `chown -R`, which does
+/// not go through the links that svc-supervise would make.
+pub(super) fn make_room(dir: &Path) -> Result<(), Failed> {
+    for (name, mode) in OF_THE_SUPERVISOR {
+        let path = dir.join(name);
+        make_dir(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(|error| (path, error))?;
+    }
+    Ok(())
+}
+
 /// A service of services.d, with its logger. Its programs may lack the executable bit, which is mended here and told.
 pub(super) fn plant_service(from: &Path, to: &Path) -> Result<(), Failed> {
     plant(from, to, &["log"])?;
+    make_room(to)?;
     for program in ["run", "finish"] {
         repair(&from.join(program), &to.join(program))?;
     }

@@ -22,7 +22,7 @@ use places::Places;
 use settings::{Failure, Settings};
 
 use crate::children::Children;
-use crate::files::writable;
+use crate::files::{give_up, writable};
 use crate::guard;
 
 pub use steps::forward_signal;
@@ -45,24 +45,30 @@ pub fn init(arguments: Vec<OsString>) -> u8 {
         Ok(found) => found,
         Err(nowhere) => return bare::boot(&mut children, &settings, &nowhere, command),
     };
-    let places = match Places::make(run, trouble, &settings) {
-        Ok(places) => places,
+    let code = match Places::make(run, trouble, &settings) {
+        Ok(places) => boot(&mut children, &settings, &places, command),
         Err(message) => {
             svc_sys::say!("init: {message}");
-            return exit::USAGE;
+            exit::USAGE
         }
     };
-    if let Some(code) = hook::run(&mut children, &settings) {
+    give_up();
+    code
+}
+
+/// Returns where nothing came of it.
+fn boot(children: &mut Children, settings: &Settings, places: &Places, command: Vec<OsString>) -> u8 {
+    if let Some(code) = hook::run(children, settings) {
         return code;
     }
-    let tree = sources::Tree::read(&settings);
+    let tree = sources::Tree::read(settings);
     let longest = tree.longest_stop();
     let may_write = tree.runs_scripts() || !settings.hook.is_empty();
-    if let Err(error) = tree.lay_out(&places) {
+    if let Err(error) = tree.lay_out(places) {
         svc_sys::say!("init: {error}");
         return exit::SYSTEM;
     }
-    become_scan(&settings, longest, words(&settings, &places, command, may_write))
+    become_scan(settings, longest, words(settings, places, command, may_write))
 }
 
 /// Becomes svc-scan, which has the time for its end that the image needs.

@@ -60,7 +60,7 @@ impl Places {
 
     /// Makes them in /run, or in another place because of some trouble there; `begin` was there.
     pub(super) fn make(run: PathBuf, trouble: Option<String>, settings: &Settings) -> Result<Places, String> {
-        let store = memory::in_place_of(&run).filter(|store| make_dir(store).is_ok());
+        let store = memory::in_place_of(&run);
         let places = Places { store: store.unwrap_or_else(|| run.clone()), run };
         let failed = |(path, error): Failed| format!("{}: {error}", path.display());
         places.make_all(settings).map_err(failed)?;

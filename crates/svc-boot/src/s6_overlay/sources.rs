@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use svc_core::Millis;
 use svc_core::files::ORIGIN;
+use svc_core::overlay::{BUNDLES, IN_PACKAGE, OWN, PACKAGE, PACKAGES, SOURCES};
 
 use super::farm;
 use super::places::Places;
@@ -14,13 +15,6 @@ use super::settings::Settings;
 use crate::complain;
 use crate::files::{entries, link, make_dir, write};
 use crate::mistakes::{self, Mistake};
-
-const SOURCES: &str = "/etc/s6-overlay/s6-rc.d";
-const BUNDLES: &str = "/etc/s6-overlay/user-bundles.d";
-/// Where packages of images add to s6-overlay's own sources: below each directory that begins with this name.
-const PACKAGES: &str = "/package/admin";
-const PACKAGE: &str = "s6-overlay";
-const IN_PACKAGE: &str = "etc/s6-rc/sources";
 
 /// Places below /etc where people put things and nobody looks, and where they belong.
 const STRAY: [(&str, &str); 11] = [
@@ -47,17 +41,6 @@ const MERGED: [&str; 5] = ["type", "dependencies.d", "dependencies", "contents.d
 
 /// How a oneshot calls a step: svc is the interpreter of `up` and `down`.
 const STEP: &str = "/proc/self/exe s6-overlay";
-
-/// What s6-overlay brings: name, type, and what it needs or has in it.
-const OWN: [(&str, &str, &[&str]); 7] = [
-    ("top", "bundle", &["base", "legacy-services", "user", "user2"]),
-    ("base", "bundle", &["fix-attrs", "legacy-cont-init"]),
-    ("user", "bundle", &[]),
-    ("user2", "bundle", &[]),
-    ("fix-attrs", "oneshot", &[]),
-    ("legacy-cont-init", "oneshot", &["fix-attrs"]),
-    ("legacy-services", "oneshot", &["base", "user"]),
-];
 
 /// One source, all its layers together.
 #[derive(Default)]
@@ -334,7 +317,12 @@ fn lay_out(name: &str, unit: &Unit, places: &Places) -> Result<(), (PathBuf, std
             let _ = fs::remove_file(dir.join("run"));
         }
     }
-    let place = if unit.is(b"longrun") { places.services() } else { places.units() };
+    let place = if unit.is(b"longrun") {
+        farm::make_room(&dir)?;
+        places.services()
+    } else {
+        places.units()
+    };
     link(&dir, &place.join(name))
 }
 

@@ -24,7 +24,16 @@ pub(super) struct Ready {
 /// The error says what could not be done.
 pub(super) fn take(settings: &Settings) -> Result<Ready, String> {
     let path = &settings.path;
-    let unable = |what: &str, error: io::Error| format!("unable to {what} {}: {error}", path.display());
+    let unable = |what: &str, error: io::Error| {
+        let uid = svc_sys::user::effective_uid();
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied => {
+                format!(" (hint: make the directory, and give it to uid {uid}, whom this logger runs as)")
+            }
+            _ => String::new(),
+        };
+        format!("unable to {what} {}: {error}{hint}", path.display())
+    };
     match DirBuilder::new().mode(0o2700).create(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -169,7 +169,7 @@ impl Graph {
                 let dependency = &self.node(from).dependencies[index];
                 let (relation, until) = (dependency.relation, dependency.until);
                 let Some(other) = self.id(&dependency.on) else {
-                    let nearest = self.nearest(&dependency.on);
+                    let nearest = self.nearest(self.name(from), &dependency.on);
                     let (node, name) = (self.name(from).into(), (*dependency.on).into());
                     problems.push(Problem::Unknown { node, name, nearest });
                     continue;
@@ -200,11 +200,15 @@ impl Graph {
         }
     }
 
-    /// Names that look like this one.
-    fn nearest(&self, name: &str) -> Vec<String> {
+    /// Names that look like this one; it does not name itself.
+    fn nearest(&self, of: &str, name: &str) -> Vec<String> {
         let most = (name.chars().count() / 3).max(1);
-        let mut found: Vec<(usize, &Arc<str>)> =
-            self.names.keys().map(|other| (distance(name, other), other)).filter(|&(far, _)| far <= most).collect();
+        let mut found: Vec<(usize, &Arc<str>)> = self
+            .names
+            .keys()
+            .map(|other| (distance(name, other), other))
+            .filter(|&(far, other)| far <= most && **other != *of)
+            .collect();
         found.sort();
         found.truncate(CANDIDATES);
         found.into_iter().map(|(_, name)| (**name).into()).collect()

@@ -77,7 +77,7 @@ impl Refusal {
                 let names: Vec<&str> = nodes.iter().map(|&id| name(id)).collect();
                 format!("needed by {}: stop them first, or take them along (--dependents)", names.join(", "))
             }
-            Refusal::NotAOneshot(id) => format!("{} does not run to an end: restart it instead", name(*id)),
+            Refusal::NotAOneshot(_) => "does not run to an end: restart it instead".into(),
             Refusal::Problems(problems) => {
                 let lines: Vec<String> = problems.iter().map(|problem| format!("{problem}")).collect();
                 lines.join("\n")

@@ -60,8 +60,10 @@ fn complaint(status: &Status) -> String {
         text.push_str(&format!(": {probe}"));
         return text;
     }
-    match (status.problem.as_ref().or(status.reason.as_ref()), &status.last_exit) {
-        (Some(problem), _) => text.push_str(&format!(": {problem}")),
+    match (words::problem(status).or(status.reason.as_deref()), &status.last_exit) {
+        // The reason says the same in more words.
+        (Some(why), _) if why.starts_with(words::state(status)) => text = format!("{}: {why}", status.name),
+        (Some(why), _) => text.push_str(&format!(": {why}")),
         (None, Some(death)) => text.push_str(&format!("; last {}", words::end(death))),
         (None, None) => {}
     }

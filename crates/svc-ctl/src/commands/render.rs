@@ -19,7 +19,18 @@ pub async fn run(session: &mut Session, diff: bool, typed: &[String]) -> Result<
     let mut code = chosen.code;
     for name in &chosen.names {
         let detail: Detail = session.client.get(&format!("/v1/services/{}", encode(name))).await?;
-        let Some(words) = options(name, Path::new(&detail.status.dir)) else { continue };
+        let words = match options(name, Path::new(&detail.status.dir)) {
+            Some(Some(words)) => words,
+            Some(None) if typed.contains(name) && !session.json => {
+                session.out.line(&format!("{name}: has no templates and no distributions"))?;
+                continue;
+            }
+            Some(None) => continue,
+            None => {
+                code = code.max(Code::Failed);
+                continue;
+            }
+        };
         let mode = if diff { "--dry-run" } else { "--render" };
         let output = execute(mode, words, Path::new(&detail.status.dir))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -49,19 +60,24 @@ pub async fn run(session: &mut Session, diff: bool, typed: &[String]) -> Result<
     Ok(code)
 }
 
-/// What `svc exec` is told for this service, without its program; none if there is nothing to make.
-fn options(name: &str, dir: &Path) -> Option<Vec<Vec<u8>>> {
+/// What `svc exec` is told for this service, without its program, or that there is nothing to make; none if that cannot be known.
+fn options(name: &str, dir: &Path) -> Option<Option<Vec<Vec<u8>>>> {
     let name = svc_core::ServiceName::new(name.as_bytes()).ok()?;
     let reading = svc_def::read(dir, &name, None);
     reading.problems.iter().filter(|problem| problem.fatal).for_each(|problem| complain(&problem.to_string()));
-    let svc_def::Outcome::Ready(definition) = reading.outcome else { return None };
-    definition.program.made_by().map(<[_]>::to_vec)
+    match reading.outcome {
+        svc_def::Outcome::Ready(definition) => Some(definition.program.made_by().map(<[_]>::to_vec)),
+        svc_def::Outcome::Template(_) | svc_def::Outcome::Name => Some(None),
+        svc_def::Outcome::Incomplete | svc_def::Outcome::Broken => None,
+    }
 }
 
 /// Our own program makes the files, as it does before a start.
 fn execute(mode: &str, options: Vec<Vec<u8>>, dir: &Path) -> Result<Output, Failure> {
     use std::os::unix::ffi::OsStringExt;
     let words = options.into_iter().map(std::ffi::OsString::from_vec);
+    // A service in one file has the directory that it is in.
+    let dir = if dir.is_file() { dir.parent().unwrap_or(dir) } else { dir };
     let mut command = Command::new("/proc/self/exe");
     command.args(["exec", mode]).args(words).current_dir(dir);
     command.output().map_err(|error| Failure::system(format!("cannot execute svc: {error}")))

@@ -80,14 +80,23 @@ fn read(pid: i32) -> Option<Process> {
     let words: Vec<String> = line
         .split(|&byte| byte == 0)
         .filter(|word| !word.is_empty())
-        .map(|word| String::from_utf8_lossy(word).escape_debug().to_string())
+        .map(|word| shown(&String::from_utf8_lossy(word)))
         .collect();
     let command = match words.is_empty() {
-        true => front.split_once('(').map_or_else(String::new, |(_, name)| format!("({})", name.escape_debug())),
+        true => front.split_once('(').map_or_else(String::new, |(_, name)| format!("({})", shown(name))),
         false => words.join(" "),
     };
     let resident_kib = number(21)? * PAGE_KIB;
     Some(Process { parent: fields.get(1)?.parse().ok()?, command, resident_kib, ticks: number(11)? + number(12)? })
+}
+
+/// What would move the cursor is escaped; quotes are not.
+fn shown(text: &str) -> String {
+    let escaped = |letter: char| match letter {
+        '\'' | '"' | '\\' => letter.to_string(),
+        _ => letter.escape_debug().to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 fn size(kib: u64) -> String {

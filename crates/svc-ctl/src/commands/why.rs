@@ -38,7 +38,7 @@ fn explain(detail: &Detail, now_ms: u64) -> String {
     if let Some(reason) = &status.reason {
         lines.push(format!("  {reason}"));
     }
-    if let Some(problem) = &status.problem {
+    if let Some(problem) = words::problem(status) {
         lines.push(format!("  problem: {problem}"));
     }
     if let Some(health) = &status.health {

@@ -207,3 +207,16 @@ fn every_key_has_a_test_of_its_effect_in_a_running_system() {
         assert!(places.iter().any(|text| text.contains(last)), "{key}: the file of {test} does not name it");
     }
 }
+
+/// A kernel that shares its controllers out to nobody says nothing of what a limit does: a machine of its own does (tests/vm).
+#[test]
+fn every_limit_of_a_cgroup_has_a_check_in_a_kernel_of_its_own() {
+    let checks = include_str!("../../../../tests/vm/guest/checks/cgroups");
+    for key in TABLE.iter().filter_map(|(key, ..)| key.strip_prefix("cgroup.")) {
+        let elsewhere = matches!(key, "own" | "delegate");
+        let name = if key == "set" { "cgroup.set" } else { key };
+        let told =
+            ["in the kernel's file", "nothing is left"].iter().any(|what| checks.contains(&format!("{name}: {what}")));
+        assert!(elsewhere || told, "cgroup.{key}: there is no check \"{name}: ...\" in tests/vm/guest/checks/cgroups");
+    }
+}

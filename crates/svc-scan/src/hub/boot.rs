@@ -60,7 +60,10 @@ impl First {
                 (last.map(|past| past.ended - past.ran), done.map(|past| past.ended))
             }
         };
-        self.began.fill(began);
+        // Who is there from its sockets on begins when somebody comes, which is no part of its start.
+        if self.there.get().is_none() {
+            self.began.fill(began);
+        }
         self.there.fill(there);
     }
 

@@ -2,7 +2,7 @@
 
 use svc_core::graph::{Event, Id, Kind, Progress, Reason};
 use svc_core::service::{Role, State, Stop};
-use svc_core::{Command, Noted, Service};
+use svc_core::{Command, Noted, Service, ServiceName};
 use svc_sys::say;
 
 use super::Hub;
@@ -31,6 +31,10 @@ impl Hub {
             let event = if up { Event::Failed(id, Reason::StoppedOutside) } else { Event::Stopped(id) };
             return self.step_engine(event);
         };
+        if let (false, Ok(name)) = (up, ServiceName::parse(&name)) {
+            // Stopped and started in one step is a start all the same.
+            self.disarm_timer(&name);
+        }
         if !up && is_logger && self.is_ending() {
             // It reads to the end of what there is to read, which comes with the end of the rest.
             return self.step_engine(Event::Stopped(id));
@@ -72,8 +76,12 @@ impl Hub {
                 // It starts when all that it is to listen on is open.
                 Match::Tell(Command::Start | Command::Arm) if self.lacks_sockets(slot) => return,
                 Match::Tell(command) => {
+                    let mut command = command;
                     if let (Command::Start, Some(member)) = (command, self.members.get_mut(&slot)) {
                         member.at_once = false;
+                        if std::mem::take(&mut member.once) {
+                            command = Command::Once;
+                        }
                     }
                     return self.tell(slot, command);
                 }

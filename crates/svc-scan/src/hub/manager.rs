@@ -21,7 +21,9 @@ impl Hub {
         self.say_skipped(&skipped);
         let before: Vec<(ServiceName, Option<Box<str>>)> =
             self.units.iter().map(|(name, unit)| (name.clone(), unit.problem.clone())).collect();
-        self.units.set_unusable(self.directories.unusable().cloned().collect());
+        let classic = self.members.values().filter(|member| !member.definition.is_managed());
+        let classic = classic.map(|member| member.name.clone()).collect();
+        self.units.set_unusable(self.directories.unusable().cloned().collect(), classic);
         let mut graph = self.units.compose(&self.replaced);
         for (name, problem) in before {
             let now = self.units.get(name.as_str()).and_then(|unit| unit.problem.as_ref());

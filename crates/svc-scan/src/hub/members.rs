@@ -577,6 +577,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: Rc<Path>, d
         substance: None,
         counted: Counted::default(),
         at_once: false,
+        once: false,
         sockets: None,
         added_ms: 0,
         first: First::default(),

@@ -94,6 +94,8 @@ struct Member {
     counted: Counted,
     /// Somebody has asked for its start, though it starts on demand.
     at_once: bool,
+    /// Its next start is for one run.
+    once: bool,
     sockets: Option<Box<sockets::Sockets>>,
     added_ms: u64,
     /// How its first start went.

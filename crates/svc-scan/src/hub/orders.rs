@@ -1,10 +1,10 @@
 //! What clients want done, and clients who wait until something has happened.
 
 use super::{Hub, Member};
-use crate::status::Now;
+use crate::status::{self, Now};
 use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
 use svc_core::graph::{Dependents, Id, Kind, Level, Progress, Request, Wish};
-use svc_core::service::{Role, State, Want};
+use svc_core::service::{Role, State, Stop, Want};
 use svc_core::{Command, Service, ServiceName};
 use svc_proto::api;
 use svc_sys::clock;
@@ -69,15 +69,17 @@ impl Hub {
         for name in &names {
             if let Some(member) = self.slot_named(name).and_then(|slot| self.members.get_mut(&slot)) {
                 member.at_once = control.verb != api::Verb::Stop;
+                member.once = control.verb == api::Verb::Once;
             }
         }
+        let is_process = |id: &Id| self.engine.graph().node(*id).kind == Kind::Process;
         let request = match control.verb {
             api::Verb::Stop => {
                 let dependents = if control.dependents { Dependents::Take } else { Dependents::Refuse };
                 Request::Stop { nodes, dependents, prune: control.prune }
             }
             api::Verb::Restart => Request::Restart(nodes),
-            api::Verb::Once if nodes.len() == 1 => Request::Run(nodes[0]),
+            api::Verb::Once if nodes.len() == 1 && !is_process(&nodes[0]) => Request::Run(nodes[0]),
             api::Verb::Run if nodes.len() == 1 => Request::Run(nodes[0]),
             _ => {
                 if control.prune {
@@ -88,13 +90,24 @@ impl Hub {
         };
         let is_stop = control.verb == api::Verb::Stop;
         let lingering = if is_stop { self.lingering(&names) } else { Vec::new() };
+        // To those that run no start comes that would say so.
+        let (running, command) = match control.verb {
+            api::Verb::Once => (self.running(&names, Want::Up), Command::AtMostOnce),
+            api::Verb::Start => (self.running(&names, Want::Down), Command::Start),
+            api::Verb::Stop | api::Verb::Restart | api::Verb::Run => (Vec::new(), Command::Start),
+            api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => (Vec::new(), Command::Start),
+        };
+        let marks: Vec<u64> = names.iter().map(|name| self.deaths_of(name)).collect();
         let request = self.ask(request);
         let refused = self.outcomes.get(&request).is_some_and(|told| told.refused.is_some());
         for slot in lingering.into_iter().filter(|_| !refused) {
             self.tell(slot, Command::Stop);
         }
-        let item = |service: String| {
-            let goal = Goal::Request(request);
+        for slot in running.into_iter().filter(|_| !refused) {
+            self.tell(slot, command);
+        }
+        let item = |(service, deaths): (String, u64)| {
+            let goal = Goal::Request { id: request, up: !is_stop, deaths };
             let outcome = (!control.wait && !refused).then(|| api::Outcome {
                 service: service.clone(),
                 result: api::Verdict::Done,
@@ -103,7 +116,24 @@ impl Hub {
             });
             Item { service, goal, outcome }
         };
-        names.into_iter().map(item).collect()
+        names.into_iter().zip(marks).map(item).collect()
+    }
+
+    fn deaths_of(&self, name: &str) -> u64 {
+        let machine = self.slot_named(name).and_then(|slot| self.members.get(&slot)?.machine.as_ref());
+        machine.map_or(0, Service::deaths)
+    }
+
+    /// Those that run, and what comes of them when they end.
+    fn running(&self, names: &[String], then: Want) -> Vec<u32> {
+        let slots = names.iter().filter_map(|name| self.slot_named(name));
+        let runs = |slot: &u32| {
+            let member = self.members.get(slot).filter(|member| !member.definition.is_oneshot());
+            let machine = member.and_then(|member| member.machine.as_ref());
+            let runs = |machine: &Service| matches!(machine.state(), State::Up { stop: Stop::No, .. });
+            machine.is_some_and(|machine| runs(machine) && machine.want() == then)
+        };
+        slots.filter(runs).collect()
     }
 
     /// Those that are being stopped and have not been sent a signal yet: who asks once more does not wait for that.
@@ -169,11 +199,11 @@ impl Hub {
     }
 
     fn check_request(&self, item: &mut Item, began: svc_core::Millis) {
-        let Goal::Request(request) = item.goal else { return };
-        let Some(told) = self.outcomes.get(&request).filter(|_| item.outcome.is_none()) else { return };
+        let Goal::Request { id, up, deaths } = item.goal else { return };
+        let Some(told) = self.outcomes.get(&id).filter(|_| item.outcome.is_none()) else { return };
         let failed = told.failed.iter().find(|(name, _)| *name == item.service).map(|(_, reason)| reason.clone());
-        let stays = || self.not_undone(&item.service);
-        let (result, message) = match told.refused.clone().or(failed).or_else(stays) {
+        let since = || if up { self.not_up_any_more(&item.service) } else { self.not_undone(&item.service, deaths) };
+        let (result, message) = match told.refused.clone().or(failed).or_else(since) {
             Some(message) => (api::Verdict::Failed, message),
             None => (api::Verdict::Done, self.told_of(&item.service, began)),
         };
@@ -181,13 +211,29 @@ impl Hub {
         item.outcome = Some(api::Outcome { service: item.service.clone(), result, message, status });
     }
 
-    /// What is to be said of a oneshot that was to be taken down, and is not.
-    fn not_undone(&self, name: &str) -> Option<String> {
+    /// What is to be said of one that was started, and has ended while others were waited for.
+    fn not_up_any_more(&self, name: &str) -> Option<String> {
+        let id = self.engine.graph().id(name).filter(|&id| self.engine.graph().node(id).kind == Kind::Process)?;
+        match self.engine.progress(id) {
+            Progress::Starting => {
+                let last = self.machine_of(id)?.last()?;
+                Some(format!("was up, and has ended since ({})", last.exit))
+            }
+            Progress::Failed(_) => match self.stand(id) {
+                Stand::Failed(why) => Some(format!("was up, and is not any more: {why}")),
+                Stand::Up | Stand::Down | Stand::Between => None,
+            },
+            Progress::Down | Progress::Waiting | Progress::Awaiting => None,
+            Progress::Up(_) | Progress::Completed | Progress::Stopping { .. } => None,
+        }
+    }
+
+    /// What is to be said of a oneshot that was to be taken down, and is not. The graph takes it to be wanted again by then.
+    fn not_undone(&self, name: &str, deaths: u64) -> Option<String> {
         let member = self.slot_named(name).and_then(|slot| self.members.get(&slot))?;
-        let machine = member.machine.as_ref().filter(|machine| member.is_done(machine))?;
+        let machine = member.machine.as_ref().filter(|machine| member.is_done(machine) && machine.deaths() > deaths)?;
         let failed = machine.last().filter(|past| !member.definition.settings().is_success(past.exit))?;
-        let unwanted = self.wish_of(name) == Some(Wish::Down);
-        unwanted.then(|| format!("its down failed ({}): what its up did stays as it is", failed.exit))
+        Some(format!("its down failed ({}): what its up did stays as it is", failed.exit))
     }
 
     /// What has become of a service of the graph, in words.
@@ -195,7 +241,7 @@ impl Hub {
         let member = self.slot_named(name).and_then(|slot| self.members.get(&slot));
         match member.and_then(|member| Some((member, member.machine.as_ref()?))) {
             Some((member, machine)) if self.is_scheduled(&member.name) => self.told_of_run(member, machine),
-            Some((member, machine)) if member.is_done(machine) => "done".into(),
+            Some((member, machine)) if member.is_done(machine) && !self.is_timer(name) => "done".into(),
             // What waits for it goes on as if it were there.
             _ if self.units.get(name).is_some_and(|unit| unit.skipped().is_some()) => {
                 self.reason_of(name).unwrap_or_else(|| "skipped".into())
@@ -214,8 +260,8 @@ impl Hub {
             (Some(pid), _) => format!("runs (pid {pid})"),
             (None, _) => {
                 let next = self.timer_status(&member.name).and_then(|timer| timer.next_run_ms);
-                let left = next.map(|at| at.saturating_sub(clock::wall_ms()) as f64 / 1000.0);
-                left.map_or("scheduled".into(), |left| format!("scheduled, next run in {left:.1} s"))
+                let left = next.map(|at| status::rough(at.saturating_sub(clock::wall_ms())));
+                left.map_or("scheduled".into(), |left| format!("scheduled, next run in {left}"))
             }
         }
     }
@@ -359,7 +405,7 @@ impl Hub {
                     | Goal::Stopped
                     | Goal::Made
                     | Goal::Judged
-                    | Goal::Request(_) => {}
+                    | Goal::Request { .. } => {}
                 }
             }
         }
@@ -404,9 +450,10 @@ impl Hub {
     fn stand(&self, id: Id) -> Stand {
         if self.engine.graph().node(id).kind == Kind::Bundle {
             let members: Vec<Stand> = self.engine.graph().edges(id).iter().map(|edge| self.stand(edge.to)).collect();
-            let failed = members.iter().find(|stand| matches!(stand, Stand::Failed(_)));
+            let edges = self.engine.graph().edges(id).iter();
+            let failed = members.iter().zip(edges).find(|(stand, _)| matches!(stand, Stand::Failed(_)));
             return match failed {
-                Some(Stand::Failed(why)) => Stand::Failed(why.clone()),
+                Some((Stand::Failed(why), edge)) => Stand::Failed(format!("{}: {why}", self.engine.graph().name(edge.to))),
                 _ if members.iter().all(|stand| *stand == Stand::Up) => Stand::Up,
                 _ if members.iter().all(|stand| *stand == Stand::Down) => Stand::Down,
                 _ => Stand::Between,
@@ -437,7 +484,9 @@ impl Hub {
         let (until, anew) = match item.goal {
             Goal::Until(until) => (Some(until), false),
             Goal::Started { .. } => (Some(api::Until::Ready), true),
-            Goal::Settled | Goal::Ran { .. } | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request(_) => (None, false),
+            Goal::Settled | Goal::Ran { .. } | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request { .. } => {
+                (None, false)
+            }
         };
         if let (Some(until), Some(id), None) = (until, self.engine.graph().id(&item.service), &item.outcome) {
             let failed = matches!(self.engine.progress(id), Progress::Failed(_));
@@ -502,9 +551,10 @@ impl Hub {
                 .as_ref()
                 .map_or_else(|| "not there".to_owned(), |status| format!("{:?}", status.state).to_lowercase());
             let seconds = (now - waiter.began).0 as f64 / 1000.0;
-            let problem = status.as_ref().and_then(|status| status.problem.as_ref());
-            let problem = problem.map_or_else(String::new, |problem| format!(": {problem}"));
-            let message = format!("still {state} after {seconds:.1} s{problem}");
+            let why = status.as_ref().and_then(|status| status.problem.as_ref().or(status.reason.as_ref()));
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            let but = status.as_ref().map_or_else(String::new, |status| short_of(item.goal, status));
+            let message = format!("still {state}{but} after {seconds:.1} s{why}");
             item.outcome =
                 Some(api::Outcome { service: item.service.clone(), result: api::Verdict::TimedOut, message, status });
         }
@@ -524,6 +574,20 @@ impl Hub {
         self.waiters.retain(|waiter| !waiter.is_abandoned());
         self.logs.drop_gone();
     }
+}
+
+/// What one that is up lacks of what it was waited for.
+fn short_of(goal: Goal, status: &api::Status) -> String {
+    let health = status.health.as_ref().filter(|health| health.verdict != Some(api::HealthVerdict::Healthy));
+    let lacks = match (status.state, goal) {
+        (api::State::Up, Goal::Until(api::Until::Down | api::Until::Finished | api::Until::Up)) => None,
+        (api::State::Up, _) if status.ready == Some(false) => Some("and not ready".to_owned()),
+        (api::State::Up, Goal::Until(api::Until::Healthy)) => health.map(|health| {
+            health.probe.as_ref().map_or("and not healthy".into(), |what| format!("and not healthy ({what})"))
+        }),
+        (_, _) => None,
+    };
+    lacks.map_or_else(String::new, |lacks| format!(" {lacks}"))
 }
 
 /// Where a node of the graph stands, for somebody who waits.

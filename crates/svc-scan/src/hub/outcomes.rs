@@ -50,8 +50,11 @@ impl Hub {
         match outcome {
             Outcome::Done => Told { refused: None, failed: Vec::new() },
             Outcome::Failed(list) => {
-                let named =
-                    |&(id, reason): &(Id, Reason)| (self.engine.graph().name(id).to_owned(), self.reason(id, reason));
+                let why = |id: Id, reason: Reason| match reason {
+                    Reason::Dependency(_) => self.blocked(id).unwrap_or_else(|| self.reason(id, reason)),
+                    _ => self.reason(id, reason),
+                };
+                let named = |&(id, reason): &(Id, Reason)| (self.engine.graph().name(id).to_owned(), why(id, reason));
                 Told { refused: None, failed: list.iter().map(named).collect() }
             }
             Outcome::Refused(refusal) => {
@@ -86,7 +89,7 @@ impl Hub {
     }
 
     /// Who is in the way, to the root of it, and what is wrong with that.
-    fn blocked(&self, id: Id) -> Option<String> {
+    pub(super) fn blocked(&self, id: Id) -> Option<String> {
         let told = self.engine.explain(id, clock::now())?;
         let root = self.engine.blocked_by(id).pop()?;
         let slot = self.slot_named(self.engine.graph().name(root.node));
@@ -126,7 +129,12 @@ impl Hub {
     /// look at. What cannot be executed has been told already.
     pub(super) fn say_failure(&mut self, id: Id) {
         let name = self.engine.graph().name(id).to_owned();
-        let problem = match self.engine.progress(id) {
+        let progress = self.engine.progress(id);
+        // Who waits once more for what has failed may fail as before, and that is no news.
+        if matches!(progress, Progress::Waiting) {
+            return;
+        }
+        let problem = match progress {
             Progress::Failed(Reason::Trouble(_) | Reason::StoppedOutside) => None,
             Progress::Failed(_) if !self.rehearsing && !self.is_ending() => self.progress_problem(&name),
             Progress::Failed(_)

@@ -313,10 +313,10 @@ impl Hub {
         self.answer_waiters();
     }
 
-    /// Which edits count without anybody asking.
+    /// Which edits count without anybody asking; and those of what is wrong, until it is not.
     pub(super) fn watch_edits(&mut self) {
         // What is made of a template may watch other files each.
-        let units = self.units.iter().filter(|(_, unit)| applies(unit));
+        let units = self.units.iter().filter(|(_, unit)| applies(unit) || unit.is_edited());
         let watched = |unit: &Unit| unit.source.facts.as_ref().map_or(&[][..], |facts| facts.watch()).to_vec();
         let places: Vec<(PathBuf, String)> =
             units.flat_map(|(_, unit)| svc_def::edited_in(&unit.dir, &watched(unit))).collect();
@@ -326,7 +326,7 @@ impl Hub {
     /// Some of them have been made.
     pub(super) fn apply_edits(&mut self) {
         if !self.is_ending() {
-            self.reread_units(applies);
+            self.reread(&|unit| applies(unit) || unit.is_edited(), &applies);
             self.watch_edits();
         }
     }

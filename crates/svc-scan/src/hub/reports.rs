@@ -23,6 +23,10 @@ use svc_sys::{Errno, clock, message, say};
 /// So often a start may fail, once a second, because somebody writes `run`, before that is said.
 const BUSY_FAILURES: u32 = 5;
 
+/// After so many short lives in a row a service is told of, once: scripts of s6 end and are started again at times, and that is
+/// their way to wait.
+const MANY_DEATHS: usize = 5;
+
 /// Who ends within this time has hardly begun.
 const START: Millis = Millis::from_secs(1);
 
@@ -101,7 +105,17 @@ impl Hub {
                 say!("svc-scan: {name}: ended at its start ({} after {ms} ms): see `svc-ctl why {name}`", past.exit);
             }
         }
+        let heard = member.machine.is_some();
+        let streak = |deaths: &[Past]| deaths.iter().rev().take_while(|past| is_short(past)).count();
+        let many = streak(&member.deaths) >= MANY_DEATHS;
         member.deaths.extend(fresh);
+        if let Some(last) = member.deaths.last().filter(|_| heard && !many && streak(&member.deaths) >= MANY_DEATHS) {
+            let (name, exit, ms) = (&member.name, last.exit, last.ran.0);
+            say!(
+                "svc-scan: {name}: keeps ending at its start ({MANY_DEATHS} times in a row, the last with {exit} after {ms} ms): see \
+                 `svc-ctl why {name}`"
+            );
+        }
         let before = member.machine.as_ref().and_then(Service::trouble);
         let trouble = machine.trouble();
         let notes = [report.before, report.note];
@@ -306,7 +320,11 @@ impl Hub {
 
 /// Whether it has ended by itself, and as soon as that.
 fn is_crash(past: &Past) -> bool {
-    past.counts && past.ran < START && past.exit != Exit::Code(0)
+    is_short(past) && past.exit != Exit::Code(0)
+}
+
+fn is_short(past: &Past) -> bool {
+    past.counts && past.ran < START
 }
 
 fn is_nothing_left(machine: &Service) -> bool {

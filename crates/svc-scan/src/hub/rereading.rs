@@ -53,8 +53,13 @@ impl Hub {
         }
     }
 
-    /// Reads all units again. What is wrong with one leaves it as it was.
+    /// Reads units again. What is wrong with one leaves it as it was.
     pub(super) fn reread_units(&mut self, which: impl Fn(&Unit) -> bool) {
+        self.reread(&which, &which);
+    }
+
+    /// The same; of those that are not to be taken in, only whether what was wrong with them still is.
+    pub(super) fn reread(&mut self, which: &dyn Fn(&Unit) -> bool, takes: &dyn Fn(&Unit) -> bool) {
         // What a template has made is read with it.
         let all: Vec<(ServiceName, Rc<Path>)> = self
             .units
@@ -79,6 +84,7 @@ impl Hub {
                     );
                     self.units.keep(&name, &problem);
                 }
+                Ok(Pair { source: Some(_), .. }) if !takes(unit) => self.units.forgive(&name),
                 Ok(Pair { source: Some(source), instances: Some(instances), .. }) => {
                     self.units.read_again(&name, None, source);
                     if let Some(unit) = self.units.get_mut(&name) {
@@ -92,7 +98,7 @@ impl Hub {
             }
         }
         let skipped = self.units.iter().map(|(name, unit)| (name.clone(), unit.skipped().map(str::to_owned))).collect();
-        self.judge(&which);
+        self.judge(&takes);
         self.say_skipped(&skipped);
     }
 

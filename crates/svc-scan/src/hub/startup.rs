@@ -31,7 +31,7 @@ impl Hub {
 
     /// Who waits for the main program learns what that waits for.
     pub(super) fn explain_slow_start(&mut self) {
-        if self.judged || self.is_ending() || self.slow_at.take_if(|at| clock::now() >= *at).is_none() {
+        if !self.composed || self.judged || self.is_ending() || self.slow_at.take_if(|at| clock::now() >= *at).is_none() {
             return;
         }
         let laggards = self.laggards();
@@ -92,9 +92,13 @@ impl Hub {
         broken.chain(unready).chain(failed).chain(late).collect()
     }
 
-    /// Who is on the way up, and how far.
+    /// Who is on the way up, and how far. Where nobody is, who waits for what does not come of those that are up.
     fn laggards(&self) -> Vec<String> {
         let graph = self.engine.graph();
+        let waits = |id: Id| {
+            let waits = matches!(self.engine.progress(id), Progress::Waiting);
+            waits.then(|| Some(format!("{}: {}", graph.name(id), self.blocked(id)?))).flatten()
+        };
         let lagging = graph.living().into_iter().filter_map(|id| {
             let name = graph.name(id);
             let progress = self.engine.progress(id);
@@ -111,7 +115,8 @@ impl Hub {
             };
             Some(format!("{name}: {what}"))
         });
-        lagging.collect()
+        let lagging: Vec<String> = lagging.collect();
+        if lagging.is_empty() { graph.living().into_iter().filter_map(waits).collect() } else { lagging }
     }
 
     /// That it is started again and again, and never gets where it is to be.

@@ -183,6 +183,13 @@ impl Hub {
         self.see_timer(&name);
     }
 
+    /// Its node is told to stop.
+    pub(super) fn disarm_timer(&mut self, name: &ServiceName) {
+        if self.is_scheduled(name) {
+            self.step_timer(name, Event::Disarm);
+        }
+    }
+
     /// Its supervisor has said something, or may have: what it says now.
     pub(super) fn see_timer(&mut self, name: &ServiceName) {
         let member = self.names.get(name).and_then(|slot| self.members.get(slot));

@@ -37,6 +37,7 @@ impl Units {
                 };
                 let told = match &problem {
                     Problem::Unknown { name, .. } if self.is_unusable(name) => cannot_be_used(name),
+                    Problem::Unknown { name, .. } if self.is_classic(name) => svc_def::has_no_place(name),
                     Problem::Twice(_) | Problem::Unknown { .. } | Problem::NoHealth { .. } | Problem::Cycle(_) => {
                         problem.to_string()
                     }
@@ -85,10 +86,18 @@ impl Units {
         self.unusable.contains(name)
     }
 
+    fn is_classic(&self, name: &str) -> bool {
+        ServiceName::parse(name).is_ok_and(|name| self.classic.contains(&name))
+    }
+
     pub(super) fn note(&mut self, out: &BTreeMap<ServiceName, String>) {
         let (pipelines, taken) = self.pipelines(out);
         let unknown = |name: &ServiceName| !self.all.contains_key(name) && !pipelines.contains_key(name);
         let is_there = |name: &str| self.get(name).is_some() || self.is_unusable(name);
+        let without = |gone: &[String], cure: &str| match gone {
+            [only] if self.is_classic(only) => format!("{}; goes on without", svc_def::has_no_place(only)),
+            _ => without(gone, &is_there, cure),
+        };
         let mut missing: BTreeMap<ServiceName, String> =
             taken.into_iter().map(|(name, problem)| (name.clone(), problem)).collect();
         for (name, unit) in &self.all {
@@ -102,13 +111,13 @@ impl Units {
                 let gone = gone(contents.iter().map(ServiceName::as_str).collect());
                 let list = if by_file { "members" } else { "contents.d" };
                 if !gone.is_empty() {
-                    missing.insert(name.clone(), without(&gone, &is_there, &format!("remove the name from {list}")));
+                    missing.insert(name.clone(), without(&gone, &format!("remove the name from {list}")));
                 }
             }
             let soft = unit.source.relations.iter().filter(|other| !is_hard(other)).map(|other| &*other.on);
             let gone = gone(soft.collect());
             if !gone.is_empty() {
-                missing.insert(name.clone(), without(&gone, &is_there, "remove the name from service.toml"));
+                missing.insert(name.clone(), without(&gone, "remove the name from service.toml"));
             }
         }
         for (name, unit) in &mut self.all {

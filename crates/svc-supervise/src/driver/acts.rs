@@ -165,7 +165,9 @@ impl Driver {
         let name = &self.definition.name;
         match self.machine.state() {
             State::Up { .. } => say!("svc-supervise: {name}: did not stop in time: killed (SIGKILL)"),
-            State::Finish { .. } => say!("svc-supervise: {name}: finish took too long: killed (SIGKILL)"),
+            State::Finish { .. } => say!(
+                "svc-supervise: {name}: finish took too long: killed (SIGKILL): timeout-finish gives it longer (5000 ms by default)"
+            ),
             State::Sweep { .. } => say!("svc-supervise: {name}: what it left behind did not stop in time: killed (SIGKILL)"),
             State::Down { .. } | State::Armed | State::Starting { .. } | State::Gone => {}
         }

@@ -3,7 +3,7 @@
 use svc_core::service::{Daemon, Event, Role, State};
 use svc_core::{Exit, Output, Pid};
 use svc_sys::process::{self, Reap};
-use svc_sys::say;
+use svc_sys::{poll, say};
 
 use super::{Driver, start_mark};
 use crate::{daemon, leaf};
@@ -39,7 +39,7 @@ impl Driver {
 
     /// The main process, or finish, has ended; `reap` takes it, where that is ours to do.
     pub(super) fn ended(&mut self, pid: Pid, exit: Exit, reap: impl FnOnce()) {
-        self.read_launch();
+        self.read_launch(poll::readable);
         self.read_readiness();
         self.adopted.take_if(|adopted| adopted.pid == pid);
         if let Some(main) = self.successor(pid, exit) {

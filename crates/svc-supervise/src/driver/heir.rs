@@ -5,6 +5,7 @@ use svc_core::{Exit, Pid, Signal};
 use svc_sys::process::{self, PidFd};
 
 use super::{Driver, start_mark};
+use crate::credentials;
 
 /// The main process, if it is not our child.
 pub(super) struct Adopted {
@@ -20,6 +21,10 @@ impl Driver {
     /// Goes on where a predecessor was killed.
     pub(super) fn inherit(&mut self) {
         let mut actions = Actions::default();
+        if self.machine.is_at_rest() {
+            // It may have been killed just before.
+            credentials::remove(&self.definition, self.run_dir.as_deref());
+        }
         if let State::Starting { role } = self.machine.state() {
             // It was killed while it made a process. If that process got as far as being written down, it runs.
             match self.row.spawned_for(start_mark(&self.machine, role)) {

@@ -66,7 +66,10 @@ impl Last {
         }
         self.change_root()?;
         self.attempt("capabilities", self.capabilities.bound())?;
-        let paths = self.attempt("landlock", self.paths.open())?.flatten();
+        let paths = self.attempt("landlock", self.paths.ruleset())?.flatten();
+        if let Some(paths) = &paths {
+            self.paths.open(paths)?;
+        }
         self.become_user(user, groups)?;
         if self.no_new_privileges || paths.is_some() || self.profile.is_some() {
             privileges::set_no_new().map_err(|errno| format!("cannot give up new privileges: {errno}"))?;

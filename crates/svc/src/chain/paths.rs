@@ -30,8 +30,8 @@ impl Paths {
         Ok(())
     }
 
-    /// Opens the paths, as who we still are.
-    pub(super) fn open(&self) -> Result<Option<Ruleset>, String> {
+    /// What closes everything, if anything is to be closed.
+    pub(super) fn ruleset(&self) -> Result<Option<Ruleset>, String> {
         if self.open.is_empty() {
             return Ok(None);
         }
@@ -41,13 +41,14 @@ impl Paths {
             let kernel = kernel.map_or("a newer Linux".to_owned(), |(_, kernel)| format!("Linux {kernel}"));
             return Err(format!("the kernel has version {version} of Landlock, and {least} is asked for: take {kernel}"));
         }
-        let rules = Ruleset::new(version).map_err(absent)?;
-        for (access, path) in &self.open {
-            rules
-                .allow(path, *access)
-                .map_err(|errno| format!("{}: {errno}: landlock names it, so it must be there", path.display()))?;
-        }
-        Ok(Some(rules))
+        Ruleset::new(version).map_err(absent).map(Some)
+    }
+
+    /// Opens the paths, as who we still are. One that is missing is nothing that a kernel refuses.
+    pub(super) fn open(&self, rules: &Ruleset) -> Result<(), String> {
+        let missing = |path: &PathBuf, errno| format!("{}: {errno}: landlock names it, so it must be there", path.display());
+        let mut open = self.open.iter();
+        open.try_for_each(|(access, path)| rules.allow(path, *access).map_err(|errno| missing(path, errno)))
     }
 }
 

@@ -45,6 +45,16 @@ fn a_bad_run_directory() {
     assert_refused("SVC_RUN_DIR", "/proc/svc", 111, &["SVC_RUN_DIR=/proc/svc: cannot be written"]);
 }
 
+/// svc-init's own words to svc-scan are not taken from somebody who would wonder why they do nothing.
+#[test]
+fn what_is_a_variable_is_no_option() {
+    for option in ["--run-dir=/tmp/svc", "--tail-bytes=1"] {
+        let said = Said::by(std::process::Command::new(svc_testkit::program()).args(["svc-scan", option, "/etc/s6"]));
+        assert_eq!((said.code, said.err.lines().count()), (100, 1), "{said:?}");
+        assert!(said.err.contains("set SVC_RUN_DIR and SVC_LOG_TAIL"), "{said:?}");
+    }
+}
+
 #[test]
 fn sizes_at_the_edges_work() {
     for (name, value) in [

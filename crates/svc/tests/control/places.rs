@@ -103,20 +103,66 @@ fn where_nothing_can_be_written_there_is_an_abstract_socket() {
     for user in ["", &user] {
         // A network namespace of its own has abstract names of its own. The user may not reach where svc was built.
         let script = format!(
-            "cp -a {services} /dev/shm/svc-read-only && cp {svc} /dev/shm/svc-read-only/.svc || exit 9
-             mount -t tmpfs -o ro none /run && mount -t tmpfs -o ro none /tmp || exit 9
+            "cp -a {services} /var/tmp/svc-read-only && cp {svc} /var/tmp/svc-read-only/.svc || exit 9
+             for place in /run /tmp /dev/shm; do mount -t tmpfs -o ro none $place || exit 9; done
              unset SVC_RUN_DIR XDG_RUNTIME_DIR
-             svc=\"{user} /dev/shm/svc-read-only/.svc\"
-             $svc svc-scan /dev/shm/svc-read-only & pid=$!
+             svc=\"{user} /var/tmp/svc-read-only/.svc\"
+             $svc svc-scan /var/tmp/svc-read-only & pid=$!
              until $svc svc-ctl wait web; do sleep 0.05; done
-             ls -A /run /tmp
+             ls -A /run /tmp /dev/shm
              grep -c '@svc/control' /proc/net/unix
-             $svc svc-ctl shutdown --code 5; wait $pid; echo code $?; rm -r /dev/shm/svc-read-only",
+             $svc svc-ctl shutdown --code 5; wait $pid; echo code $?; rm -r /var/tmp/svc-read-only",
             services = tree.services().display(),
             svc = program().display(),
         );
         let said = Said::by(Command::new("timeout").args(["30", "unshare", "-m", "-n", "sh", "-c", &script]));
-        let _ = fs::remove_dir_all("/dev/shm/svc-read-only");
+        let _ = fs::remove_dir_all("/var/tmp/svc-read-only");
         assert_said(&said, 0, &["web: up (pid ", "code 5"]);
+    }
+}
+
+/// The memory is the host's here, as it is with --ipc host: nobody else may look, and nothing stays.
+#[test]
+fn where_only_memory_can_be_written_it_has_one_directory_and_nothing_stays() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    let copy = format!("/var/tmp/svc-in-memory-{}", std::process::id());
+    for uid in [0, UID + 3] {
+        let script = format!(
+            "cp -a {services} {copy} && cp {svc} {copy}/.svc && chown -R {uid} {copy} || exit 9
+             for place in /run /tmp; do mount -t tmpfs -o ro none $place || exit 9; done
+             mount -t tmpfs host /dev/shm || exit 9
+             unset SVC_RUN_DIR XDG_RUNTIME_DIR
+             svc=\"setpriv --reuid={uid} --regid={uid} --clear-groups {copy}/.svc\"
+             ours=/dev/shm/svc-{uid}-$(stat -L -c %i /proc/self/ns/mnt)
+             life() {{
+                 $svc svc-scan {copy} & pid=$!
+                 until $svc svc-ctl wait web; do sleep 0.05; done
+                 stat -c '%F %a %u' $ours
+                 test -S $ours/run/svc/control.sock && echo there; {copy}/.svc svc-ctl list; {copy}/.svc s6-svstat {copy}/web
+                 $svc svc-ctl shutdown --code 5; wait $pid; echo code $?
+             }}
+             killed=/dev/shm/svc-{uid}-1 lives=/dev/shm/svc-{uid}-2
+             for dir in $killed $lives; do mkdir -p $dir/run/svc; touch $dir/run/svc/lock; chown -R {uid} $dir; done
+             exec 9<$lives/run/svc/lock; flock 9
+             life; test -e $ours && echo left; test -e $killed && echo left
+             test -e $lives && echo the other lives; rm -r $lives
+             mkdir -p {copy}/.trap && ln -s {copy}/.trap $ours && life; ls -A {copy}/.trap; rm $ours
+             mkdir -m 777 $ours; life; ls -A $ours; rmdir $ours; rm -r {copy}",
+            services = tree.services().display(),
+            svc = program().display(),
+        );
+        let said = Said::by(Command::new("timeout").args(["30", "unshare", "-m", "-n", "sh", "-c", &script]));
+        let _ = fs::remove_dir_all(&copy);
+        let used = format!("svc-init: no place but memory can be written to by {uid}: using /dev/shm/svc-{uid}-");
+        assert_said(&said, 0, &["there\n", &used, "is shared", "mount a tmpfs at /run", "code 5"]);
+        assert!(said.out.contains(&format!("directory 700 {uid}\nthere\n")), "{}", said.out);
+        assert!(!said.out.contains("left") && said.out.contains("the other lives"), "{}", said.out);
+        // What somebody else has prepared is neither used nor taken away.
+        assert_eq!(said.out.matches("there\n").count(), 1, "{}", said.out);
+        assert_eq!(said.out.matches("code 5").count(), 3, "{}", said.out);
     }
 }

@@ -130,3 +130,22 @@ fn a_second_svc_on_the_same_directories_is_refused() {
     command.env("SVC_RUN_DIR", tree.run_dir());
     assert_said(&Said::by(&mut command), 100, &["another svc runs with", "set SVC_RUN_DIR to a directory of its own"]);
 }
+
+/// As a Dockerfile does it. Were there a svc in /command, it would come in the place of what all links lead to.
+#[test]
+fn links_of_all_commands_can_be_made_elsewhere() {
+    let tree = Tree::new();
+    let root = tree.path("image");
+    assert_said(&svc(&["install", "--s6-overlay", &root.display().to_string()]), 0, &[]);
+    let script = format!(
+        "set -e; cd {0}; ln -sf {0}/command/* {0}/usr/bin/; usr/bin/s6-echo works; usr/bin/svc-ctl --version",
+        root.display()
+    );
+    assert_said(&Said::by(Command::new("sh").args(["-c", &script])), 0, &["works", "svc-ctl 0."]);
+    assert!(root.join("usr/bin/svc").symlink_metadata().is_ok_and(|data| data.is_file()));
+    let more = tree.path("more");
+    let (more, program) = (more.display().to_string(), root.join("usr/bin/svc").display().to_string());
+    assert_said(&svc(&["install", "--own", "--to", &program, &more]), 0, &[]);
+    assert_said(&Said::by(Command::new(format!("{more}/svc-ctl")).arg("--version")), 0, &["svc-ctl 0."]);
+    assert!(!std::path::Path::new(&more).join("svc").exists());
+}

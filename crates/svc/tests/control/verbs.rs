@@ -28,7 +28,7 @@ fn readiness_is_waited_for() {
     let begin = Instant::now();
     assert_said(&tree.say(&["start", "web"]), 0, &["web: up (pid ", "), ready after "]);
     assert!(begin.elapsed() >= Duration::from_millis(400));
-    assert_said(&tree.say(&["restart", "--timeout", "100ms", "web"]), 99, &["web: still up after "]);
+    assert_said(&tree.say(&["restart", "--timeout", "100ms", "web"]), 99, &["web: still up and not ready after "]);
     assert_said(&tree.say(&["wait", "--ready", "web"]), 0, &["ready"]);
     assert_eq!(tree.status("web").and_then(|status| status.ready), Some(true));
 }

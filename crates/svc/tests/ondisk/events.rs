@@ -134,7 +134,7 @@ fn somebody_who_is_gone_is_forgotten_and_other_files_are_left() {
 
 // 26
 #[test]
-fn a_thousand_listeners_that_do_not_read_harm_nobody() {
+fn promise_26_a_thousand_listeners_that_do_not_read_harm_nobody() {
     const LISTENERS: usize = 1000;
     let mut tree = Tree::new();
     tree.service("web").run("exec sleep 1000");

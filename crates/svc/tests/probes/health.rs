@@ -43,6 +43,11 @@ fn a_service_is_well_until_so_many_looks_in_a_row_have_failed_and_everybody_is_t
     let said = tree.say(&["health"]);
     assert_eq!((said.code, said.out.contains("unhealthy: sh: exit 1: not well")), (1, true), "{said:?}");
     assert!(tree.ctl_ok(&["status"]).lines().any(|line| line.starts_with("web ") && line.contains(" unhealthy ")));
+    let said = tree.say(&["wait", "--healthy", "--timeout", "100ms", "web"]);
+    assert!(
+        said.code == 99 && said.err.contains("web: still up and not healthy (sh: exit 1: not well) after 0.1 s"),
+        "{said:?}"
+    );
     assert!(tree.ctl_ok(&["why", "web"]).contains("  health check: sh: exit 1: not well\n"));
     let found =
         std::iter::from_fn(|| Some(tree.events().next_of("web"))).find(|change| change.event == EventKind::Unhealthy);

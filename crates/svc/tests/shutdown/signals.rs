@@ -17,7 +17,7 @@ fn stubborn() -> (Tree, i32) {
 
 #[test]
 fn a_second_signal_forces() {
-    for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")] {
+    for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT"), ("RTMIN+3", "RTMIN+3")] {
         let (mut tree, pid) = stubborn();
         tree.signal(first);
         tree.await_status("web", "stopping", |status| status.state == State::Stopping);
@@ -41,16 +41,19 @@ fn a_request_for_force_forces() {
     assert!(!is_alive(pid));
 }
 
+/// SIGRTMIN+3 is the STOPSIGNAL of images that were made for systemd.
 #[test]
-fn sigint_stops_as_sigterm_does() {
-    let mut tree = Tree::new();
-    tree.service("web").run("trap 'echo stopped by its own signal; exit 0' TERM; sleep 1000 & wait");
-    tree.start();
-    let pid = tree.await_up("web");
-    until("its trap", || descendants(pid).into_iter().next());
-    tree.signal("INT");
-    assert_eq!(tree.wait(), 0);
-    assert!(tree.log().contains("stopped by its own signal"), "{}", tree.log());
+fn sigint_and_that_of_systemd_stop_as_sigterm_does() {
+    for signal in ["INT", "RTMIN+3"] {
+        let mut tree = Tree::new();
+        tree.service("web").run("trap 'echo stopped by its own signal; exit 0' TERM; sleep 1000 & wait");
+        tree.start();
+        let pid = tree.await_up("web");
+        until("its trap", || descendants(pid).into_iter().next());
+        tree.signal(signal);
+        assert_eq!(tree.wait(), 0);
+        assert!(tree.log().contains("stopped by its own signal"), "{signal}: {}", tree.log());
+    }
 }
 
 /// SIGTERM lets a logger read to its end, SIGQUIT ends it.

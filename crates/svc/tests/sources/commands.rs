@@ -84,7 +84,10 @@ fn failures_have_s6_rcs_codes() {
     tree.start();
     tree.await_status("user", "there", |_| true);
     let said = say(&tree, &["s6-rc", "change", "web"]);
-    assert!(said.code == 1 && said.err.contains("web: it needs bad"), "{said:?}");
+    assert!(
+        said.code == 1 && said.err.contains("web: blocked by bad: it ended (exit 1), and is not started again"),
+        "{said:?}"
+    );
     let said = say(&tree, &["s6-rc", "-t", "300", "change", "slow"]);
     assert!(said.code == 2 && said.err.contains("slow: still"), "{said:?}");
     assert_eq!(tree.stop(), 0);

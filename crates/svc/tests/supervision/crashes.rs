@@ -8,7 +8,7 @@ use crate::support::starts;
 
 // 23
 #[test]
-fn fifty_crash_loops_start_once_a_second_each_and_cost_little() {
+fn promise_23_fifty_crash_loops_start_once_a_second_each_and_cost_little() {
     const MANY: usize = 50;
     const ROUNDS: u64 = 5;
     let mut tree = Tree::new();
@@ -47,7 +47,7 @@ fn fifty_crash_loops_start_once_a_second_each_and_cost_little() {
 
 // 32, and 16: every event of an instant death is told, in order.
 #[test]
-fn ready_and_dead_at_once_is_told_as_ready_first() {
+fn promise_32_ready_and_dead_at_once_is_told_as_ready_first() {
     let mut tree = Tree::new();
     tree.draft("flash").file("down", "").file("notification-fd", "3").run("echo >&3; exit 4");
     tree.start();

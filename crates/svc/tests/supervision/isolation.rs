@@ -7,7 +7,7 @@ use crate::support::tree_with;
 
 // 20
 #[test]
-fn a_service_that_kills_its_group_hurts_nobody_else() {
+fn promise_20_a_service_that_kills_its_group_hurts_nobody_else() {
     let mut tree = Tree::new();
     tree.service("neighbour").run("exec sleep 1000");
     tree.service("group").file("down", "").run("kill -TERM 0; exec sleep 1000");
@@ -64,7 +64,7 @@ fn few_pids() -> bool {
 
 // 18
 #[test]
-fn a_storm_of_signals_hits_no_process_that_got_an_old_number() {
+fn promise_18_a_storm_of_signals_hits_no_process_that_got_an_old_number() {
     if !needs("root, unshare, Linux 6.14 and perl", few_pids() && has_program("perl")) {
         return;
     }

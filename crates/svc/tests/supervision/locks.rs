@@ -28,7 +28,7 @@ fn assert_waits_for(tree: &Tree, orphan: i32) {
 
 // 22
 #[test]
-fn a_second_start_waits_for_the_orphan_of_the_first() {
+fn promise_22_a_second_start_waits_for_the_orphan_of_the_first() {
     // 3 is the first free one, which is the only one that works in s6.
     for fd in [3, 50] {
         let (tree, orphan) = locked(fd);
@@ -39,7 +39,7 @@ fn a_second_start_waits_for_the_orphan_of_the_first() {
 
 // 22
 #[test]
-fn a_killed_supervisor_makes_no_second_instance() {
+fn promise_22_a_killed_supervisor_makes_no_second_instance() {
     let (tree, orphan) = locked(3);
     let pid = tree.await_up("web");
     tree.kill_supervisor("web");

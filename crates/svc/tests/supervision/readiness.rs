@@ -21,7 +21,7 @@ fn any_descriptor_may_be_asked_for() {
 
 // 32
 #[test]
-fn only_a_newline_makes_ready() {
+fn promise_32_only_a_newline_makes_ready() {
     let mut tree = tree_with("web", |service| {
         gate(service);
         service.file("notification-fd", "3");

@@ -44,7 +44,7 @@ fn assert_whole(status: &Status) {
 
 // 14, 18
 #[test]
-fn no_answer_is_torn_in_a_storm_of_transitions() {
+fn promise_14_no_answer_is_torn_in_a_storm_of_transitions() {
     let mut tree = Tree::new();
     for index in 0..COUNT {
         let service = tree.service(&format!("s-{index}"));

@@ -21,7 +21,7 @@ fn killed_by(tree: &Tree, name: &str) -> Option<String> {
 
 // 25
 #[test]
-fn a_deaf_service_is_killed_when_timeout_kill_is_over() {
+fn promise_25_a_deaf_service_is_killed_when_timeout_kill_is_over() {
     let mut tree = tree_with("web", |service| {
         service.run(DEAF).file("timeout-kill", "400");
     });
@@ -76,7 +76,7 @@ fn without_timeout_kill_a_deaf_service_is_left_in_peace() {
 
 // 25
 #[test]
-fn a_stopped_service_dies_of_the_down_signal_and_of_the_kill() {
+fn promise_25_a_stopped_service_dies_of_the_down_signal_and_of_the_kill() {
     let mut tree = Tree::new();
     tree.service("polite").run("exec sleep 1000");
     tree.service("deaf").run(DEAF).file("timeout-kill", "300");
@@ -116,7 +116,7 @@ fn the_kill_goes_to_the_group_if_a_flag_says_so() {
 
 // 25
 #[test]
-fn a_finish_that_takes_too_long_is_killed() {
+fn promise_25_a_finish_that_takes_too_long_is_killed() {
     let mut tree = tree_with("web", |service| {
         service.file("down", "").run("exit 0").finish("exec sleep 1000").file("timeout-finish", "1000");
     });
@@ -209,7 +209,7 @@ impl Drop for Frozen {
 
 // 25
 #[test]
-fn who_sleeps_uninterruptibly_is_killed_as_soon_as_the_kernel_lets_go() {
+fn promise_25_who_sleeps_uninterruptibly_is_killed_as_soon_as_the_kernel_lets_go() {
     if !is_root() || !needs("fsfreeze", has_program("fsfreeze")) {
         return;
     }

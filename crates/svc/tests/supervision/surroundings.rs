@@ -161,7 +161,7 @@ fn portrait(pid: i32) -> BTreeMap<String, String> {
 
 // 19
 #[test]
-fn the_hundredth_start_is_like_the_first() {
+fn promise_19_the_hundredth_start_is_like_the_first() {
     let mut tree = Tree::new();
     sleeper(&tree.service("1000"));
     sleeper(&tree.service("1001")).file("notification-fd", "7");

@@ -11,7 +11,7 @@ fn why(tree: &Tree, name: &str) -> Detail {
 
 // 24
 #[test]
-fn the_tally_agrees_with_what_happened() {
+fn promise_24_the_tally_agrees_with_what_happened() {
     let rounds = amount(300, 5000) as usize;
     let mut tree = Tree::new();
     tree.draft("web")

@@ -24,7 +24,7 @@ fn control(tree: &Tree, verb: Verb, services: &[String]) -> Vec<Outcome> {
 
 // 16
 #[test]
-fn a_start_of_what_dies_instantly_always_returns() {
+fn promise_16_a_start_of_what_dies_instantly_always_returns() {
     let mut tree = Tree::new();
     for (name, end) in [("zero", "exit 0"), ("three", "exit 3"), ("killed", "kill -KILL $$")] {
         tree.service(name).file("down", "").run(end);
@@ -57,7 +57,7 @@ fn a_wait_for_a_moment_does_not_miss_it() {
 
 // 15
 #[test]
-fn waits_beside_a_storm_of_orders_neither_hang_nor_lie() {
+fn promise_15_waits_beside_a_storm_of_orders_neither_hang_nor_lie() {
     let mut tree = Tree::new();
     for name in names(4) {
         tree.service(&name).run("exec sleep 1000");
@@ -104,7 +104,7 @@ fn waits_beside_a_storm_of_orders_neither_hang_nor_lie() {
 
 // 17
 #[test]
-fn all_and_any_are_exact() {
+fn promise_17_all_and_any_are_exact() {
     if !needs("perl", svc_testkit::has_program("perl")) {
         return;
     }

@@ -369,3 +369,36 @@ fn killed_in_the_middle_of_a_line_its_successor_goes_on_with_that_line() {
     println!("{last:?}");
     assert!(last.iter().all(|&(_, number)| number > 100), "{last:?}");
 }
+
+/// One that writes as fast as it can into an output that is read slowly does not keep the lines of others back.
+#[test]
+fn nobody_writes_so_much_that_others_are_not_heard() {
+    let mut tree = Tree::new();
+    for name in ["a-loud", "m-quiet", "z-loud"] {
+        let program = if name == "m-quiet" { "echo here I am; exec sleep 1000" } else { "exec yes `printf '%01000d' 7`" };
+        tree.service(name).file("down", "").run(program);
+    }
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    tree.stdout(writer);
+    let (heard, hear) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut reader = BufReader::with_capacity(2000, reader);
+        let (mut line, mut after) = (String::new(), 0);
+        while reader.read_line(&mut line).expect("text") > 0 {
+            after += 1;
+            if line == "here I am\n" {
+                heard.send(after).expect("somebody waits");
+            }
+            line.clear();
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    });
+    tree.start();
+    for name in ["a-loud", "z-loud", "m-quiet"] {
+        tree.ctl_ok(&["start", name]);
+    }
+    let after = hear.recv_timeout(Duration::from_secs(30)).expect("the line of the quiet one");
+    println!("after {after} lines");
+    assert_eq!(tree.stop(), 0);
+    reader.join().expect("text");
+}

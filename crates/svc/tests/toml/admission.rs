@@ -200,6 +200,9 @@ fn an_endpoint_outside_is_waited_for_in_a_state_of_its_own() {
     assert!(status.problem.is_none() && status.wanted_up, "{status:?}");
     assert!(tree.ctl_ok(&["status"]).contains("web: waiting for 127.0.0.1"));
     assert!(tree.ctl_ok(&["why", "web"]).contains("web: waiting"));
+    let said = tree.say(&["start", "--timeout", "100ms", "web"]);
+    assert!(said.code == 99 && said.err.contains("web: still waiting after 0.1 s: waiting for 127.0.0.1"), "{said:?}");
+    assert!(tree.say(&["health", "web"]).out.starts_with("web: waiting for 127.0.0.1"));
     assert!(tree.ctl_ok(&["graph"]).contains("web (longrun, waiting for 127.0.0.1"));
     tree.await_problem("edge", &["blocked by web: not ready after", "waiting for 127.0.0.1:"]);
     let _tcp = TcpListener::bind(("127.0.0.1", port)).expect("it is free");

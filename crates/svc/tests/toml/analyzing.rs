@@ -89,3 +89,19 @@ fn plain_directories_are_a_list_with_the_slowest_first() {
     assert_eq!(service(&answer, "off").wanted_after_ms, None);
     assert_eq!(tree.stop(), 0);
 }
+
+/// The first who comes does not make its start longer.
+#[test]
+fn who_is_armed_is_there_from_then_on() {
+    let mut tree = Tree::new();
+    let path = tree.path("web.sock");
+    tree.toml("web", &format!("command = 'sleep 1000'\nsockets = ['{}']\nstart = 'on-demand'", path.display()));
+    tree.start();
+    tree.await_status("web", "armed", |status| status.state == svc_testkit::State::Armed);
+    let _visitor = std::os::unix::net::UnixStream::connect(&path).expect("it is held");
+    tree.await_up("web");
+    let first = boot(&tree);
+    let web = service(&first, "web");
+    assert!(web.began_after_ms.is_none() && web.there_after_ms.is_some(), "{web:?}");
+    assert_eq!(tree.stop(), 0);
+}

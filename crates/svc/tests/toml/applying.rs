@@ -171,6 +171,35 @@ fn edits_count_by_themselves_where_that_is_asked_for() {
     assert_eq!(tree.stop(), 0);
 }
 
+#[test]
+fn a_broken_edit_is_told_until_it_is_taken_back_or_mended() {
+    let mut tree = Tree::new();
+    tree.toml("web", SLEEP);
+    tree.toml("edge", "command = 'sleep 1000'\nneeds = ['web']");
+    tree.start();
+    let pids = ["web", "edge"].map(|name| tree.await_up(name));
+    write(&tree, "web", "comand = 'sleep 2000'");
+    write(&tree, "edge", "command = 'sleep 1000'\nneeds = ['wbe']");
+    tree.ctl_ok(&["rescan"]);
+    tree.await_problem("web", &["\"comand\" is no key", "it stays as it was"]);
+    tree.await_problem("edge", &["edge names wbe", "it stays as it was"]);
+    write(&tree, "web", SLEEP);
+    write(&tree, "edge", "command = 'sleep 1000'\nneeds = ['web']");
+    for name in ["web", "edge"] {
+        tree.await_status(name, "nothing wrong", |status| status.problem.is_none() && !status.changed);
+    }
+    // Another edit is no problem either, and is not taken in before somebody asks.
+    write(&tree, "web", "comand = 'sleep 2000'");
+    tree.ctl_ok(&["rescan"]);
+    tree.await_problem("web", &["\"comand\" is no key"]);
+    write(&tree, "web", "kommando = 'sleep 2000'");
+    tree.await_problem("web", &["\"kommando\" is no key"]);
+    write(&tree, "web", "command = 'sleep 2000'");
+    tree.await_status("web", "changed", |status| status.problem.is_none() && status.changed);
+    assert_eq!(["web", "edge"].map(|name| tree.await_up(name)), pids);
+    assert_eq!(tree.stop(), 0);
+}
+
 /// Files as Kubernetes mounts a ConfigMap: links, by way of a link to the directory of this generation, which is renamed over.
 fn mount(dir: &Path, generation: u32, files: &[(&str, &str)]) {
     let own = format!("..{generation}");
@@ -295,7 +324,7 @@ fn both_directions_of_dependencies_are_told() {
 #[test]
 fn the_processes_of_a_service_are_told() {
     let mut tree = Tree::new();
-    tree.toml("web", "command = ['sh', '-c', 'sleep 1234 & wait']");
+    tree.toml("web", "command = ['sh', '-c', 'sleep 1234 & : \"\"; wait']");
     tree.start();
     let web = tree.await_up("web");
     let told = until("both processes", || {
@@ -303,7 +332,7 @@ fn the_processes_of_a_service_are_told() {
     });
     let lines: Vec<&str> = told.lines().collect();
     assert!(lines[0].starts_with("web  ") && lines[0].contains("KiB") && lines[0].ends_with(" s"), "{told}");
-    assert!(lines[1].starts_with(&format!("  {web}  ")) && lines[1].contains("sh -c"), "{told}");
+    assert!(lines[1].starts_with(&format!("  {web}  ")) && lines[1].contains("sh -c sleep 1234 & : \"\"; wait"), "{told}");
     assert!(lines[2].starts_with("    ") && lines[2].ends_with("sleep 1234"), "{told}");
     assert_eq!(tree.stop(), 0);
 }

@@ -112,6 +112,7 @@ fn a_oneshot_is_taken_down_as_it_was_brought_up() {
     assert_eq!(tree.await_lines("job/seen", 3), ["+old", "-old", "+new"]);
     tree.ctl_ok(&["stop", "job"]);
     assert_eq!(tree.await_lines("job/seen", 4)[3], "-new");
+    assert_eq!(tree.status("job").map(|status| status.restarts), Some(1), "its downs are no starts");
     assert_eq!(tree.stop(), 0);
 }
 

@@ -56,6 +56,34 @@ fn show_says_of_each_value_where_it_comes_from() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// What is wrong with one is told once, and not of those that name it; and svc says the same.
+#[test]
+fn who_names_a_classic_directory_is_told_that_it_has_no_place() {
+    let mut tree = Tree::new();
+    tree.service("old").run("exec sleep 1000");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['old']");
+    tree.toml("lax", "command = 'sleep 1000'\nafter = ['old']");
+    tree.toml("old2", "command = 'sleep 1000'\nneeds = ['old3']");
+    tree.toml("typo", "comand = 'sleep 1000'");
+    tree.toml("more", "command = 'sleep 1000'\nneeds = ['typo']\nafter = ['typo']");
+    let place = "names old, a classic directory, which has no place in the order: give it a service.toml";
+    let said = check(&tree);
+    let errors: Vec<&str> = said.out.lines().filter(|line| line.starts_with("error: ") && !line.contains("typo/")).collect();
+    assert_eq!(
+        errors,
+        [
+            "error: old2 names old3, which does not exist: define it, or remove the dependency".to_owned(),
+            format!("error: web {place}"),
+        ]
+    );
+    assert!(said.out.contains(&format!("warning: lax {place}, and goes on without\n")), "{said:?}");
+    tree.start();
+    tree.await_problem("web", &[place]);
+    tree.await_problem("lax", &[place, "goes on without"]);
+    tree.await_up("lax");
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn check_says_everything_without_svc() {
     let tree = Tree::new();
@@ -140,4 +168,44 @@ fn check_says_everything_without_svc() {
 fn the_schema_is_printed_without_svc() {
     let said = Said::by(std::process::Command::new(program()).args(["ctl", "schema"]));
     assert_eq!((said.code, said.out.as_str()), (0, svc_def::schema().as_str()));
+}
+
+/// s6-overlay brings units of its own, and layers add to them.
+#[test]
+fn check_knows_what_s6_overlay_brings() {
+    let trees = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/trees");
+    let check = |root: &std::path::Path| {
+        let dir = root.join("etc/s6-overlay/s6-rc.d");
+        Said::by(std::process::Command::new(program()).args(["ctl", "check"]).arg(dir))
+    };
+    for right in ["v3_spine", "v3_bundles", "v3_addon", "v3_pipeline", "v3_optional"] {
+        let said = check(&trees.join(right).join("rootfs"));
+        assert!(said.code == 0 && said.out.ends_with("services, 0 things that must be cured\n"), "{right}: {said:?}");
+    }
+    // What is wrong is told all the same.
+    let tree = Tree::new();
+    let sources = tree.root().join("etc/s6-overlay/s6-rc.d");
+    for (name, content) in [
+        ("user/contents.d/web", ""),
+        ("user/contents.d/gone", ""),
+        ("web/type", "longrun"),
+        ("web/run", "#!/bin/sh\nexec sleep 1000\n"),
+        ("web/dependencies.d/base", ""),
+        ("web/dependencies.d/bas", ""),
+        ("circle/type", "oneshot"),
+        ("circle/up", "true"),
+        ("circle/dependencies.d/legacy-services", ""),
+        ("base/contents.d/circle", ""),
+    ] {
+        let path = sources.join(name);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("ours");
+        std::fs::write(&path, content).expect("ours");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    }
+    let said = check(tree.root());
+    assert_eq!(said.code, 1, "{said:?}");
+    for words in ["user names gone, which does not exist", "web names bas, which does not exist", "circle"] {
+        assert!(said.out.contains(words), "{words}: {said:?}");
+    }
+    assert!(!said.out.contains("names base,") && said.out.contains("2 services, 3 things"), "{said:?}");
 }

@@ -31,6 +31,9 @@ fn dinit_a_restart_of_what_has_no_process_restarts_its_members_once() {
     tree.toml("beside", member);
     tree.start();
     let before = ["a", "b", "beside"].map(|name| tree.await_up(name));
+    for name in ["a", "b", "beside"] {
+        tree.await_lines(&format!("{name}/seen"), 1);
+    }
     tree.ctl_ok(&["restart", "both"]);
     let after = ["a", "b", "beside"].map(|name| tree.await_up(name));
     assert!(before[0] != after[0] && before[1] != after[1] && before[2] == after[2], "{before:?} {after:?}");
@@ -166,12 +169,14 @@ fn dinit_one_that_is_not_ready_in_time_after_a_crash_has_failed() {
 #[test]
 fn dinit_a_down_that_fails_runs_once_is_told_and_holds_nobody_up() {
     let mut tree = Tree::new();
-    // Not done with it before svc-ctl waits: a failure before that is not told.
-    tree.toml("disk", "kind = 'oneshot'\ndown = \"sh -c 'echo x >>downs; sleep 1; exit 3'\"");
+    tree.toml("disk", "kind = 'oneshot'\ndown = \"sh -c 'echo x >>downs; exit 3'\"");
     tree.toml("web", "command = 'sleep 1000'\nneeds = ['disk', 'db']");
-    tree.toml("db", "command = 'sleep 1000'");
+    // The failure has been heard of when the stop is over.
+    let last = format!("trap \"{} svc-ctl wait disk; exit\" TERM; echo up >up; sleep 1000 & wait", program().display());
+    tree.toml("db", &format!("command = ['sh', '-c', '{last}']"));
     tree.start();
     tree.await_up("web");
+    tree.await_lines("db/up", 1);
     let said = tree.say(&["stop", "--dependents", "disk", "db"]);
     assert!(said.code == 1 && said.err.contains("disk: its down failed (exit 3): what its up did stays"), "{said:?}");
     assert!(said.out.contains("db: down"), "{said:?}");

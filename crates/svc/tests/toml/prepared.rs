@@ -77,11 +77,79 @@ fn secrets_come_from_files_and_stand_nowhere_else() {
         if is_root() { format!("user = \"{NOBODY}:{NOBODY}\"") } else { String::new() }
     );
     let shell = "echo \"$DB_PASSWORD $API_KEY $TOKEN\"; echo \"[$DB_PASSWORD_FILE$FILE__API_KEY] $LOG\"; \
-                 cat \"$CREDENTIALS_DIRECTORY/tls.key\"; stat -c \"%a %u\" \"$CREDENTIALS_DIRECTORY/tls.key\"; id -u";
-    let lines = seen(&mut tree, &keys, shell, 5);
+                 cat \"$CREDENTIALS_DIRECTORY/tls.key\"; stat -c \"%a %u\" \"$CREDENTIALS_DIRECTORY/tls.key\"; id -u; \
+                 ls \"$CREDENTIALS_DIRECTORY\"; stat -c %a:%u \"$CREDENTIALS_DIRECTORY\"";
+    let lines = seen(&mut tree, &keys, shell, 7);
     assert_eq!(lines[..3], ["s3cret-word s3cret-word s3cret-word", "[] ", "s3cret-word"]);
     assert_eq!(lines[3], format!("400 {}", lines[4]));
+    assert_eq!(lines[5], "tls.key");
+    // Root without CAP_DAC_OVERRIDE must be able to write there, and to take it away.
+    assert!(!is_root() || lines[6] == "750:0", "{lines:?}");
     assert!(!tree.log().contains("s3cret-word"), "{}", tree.log());
+}
+
+/// Each start makes them; a supervisor that is killed takes nothing along.
+#[test]
+fn credentials_are_there_as_long_as_the_service_runs() {
+    let mut tree = Tree::new();
+    let secret = file(&tree, "key", "s3cret\n");
+    let command = |rest: &str| {
+        format!("command = ['sh', '-c', 'cat $CREDENTIALS_DIRECTORY/key; {rest}']\ncredentials.key = '{secret}'\n")
+    };
+    tree.toml("web", &command("exec sleep 1000"));
+    tree.toml("job", &(command("true") + "restart.when = 'never'"));
+    tree.toml("dies", &(command("exit 3") + "restart.limit = 1"));
+    tree.start();
+    let copy = |name: &str| tree.root().join("run/credentials").join(name).join("key");
+    tree.await_up("web");
+    until("its copy", || copy("web").exists().then_some(()));
+    for name in ["job", "dies"] {
+        until(&format!("{name} has ended: {}", tree.log()), || {
+            (tree.log().matches("s3cret").count() >= 3 && !copy(name).exists()).then_some(())
+        });
+    }
+    tree.kill_supervisor("web");
+    assert!(copy("web").exists());
+    tree.ctl_ok(&["restart", "web"]);
+    until("its copy again", || copy("web").exists().then_some(()));
+    tree.kill_supervisor("web");
+    tree.ctl_ok(&["stop", "web"]);
+    until("no copy", || (!copy("web").exists()).then_some(()));
+    tree.ctl_ok(&["start", "web"]);
+    until("its copy once more", || copy("web").exists().then_some(()));
+    assert_eq!(tree.stop(), 0);
+    assert!(!tree.root().join("run/credentials/web").exists());
+}
+
+#[test]
+fn who_has_nothing_to_render_is_told_so() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.start();
+    tree.await_up("web");
+    assert_eq!(tree.ctl_ok(&["render", "web"]), "web: has no templates and no distributions\n");
+    assert_eq!(tree.ctl_ok(&["render"]), "");
+    assert_eq!(tree.stop(), 0);
+}
+
+/// `docker run --cap-drop ALL --cap-add CHOWN --cap-add SETUID --cap-add SETGID`.
+#[test]
+fn root_with_few_capabilities_hands_over_credentials() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    let secret = file(&tree, "key", "s3cret\n");
+    let few = "-all,+chown,+setuid,+setgid";
+    let script = "cat $CREDENTIALS_DIRECTORY/key; stat -c %a:%u $CREDENTIALS_DIRECTORY/key";
+    for _ in 0..2 {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set", few, "--inh-caps", few, "--"]).arg(svc_testkit::program());
+        command.args(["exec", "--user", &format!("{NOBODY}:{NOBODY}"), "--credential", &format!("key={secret}")]);
+        command.args(["sh", "-c", script]).env("SVC_RUN_DIR", tree.root());
+        let said = svc_testkit::Said::by(&mut command);
+        assert_eq!((said.code, said.out), (0, format!("s3cret\n400:{NOBODY}\n")), "{}", said.err);
+    }
 }
 
 #[test]
@@ -379,6 +447,25 @@ fn certificates_are_added_to_a_bundle_of_its_own() {
 }
 
 #[test]
+fn certificates_begin_with_the_bundle_that_is_named_already() {
+    let mut tree = Tree::new();
+    let one = |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+    let added = file(&tree, "added.pem", &one("AAAA"));
+    let own = file(&tree, "own.pem", &one("BBBB"));
+    let node = file(&tree, "node.pem", &one("CCCC"));
+    let keys = format!(
+        "certificates = \"{added}\"\nenv = {{ SSL_CERT_FILE = \"{own}\", NODE_EXTRA_CA_CERTS = \"{node}\", GIT_SSL_CAINFO = \"\", CURL_CA_BUNDLE = \"\", REQUESTS_CA_BUNDLE = \"\" }}"
+    );
+    let lines = seen(
+        &mut tree,
+        &keys,
+        "grep -x '....' \"$SSL_CERT_FILE\"; [ \"$SSL_CERT_FILE\" = \"$NODE_EXTRA_CA_CERTS\" ] && echo same",
+        4,
+    );
+    assert_eq!(lines, ["BBBB", "CCCC", "AAAA", "same"]);
+}
+
+#[test]
 fn what_cannot_be_made_ready_is_told() {
     let mut tree = Tree::new();
     let bad = file(&tree, "bad.pem", "x");
@@ -397,6 +484,7 @@ fn what_cannot_be_made_ready_is_told() {
         ("pipe", format!("templates = [{{ from = \"{pipe}\", to = \"{nothing}\" }}]")),
         ("bytes", format!("templates = [{{ from = \"{der}\", to = \"{nothing}\" }}]")),
         ("der", format!("certificates = \"{der}\"")),
+        ("bundle", format!("certificates = \"{der}\"\nenv.SSL_CERT_FILE = \"{nothing}\"")),
         ("variables", "env-file = \"none.env\"".to_owned()),
     ] {
         tree.toml(name, &format!("command = 'sleep 1000'\n{key}"));
@@ -406,6 +494,9 @@ fn what_cannot_be_made_ready_is_told() {
         format!("cannot read the secret {nothing}: No such file or directory (os error 2): mount the secret there"),
         format!("{nothing}: No such file or directory (os error 2): there is nothing: mount the volume"),
         format!("{bad}: has no certificate in PEM form"),
+        format!(
+            "svc exec: {nothing}: No such file or directory (os error 2): put it there, or correct the name (SSL_CERT_FILE names it)"
+        ),
         format!("svc exec: {nothing}: No such file or directory (os error 2): put it there, or correct the name"),
         format!("{here}: is there, and is no file: name the file that is to be made"),
         format!("{pipe}: is a pipe or a device, and must be a file"),
@@ -478,6 +569,10 @@ fn services_in_one_directory_have_files_of_their_own() {
         let seen = tree.await_lines(&format!("../seen-{name}"), 2);
         assert_eq!(seen, [format!("{name}{name}"), "rendered".to_owned()]);
     }
+    // Looked at from where they are, too.
+    file(&tree, "services/two.tmpl", "again\n");
+    let diff = tree.ctl_ok(&["render", "--diff"]);
+    assert!(diff.contains("-rendered\n+again\n") && diff.matches("@@").count() == 2, "{diff}");
     assert_eq!(tree.stop(), 0);
 }
 

@@ -113,3 +113,66 @@ fn what_is_refused_and_optional_is_left_out_with_a_line() {
     }
     assert_eq!(tree.stop(), 0);
 }
+
+/// Runs svc where Landlock and filters of system calls are refused to it, as the filter of a container may do.
+const SANDBOX: &str = r#"
+import ctypes, os, struct, sys
+call, arguments = lambda k, yes, no: struct.pack("HBBI", 0x15, yes, no, k), 16
+prctl, seccomp, landlock, set_seccomp = NUMBERS
+steps = [struct.pack("HBBI", 0x20, 0, 0, 0), call(landlock, 5, 0), call(seccomp, 4, 0), call(prctl, 0, 2),
+         struct.pack("HBBI", 0x20, 0, 0, arguments), call(set_seccomp, 1, 0),
+         struct.pack("HBBI", 6, 0, 0, 0x7fff0000), struct.pack("HBBI", 6, 0, 0, 0x50001)]
+steps = ctypes.create_string_buffer(b"".join(steps))
+program = struct.pack("HxxxxxxP", len(steps) // 8, ctypes.addressof(steps))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(set_seccomp, 2, program, 0, 0) == 0, ctypes.get_errno()
+os.execvp(sys.argv[1], sys.argv[1:])
+"#;
+
+#[test]
+fn what_a_sandbox_hides_is_an_error_unless_it_is_optional() {
+    if !svc_testkit::has_program("python3") {
+        return;
+    }
+    use nix::libc;
+    let (landlock, set_seccomp) = (libc::SYS_landlock_create_ruleset, libc::PR_SET_SECCOMP);
+    let numbers = format!("{}, {}, {landlock}, {set_seccomp}", libc::SYS_prctl, libc::SYS_seccomp);
+    let mut tree = Tree::new();
+    tree.wrapper(&["python3", "-c", &SANDBOX.replace("NUMBERS", &numbers)]);
+    let keys = [
+        (
+            "closed",
+            "landlock.read = '/'\nlandlock.exec = '/'",
+            "landlock",
+            "a sandbox forbids it: docker run --security-opt",
+        ),
+        ("filtered", "seccomp = 'default'", "seccomp", "cannot filter system calls by default: Operation not permitted"),
+    ];
+    for (name, keys, step, _) in keys {
+        tree.toml(name, &format!("command = 'sleep 1000'\n{keys}"));
+        tree.toml(&format!("{name}-or-not"), &format!("command = 'sleep 1000'\n{keys}\noptional = ['{step}']"));
+    }
+    tree.start();
+    for (name, _, step, words) in keys {
+        why_says(&tree, name, words);
+        why_says(&tree, name, &format!(", or make {step} optional"));
+        let name = format!("{name}-or-not");
+        let told = format!("svc exec: goes on without {step}, which is optional: ");
+        tree.await_status(&name, "up", |status| status.state == svc_testkit::State::Up && status.restarts == 0);
+        until(&format!("{told} in\n{}", tree.log()), || tree.log().contains(&told).then_some(()));
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_path_that_is_missing_is_a_mistake_and_not_optional() {
+    if svc_sys::landlock::version().is_err() {
+        return;
+    }
+    let mut tree = Tree::new();
+    tree.toml("lost", "command = 'sleep 1000'\nlandlock.read = '/no/such/path'\noptional = ['landlock']");
+    tree.start();
+    why_says(&tree, "lost", "/no/such/path: No such file or directory (os error 2): landlock names it, so it must be there");
+    assert_eq!(tree.stop(), 0);
+}

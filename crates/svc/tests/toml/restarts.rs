@@ -25,6 +25,51 @@ fn gaps(tree: &Tree, count: usize) -> Vec<u64> {
 }
 
 #[test]
+fn what_is_to_run_once_is_not_started_again() {
+    let mut tree = Tree::new();
+    tree.toml("db", "command = 'sleep 1000'\nstart = false");
+    tree.toml(
+        "web",
+        "command = ['sh', '-c', 'echo up >>seen; test -e stay && exec sleep 1000; exit 3']\nneeds = ['db']\nstart = false",
+    );
+    tree.toml("beside", "command = 'sleep 1000'\nstart = false");
+    tree.start();
+    let is_down = |status: &svc_testkit::Status| status.supervisor_pid.is_some() && status.state == State::Down;
+    let ended = |tree: &Tree, name: &str| {
+        tree.await_status(name, "its end", |status| is_down(status) && !status.wanted_up && status.last_exit.is_some())
+    };
+    for name in ["db", "web", "beside"] {
+        tree.await_status(name, "down", is_down);
+    }
+    tree.say(&["once", "web", "beside"]);
+    let web = ended(&tree, "web");
+    assert_eq!((tree.lines("web/seen").len(), web.restarts), (1, 0));
+    assert_eq!(web.last_exit.and_then(|exit| exit.code), Some(3));
+    kill(tree.await_up("beside"), "KILL");
+    ended(&tree, "beside");
+    // One that is up already goes on, and this is its last run.
+    tree.service("web").file("stay", "");
+    tree.ctl_ok(&["start", "web"]);
+    let pid = tree.await_up("web");
+    assert_eq!(tree.ctl_ok(&["once", "web"]), format!("web: up (pid {pid})\n"));
+    kill(pid, "KILL");
+    assert_eq!(ended(&tree, "web").restarts, 1);
+    // Who has changed his mind, and what was once is not for ever.
+    tree.ctl_ok(&["start", "web"]);
+    tree.ctl_ok(&["once", "web"]);
+    tree.ctl_ok(&["start", "web"]);
+    let pid = tree.await_up("web");
+    kill(pid, "KILL");
+    tree.await_status("web", "another run", |status| status.pid.is_some_and(|now| now != pid));
+    tree.ctl_ok(&["stop", "web"]);
+    tree.ctl_ok(&["start", "web"]);
+    let pid = tree.await_up("web");
+    kill(pid, "KILL");
+    tree.await_status("web", "another run", |status| status.pid.is_some_and(|now| now != pid));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn horust_restart_never_and_on_failure() {
     let mut tree = Tree::new();
     tree.toml("never", &(ends("exit 1") + "restart.when = 'never'"));

@@ -104,6 +104,16 @@ fn priorities_are_as_the_file_says() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// On a busy machine it may take long until such a one gets as far as its program, and nobody waits for that here.
+#[test]
+fn the_idle_scheduler_is_set_before_the_program_is_there() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'\nscheduler = 'idle'\ntimeout.kill = '1s'");
+    tree.start();
+    until("SCHED_IDLE", || said_of(tree.status("web")?.pid?, "chrt").contains("SCHED_IDLE").then_some(()));
+    assert_eq!(tree.stop(), 0);
+}
+
 /// What a program says of the priority of a process.
 fn said_of(pid: i32, program: &str) -> String {
     Said::by(Command::new(program).args(["-p", &pid.to_string()])).out
@@ -258,8 +268,8 @@ fn the_profiles_differ_in_what_is_no_namespace() {
     }
     let number = nix::libc::SYS_process_vm_readv;
     let shell = format!(
-        "python3 -c \"import ctypes, os; c = ctypes.CDLL(None, use_errno=True); \
-         print(c.syscall({number}, os.getpid(), None, 0, None, 0, 0), ctypes.get_errno())\""
+        "python3 -c \"import ctypes, os; c = ctypes.CDLL(None, use_errno=True); n = ctypes.c_ulong(0); \
+         print(c.syscall({number}, os.getpid(), None, n, None, n, n), ctypes.get_errno())\""
     );
     assert_eq!(seen("seccomp = 'no-namespaces'", &shell, 1), ["0 0"]);
     assert_eq!(seen("seccomp = 'default'", &shell, 1), ["-1 1"]);

@@ -46,6 +46,47 @@ fn one_that_ends_again_and_again_is_told_as_that_by_those_who_wait_for_it() {
 }
 
 #[test]
+fn a_command_that_waits_for_one_that_keeps_ending_is_told_so() {
+    let mut tree = Tree::new();
+    tree.toml("db", "command = ['sh', '-c', 'exit 3']\nready.unix = '/nonexistent.sock'\nrestart.delay = '50ms'");
+    tree.command(&["true"]).launch();
+    await_log(&tree, "svc-scan: CMD has waited 5 s for others: db: keeps ending (");
+    // Its check was there a moment longer each time, and is not what was to be executed.
+    assert!(!tree.log().contains("its program was not executed"), "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_command_that_waits_while_all_that_runs_is_up_is_told_for_what() {
+    let mut tree = Tree::new();
+    tree.toml("db", "command = 'sleep 1000'\nhealth = { exec = 'false', interval = '100ms' }");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = [{ on = 'db', until = 'healthy' }]");
+    tree.command(&["true"]).launch();
+    await_log(&tree, "svc-scan: CMD has waited 5 s for others: web: blocked by db: not healthy after ");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn one_that_ends_while_a_start_waits_for_others_was_not_started_for_good() {
+    let mut tree = Tree::new();
+    tree.toml("db", "command = ['sh', '-c', 'echo $$ >pid; exec sleep 1000']\nrestart.delay = '1h'\nstart = false");
+    let ctl = format!("{} svc-ctl", svc_testkit::program().display());
+    let kills = format!(
+        "until [ -s ../db/pid ]; do sleep 0.01; done; {ctl} wait db; kill -KILL $(cat ../db/pid); {ctl} wait --down db"
+    );
+    tree.toml("job", &format!("kind = 'oneshot'\nup = ['sh', '-c', '{kills}']\nstart = false"));
+    tree.start();
+    let is_down = |status: &svc_testkit::Status| status.supervisor_pid.is_some() && status.state == State::Down;
+    for name in ["db", "job"] {
+        tree.await_status(name, "down", is_down);
+    }
+    let said = tree.say(&["start", "db", "job"]);
+    assert!(said.code == 1 && said.err.contains("db: was up, and has ended since (killed by SIGKILL)"), "{said:?}");
+    assert!(said.out.contains("job: done"), "{said:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn who_is_not_started_again_is_told_with_the_limit_that_it_has_reached() {
     let mut tree = Tree::new();
     let policy = "restart.limit = 2\nrestart.window = '1m'\nrestart.delay = '50ms'";
@@ -55,6 +96,11 @@ fn who_is_not_started_again_is_told_with_the_limit_that_it_has_reached() {
     tree.start();
     await_log(&tree, "svc-scan: loop: 2 ends within 1 min, and is not started again: exit 3");
     await_log(&tree, "svc-scan: once: it ended (exit 4), and is not started again");
+    // Once, and not twice.
+    for name in ["loop", "once"] {
+        assert!(!tree.ctl_ok(&["why", name]).contains("problem: "), "{}", tree.ctl_ok(&["why", name]));
+        assert_eq!(tree.say(&["health", name]).out.matches("is not started again").count(), usize::from(name == "once"));
+    }
     assert_eq!(tree.stop(), 0);
 }
 
@@ -67,6 +113,26 @@ fn a_bundle_is_as_old_as_what_became_of_it() {
     let first = tree.await_status("all", "up", |status| status.state == State::Up);
     let later = tree.await_status("all", "older", |status| status.since_seconds > first.since_seconds + 0.05);
     assert_eq!(later.since_ms.abs_diff(first.since_ms) / 20, 0, "{first:?} {later:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_bundle_that_fails_says_by_whom_and_says_it_once() {
+    let mut tree = Tree::new();
+    tree.toml("bad", "kind = 'oneshot'\nup = 'false'");
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.toml("all", "kind = 'bundle'\nmembers = ['bad', 'web']");
+    tree.start();
+    tree.await_status("all", "failed", |status| status.state == State::Failed);
+    let said = tree.say(&["wait", "all"]);
+    let why = "it ended (exit 1), and is not started again";
+    assert!(said.code == 1 && said.err.contains(&format!("all: bad: {why}")), "{said:?}");
+    // Another member comes and goes.
+    for _ in 0..3 {
+        tree.ctl_ok(&["restart", "web"]);
+        tree.await_status("all", "failed", |status| status.state == State::Failed);
+    }
+    assert_eq!(tree.log().matches(&format!("svc-scan: all: blocked by bad: {why}")).count(), 1, "{}", tree.log());
     assert_eq!(tree.stop(), 0);
 }
 

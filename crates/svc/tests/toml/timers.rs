@@ -166,6 +166,40 @@ fn a_run_may_come_with_the_start() {
 }
 
 #[test]
+fn a_restart_is_a_stop_and_a_start_whether_it_runs_or_waits() {
+    let mut tree = Tree::new();
+    timer(&tree, "now", "", "every = '1d'\nrun-at-start = true");
+    timer(&tree, "busy", LONG, "every = '1d'\nrun-at-start = true");
+    timer(&tree, "later", "", "every = '1d'");
+    tree.start();
+    let waits = |tree: &Tree, name: &str| {
+        let status = tree.await_status(name, "scheduled", |status| status.state == State::Scheduled);
+        status.timer.and_then(|timer| timer.next_run_ms).expect("a time")
+    };
+    tree.await_lines("now/seen", 1);
+    tree.await_lines("busy/seen", 1);
+    let first = waits(&tree, "now");
+    assert!(tree.ctl_ok(&["restart", "now"]).starts_with("now: "));
+    tree.await_lines("now/seen", 2);
+    assert!(waits(&tree, "now") > first, "its interval is counted from the restart on");
+    let before = waits(&tree, "later");
+    let said = tree.ctl_ok(&["restart", "later"]);
+    assert!(
+        said == "later: scheduled, next run in 24 h 0 min\n" || said == "later: scheduled, next run in 23 h 59 min\n",
+        "{said}"
+    );
+    assert!(waits(&tree, "later") > before);
+    // The run under way is stopped, and another one follows.
+    let pid = tree.await_up("busy");
+    tree.ctl_ok(&["restart", "busy"]);
+    tree.await_lines("busy/seen", 2);
+    tree.await_status("busy", "another run", |status| status.pid.is_some_and(|now| now != pid));
+    assert_eq!((tree.lines("busy/ends"), is_alive(pid)), (vec!["stopped".into()], false));
+    assert_eq!(runs(&tree, "later"), 0);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_run_has_its_time() {
     let mut tree = Tree::new();
     timer(&tree, "slow", LONG, "every = '1d'\ntimeout.run = '200ms'");
@@ -303,7 +337,7 @@ fn a_stop_ends_the_run_and_waits_for_it() {
         tree.ctl_ok(&["run", "--no-wait", name]);
         tree.await_lines(&format!("{name}/seen"), 1);
     }
-    tree.ctl_ok(&["stop", "job"]);
+    assert!(tree.ctl_ok(&["stop", "job"]).starts_with("job: down"));
     assert_eq!(tree.lines("job/ends"), ["stopped"]);
     // One may also stop itself.
     let program = svc_testkit::program().display().to_string();

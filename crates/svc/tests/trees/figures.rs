@@ -3,16 +3,17 @@
 use std::time::Instant;
 
 use crate::boot::{Container, is_possible};
-use crate::story::Story;
+use crate::story::{Story, trees};
 
 #[test]
 fn boot_and_stop_are_told() {
     if !is_possible() {
         return;
     }
-    let story = Story::read("cmd_alone");
+    let folder = trees().join("cmd_alone");
+    let story = Story::read(&folder);
     let began = Instant::now();
-    let mut container = Container::boot("cmd_alone", &story);
+    let mut container = Container::boot(&folder, &story);
     let code = container.wait();
     let took = began.elapsed();
     story.compare(code, &container.trace(), &container.output());

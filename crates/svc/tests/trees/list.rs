@@ -5,12 +5,17 @@ trees! {
     cmd_killed
     cmd_live
     cmd_signals
+    ha_core
     killed_hook
     killed_init
     killed_scan
     killed_step
     killed_supervisor
+    lsio_mods
+    memory
+    memory_hook_fails
     mistakes
+    mistakes_later
     mistakes_more
     phusion_fails
     phusion_services
@@ -18,12 +23,17 @@ trees! {
     phusion_stopped
     phusion_stubborn
     phusion_unprivileged
+    plain_gitea
+    plain_mail
     stack_fails
     stack_spine
+    stale_run
     v2_basic
+    v2_chain
     v2_execline_test
     v2_fails
     v2_fails_and_goes_on
+    v2_framework
     v2_generated
     v2_halt
     v2_waits
@@ -32,6 +42,8 @@ trees! {
     v3_bundles
     v3_cmd_waits
     v3_corners
+    v3_dynamic
+    v3_forms
     v3_hook_fails
     v3_hook_stopped
     v3_optional

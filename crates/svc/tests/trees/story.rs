@@ -24,16 +24,16 @@ pub struct Story {
     never: Vec<String>,
 }
 
-pub fn folder() -> PathBuf {
+pub fn trees() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/trees").canonicalize().expect("tests/trees")
 }
 
 impl Story {
     #[track_caller]
-    pub fn read(name: &str) -> Story {
-        let path = folder().join(name).join("expect");
+    pub fn read(folder: &Path) -> Story {
+        let path = folder.join("expect");
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut story = Story { name: name.to_owned(), entry: vec!["/init".into()], ..Story::default() };
+        let mut story = Story { name: folder.display().to_string(), entry: vec!["/init".into()], ..Story::default() };
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let words = || rest.split_whitespace().map(str::to_owned);

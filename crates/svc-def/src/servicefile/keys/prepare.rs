@@ -71,8 +71,8 @@ pub(super) const KEYS: &[Key] = &[
         "none",
         RUNNING,
         Change::Restart,
-        "Files that are copied to the directory CREDENTIALS_DIRECTORY, where only user can read them (mode 0400); a name \
-         without a slash is one of /run/secrets.",
+        "Files that are copied to the directory CREDENTIALS_DIRECTORY, where only user can read them (mode 0400), for as long as \
+         the service runs; a name without a slash is one of /run/secrets.",
         "{ \"tls.key\" = \"/private/ssl/key.pem\" }"
     ),
     key!(
@@ -82,7 +82,7 @@ pub(super) const KEYS: &[Key] = &[
         RUNNING,
         Change::Restart,
         "Files and directories with more certificates (PEM) that programs are to trust: SSL_CERT_FILE and its like name a bundle \
-         of these and those of the image.",
+         of these and those that they named before, or those of the image.",
         "[\"/certs\"]"
     ),
     key!(

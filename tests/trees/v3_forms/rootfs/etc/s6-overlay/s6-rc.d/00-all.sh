@@ -1,0 +1,1 @@
+trace a stray file of s6-overlay
