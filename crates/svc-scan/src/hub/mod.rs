@@ -20,6 +20,7 @@ mod startup;
 mod telling;
 mod templates;
 mod timing;
+mod waiting;
 
 use crate::clients::Subscriber;
 use crate::controls::Controls;
