@@ -98,8 +98,12 @@ fn directories_in_memory() -> Vec<PathBuf> {
         let owner = entry.metadata().ok().filter(fs::Metadata::is_dir)?.uid();
         Some(entry.path() == Path::new(&memory::directory(owner, namespace)))
     };
-    let ours = entries.flatten().filter(|entry| is_ours(entry).unwrap_or(false));
-    ours.map(|entry| entry.path().join(memory::RUN).join("svc")).collect()
+    let ours = entries.flatten().filter(|entry| is_ours(entry).unwrap_or(false)).map(|entry| entry.path());
+    let mut ours: Vec<PathBuf> = ours.collect();
+    // Another user's must not answer in the place of one's own.
+    let own = own_uid().map(|uid| PathBuf::from(memory::directory(uid, namespace)));
+    ours.sort_by_key(|dir| (Some(dir) != own.as_ref(), dir.clone()));
+    ours.iter().map(|dir| dir.join(memory::RUN).join("svc")).collect()
 }
 
 fn own_uid() -> Option<u32> {

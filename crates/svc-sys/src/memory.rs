@@ -9,6 +9,9 @@ use svc_core::memory::{MEMORY, RUN, directory};
 
 use crate::{Errno, user};
 
+/// The number that the kernel gives to the first IPC namespace (PROC_IPC_INIT_INO).
+const FIRST_IPC: u64 = 0xEFFF_FFFF;
+
 /// What an svc that lives has locked there.
 const LOCK: &str = "run/svc/lock";
 
@@ -62,10 +65,12 @@ pub fn remove() {
     }
 }
 
-/// It goes with the container: an engine calls such a mount `shm`.
+/// It goes with the container: an engine calls such a mount `shm`. Some hosts call theirs so too, but then we are in their first IPC
+/// namespace (`docker run --ipc host`).
 pub fn is_own() -> bool {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mounted(&table, Path::new(MEMORY)) == Some(("tmpfs", "shm"))
+    let is_first = fs::metadata("/proc/self/ns/ipc").is_ok_and(|data| data.ino() == FIRST_IPC);
+    !is_first && mounted(&table, Path::new(MEMORY)) == Some(("tmpfs", "shm"))
 }
 
 /// Type and source of what is mounted at a place, as proc_pid_mountinfo(5) has them. A later line covers an earlier one.

@@ -134,6 +134,7 @@ fn where_only_memory_can_be_written_it_has_one_directory_and_nothing_stays() {
         let script = format!(
             "cp -a {services} {copy} && cp {svc} {copy}/.svc && chown -R {uid} {copy} || exit 9
              for place in /run /tmp; do mount -t tmpfs -o ro none $place || exit 9; done
+             mount -t tmpfs host /dev/shm || exit 9
              unset SVC_RUN_DIR XDG_RUNTIME_DIR
              svc=\"setpriv --reuid={uid} --regid={uid} --clear-groups {copy}/.svc\"
              ours=/dev/shm/svc-{uid}-$(stat -L -c %i /proc/self/ns/mnt)

@@ -272,7 +272,8 @@ fn without_any_place_services_run_all_the_same() {
     }
     // Every directory that svc would take is read-only.
     let script = "mount --bind / / && mount -o remount,bind,ro / && mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp \
-                  && mount -t tmpfs -o ro none /run && unset SVC_RUN_DIR XDG_RUNTIME_DIR && exec \"$@\"";
+                  && mount -t tmpfs -o ro none /run && mount -t tmpfs -o ro none /dev/shm && unset SVC_RUN_DIR XDG_RUNTIME_DIR \
+                  && exec \"$@\"";
     tree.wrapper(&["unshare", "--mount", "--net", "sh", "-c", script, "sh"]);
     tree.launch();
     let init = tree.svc_init();

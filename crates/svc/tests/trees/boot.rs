@@ -143,6 +143,11 @@ impl Container {
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
     }
 
+    /// Where a tree has it that the memory is the host's (`before-boot` of `memory`).
+    pub fn has_left_nothing(&self) -> bool {
+        fs::read_dir(self.tree.path("trace/shm")).map_or(true, |mut entries| entries.next().is_none())
+    }
+
     pub fn trace(&self) -> String {
         fs::read_to_string(self.tree.path("trace").join("log")).unwrap_or_default()
     }

@@ -27,10 +27,7 @@ fn plays(folder: &Path) {
     container.signal_when(&story);
     let code = container.wait();
     story.compare(code, &container.trace(), &container.output());
-    // It is this machine's.
-    for path in container.output().split([' ', ':', '\n']).filter(|word| word.starts_with("/dev/shm/svc-")) {
-        assert!(!Path::new(path).exists(), "{} has left {path}", folder.display());
-    }
+    assert!(container.has_left_nothing(), "{}: something is left in the host's memory", folder.display());
 }
 
 /// A test for each directory, so that a tree that fails is named; and no directory is forgotten.
