@@ -40,7 +40,7 @@ pub use definition::{Definition, Output, Program, Settings};
 pub use name::{NameError, ServiceName};
 pub use service::{Action, Actions, Command, Event, Role, Service, State, Target, Want};
 pub use signal::{Exit, Signal};
-pub use time::Millis;
+pub use time::{Millis, Noted};
 
 /// A process id as the kernel gives it. Always positive: the kernel's special values (0, -1) are never a process of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

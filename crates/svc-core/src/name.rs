@@ -1,15 +1,17 @@
 //! Names of services.
 
-use alloc::string::String;
+use alloc::format;
+use alloc::sync::Arc;
+use core::borrow::Borrow;
 use core::fmt;
 
 /// The longest name of a service, in bytes. s6-svscan skips names above 251, because it must fit its own suffixes behind
 /// them; we keep the number, so that a directory runs under both.
 pub const MAX_NAME: usize = 251;
 
-/// A checked name: `web`, or `web/log` for the logger of `web`.
+/// A checked name: `web`, or `web/log` for the logger of `web`. A copy is the same text: svc-scan has several of each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServiceName(String);
+pub struct ServiceName(Arc<str>);
 
 impl ServiceName {
     /// Checks the name of a directory entry. Entries that start with a dot are nobody's service; ask before calling.
@@ -29,9 +31,7 @@ impl ServiceName {
 
     /// The name of this service's logger.
     pub fn logger(&self) -> ServiceName {
-        let mut name = self.0.clone();
-        name.push_str("/log");
-        ServiceName(name)
+        ServiceName(format!("{}/log", self.0).into())
     }
 
     /// Reads back what [`ServiceName::as_str`] gave, `web/log` included.
@@ -49,6 +49,19 @@ impl ServiceName {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// In maps it is found by its text, and has the same place there.
+impl Borrow<str> for ServiceName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&ServiceName> for Arc<str> {
+    fn from(name: &ServiceName) -> Arc<str> {
+        name.0.clone()
     }
 }
 

@@ -20,6 +20,8 @@ pub use parts::{
 
 use commands::Running;
 
+use alloc::vec::Vec;
+
 use crate::Pid;
 use crate::definition::Settings;
 use crate::graph::Wish;
@@ -88,8 +90,8 @@ pub struct Service {
     pub(crate) starved: bool,
     /// It is being killed for not having fed its watchdog.
     pub(crate) unfed: bool,
-    /// The last ends, newest first.
-    pub(crate) past: [Option<Past>; HISTORY],
+    /// The last ends, newest first, at most [`HISTORY`]. Most services have none, and svc-scan has a thousand of those.
+    pub(crate) past: Vec<Past>,
 }
 
 impl Service {
@@ -125,7 +127,7 @@ impl Service {
             vain: 0,
             starved: false,
             unfed: false,
-            past: [None; HISTORY],
+            past: Vec::new(),
         }
     }
 
@@ -139,7 +141,7 @@ impl Service {
 
     /// The last end of `run`.
     pub fn last(&self) -> Option<Past> {
-        self.past.first().copied().flatten()
+        self.past.first().copied()
     }
 
     pub fn starts(&self) -> u64 {

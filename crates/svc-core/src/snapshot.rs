@@ -92,9 +92,9 @@ impl Service {
         let step = if let State::Up { stop: Stop::Signal { step, .. }, .. } = self.state { u64::from(step) } else { 0 };
         let called = u64::from(self.called) << 18;
         words[9] = u64::from(self.streak) | rest << 16 | called | step << STEP | u64::from(self.chance) << 32;
-        for (pair, past) in words[PAST..].chunks_exact_mut(2).zip(&self.past) {
+        for (place, pair) in words[PAST..].chunks_exact_mut(2).enumerate() {
             pair[0] = NEVER;
-            if let Some(past) = past {
+            if let Some(past) = self.past.get(place) {
                 pair[0] = past.ended.0;
                 let counts = if past.counts { COUNTS } else { 0 };
                 let starved = if past.starved { STARVED } else { 0 };
@@ -140,17 +140,16 @@ impl Service {
             _ => return None,
         };
         let marks = words[0] >> 16;
-        let mut past = [None; HISTORY];
-        for (slot, pair) in past.iter_mut().zip(words[PAST..].chunks_exact(2)) {
-            *slot = time(pair[0]).map(|ended| Past {
+        let past = words[PAST..].chunks_exact(2).filter_map(|pair| {
+            Some(Past {
+                ended: time(pair[0])?,
                 exit: Exit::from_wait_status((pair[1] & 0xffff) as u32),
-                ended,
                 ran: Millis((pair[1] & !(COUNTS | STARVED | UNFED)) >> 16),
                 counts: pair[1] & COUNTS != 0,
                 starved: pair[1] & STARVED != 0,
                 unfed: pair[1] & UNFED != 0,
-            });
-        }
+            })
+        });
         Some(Service {
             want,
             state,
@@ -191,7 +190,7 @@ impl Service {
             starved: false,
             unfed: false,
             trouble: if words[8] == 0 { None } else { Some(Trouble::from_word(words[8])?) },
-            past,
+            past: past.collect(),
         })
     }
 
@@ -278,7 +277,7 @@ impl Service {
 
     /// The last ends, newest first.
     pub fn past(&self) -> impl Iterator<Item = Past> {
-        self.past.iter().flatten().copied()
+        self.past.iter().copied()
     }
 }
 
@@ -386,8 +385,8 @@ mod tests {
                 service.preparing = leaving;
                 service.vain = if hasten { u8::MAX } else { 3 };
                 let past = |exit, ended, ran, counts| Past { exit, ended, ran, counts, starved: !counts, unfed: counts };
-                service.past[0] = Some(past(Exit::Signal(Signal::KILL), at, Millis(77), true));
-                service.past[1] = Some(past(Exit::Code(255), Millis(0), Millis(u64::MAX >> 19), hasten));
+                service.past.push(past(Exit::Signal(Signal::KILL), at, Millis(77), true));
+                service.past.push(past(Exit::Code(255), Millis(0), Millis(u64::MAX >> 19), hasten));
                 assert_eq!(Service::from_words(&service.to_words()), Some(service));
             }
         }

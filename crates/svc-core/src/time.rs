@@ -32,3 +32,32 @@ impl Sub for Millis {
         self.since(other)
     }
 }
+
+/// A time that has been noted, or not yet: an `Option<Millis>` in half the room, for what there is of each service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Noted(u64);
+
+impl Noted {
+    pub const NONE: Noted = Noted(u64::MAX);
+
+    pub const fn at(time: Millis) -> Noted {
+        Noted(time.0)
+    }
+
+    pub fn get(self) -> Option<Millis> {
+        (self != Noted::NONE).then_some(Millis(self.0))
+    }
+
+    /// The first one stays.
+    pub fn fill(&mut self, time: Option<Millis>) {
+        if let (None, Some(time)) = (self.get(), time) {
+            *self = Noted::at(time);
+        }
+    }
+}
+
+impl Default for Noted {
+    fn default() -> Noted {
+        Noted::NONE
+    }
+}

@@ -199,9 +199,9 @@ impl Found {
                     || self.overlay.has(&other.on);
                 if known || matches!(other.relation, Relation::Needs(_)) {
                     node.dependencies.push(other.clone());
-                } else if self.classic.contains(&other.on) {
+                } else if self.classic.contains(&*other.on) {
                     told.push((false, format!("{name} {}, and goes on without", svc_def::has_no_place(&other.on))));
-                } else if !self.broken.contains(&other.on) {
+                } else if !self.broken.contains(&*other.on) {
                     told.push((false, format!("{name} names {}, which does not exist, and goes on without", other.on)));
                 }
             }

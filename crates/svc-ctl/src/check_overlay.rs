@@ -30,7 +30,7 @@ impl Overlay {
 
     pub fn nodes(&self) -> impl Iterator<Item = Node> {
         self.0.iter().map(|(own, members)| {
-            let node = Node::new(own, Kind::Milestone);
+            let node = Node::new(*own, Kind::Milestone);
             members.iter().fold(node, |node, on| node.with(on.as_str(), Relation::Needs(Bond::Stay), Condition::Ready))
         })
     }

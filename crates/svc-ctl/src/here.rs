@@ -54,12 +54,11 @@ fn askers(keys: &str, services: &[(ServiceName, Source)]) -> Vec<String> {
     let asks = |used: &str| keys.split(", ").any(|key| used == key || key == "cgroup.own" && used.starts_with("cgroup."));
     let mut all = Vec::new();
     for (name, source) in services {
-        let values = source.facts.iter().flat_map(|facts| &facts.values);
-        let mut used = values.clone().map(|value| value.key).filter(|key| asks(key));
+        let values = source.facts.iter().flat_map(|facts| facts.values.iter());
+        let mut used = values.clone().map(|(key, _)| key).filter(|key| asks(key));
         let Some(key) = used.next() else { continue };
         let word = format!("\"{}\"", key.split('.').next().unwrap_or(key));
-        let mut optional = values.filter(|value| value.key == "optional");
-        let optional = optional.any(|value| value.written.contains(&word));
+        let optional = values.clone().any(|(key, written)| key == "optional" && written.contains(&word));
         all.push(if optional { format!("{name} (optional)") } else { name.to_string() });
     }
     all

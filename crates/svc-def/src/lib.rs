@@ -31,9 +31,9 @@ pub use conditions::{
 pub use entry::{Entry, Identity, entry, identity, two_forms};
 pub use explain::{explain_exec, explain_missing, has_no_place};
 pub use problem::{Problem, shown};
-pub use rc::{Cron, Facts, Half, Kind, Source, Start, Timer, Value, halves, pipelines};
+pub use rc::{Cron, Facts, Half, Kind, Outside, Rare, Source, Start, Timer, Values, halves, pipelines};
 pub use reading::{Outcome, Reading, missing_run, read};
 pub use servicefile::{
-    Address, Change, Flow, Instances, Shown, Socket, bundle_of, edit_stamp, edited_in, find, is_like, is_one_file, manual,
-    schema, show,
+    Address, Flow, Instances, Shown, Socket, bundle_of, edit_stamp, edited_in, find, is_like, is_one_file, manual, schema,
+    show,
 };

@@ -11,7 +11,7 @@ use svc_core::{Definition, Output, Program, ServiceName};
 use crate::classic::{self, Run};
 use crate::look::{self, Folder, Look, look};
 use crate::problem::{Problem, shown};
-use crate::rc::{self, Source, Start};
+use crate::rc::{self, Rare, Source, Start};
 use crate::servicefile::layout::{FILE, Layout, TEMPLATE, layout};
 use crate::servicefile::{self, Instances};
 
@@ -73,7 +73,9 @@ fn source(dir: &Folder, name: &ServiceName, previous: Option<&Definition>, mut p
     };
     let program = match &source.kind {
         rc::Kind::Bundle { .. } | rc::Kind::Oneshot { up: None, down: None } => None,
-        rc::Kind::Oneshot { up, down } => Some(Program::Oneshot { up: up.clone(), down: down.clone() }),
+        rc::Kind::Oneshot { up, down } => {
+            Some(Program::Oneshot { up: up.as_deref().cloned(), down: down.as_deref().cloned() })
+        }
         rc::Kind::Longrun => Some(Program::Directory),
     };
     let outcome = match program {
@@ -128,22 +130,14 @@ fn one_file(layout: &Layout, name: &ServiceName, mut problems: Vec<Problem>) -> 
         said.conditions = None;
         said.wait_for.clear();
     }
+    let (timer, conditions) = (said.timer, said.conditions);
+    let rare = Rare { timer, conditions, wait_for: said.wait_for, wait_timeout: said.wait_timeout, ..Rare::NONE };
     let source = Source {
-        kind: said.kind,
-        dependencies: Vec::new(),
         timeout_up: said.timeout_up,
         timeout_down: said.timeout_down,
-        essential: false,
-        producer_for: None,
-        consumer_for: Vec::new(),
-        pipeline_name: None,
         relations: said.relations,
-        start: if said.start { Start::Always } else { Start::Asked },
         facts: Some(Box::new(said.facts)),
-        timer: said.timer.map(Box::new),
-        conditions: said.conditions.map(Box::new),
-        wait_for: said.wait_for,
-        wait_timeout: said.wait_timeout,
+        ..Source::new(said.kind, if said.start { Start::Always } else { Start::Asked }, rare)
     };
     let outcome = match said.program {
         Some(_) | None if is_template => Outcome::Template(said.instances),

@@ -179,7 +179,7 @@ impl Tree {
 
     fn watch(&mut self) -> ! {
         self.step(Event::Deadline);
-        svc_sys::exe::forget_start();
+        svc_sys::exe::forget_code();
         loop {
             let mut interests = [
                 poll::readable(self.signals.as_raw_fd()),

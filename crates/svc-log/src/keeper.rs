@@ -1,6 +1,6 @@
 //! The loop of svc-log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ use svc_sys::signals::Chosen;
 use svc_sys::{Errno, clock, fd, message, say, shared};
 
 use crate::output::{Glass, Output};
-use crate::source::{Found, PIPE, Source};
+use crate::source::{Found, PIPE, Source, Sources};
 
 /// The token of the link; sources have twice their slot, and one more for standard error.
 const LINK: u64 = u64::MAX;
@@ -26,7 +26,7 @@ const LAST_TURNS: usize = (1 << 20) / PIPE;
 pub(crate) struct Keeper {
     link: OwnedFd,
     epoll: Epoll,
-    sources: BTreeMap<u64, Source>,
+    sources: Sources,
     /// Those that may have more than was passed on in their last turn.
     unread: BTreeSet<u64>,
     /// Those with a line that has no end yet.
@@ -62,7 +62,7 @@ impl Keeper {
         Ok(Keeper {
             link,
             epoll,
-            sources: BTreeMap::new(),
+            sources: Sources::default(),
             unread: BTreeSet::new(),
             held: Vec::new(),
             interrupted,
@@ -83,7 +83,7 @@ impl Keeper {
         let mut ready = Vec::new();
         while !(self.finishing && self.sources.is_empty()) {
             let now = clock::now();
-            let held = self.held.iter().filter_map(|token| self.sources.get(token)?.hold_until).min();
+            let held = self.held.iter().filter_map(|token| self.sources.get(*token)?.hold_until).min();
             self.epoll.wait(now, if self.unread.is_empty() { held } else { Some(now) }, &mut ready);
             let mut news = false;
             for &token in &ready {
@@ -104,7 +104,7 @@ impl Keeper {
             }
             let now = clock::now();
             let due = |token: &u64| {
-                let source = self.sources.get(token);
+                let source = self.sources.get(*token);
                 source.and_then(|source| source.hold_until).is_some_and(|until| now >= until)
             };
             self.unread.extend(self.held.iter().copied().filter(due));
@@ -121,7 +121,7 @@ impl Keeper {
     /// Passes on what a source has at this moment; whether that was anything. Who has had a turn waits for all others, however
     /// fast it writes. Edges come once: it stays among the unread until it is empty.
     fn take_turn(&mut self, token: u64) -> bool {
-        let Some(source) = self.sources.get_mut(&token) else { return false };
+        let Some(source) = self.sources.get_mut(token) else { return false };
         let output = if source.stderr { &mut self.stderr } else { &mut self.stdout };
         let (tail, ring_bytes) = (self.tail.as_fd(), self.ring_bytes);
         let ring = |slot| shared::map(tail, tail::offset(slot, ring_bytes), ring_bytes).ok().and_then(Ring::new);
@@ -138,7 +138,7 @@ impl Keeper {
             // Between two supervisors nobody holds the writing end; the next one opens it again.
             Found::End if !self.finishing => {}
             // It is closed with all others when the last has come to its end.
-            Found::End => std::mem::forget(self.sources.remove(&token)),
+            Found::End => std::mem::forget(self.sources.remove(token)),
         }
         false
     }
@@ -163,7 +163,7 @@ impl Keeper {
     /// Nobody new will come: who has ended already goes now, the others when they end.
     fn finish(&mut self) {
         self.finishing = true;
-        self.unread.extend(self.sources.keys());
+        self.unread.extend(self.sources.tokens());
     }
 
     /// One pipe is standard error alone, two are standard output and error.
@@ -187,7 +187,7 @@ impl Keeper {
             let mut turns = 0..LAST_TURNS;
             while turns.next().is_some() && self.take_turn(token) {}
             self.unread.remove(&token);
-            if let Some(source) = self.sources.remove(&token) {
+            if let Some(source) = self.sources.remove(token) {
                 self.epoll.remove(source.pipe.as_fd());
                 used |= source.has_lines();
             }

@@ -37,6 +37,40 @@ pub(crate) enum Found {
     End,
 }
 
+/// All of them, by their tokens. Slots are given out from below, so a list has few holes, and takes half the room of a map.
+#[derive(Default)]
+pub(crate) struct Sources(Vec<Option<Source>>);
+
+impl Sources {
+    pub(crate) fn get(&self, token: u64) -> Option<&Source> {
+        self.0.get(token as usize)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, token: u64) -> Option<&mut Source> {
+        self.0.get_mut(token as usize)?.as_mut()
+    }
+
+    pub(crate) fn insert(&mut self, token: u64, source: Source) {
+        let place = token as usize;
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, || None);
+        }
+        self.0[place] = Some(source);
+    }
+
+    pub(crate) fn remove(&mut self, token: u64) -> Option<Source> {
+        self.0.get_mut(token as usize)?.take()
+    }
+
+    pub(crate) fn tokens(&self) -> std::ops::Range<u64> {
+        0..self.0.len() as u64
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+}
+
 impl Source {
     pub(crate) fn new(pipe: OwnedFd, stderr: bool, slot: u32, token: u64) -> Source {
         Source { pipe, stderr, slot, token, ring: None, hold_until: None }

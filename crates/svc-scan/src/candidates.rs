@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use notify::EventKind;
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
@@ -28,7 +29,7 @@ const COMPLAINTS_SPAN: Millis = Millis(10_000);
 
 pub(crate) struct Candidate {
     pub(crate) name: ServiceName,
-    pub(crate) path: PathBuf,
+    pub(crate) path: Rc<Path>,
     pub(crate) scan_dir: u32,
     pub(crate) found_ms: u64,
     /// When it is looked at next.
@@ -46,7 +47,7 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    pub(crate) fn new(name: ServiceName, path: PathBuf, scan_dir: u32, look_at: Option<Millis>) -> Candidate {
+    pub(crate) fn new(name: ServiceName, path: Rc<Path>, scan_dir: u32, look_at: Option<Millis>) -> Candidate {
         Candidate {
             name,
             path,
@@ -93,9 +94,9 @@ impl Candidate {
     /// Watches it, and what will be its logger. Whether that is new: what happened before is found by looking once more.
     pub(crate) fn watch(&mut self, watches: &mut Watches) -> bool {
         let mut new = false;
-        let mut beside = self.path.clone().into_os_string();
+        let mut beside = self.path.as_os_str().to_owned();
         beside.push(".d");
-        for path in [self.path.clone(), self.path.join("log"), beside.into()] {
+        for path in [self.path.to_path_buf(), self.path.join("log"), beside.into()] {
             if !self.watched.contains(&path) && path.is_dir() {
                 watches.add(&path);
                 self.watched.push(path);
@@ -115,7 +116,7 @@ impl Candidate {
 #[derive(Default)]
 pub(crate) struct Candidates {
     all: HashMap<Identity, Candidate>,
-    paths: HashMap<PathBuf, Identity>,
+    paths: HashMap<Rc<Path>, Identity>,
     /// Complaints since the present span of [`COMPLAINTS_SPAN`] began, and those that were too many.
     complaints: usize,
     unsaid: usize,
@@ -142,7 +143,7 @@ impl Candidates {
         identity: Identity,
         name: ServiceName,
         scan_dir: u32,
-        path: PathBuf,
+        path: Rc<Path>,
         watches: &mut Watches,
     ) {
         let Some(candidate) = self.all.get_mut(&identity) else { return };
@@ -171,7 +172,7 @@ impl Candidates {
     pub(crate) fn touched(&mut self, now: Millis, event: &EventKind, path: &Path) {
         // A candidate is watched no deeper than its log/ and what is in there. Beside a NAME.toml there is NAME.toml.d.
         let file = |path: &Path| path.extension().filter(|end| *end == "d").map(|_| path.with_extension(""));
-        let known = |path: &Path| self.paths.get(path).or_else(|| self.paths.get(&file(path)?));
+        let known = |path: &Path| self.paths.get(path).or_else(|| self.paths.get(file(path)?.as_path()));
         let identity = path.ancestors().take(3).find_map(known);
         if let Some(candidate) = identity.and_then(|identity| self.all.get_mut(identity)) {
             candidate.touched(now, event, path);

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use notify::EventKind;
 use notify::event::{AccessKind, ModifyKind, RemoveKind, RenameMode};
-use svc_core::{Definition, Millis, ServiceName};
+use svc_core::{Millis, ServiceName};
 use svc_def::{Entry, Identity, Instances, Problem, Source};
 use svc_proto::api::s6_svscan::FOLDER;
 use svc_sys::{clock, say};
 
 use crate::candidates::{Candidate, Candidates, QUIET};
+use crate::held::Held;
 use crate::listener::Door;
 use crate::listing::{Place, Seen, entries};
 use crate::pair::{self, Pair};
@@ -40,10 +42,10 @@ pub(crate) struct Found {
     pub(crate) name: ServiceName,
     pub(crate) identity: Identity,
     pub(crate) scan_dir: u32,
-    pub(crate) path: PathBuf,
+    pub(crate) path: Rc<Path>,
     /// None for a name without a process.
-    pub(crate) definition: Option<Definition>,
-    pub(crate) logger: Option<(Definition, Identity)>,
+    pub(crate) definition: Option<Held>,
+    pub(crate) logger: Option<(Held, Identity)>,
     /// What it says of others.
     pub(crate) source: Option<Source>,
     pub(crate) warnings: Vec<Problem>,
@@ -57,7 +59,7 @@ pub(crate) struct Found {
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(crate) removed: Vec<Identity>,
-    pub(crate) renamed: Vec<(Identity, ServiceName, PathBuf)>,
+    pub(crate) renamed: Vec<(Identity, ServiceName, Rc<Path>)>,
     pub(crate) found: Vec<Found>,
     /// Slots of services that could not be started, in whose directories something has happened.
     pub(crate) touched: Vec<u32>,
@@ -150,17 +152,13 @@ impl Directories {
         self.watch_at = Some(clock::now() + MOMENT);
     }
 
-    pub(crate) fn is_watching(&self) -> bool {
-        self.watches.has_begun()
-    }
-
     /// Nobody will look again.
     pub(crate) fn end(&mut self) {
         self.watches.end();
     }
 
     /// A service that an earlier svc-scan started.
-    pub(crate) fn knows(&mut self, identity: Identity, name: ServiceName, scan_dir: u32, path: PathBuf) {
+    pub(crate) fn knows(&mut self, identity: Identity, name: ServiceName, scan_dir: u32, path: Rc<Path>) {
         self.running.insert(identity, Place { name, scan_dir, path });
     }
 
@@ -177,7 +175,7 @@ impl Directories {
     }
 
     /// It cannot be launched now, because something is in its way.
-    pub(crate) fn block(&mut self, found: Found, path: PathBuf, problem: String) {
+    pub(crate) fn block(&mut self, found: Found, path: Rc<Path>, problem: String) {
         self.running.remove(&found.identity);
         let mut candidate = Candidate::new(found.name, path, found.scan_dir, None);
         candidate.blocked = true;
@@ -378,7 +376,7 @@ impl Directories {
         }
         let whole = std::mem::take(&mut self.whole);
         for (identity, place) in seen.places {
-            let look_at = if whole.contains(&place.path) { Millis::ZERO } else { settle };
+            let look_at = if whole.contains(&*place.path) { Millis::ZERO } else { settle };
             self.entry(identity, place, look_at, at_once, changes);
         }
         for (path, message) in seen.odd.iter().filter(|(path, message)| self.odd.get(*path) != Some(message)) {
@@ -416,7 +414,7 @@ impl Directories {
             }
         }
         for (identity, leaves, path, message) in out {
-            seen.odd.insert(path, message);
+            seen.odd.insert(path.to_path_buf(), message);
             if leaves {
                 seen.places.remove(&identity);
             }
@@ -433,7 +431,7 @@ impl Directories {
         self.missing.retain(|identity, _| missing.iter().any(|(known, _)| known == identity));
         for (identity, place) in missing {
             if now < *self.missing.entry(identity).or_insert(now + GRACE) {
-                seen.hidden.insert(place.path);
+                seen.hidden.insert(place.path.to_path_buf());
             }
         }
     }
@@ -459,7 +457,7 @@ impl Directories {
             let path = root.join(&file_name);
             match svc_def::entry(root, &file_name) {
                 Some(Entry::Service { name, identity }) => {
-                    let place = Place { name, scan_dir: scan_dir as u32, path };
+                    let place = Place { name, scan_dir: scan_dir as u32, path: path.into() };
                     self.see(identity, place, seen);
                 }
                 Some(Entry::Problem(problem)) => {
@@ -486,7 +484,7 @@ impl Directories {
         };
         let (first, second) = if rank(other) <= rank(&place) { (other.clone(), place) } else { (place, other.clone()) };
         let message = format!("is the same directory as {}: remove one of the links", svc_def::shown(&first.path));
-        seen.odd.insert(second.path, message);
+        seen.odd.insert(second.path.to_path_buf(), message);
         seen.places.insert(identity, first);
     }
 

@@ -9,6 +9,7 @@ mod candidates;
 mod clients;
 mod controls;
 mod directories;
+mod held;
 mod http;
 mod hub;
 mod judging;

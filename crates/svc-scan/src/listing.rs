@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use svc_core::ServiceName;
 use svc_def::Identity;
@@ -13,7 +14,7 @@ use svc_def::Identity;
 pub(crate) struct Place {
     pub(crate) name: ServiceName,
     pub(crate) scan_dir: u32,
-    pub(crate) path: PathBuf,
+    pub(crate) path: Rc<Path>,
 }
 
 /// What one listing saw.

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use svc_core::{Definition, ServiceName};
+use svc_core::ServiceName;
 use svc_def::{Identity, Instances, Outcome, Problem, Source};
+
+use crate::held::Held;
 
 /// What both say.
 pub(crate) struct Pair {
     /// None for a name without a process.
-    pub(crate) definition: Option<Definition>,
-    pub(crate) logger: Option<(Definition, Identity)>,
+    pub(crate) definition: Option<Held>,
+    pub(crate) logger: Option<(Held, Identity)>,
     /// What it says of others.
     pub(crate) source: Option<Source>,
     pub(crate) warnings: Vec<Problem>,
@@ -47,9 +49,9 @@ pub(crate) fn fault(name: &ServiceName, path: &Path) -> Option<String> {
     complete(reading.outcome, &reading.problems, path).err()
 }
 
-fn complete(outcome: Outcome, problems: &[Problem], path: &Path) -> Result<Option<Definition>, String> {
+fn complete(outcome: Outcome, problems: &[Problem], path: &Path) -> Result<Option<Held>, String> {
     match outcome {
-        Outcome::Ready(definition) => Ok(Some(*definition)),
+        Outcome::Ready(definition) => Ok(Some(Held::new(&definition))),
         Outcome::Name | Outcome::Template(_) => Ok(None),
         Outcome::Incomplete => Err(svc_def::missing_run(path).to_string()),
         Outcome::Broken => Err(told(problems.iter().filter(|problem| problem.fatal)).unwrap_or_default()),

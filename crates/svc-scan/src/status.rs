@@ -1,9 +1,11 @@
 //! What clients are told of a service.
 
 use svc_core::service::{Past, Rest, Role, Stage, State, Stop, Trouble, Want};
-use svc_core::{Exit, Millis, Pid, Service, Settings};
+use svc_core::{Exit, Millis, Pid, Service};
 use svc_proto::api;
 use svc_sys::{Errno, clock};
+
+use crate::held::Held;
 
 /// The two clocks at one moment, to tell times of the monotonic one as times of day.
 #[derive(Clone, Copy)]
@@ -121,11 +123,12 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
 }
 
 /// What its policy has made of its last end, in words.
-pub(crate) fn verdict(machine: &Service, settings: &Settings) -> Option<String> {
+pub(crate) fn verdict(machine: &Service, definition: &Held) -> Option<String> {
     if !matches!(machine.state(), State::Down { .. }) {
         return None;
     }
     let last = machine.last()?;
+    let settings = definition.settings();
     let restart = settings.restart();
     match (machine.rest(), restart) {
         (Rest::Limit, _) if machine.done() => {
@@ -151,18 +154,19 @@ fn drains(machine: &Service) -> bool {
 }
 
 /// What a stop waits for, where it is more than a signal.
-pub(crate) fn stop_reason(machine: &Service, settings: &Settings, now: Millis) -> Option<String> {
+pub(crate) fn stop_reason(machine: &Service, definition: &Held, now: Millis) -> Option<String> {
     let State::Up { stop, .. } = machine.state() else { return None };
-    let steps = settings.stopping.as_ref().map_or(0, |stopping| stopping.steps.len());
+    let steps = || definition.settings().stopping.map_or(0, |stopping| stopping.steps.len());
     let left = |until: Millis| format!("{} s", (until - now).0.div_ceil(1000));
     match stop {
         Stop::No | Stop::Kill { .. } => None,
         Stop::Drain { until } => Some(format!("draining, for {} at most", left(until))),
         Stop::Command { until } => Some(format!("told to stop by its command, which has {}", left(until))),
-        Stop::Signal { step, until: Some(until) } if steps > 0 => {
-            Some(format!("sent signal {} of {}, the next one in {}", step + 1, steps + 1, left(until)))
-        }
-        Stop::Signal { .. } => None,
+        Stop::Signal { step, until: Some(until) } => match steps() {
+            0 => None,
+            steps => Some(format!("sent signal {} of {}, the next one in {}", step + 1, steps + 1, left(until))),
+        },
+        Stop::Signal { until: None, .. } => None,
     }
 }
 

@@ -7,12 +7,15 @@ mod nodes;
 mod sorting;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 
-use svc_core::graph::{Admission, Dependency, Node, Relation};
-use svc_core::{Definition, ServiceName};
+use svc_core::ServiceName;
+use svc_core::graph::{Admission, Dependency, Graph, Relation};
 use svc_def::{CommandCondition, Identity, Instances, Otherwise, Source};
 
+use crate::held::Held;
 use crate::judging;
 
 /// One directory of the s6-rc form, or with a service.toml.
@@ -20,41 +23,37 @@ use crate::judging;
 pub(crate) struct Unit {
     pub(crate) identity: Identity,
     pub(crate) scan_dir: u32,
-    pub(crate) dir: PathBuf,
+    pub(crate) dir: Rc<Path>,
     /// What its supervisor is to know; none for a name without a process.
-    pub(crate) definition: Option<Definition>,
+    pub(crate) definition: Option<Held>,
     pub(crate) source: Source,
     /// Of a template: which services it makes; its own node stands for all of them.
-    pub(crate) instances: Option<Instances>,
+    pub(crate) instances: Option<Box<Instances>>,
     /// The template that made it.
     pub(crate) of: Option<ServiceName>,
     /// What keeps it out of the graph, or parts of it.
-    pub(crate) problem: Option<String>,
+    pub(crate) problem: Option<Box<str>>,
     /// What it was before an edit that has not been in the graph yet.
-    before: Option<(Option<Definition>, Source)>,
+    before: Option<Box<(Option<Held>, Source)>>,
     /// An edit that cannot be used: it is as it was before.
-    edit: Option<String>,
+    #[expect(clippy::box_collection, reason = "as a rule there is none, and then it is a pointer")]
+    edit: Option<Box<String>>,
     /// Whether its conditions hold, if it has any; none while that is not known.
-    verdict: Option<Result<(), String>>,
+    verdict: Option<Result<(), Box<str>>>,
 }
 
 impl Unit {
-    pub(crate) fn new(
-        identity: Identity,
-        scan_dir: u32,
-        dir: PathBuf,
-        definition: Option<Definition>,
-        source: Source,
-    ) -> Unit {
+    pub(crate) fn new(identity: Identity, scan_dir: u32, dir: Rc<Path>, definition: Option<Held>, source: Source) -> Unit {
         let (instances, of) = (None, None);
         let (problem, before, edit, verdict) = (None, None, None, None);
         Unit { identity, scan_dir, dir, definition, source, instances, of, problem, before, edit, verdict }
     }
 }
 
+/// A copy shares what is not changed in it.
 #[derive(Clone, Default)]
 pub(crate) struct Units {
-    all: BTreeMap<ServiceName, Unit>,
+    all: BTreeMap<ServiceName, Rc<Unit>>,
     /// Names of directories that cannot be read as services.
     unusable: BTreeSet<ServiceName>,
     /// Classic directories, on which nobody can depend.
@@ -65,17 +64,17 @@ pub(crate) struct Units {
 
 impl Units {
     pub(crate) fn insert(&mut self, name: ServiceName, unit: Unit) {
-        self.all.insert(name, unit);
+        self.all.insert(name, Rc::new(unit));
         self.stale = true;
     }
 
-    pub(crate) fn remove(&mut self, name: &ServiceName) -> Option<Unit> {
+    pub(crate) fn remove(&mut self, name: &ServiceName) -> Option<Rc<Unit>> {
         self.stale |= self.all.contains_key(name);
         self.all.remove(name)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Unit> {
-        self.all.get(&ServiceName::parse(name).ok()?)
+        self.all.get(name).map(Rc::as_ref)
     }
 
     pub(crate) fn with_identity(&self, identity: Identity) -> Option<ServiceName> {
@@ -83,15 +82,17 @@ impl Units {
     }
 
     pub(crate) fn get_mut(&mut self, name: &ServiceName) -> Option<&mut Unit> {
-        self.all.get_mut(name)
+        self.all.get_mut(name).map(Rc::make_mut)
     }
 
     /// Whom a template stands for.
     pub(crate) fn set_contents(&mut self, template: &ServiceName, contents: Vec<ServiceName>) {
         let Some(unit) = self.all.get_mut(template) else { return };
         let kind = svc_def::Kind::Bundle { contents };
-        self.stale |= unit.source.kind != kind;
-        unit.source.kind = kind;
+        if unit.source.kind != kind {
+            self.stale = true;
+            Rc::make_mut(unit).source.kind = kind;
+        }
     }
 
     /// What a template has made.
@@ -100,18 +101,22 @@ impl Units {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ServiceName, &Unit)> {
-        self.all.iter()
+        self.all.iter().map(|(name, unit)| (name, unit.as_ref()))
     }
 
     /// It was read again. What it was before holds on if the new one does not fit in.
-    pub(crate) fn read_again(&mut self, name: &ServiceName, definition: Option<Definition>, source: Source) {
+    pub(crate) fn read_again(&mut self, name: &ServiceName, definition: Option<Held>, source: Source) {
         let Some(unit) = self.all.get_mut(name) else { return };
         let same = unit.source == source && unit.definition == definition;
-        self.stale |= !same || unit.edit.is_some();
+        if same && unit.edit.is_none() {
+            return;
+        }
+        self.stale = true;
+        let unit = Rc::make_mut(unit);
         unit.edit = None;
         if !same {
-            let old = (unit.definition.clone(), unit.source.clone());
-            unit.before.get_or_insert(old);
+            let old = (unit.definition.take(), unit.source.clone());
+            unit.before.get_or_insert(Box::new(old));
             (unit.definition, unit.source) = (definition, source);
         }
     }
@@ -119,15 +124,20 @@ impl Units {
     /// It was read again, and makes no sense: it stays as it was.
     pub(crate) fn keep(&mut self, name: &ServiceName, problem: &str) {
         let Some(unit) = self.all.get_mut(name) else { return };
-        let edit = Some(unused(problem));
-        self.stale |= unit.edit != edit;
-        unit.edit = edit;
+        let edit = Some(Box::new(unused(problem)));
+        if unit.edit != edit {
+            self.stale = true;
+            Rc::make_mut(unit).edit = edit;
+        }
     }
 
     /// An edit that made no sense makes some now, or was taken back.
     pub(crate) fn forgive(&mut self, name: &ServiceName) {
         let Some(unit) = self.all.get_mut(name) else { return };
-        self.stale |= unit.edit.take().is_some();
+        if unit.edit.is_some() {
+            self.stale = true;
+            Rc::make_mut(unit).edit = None;
+        }
     }
 
     /// Looks at the conditions of those that have not been looked at, or of all. Returns the commands that are to be run for it.
@@ -140,32 +150,37 @@ impl Units {
                     Ok(()) => match &conditions.command {
                         // What held before holds until that has ended.
                         Some(command) => {
-                            commands.push((name.clone(), unit.dir.clone(), command.clone()));
+                            commands.push((name.clone(), unit.dir.to_path_buf(), command.clone()));
                             continue;
                         }
                         None => Ok(()),
                     },
-                    Err(why) => Err(why),
+                    Err(why) => Err(why.into()),
                 },
                 Some(_) => continue,
                 None => Ok(()),
             };
-            self.stale |= again && unit.verdict.as_ref() != Some(&verdict);
-            unit.verdict = Some(verdict);
+            if unit.verdict.as_ref() != Some(&verdict) {
+                self.stale |= again;
+                Rc::make_mut(unit).verdict = Some(verdict);
+            }
         }
         commands
     }
 
     pub(crate) fn set_verdict(&mut self, name: &ServiceName, verdict: Result<(), String>) {
         let Some(unit) = self.all.get_mut(name) else { return };
-        self.stale |= unit.verdict.as_ref() != Some(&verdict);
-        unit.verdict = Some(verdict);
+        let verdict = Some(verdict.map_err(Into::into));
+        if unit.verdict != verdict {
+            self.stale = true;
+            Rc::make_mut(unit).verdict = verdict;
+        }
     }
 
     /// It runs: nobody asks whether it may.
     pub(crate) fn let_in(&mut self, name: &ServiceName) {
-        if let Some(unit) = self.all.get_mut(name) {
-            unit.verdict.get_or_insert(Ok(()));
+        if let Some(unit) = self.all.get_mut(name).filter(|unit| unit.verdict.is_none()) {
+            Rc::make_mut(unit).verdict = Some(Ok(()));
         }
     }
 
@@ -182,14 +197,30 @@ impl Units {
         self.all.is_empty()
     }
 
-    /// The nodes of all that fit together. What does not is told in its `problem`. `replaced`: those that are to be gone first.
-    pub(crate) fn compose(&mut self, replaced: &BTreeSet<ServiceName>) -> Vec<Node> {
+    /// The graph of all that fit together. What does not is told in its `problem`. `replaced`: those that are to be gone first.
+    pub(crate) fn compose(&mut self, replaced: &BTreeSet<ServiceName>) -> Graph {
         self.stale = false;
+        self.share_names();
         loop {
-            let (nodes, out) = self.sort(replaced);
+            let (graph, out) = self.sort(replaced);
             if !self.take_back(&out) {
                 self.note(&out);
-                return nodes;
+                return graph;
+            }
+        }
+    }
+}
+
+impl Units {
+    /// What a dependency is called is the same text as the name of that one, and not another one like it.
+    fn share_names(&mut self) {
+        let names: BTreeMap<ServiceName, Arc<str>> = self.all.keys().map(|name| (name.clone(), name.into())).collect();
+        let other = |relation: &Dependency| names.get(&*relation.on).filter(|name| !Arc::ptr_eq(name, &relation.on));
+        for unit in self.all.values_mut().filter(|unit| unit.source.relations.iter().any(|on| other(on).is_some())) {
+            for relation in &mut Rc::make_mut(unit).source.relations {
+                if let Some(name) = other(relation) {
+                    relation.on = name.clone();
+                }
             }
         }
     }
@@ -213,7 +244,7 @@ impl Unit {
 
     fn turned_away(&self, otherwise: Otherwise) -> Option<&str> {
         self.source.conditions.as_ref().filter(|conditions| conditions.otherwise == otherwise)?;
-        self.verdict.as_ref()?.as_ref().err().map(String::as_str)
+        self.verdict.as_ref()?.as_ref().err().map(|why| &**why)
     }
 
     fn admission(&self) -> Admission {

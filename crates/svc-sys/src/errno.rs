@@ -12,6 +12,10 @@ impl Errno {
     pub const NOT_ALLOWED: Errno = Errno(libc::EACCES);
     pub const NO_READER: Errno = Errno(libc::ENXIO);
     pub const NO_MEMORY: Errno = Errno(libc::ENOMEM);
+    /// The kernel has no memory for a packet.
+    pub const NO_BUFFERS: Errno = Errno(libc::ENOBUFS);
+    /// More descriptors are on their way than somebody may have open.
+    pub const TOO_MANY_ON_THEIR_WAY: Errno = Errno(libc::ETOOMANYREFS);
     pub const TOO_MANY_FILES: Errno = Errno(libc::EMFILE);
     pub const TOO_MANY_FILES_IN_SYSTEM: Errno = Errno(libc::ENFILE);
     pub const TEXT_BUSY: Errno = Errno(libc::ETXTBSY);
@@ -39,8 +43,16 @@ impl Errno {
 
     /// Whether trying again soon may help: something is short that may not be short for long.
     pub fn is_shortage(self) -> bool {
-        [Errno::AGAIN, Errno::NO_MEMORY, Errno::TOO_MANY_FILES, Errno::TOO_MANY_FILES_IN_SYSTEM, Errno::TEXT_BUSY]
-            .contains(&self)
+        [
+            Errno::AGAIN,
+            Errno::NO_MEMORY,
+            Errno::NO_BUFFERS,
+            Errno::TOO_MANY_FILES,
+            Errno::TOO_MANY_FILES_IN_SYSTEM,
+            Errno::TOO_MANY_ON_THEIR_WAY,
+            Errno::TEXT_BUSY,
+        ]
+        .contains(&self)
     }
 }
 

@@ -186,17 +186,28 @@ pub fn read_ahead() {
     }
 }
 
-/// Gives back the pages of this program that were only needed to start it: what runs on is read in again as it is needed. They
-/// are the file's own, so nothing is lost.
-pub fn forget_start() {
-    unsafe extern "C" {
-        static __executable_start: u8;
-        static etext: u8;
-    }
+/// Gives back the pages of this program that nobody writes to, code above all: what runs on is mapped in again as it is needed.
+/// They are the file's own, so nothing is lost.
+pub fn forget_code() {
+    // SAFETY: `forget` keeps nothing of what it is given, which is there while it is called.
+    unsafe { libc::dl_iterate_phdr(Some(forget), std::ptr::null_mut()) };
+}
+
+/// The segments of one object; there is one, for nothing is linked dynamically.
+unsafe extern "C" fn forget(object: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> libc::c_int {
     const PAGE: usize = 4096;
-    let (begin, end) = ((&raw const __executable_start) as usize, (&raw const etext) as usize);
-    let length = (end - begin) / PAGE * PAGE;
-    // SAFETY: from the beginning of the program to the end of its code nothing is ever written to, so each page is the same when
-    // it is read from the file again. The rest of the last page is left alone.
-    unsafe { libc::madvise(begin as *mut libc::c_void, length, libc::MADV_DONTNEED) };
+    // SAFETY: the caller's promise: it describes an object of this process.
+    let (base, segments) = unsafe {
+        let object = &*object;
+        (object.dlpi_addr as usize, std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()))
+    };
+    let is_constant = |kind: u32, flags: u32| kind == libc::PT_LOAD && flags & libc::PF_W == 0;
+    for segment in segments.iter().filter(|segment| is_constant(segment.p_type, segment.p_flags)) {
+        let begin = (base + segment.p_vaddr as usize) / PAGE * PAGE;
+        let length = base + segment.p_vaddr as usize + segment.p_memsz as usize - begin;
+        // SAFETY: the segment is mapped from the file and never written to, so each of its pages, which are its own to the end of the
+        // last, is the same when it is read from there again.
+        unsafe { libc::madvise(begin as *mut libc::c_void, length, libc::MADV_DONTNEED) };
+    }
+    0
 }

@@ -9,6 +9,9 @@ pub const MAX_FDS: usize = 16;
 
 const SPACE: usize = 128;
 
+/// So often a packet is tried again for which the kernel has no memory.
+const TRIES: usize = 8;
+
 /// Room for control messages, aligned as the kernel wants it.
 #[repr(align(8))]
 struct Control([u8; SPACE]);
@@ -45,10 +48,13 @@ fn send_with(socket: BorrowedFd, bytes: &[u8], fds: &[RawFd], flags: libc::c_int
             std::ptr::copy_nonoverlapping(fds.as_ptr().cast(), libc::CMSG_DATA(header), payload as usize);
         }
     }
+    // Most of what is said is said once: who has no memory at the moment may have some when the kernel has looked for it.
+    let mut tries = 0;
     loop {
         // SAFETY: `message` points to live buffers of the lengths it names.
         match check_size(unsafe { libc::sendmsg(socket.as_raw_fd(), &message, flags | libc::MSG_NOSIGNAL) }) {
             Err(Errno::INTERRUPTED) => {}
+            Err(Errno::NO_BUFFERS | Errno::NO_MEMORY) if tries < TRIES => tries += 1,
             result => return result.map(drop),
         }
     }

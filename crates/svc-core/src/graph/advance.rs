@@ -4,7 +4,7 @@ use super::build::{Back, Edge, Strength};
 use super::definition::{Admission, Condition, Id, Kind};
 use super::engine::{Action, Engine};
 use super::state::{Level, Progress, Reason, Times};
-use crate::time::Millis;
+use crate::time::{Millis, Noted};
 
 /// How an edge stands for a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,13 +122,13 @@ impl Engine {
         let run = self.run(id);
         run.reached = false;
         run.lasts = false;
-        run.times = Times { since: now, began: Some(now), ..Times::default() };
+        run.times = Times { since: now, began: Noted::at(now), ..Times::default() };
         run.process = has_process;
         if has_process {
             self.out.push(Action::Start(id));
             self.set(id, Progress::Starting);
         } else {
-            run.times.completed = Some(now);
+            run.times.completed = Noted::at(now);
             self.set(id, Progress::Completed);
         }
     }

@@ -94,6 +94,7 @@ impl Engine {
     /// Makes what is known of nodes fit the new graph: numbers may have been given to others, and every edge may be another one.
     fn adjust(&mut self, old: &Graph) {
         let now = self.now;
+        self.runs.reserve_exact(self.graph.ids().count() - self.runs.len());
         for id in self.graph.ids() {
             if id.at() == self.runs.len() {
                 self.runs.push(Run::new(now));

@@ -1,7 +1,8 @@
 //! From a list of declarations to a checked graph, with both directions of every edge at hand.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -48,7 +49,7 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     pub(super) entries: Vec<Entry>,
-    names: BTreeMap<String, Id>,
+    names: BTreeMap<Arc<str>, Id>,
 }
 
 /// What is wrong with a set of definitions.
@@ -107,13 +108,13 @@ impl Graph {
     /// The graph of the set that comes after this one. Who stays keeps its number; who goes keeps it while it is `busy`.
     pub(super) fn succeed(&self, nodes: Vec<Node>, busy: impl Fn(Id) -> bool) -> Result<Graph, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut listed: BTreeMap<&str, ()> = BTreeMap::new();
+        let mut listed: BTreeSet<Arc<str>> = BTreeSet::new();
         for node in &nodes {
-            if listed.insert(&node.name, ()).is_some() {
-                problems.push(Problem::Twice(node.name.clone()));
+            if !listed.insert(node.name.clone()) {
+                problems.push(Problem::Twice((*node.name).into()));
             }
         }
-        let stays = |id: Id| listed.contains_key(self.name(id));
+        let stays = |id: Id| listed.contains(self.name(id));
         // The numbers of those who are gone for good, highest first.
         let mut free: Vec<Id> = self.ids().rev().filter(|&id| !busy(id) && (self.is_retired(id) || !stays(id))).collect();
         let mut revived: BTreeMap<&str, Id> = BTreeMap::new();
@@ -121,6 +122,7 @@ impl Graph {
             revived.insert(self.name(id), id);
         }
         let mut graph = Graph { entries: self.entries.clone(), names: BTreeMap::new() };
+        let mut names = Vec::with_capacity(nodes.len());
         let mut gone = vec![false; self.entries.len()];
         for id in &free {
             gone[id.at()] = true;
@@ -130,9 +132,11 @@ impl Graph {
             entry.dependents.clear();
             entry.edges.retain(|edge| !gone[edge.to.at()]);
         }
-        for node in &nodes {
-            let id = revived.get(node.name.as_str()).copied().or_else(|| free.pop());
-            let entry = Entry { node: node.clone(), edges: Vec::new(), dependents: Vec::new(), retired: false };
+        graph.entries.reserve_exact(nodes.len().saturating_sub(graph.entries.len()));
+        for node in nodes {
+            let id = revived.get(&*node.name).copied().or_else(|| free.pop());
+            let name = node.name.clone();
+            let entry = Entry { node, edges: Vec::new(), dependents: Vec::new(), retired: false };
             let id = match id {
                 Some(id) => {
                     graph.entries[id.at()] = entry;
@@ -143,8 +147,10 @@ impl Graph {
                     Id(graph.entries.len() as u32 - 1)
                 }
             };
-            graph.names.insert(node.name.clone(), id);
+            names.push((name, id));
         }
+        // In one go, which leaves no holes.
+        graph.names = names.into_iter().collect();
         // Numbers nobody needs now lead nowhere.
         for id in free {
             graph.entries[id.at()].edges.clear();
@@ -164,7 +170,7 @@ impl Graph {
                 let (relation, until) = (dependency.relation, dependency.until);
                 let Some(other) = self.id(&dependency.on) else {
                     let nearest = self.nearest(self.name(from), &dependency.on);
-                    let (node, name) = (self.name(from).into(), dependency.on.clone());
+                    let (node, name) = (self.name(from).into(), (*dependency.on).into());
                     problems.push(Problem::Unknown { node, name, nearest });
                     continue;
                 };
@@ -188,20 +194,29 @@ impl Graph {
                 self.entries[to.at()].dependents.push(Back { from: Id(from as u32), edge: edge as u32 });
             }
         }
+        for entry in &mut self.entries {
+            entry.edges.shrink_to_fit();
+            entry.dependents.shrink_to_fit();
+        }
     }
 
     /// Names that look like this one; it does not name itself.
     fn nearest(&self, of: &str, name: &str) -> Vec<String> {
         let most = (name.chars().count() / 3).max(1);
-        let mut found: Vec<(usize, &String)> = self
+        let mut found: Vec<(usize, &Arc<str>)> = self
             .names
             .keys()
             .map(|other| (distance(name, other), other))
-            .filter(|&(far, other)| far <= most && other != of)
+            .filter(|&(far, other)| far <= most && **other != *of)
             .collect();
         found.sort();
         found.truncate(CANDIDATES);
-        found.into_iter().map(|(_, name)| name.clone()).collect()
+        found.into_iter().map(|(_, name)| (**name).into()).collect()
+    }
+
+    /// What it was made of.
+    pub fn into_nodes(self) -> Vec<Node> {
+        self.entries.into_iter().filter(|entry| !entry.retired).map(|entry| entry.node).collect()
     }
 
     pub fn id(&self, name: &str) -> Option<Id> {

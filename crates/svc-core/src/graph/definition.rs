@@ -1,6 +1,7 @@
 //! What the graph must know of a service: its kind, what it waits for, and how long it may take.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -88,7 +89,7 @@ pub enum Relation {
 /// An edge as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependency {
-    pub on: String,
+    pub on: Arc<str>,
     pub relation: Relation,
     pub until: Condition,
 }
@@ -107,7 +108,7 @@ pub enum Admission {
 /// A node as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    pub name: String,
+    pub name: Arc<str>,
     pub kind: Kind,
     pub dependencies: Vec<Dependency>,
     /// Endpoints outside that must answer before it starts, as they are called in messages.
@@ -141,7 +142,7 @@ pub struct Node {
 
 impl Node {
     /// A node that waits for nobody and for ever.
-    pub fn new(name: &str, kind: Kind) -> Node {
+    pub fn new(name: impl Into<Arc<str>>, kind: Kind) -> Node {
         Node {
             name: name.into(),
             kind,

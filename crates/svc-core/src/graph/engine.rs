@@ -8,7 +8,7 @@ use super::definition::{Id, Kind};
 use super::request::{Goal, Outcome, Pending, Request, RequestId};
 use super::state::{Level, Progress, Reason, Run, Times, Wish};
 use super::stop::Ending;
-use crate::time::Millis;
+use crate::time::{Millis, Noted};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,13 +170,13 @@ impl Engine {
             }
         };
         let times = &mut self.run(id).times;
-        times.started.get_or_insert(now);
+        times.started.fill(Some(now));
         match level {
             Level::Started => {}
-            Level::Ready | Level::Unhealthy => _ = times.ready.get_or_insert(now),
+            Level::Ready | Level::Unhealthy => times.ready.fill(Some(now)),
             Level::Healthy => {
-                times.ready.get_or_insert(now);
-                times.healthy.get_or_insert(now);
+                times.ready.fill(Some(now));
+                times.healthy.fill(Some(now));
             }
         }
         let level = match (before, level) {
@@ -216,7 +216,7 @@ impl Engine {
             Progress::Completed | Progress::Stopping { .. } => return,
         }
         let run = self.run(id);
-        run.times.completed = Some(now);
+        run.times.completed = Noted::at(now);
         if oneshot {
             self.set(id, Progress::Completed);
         } else if run.again || run.doom.is_some() || !run.is_wished() {

@@ -94,7 +94,7 @@ pub fn plan(old: &Graph, new: &Graph) -> Vec<Step> {
                 None => (Change::Nothing, Why::Same),
             },
         };
-        steps.push(Step { name: node.name.clone(), change, why });
+        steps.push(Step { name: (*node.name).into(), change, why });
     }
     steps
 }

@@ -205,10 +205,10 @@ impl Engine {
         loop {
             let (node, until) = at;
             let times = self.runs[node.at()].times;
-            let Some(began) = times.began else { return chain };
+            let Some(began) = times.began.get() else { return chain };
             let reached = match until {
                 Some(until) => times.reached(until),
-                None => times.completed.or(times.ready).or(times.started),
+                None => times.completed.get().or(times.ready.get()).or(times.started.get()),
             };
             let Some(reached) = reached else { return chain };
             chain.push((node, reached - began));

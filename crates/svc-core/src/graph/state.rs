@@ -6,7 +6,7 @@ use super::definition::{Condition, Id};
 use super::request::{Goal, RequestId};
 use crate::service::Trouble;
 use crate::signal::Exit;
-use crate::time::Millis;
+use crate::time::{Millis, Noted};
 
 /// What somebody wants of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,21 +77,22 @@ pub struct Times {
     /// It entered its progress.
     pub since: Millis,
     /// Its supervisor was told to start it.
-    pub began: Option<Millis>,
-    pub started: Option<Millis>,
-    pub ready: Option<Millis>,
-    pub healthy: Option<Millis>,
-    pub completed: Option<Millis>,
+    pub began: Noted,
+    pub started: Noted,
+    pub ready: Noted,
+    pub healthy: Noted,
+    pub completed: Noted,
 }
 
 impl Times {
     /// When it first fulfilled this condition, or one that implies it.
     pub fn reached(&self, until: Condition) -> Option<Millis> {
+        let (ready, completed) = (self.ready.get(), self.completed.get());
         match until {
-            Condition::Started => self.started.or(self.ready).or(self.completed),
-            Condition::Ready => self.ready.or(self.completed).or(self.started),
-            Condition::Healthy => self.healthy.or(self.completed),
-            Condition::Completed => self.completed,
+            Condition::Started => self.started.get().or(ready).or(completed),
+            Condition::Ready => ready.or(completed).or(self.started.get()),
+            Condition::Healthy => self.healthy.get().or(completed),
+            Condition::Completed => completed,
         }
     }
 }

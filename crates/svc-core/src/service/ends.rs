@@ -2,8 +2,8 @@
 //! behind. `run` ends, `finish` may say more, the rest is swept, and then it is down.
 
 use super::{
-    Action, Actions, KILL_AGAIN, NOTHING_TO_DO, Note, Past, Rest, Role, SWEEP_GRACE, Service, Stage, State, Stop, Trouble,
-    Want,
+    Action, Actions, HISTORY, KILL_AGAIN, NOTHING_TO_DO, Note, Past, Rest, Role, SWEEP_GRACE, Service, Stage, State, Stop,
+    Trouble, Want,
 };
 use crate::definition::Settings;
 use crate::signal::{Exit, Signal};
@@ -42,9 +42,9 @@ impl Service {
 
     pub(super) fn remember(&mut self, now: Millis, exit: Exit, counts: bool) {
         let ran = now - self.started.unwrap_or(now);
-        self.past.rotate_right(1);
+        self.past.truncate(HISTORY - 1);
         let (starved, unfed) = (core::mem::take(&mut self.starved), core::mem::take(&mut self.unfed));
-        self.past[0] = Some(Past { exit, ended: now, ran, counts, starved, unfed });
+        self.past.insert(0, Past { exit, ended: now, ran, counts, starved, unfed });
         self.deaths += 1;
         self.since = now;
     }
@@ -107,7 +107,7 @@ impl Service {
         self.streak = 0;
         self.unfit = false;
         self.vain = 0;
-        self.past.iter_mut().flatten().for_each(|past| past.counts = false);
+        self.past.iter_mut().for_each(|past| past.counts = false);
     }
 
     /// The attempt to undo what was done is over.

@@ -43,7 +43,7 @@ fn node(rng: &mut Rng, number: usize, earlier: &[Node]) -> Node {
         Kind::Milestone,
         Kind::Bundle,
     ]);
-    let mut node = Node::new(&format!("n{number}"), kind);
+    let mut node = Node::new(format!("n{number}"), kind);
     let process = kind == Kind::Process;
     node.up = rng.chance(70);
     node.readiness = process && rng.chance(60);
@@ -160,7 +160,7 @@ pub fn spoilt(rng: &mut Rng, set: &[Node]) -> Vec<Node> {
     let Some(first) = nodes.first_mut() else { return vec![Node::new("n0", Kind::Process).with("nobody", relation, until)] };
     let name = first.name.clone();
     match rng.below(3) {
-        0 => first.dependencies.push(Dependency { on, relation, until }),
+        0 => first.dependencies.push(Dependency { on: on.into(), relation, until }),
         1 => first.dependencies.push(Dependency { on: name, relation, until }),
         _ => {
             let twice = first.clone();

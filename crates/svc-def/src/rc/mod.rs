@@ -5,7 +5,8 @@ pub(crate) mod lists;
 mod pipelines;
 mod script;
 
-use std::path::Path;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
 use svc_core::definition::Script;
 use svc_core::graph::Dependency;
@@ -15,19 +16,32 @@ use crate::classic::{self, Run};
 use crate::conditions::{Conditions, Endpoint};
 use crate::look::{Folder, Look, look};
 use crate::problem::{Problem, quoted};
-use crate::servicefile::{Change, Socket};
+use crate::servicefile::Socket;
 
 pub use pipelines::{Half, halves, pipelines};
 
-/// What a source directory says, beyond what the classic files in it say.
+/// What a source directory or a service.toml says, beyond what the classic files in a directory say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     pub kind: Kind,
-    /// What must be up before: services and bundles.
-    pub dependencies: Vec<ServiceName>,
     /// Zero: for ever.
     pub timeout_up: Millis,
     pub timeout_down: Millis,
+    /// What else it waits for, or has wait: what a service.toml says.
+    pub relations: Vec<Dependency>,
+    pub start: Start,
+    /// What its service.toml says, where it has one.
+    pub facts: Option<Box<Facts>>,
+    /// None where it is the default.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What few services say, or those of s6-rc only: behind one pointer, so the others pay nothing for it. A [`Source`] is read as if
+/// this were in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rare {
+    /// What must be up before: services and bundles.
+    pub dependencies: Vec<ServiceName>,
     /// Stopping it is refused unless that is insisted on.
     pub essential: bool,
     /// The service that reads its output, and those whose output it reads.
@@ -35,18 +49,45 @@ pub struct Source {
     pub consumer_for: Vec<ServiceName>,
     /// The name of a bundle of the whole pipeline.
     pub pipeline_name: Option<ServiceName>,
-    /// What else it waits for, or has wait: what a service.toml says.
-    pub relations: Vec<Dependency>,
-    pub start: Start,
-    /// What its service.toml says, where it has one.
-    pub facts: Option<Box<Facts>>,
     /// When it runs, if it is a timer.
-    pub timer: Option<Box<Timer>>,
+    pub timer: Option<Timer>,
     /// What must hold here, or it is left out.
-    pub conditions: Option<Box<Conditions>>,
+    pub conditions: Option<Conditions>,
     /// What must answer before it starts, as it is called in messages, and for how long that is waited for.
     pub wait_for: Vec<(String, Endpoint)>,
     pub wait_timeout: Millis,
+}
+
+impl Rare {
+    pub const NONE: Rare = Rare {
+        dependencies: Vec::new(),
+        essential: false,
+        producer_for: None,
+        consumer_for: Vec::new(),
+        pipeline_name: None,
+        timer: None,
+        conditions: None,
+        wait_for: Vec::new(),
+        wait_timeout: Millis::ZERO,
+    };
+}
+
+impl Source {
+    /// Waits for nobody, and for ever.
+    pub fn new(kind: Kind, start: Start, rare: Rare) -> Source {
+        let rare = (rare != Rare::NONE).then(|| Box::new(rare));
+        let (timeout_up, timeout_down) = (Millis::ZERO, Millis::ZERO);
+        Source { kind, timeout_up, timeout_down, relations: Vec::new(), start, facts: None, rare }
+    }
+}
+
+impl Deref for Source {
+    type Target = Rare;
+
+    fn deref(&self) -> &Rare {
+        static NONE: Rare = Rare::NONE;
+        self.rare.as_deref().unwrap_or(&NONE)
+    }
 }
 
 /// When a timer runs.
@@ -68,27 +109,58 @@ pub struct Cron {
 pub struct Facts {
     /// Another number where only a restart brings what has changed.
     pub substance: u64,
-    /// What it listens on.
-    pub sockets: Vec<Socket>,
-    /// In the order of the lines.
-    pub values: Vec<Value>,
+    pub values: Values,
     /// Another number when its files may have been edited.
     pub stamp: u64,
-    /// Patterns of files that it reads, and those that there are, each with a number that is another one when its content is.
-    pub watch: Vec<std::path::PathBuf>,
-    pub watched: Vec<(std::path::PathBuf, u64)>,
+    /// None where there is nothing of the kind.
+    pub outside: Option<Box<Outside>>,
     /// A change in one of those takes a restart, and not a reload.
     pub change_restarts: bool,
     /// Edits count without anybody asking.
     pub applies: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value {
-    pub key: &'static str,
-    /// As TOML, its variables not put in.
-    pub written: String,
-    pub change: Change,
+/// What it has to do with beside its own files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// What it listens on.
+    pub sockets: Vec<Socket>,
+    /// Patterns of files that it reads, and those that there are, each with a number that is another one when its content is.
+    pub watch: Vec<PathBuf>,
+    pub watched: Vec<(PathBuf, u64)>,
+}
+
+impl Facts {
+    pub fn sockets(&self) -> &[Socket] {
+        self.outside.as_ref().map_or(&[], |outside| &outside.sockets)
+    }
+
+    pub fn watch(&self) -> &[PathBuf] {
+        self.outside.as_ref().map_or(&[], |outside| &outside.watch)
+    }
+
+    pub fn watched(&self) -> &[(PathBuf, u64)] {
+        self.outside.as_ref().map_or(&[], |outside| &outside.watched)
+    }
+}
+
+/// Keys and their values, in the order of the lines. In one piece, because svc-scan keeps those of all services.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Values(Box<str>);
+
+impl Values {
+    /// Each value as TOML on one line, where a tab is an escape; its variables are not put in.
+    pub(crate) fn new(list: &[(&'static str, String)]) -> Values {
+        Values(list.iter().flat_map(|(key, written)| [key, "\t", written, "\n"]).collect::<String>().into())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.0.split_terminator('\n').filter_map(|line| line.split_once('\t'))
+    }
+
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|(other, _)| *other == key).map(|(_, written)| written)
+    }
 }
 
 /// Who has it started.
@@ -105,7 +177,7 @@ pub enum Start {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// Scripts that bring it up and down; none does nothing and succeeds.
-    Oneshot { up: Option<Script>, down: Option<Script> },
+    Oneshot { up: Option<Box<Script>>, down: Option<Box<Script>> },
     /// A `run` as in a classic directory.
     Longrun,
     /// A name for others.
@@ -122,22 +194,20 @@ pub(crate) fn read(dir: &Folder, name: &ServiceName, problems: &mut Vec<Problem>
         problems.push(Problem::fatal(&**dir, format!("s6-rc keeps names that begin with {prefix} for itself: rename it")));
     }
     let kind = kind(dir, problems);
-    let source = kind.map(|kind| Source {
-        dependencies: lists::names(dir, "dependencies", problems),
-        timeout_up: milliseconds(dir, "timeout-up", problems),
-        timeout_down: milliseconds(dir, "timeout-down", problems),
-        essential: classic::flag(dir, "flag-essential", false, problems),
-        producer_for: lists::one(dir, "producer-for", problems),
-        consumer_for: lists::file(dir, "consumer-for", problems),
-        pipeline_name: lists::one(dir, "pipeline-name", problems),
-        relations: Vec::new(),
-        start: Start::ByBundles,
-        facts: None,
-        timer: None,
-        conditions: None,
-        wait_for: Vec::new(),
-        wait_timeout: Millis::ZERO,
-        kind,
+    let source = kind.map(|kind| {
+        let rare = Rare {
+            dependencies: lists::names(dir, "dependencies", problems),
+            essential: classic::flag(dir, "flag-essential", false, problems),
+            producer_for: lists::one(dir, "producer-for", problems),
+            consumer_for: lists::file(dir, "consumer-for", problems),
+            pipeline_name: lists::one(dir, "pipeline-name", problems),
+            ..Rare::NONE
+        };
+        Source {
+            timeout_up: milliseconds(dir, "timeout-up", problems),
+            timeout_down: milliseconds(dir, "timeout-down", problems),
+            ..Source::new(kind, Start::ByBundles, rare)
+        }
     });
     check_place(dir, source.as_ref(), problems);
     source.filter(|_| !problems[before..].iter().any(|problem| problem.fatal))
@@ -156,7 +226,7 @@ fn kind(dir: &Folder, problems: &mut Vec<Problem>) -> Option<Kind> {
             }
             let up = script::read(dir, "up", problems);
             let down = script::read(dir, "down", problems);
-            Some(Kind::Oneshot { up, down })
+            Some(Kind::Oneshot { up: up.map(Box::new), down: down.map(Box::new) })
         }
         b"longrun" => {
             check_run(dir, problems);

@@ -310,7 +310,7 @@ impl Draft {
     pub(super) fn graph_kind(&self) -> rc::Kind {
         match self.kind {
             Kind::Process | Kind::Forking | Kind::Timer => rc::Kind::Longrun,
-            Kind::Oneshot => rc::Kind::Oneshot { up: self.up(), down: self.script(&self.down) },
+            Kind::Oneshot => rc::Kind::Oneshot { up: self.up().map(Box::new), down: self.script(&self.down).map(Box::new) },
             Kind::Bundle => rc::Kind::Bundle { contents: self.members.clone().unwrap_or_default() },
             Kind::Milestone => rc::Kind::Oneshot { up: None, down: None },
         }

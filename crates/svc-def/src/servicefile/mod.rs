@@ -23,7 +23,7 @@ mod tree;
 mod values;
 mod watched;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use svc_core::expand::Variable;
 use svc_core::graph::Dependency;
@@ -34,12 +34,12 @@ use svc_core::{Millis, Program, ServiceName, Settings};
 use crate::conditions::{Conditions, Endpoint};
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted, shown};
-use crate::rc::{self, Value};
+use crate::rc::{self, Values};
 use draft::{Draft, Kind};
+use keys::Change;
 use layout::{FILE, Layout};
 use tree::{Entry, Item, Place, Tree};
 
-pub use keys::Change;
 pub use layout::{bundle_of, find, is_one_file};
 pub use manual::manual;
 pub use schema::schema;
@@ -116,8 +116,9 @@ pub(crate) fn read(
     let (mut draft, mut facts) = draft(&tree, &variable, problems);
     draft.name = name.to_string();
     facts.stamp = watched::stamp_of(layout);
-    facts.watch = draft.watched().iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
-    facts.watched = watched::marks(&facts.watch);
+    let watch: Vec<PathBuf> = draft.watched().iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
+    let outside = rc::Outside { sockets: draft.sockets.clone(), watched: watched::marks(&watch), watch };
+    facts.outside = (outside != rc::Outside::default()).then(|| Box::new(outside));
     facts.change_restarts = draft.change_restarts();
     facts.applies = draft.applies;
     check_instances(layout, &tree, problems);
@@ -149,6 +150,7 @@ pub(crate) fn read(
         settings.notification_fd = Some(probes::READY_FD);
     }
     settings.checks = draft.checks().map(Box::new);
+    draft.relations.shrink_to_fit();
     Some(Said {
         kind: draft.graph_kind(),
         program,
@@ -290,7 +292,7 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
             Ok(()) => {}
             Err(faults) => faults.into_iter().for_each(&mut fault),
         }
-        values.push(Value { key: key.name, written: show::written(&entry.node.item), change: key.change });
+        values.push((key.name, show::written(&entry.node.item)));
     }
     stops::faults(&places, &draft).into_iter().for_each(&mut fault);
     sockets::faults(&places, draft.settings.notification_fd, draft.sockets.len()).into_iter().for_each(&mut fault);
@@ -307,8 +309,8 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
     {
         fault((entry.place, what));
     }
-    let sockets = draft.sockets.clone();
-    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), sockets, values, ..rc::Facts::default() })
+    let values = Values::new(&values);
+    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), values, ..rc::Facts::default() })
 }
 
 /// The same number for the same bytes, whoever computes it (FNV-1a).

@@ -322,7 +322,7 @@ impl Reader<'_> {
     fn relation(&self, node: &Node, relation: Relation) -> Result<Dependency, Vec<Fault>> {
         let Item::Table(entries) = &node.item else {
             let on = self.service(node).map_err(|fault| vec![fault])?.to_string();
-            return Ok(Dependency { on, relation, until: Condition::Ready });
+            return Ok(Dependency { on: on.into(), relation, until: Condition::Ready });
         };
         let is_hard = matches!(relation, Relation::Needs(_));
         let (mut on, mut until, mut relation, mut faults) = (None, Condition::Ready, relation, Vec::new());
@@ -343,7 +343,7 @@ impl Reader<'_> {
             faults.push((node.place, format!("{} has an entry without on: write {}", self.name, self.example)));
         }
         match on.filter(|_| faults.is_empty()) {
-            Some(on) => Ok(Dependency { on: on.to_string(), relation, until }),
+            Some(on) => Ok(Dependency { on: on.as_str().into(), relation, until }),
             None => Err(faults),
         }
     }

@@ -45,7 +45,7 @@ fn a_oneshot_has_scripts_and_dependencies() {
     assert_eq!(definition.program, Program::Oneshot { up: up.clone(), down: down.clone() });
     assert!(definition.managed.is_some() && definition.settings.keep_descendants);
     assert_eq!(definition.settings.timeout_finish, Millis(7));
-    assert_eq!(source.kind, Kind::Oneshot { up, down });
+    assert_eq!(source.kind, Kind::Oneshot { up: up.map(Box::new), down: down.map(Box::new) });
     assert_eq!(source.dependencies, [name("base"), name("net")]);
     assert_eq!((source.timeout_up, source.timeout_down, source.essential), (Millis(35_000), Millis(7), false));
 }
@@ -70,7 +70,8 @@ fn a_first_line_says_what_a_script_is() {
     ] {
         let scratch = oneshot();
         scratch.file("up", up);
-        assert_eq!(read(&scratch).1.kind, Kind::Oneshot { up: script(&scratch, "up", language), down: None }, "{up}");
+        let script = script(&scratch, "up", language).map(Box::new);
+        assert_eq!(read(&scratch).1.kind, Kind::Oneshot { up: script, down: None }, "{up}");
     }
     let scratch = oneshot();
     scratch.file("up", "test -e /x && touch /y\n");
@@ -89,7 +90,7 @@ fn a_longrun_needs_no_mode_bits() {
     let definition = definition.expect("it runs");
     assert_eq!((definition.program, definition.output), (Program::Directory, Output::Logger));
     assert_eq!(definition.settings.notification_fd, Some(3));
-    assert_eq!((source.kind, source.producer_for), (Kind::Longrun, Some(name("web-log"))));
+    assert_eq!((&source.kind, source.producer_for.clone()), (&Kind::Longrun, Some(name("web-log"))));
     assert_eq!(source.dependencies, [name("base"), name("net")]);
 }
 
@@ -101,7 +102,7 @@ fn a_consumer_may_have_several_producers() {
     scratch.file("consumer-for", "b\na\n");
     scratch.file("pipeline-name", "pipe\n");
     let (_, source) = read(&scratch);
-    assert_eq!((source.consumer_for, source.pipeline_name), (vec![name("a"), name("b")], Some(name("pipe"))));
+    assert_eq!((&source.consumer_for, &source.pipeline_name), (&vec![name("a"), name("b")], &Some(name("pipe"))));
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn a_bundle_is_a_name_for_others() {
     scratch.file("contents.d/web", "");
     scratch.file("flag-essential", "");
     let (definition, source) = read(&scratch);
-    assert_eq!((definition, source.kind, source.essential), (None, Kind::Bundle { contents: vec![name("web")] }, true));
+    assert_eq!((definition, source.essential, source.kind), (None, true, Kind::Bundle { contents: vec![name("web")] }));
 }
 
 #[test]

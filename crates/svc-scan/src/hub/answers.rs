@@ -8,7 +8,7 @@ use crate::matching;
 use crate::status::{self, Known, Now};
 use crate::waits::{Answer, Goal};
 use svc_core::graph::{Id, Kind, Level, Progress, Strength, Wish};
-use svc_core::{Program, Service, ServiceName};
+use svc_core::{Service, ServiceName};
 use svc_proto::api;
 use svc_proto::link::ToInit;
 use svc_sys::clock;
@@ -83,28 +83,27 @@ impl Hub {
                 name: member.name.as_str(),
                 dir: svc_def::shown(&member.dir),
                 machine: member.machine.as_ref(),
-                oneshot: matches!(member.definition.program, Program::Oneshot { .. }),
-                says_ready: member.definition.settings.says_ready(),
+                oneshot: member.definition.is_oneshot(),
+                says_ready: member.definition.says_ready(),
                 supervisor: member.supervisor,
                 problem: member
-                    .trouble
-                    .clone()
-                    .or_else(|| member.sockets.missing.as_ref().map(|missing| missing.problem.clone()))
+                    .trouble()
+                    .cloned()
+                    .or_else(|| member.missing_sockets().map(|missing| missing.problem.clone()))
                     .or_else(|| self.node_problem(member.name.as_str()))
-                    .or_else(|| member.warning.clone()),
+                    .or_else(|| member.warning().cloned()),
                 added_ms: member.added_ms,
             },
             now,
         );
         // What waits for others is wanted all the same: its supervisor does not know.
         let wished = self.engine.graph().id(member.name.as_str()).map(|id| self.engine.wish(id) != Wish::Down);
-        let verdict = member.machine.as_ref().and_then(|machine| status::verdict(machine, &member.definition.settings));
+        let verdict = member.machine.as_ref().and_then(|machine| status::verdict(machine, &member.definition));
         let rests = member.machine.as_ref().is_some_and(matching::rests);
         let wanted_up = wished.unwrap_or(status.wanted_up) && !rests;
         let (health, changed) = (member.vitals(now), self.is_changed(member));
         let status = api::Status { wanted_up, health, verdict, changed, ..status };
-        let reason =
-            member.machine.as_ref().and_then(|it| status::stop_reason(it, &member.definition.settings, clock::now()));
+        let reason = member.machine.as_ref().and_then(|it| status::stop_reason(it, &member.definition, clock::now()));
         let status = api::Status { reason, ..status };
         let held_back = self.state_held_back(member.name.as_str());
         let idle = matches!(status.state, api::State::Down | api::State::Done | api::State::Failed);
@@ -176,7 +175,7 @@ impl Hub {
             match self.slot_named(unready.name).and_then(|slot| self.members.get(&slot)) {
                 None => services.push(unready_status(&unready, now)),
                 // The name stands for one service only: the other one is told of among the problems.
-                Some(member) if member.dir != unready.path => {
+                Some(member) if *member.dir != *unready.path => {
                     problems.push(api::Problem { path: svc_def::shown(unready.path), message: unready.problem.to_owned() });
                 }
                 // It stands where that one stood, which is about to go.
@@ -214,7 +213,7 @@ impl Hub {
                 None => self.state_of_name(&node.name),
             };
             api::Node {
-                name: node.name.clone(),
+                name: node.name.to_string(),
                 kind: match self.kind_of(&node.name).unwrap_or(node.kind) {
                     Kind::Process if self.is_timer(&node.name) => api::NodeKind::Timer,
                     Kind::Process => api::NodeKind::Longrun,
@@ -238,7 +237,7 @@ impl Hub {
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         let left_out = self.units.iter().filter(|(name, _)| graph.id(name.as_str()).is_none());
         let left_out = left_out
-            .filter_map(|(name, unit)| Some(api::LeftOut { name: name.to_string(), problem: unit.problem.clone()? }));
+            .filter_map(|(name, unit)| Some(api::LeftOut { name: name.to_string(), problem: unit.problem.clone()?.into() }));
         api::Graph { nodes, left_out: left_out.collect() }
     }
 

@@ -7,21 +7,22 @@ use std::collections::BTreeMap;
 
 use svc_core::graph::{Condition, Id, Kind};
 use svc_core::service::State;
-use svc_core::{Millis, Program, Service, Settings};
+use svc_core::{Millis, Noted, Service};
 use svc_proto::api;
 use svc_sys::clock;
 
 use super::{COMMAND, Hub, Member};
+use crate::held::Runs;
 use crate::status::Now;
 
 /// The first start of one service.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct First {
-    wanted: Option<Millis>,
-    began: Option<Millis>,
+    wanted: Noted,
+    began: Noted,
     /// Up, and ready if it says so; done, if it is a oneshot.
-    there: Option<Millis>,
-    healthy: Option<Millis>,
+    there: Noted,
+    healthy: Noted,
     /// It was there before we were.
     inherited: bool,
 }
@@ -33,12 +34,12 @@ impl First {
 
     pub(super) fn want(&mut self) {
         if !self.inherited {
-            self.wanted.get_or_insert_with(clock::now);
+            self.wanted.fill(Some(clock::now()));
         }
     }
 
     /// Takes from what its supervisor says what is of the first start.
-    pub(super) fn see(&mut self, machine: &Service, settings: &Settings, oneshot: bool) {
+    pub(super) fn see(&mut self, machine: &Service, says_ready: bool, oneshot: bool) {
         // One that was started again before we came has forgotten how its first start went.
         let is_first = machine.deaths() == 0 || machine.deaths() == 1 && oneshot && machine.done();
         if self.inherited && !is_first {
@@ -49,7 +50,7 @@ impl First {
         }
         let (began, there) = match machine.state() {
             State::Up { .. } if oneshot || machine.prepares() => (machine.started(), None),
-            State::Up { ready, .. } if settings.says_ready() => (machine.started(), ready),
+            State::Up { ready, .. } if says_ready => (machine.started(), ready),
             State::Up { .. } => (machine.started(), Some(machine.since())),
             // For others its sockets are what it is.
             State::Armed => (None, Some(machine.since())),
@@ -60,15 +61,15 @@ impl First {
             }
         };
         // Who is there from its sockets on begins when somebody comes, which is no part of its start.
-        if self.there.is_none() {
-            self.began = self.began.or(began);
+        if self.there.get().is_none() {
+            self.began.fill(began);
         }
-        self.there = self.there.or(there);
+        self.there.fill(there);
     }
 
     pub(super) fn see_healthy(&mut self, since: Millis, machine: Option<&Service>) {
         if !self.inherited || machine.is_some_and(|machine| machine.deaths() == 0) {
-            self.healthy.get_or_insert(since);
+            self.healthy.fill(Some(since));
         }
     }
 
@@ -78,6 +79,7 @@ impl First {
             Condition::Ready | Condition::Completed => self.there,
             Condition::Healthy => self.healthy,
         }
+        .get()
     }
 }
 
@@ -93,7 +95,7 @@ impl Hub {
             let reached = edges.map(|edge| (known.get(&edge.to).and_then(|first| first.reached(edge.until)), edge.to));
             let mut first = own.map_or(First::default(), |member| member.first);
             let is_name = !graph.node(id).kind.has_process();
-            let limit = if is_name { Millis(u64::MAX) } else { first.began.unwrap_or(Millis::ZERO) };
+            let limit = if is_name { Millis(u64::MAX) } else { first.began.get().unwrap_or(Millis::ZERO) };
             let mut last = None;
             for (at, to) in reached {
                 match at {
@@ -110,7 +112,7 @@ impl Hub {
             if let Some((at, to)) = last {
                 waited.insert(id, to);
                 if is_name {
-                    (first.began, first.there, first.healthy) = (Some(at), Some(at), Some(at));
+                    (first.began, first.there, first.healthy) = (Noted::at(at), Noted::at(at), Noted::at(at));
                 }
             }
             known.insert(id, first);
@@ -134,7 +136,7 @@ impl Hub {
         services.sort_by(|a, b| a.name.cmp(&b.name));
         let has_process = |id: &Id| graph.node(*id).kind.has_process() && !self.is_timer(graph.name(*id));
         let ends = known.iter().filter(|(id, first)| has_process(id) && !self.is_later(**first));
-        let mut at = ends.filter_map(|(id, first)| Some((first.there?, *id))).max().map(|(_, id)| id);
+        let mut at = ends.filter_map(|(id, first)| Some((first.there.get()?, *id))).max().map(|(_, id)| id);
         let mut chain = Vec::new();
         while let Some(id) = at {
             chain.push(name_of(&id));
@@ -150,7 +152,7 @@ impl Hub {
     }
 
     fn first_start(&self, name: &str, kind: api::NodeKind, first: First, waited_for: Option<String>) -> api::FirstStart {
-        let after = |at: Option<Millis>| at.map(|at| (at - self.began).0);
+        let after = |at: Noted| at.get().map(|at| (at - self.began).0);
         api::FirstStart {
             name: name.to_owned(),
             kind,
@@ -166,15 +168,15 @@ impl Hub {
     /// Whether it is no part of the start.
     fn is_later(&self, first: First) -> bool {
         match self.settled {
-            Some(settled) => first.wanted.is_some_and(|wanted| wanted > settled),
-            None => self.is_heir && first.wanted.is_some(),
+            Some(settled) => first.wanted.get().is_some_and(|wanted| wanted > settled),
+            None => self.is_heir && first.wanted.get().is_some(),
         }
     }
 }
 
 fn kind_of(member: &Member) -> api::NodeKind {
-    match member.definition.program {
-        Program::Oneshot { .. } => api::NodeKind::Oneshot,
-        Program::Directory | Program::Chain(_) | Program::Command(_) => api::NodeKind::Longrun,
+    match member.definition.runs() {
+        Runs::Oneshot { .. } => api::NodeKind::Oneshot,
+        Runs::Directory | Runs::Chain | Runs::Command => api::NodeKind::Longrun,
     }
 }

@@ -28,7 +28,7 @@ impl Hub {
     /// The end was asked for: first those that others depend on, in order.
     pub(super) fn end(&mut self, left: Millis, force: bool, quick: bool) {
         let is_known = self.composed || !self.recovered;
-        if !is_known && !force && !quick && self.members.values().any(|member| member.definition.managed.is_some()) {
+        if !is_known && !force && !quick && self.members.values().any(|member| member.definition.is_managed()) {
             self.early_end.get_or_insert((clock::now(), left));
             return;
         }

@@ -2,10 +2,11 @@
 
 use svc_core::graph::{Event, Id, Kind, Progress, Reason};
 use svc_core::service::{Role, State, Stop};
-use svc_core::{Command, Program, Service, ServiceName};
+use svc_core::{Command, Noted, Service, ServiceName};
 use svc_sys::say;
 
 use super::Hub;
+use crate::held::Runs;
 use crate::matching::{self, Counted, Match};
 
 impl Hub {
@@ -55,15 +56,15 @@ impl Hub {
             let progress = self.engine.progress(id);
             // Left out: it is to be gone, and it was what its supervisor was made for.
             let skipped = self.units.get(name).is_some_and(|unit| unit.skipped().is_some());
-            let kind = match (&member.definition.program, skipped, progress) {
-                (Program::Oneshot { .. }, true, Progress::Stopping { .. }) if !self.is_timer(name) => Kind::Oneshot,
+            let kind = match (member.definition.runs(), skipped, progress) {
+                (Runs::Oneshot { .. }, true, Progress::Stopping { .. }) if !self.is_timer(name) => Kind::Oneshot,
                 (_, true, Progress::Stopping { .. }) => Kind::Process,
                 (_, true, _) => return,
                 (_, false, _) => kind,
             };
             let verdict = match kind {
                 Kind::Process if self.is_timer(name) => matching::timer(id, progress, machine),
-                Kind::Process if member.definition.settings.on_demand.is_some() => {
+                Kind::Process if member.definition.is_on_demand() => {
                     matching::on_demand(id, progress, machine, member.counted, member.at_once)
                 }
                 Kind::Process => matching::process(id, progress, machine, member.counted),
@@ -99,7 +100,7 @@ impl Hub {
 
     /// A supervisor has said something.
     pub(super) fn fit_slot(&mut self, slot: u32) {
-        let Some(member) = self.members.get(&slot).filter(|member| member.definition.managed.is_some()) else { return };
+        let Some(member) = self.members.get(&slot).filter(|member| member.definition.is_managed()) else { return };
         if let Some(id) = self.node_of(member.name.as_str()) {
             self.fit(id);
             self.fit_start(slot, id);
@@ -116,11 +117,10 @@ impl Hub {
 
     /// One that somebody's knock has started is there for others all the time; but to become ready it has no more time than others.
     fn fit_start(&mut self, slot: u32, id: Id) {
-        let Some(member) = self.members.get_mut(&slot).filter(|member| member.definition.settings.on_demand.is_some())
-        else {
+        let Some(member) = self.members.get_mut(&slot).filter(|member| member.definition.is_on_demand()) else {
             return;
         };
-        let says_ready = member.definition.settings.says_ready();
+        let says_ready = member.definition.says_ready();
         let Some(machine) = &member.machine else { return };
         let begun = match machine.state() {
             State::Starting { role: Role::Run } | State::Up { ready: None, stop: Stop::No, .. } if says_ready => {
@@ -132,8 +132,8 @@ impl Hub {
                 return;
             }
         };
-        if begun.is_some() != member.begun.is_some() {
-            member.begun = begun;
+        if begun.is_some() != member.begun.get().is_some() {
+            member.begun = begun.map_or(Noted::NONE, Noted::at);
             self.step_engine(Event::Begun(id, begun));
         }
     }

@@ -14,14 +14,16 @@ impl Member {
     /// None: its health is not looked at.
     pub(super) fn verdict(&self) -> Option<Verdict> {
         let known = self.health.as_ref().map_or(Verdict::Unknown, |report| report.health.verdict());
-        self.definition.settings.has_health().then_some(known)
+        self.definition.has_health().then_some(known)
     }
 
     /// As clients are told.
     pub(super) fn vitals(&self, now: Now) -> Option<api::Health> {
         let report = self.health.as_ref();
         let text = |bytes: &[u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned());
-        self.definition.settings.checks.as_ref()?;
+        if !self.definition.has_checks() {
+            return None;
+        }
         Some(api::Health {
             verdict: self.verdict().map(verdict),
             since_ms: report.map(|report| now.wall_of(report.health.since())),
@@ -54,11 +56,12 @@ impl Hub {
         let Some(member) = self.members.get_mut(&slot) else { return };
         let before = member.health.as_ref().map_or(Verdict::Unknown, |report| report.health.verdict());
         let (now, said) = (report.health.verdict(), String::from_utf8_lossy(&report.said).into_owned());
-        let remedy = member.definition.settings.checks.as_ref().and_then(|checks| Some(checks.health.as_ref()?.remedy));
+        let checks = member.definition.settings().checks;
+        let remedy = checks.as_ref().and_then(|checks| Some(checks.health.as_ref()?.remedy));
         let (name, extended) = (member.name.to_string(), report.extended);
         let excess = report.health.guard().last();
         let is_news = excess.is_some() && excess != member.health.as_ref().and_then(|known| known.health.guard().last());
-        let limit = member.definition.settings.checks.as_ref().and_then(|checks| checks.memory);
+        let limit = checks.and_then(|checks| checks.memory);
         if now == Verdict::Healthy {
             member.first.see_healthy(report.health.since(), member.machine.as_ref());
         }
@@ -102,7 +105,7 @@ impl Hub {
         // One that is armed is there for whoever comes, as if it were well.
         let is_armed = |member: &super::Member| {
             let armed = member.machine.as_ref().is_some_and(|machine| machine.state() == svc_core::State::Armed);
-            armed && member.definition.settings.has_health()
+            armed && member.definition.has_health()
         };
         let verdict = self
             .members

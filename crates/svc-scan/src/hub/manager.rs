@@ -1,13 +1,12 @@
 //! Services that depend on others: the graph engine, fed with what is on disk, what supervisors say and what clients ask, and its
 //! actions carried out.
 
-use svc_core::graph::{Action, Event, Id, Node, Progress, Request, RequestId, Wish};
+use svc_core::graph::{Action, Event, Graph, Id, Progress, Request, RequestId, Wish};
 use svc_core::roster::Happened;
 use svc_core::{Command, Millis, Service, ServiceName};
 use svc_proto::api;
 use svc_sys::{clock, say};
 
-use super::telling::is_chain;
 use super::{Hub, Member};
 
 impl Hub {
@@ -20,12 +19,12 @@ impl Hub {
         let skipped = self.units.iter().map(|(name, unit)| (name.clone(), unit.skipped().map(str::to_owned))).collect();
         self.judge(&|_| false);
         self.say_skipped(&skipped);
-        let before: Vec<(ServiceName, Option<String>)> =
+        let before: Vec<(ServiceName, Option<Box<str>>)> =
             self.units.iter().map(|(name, unit)| (name.clone(), unit.problem.clone())).collect();
-        let classic = self.members.values().filter(|member| member.definition.managed.is_none());
+        let classic = self.members.values().filter(|member| !member.definition.is_managed());
         let classic = classic.map(|member| member.name.clone()).collect();
         self.units.set_unusable(self.directories.unusable().cloned().collect(), classic);
-        let mut nodes = self.units.compose(&self.replaced);
+        let mut graph = self.units.compose(&self.replaced);
         for (name, problem) in before {
             let now = self.units.get(name.as_str()).and_then(|unit| unit.problem.as_ref());
             if let Some(message) = now.filter(|now| Some(*now) != problem.as_ref()) {
@@ -33,25 +32,25 @@ impl Hub {
             }
         }
         if std::mem::take(&mut self.recovered) {
-            self.recover(&nodes);
+            self.recover(graph.clone());
         }
         if self.early_end.is_some() {
             return;
         }
-        let others = self.others(&nodes);
+        let others = self.others(&graph);
         if !others.is_empty() {
             for name in &others {
                 say!("svc-scan: {name}: its type or its pipe has changed: it stops, with what needs it, and starts again");
             }
             self.replaced.extend(others);
-            nodes = self.units.compose(&self.replaced);
+            graph = self.units.compose(&self.replaced);
         }
         self.redefine();
         self.set_timers();
         let mut actions = Vec::new();
         let request = self.next_request();
         self.composed = true;
-        self.engine.step(clock::now(), Event::Request(request, Request::Apply(nodes)), &mut actions);
+        self.engine.step(clock::now(), Event::Request(request, Request::Apply(graph.into_nodes())), &mut actions);
         self.give_slots();
         self.perform(actions);
         self.time_nodes();
@@ -63,13 +62,13 @@ impl Hub {
     }
 
     /// Those whose supervisors were made for what they no longer are.
-    fn others(&mut self, nodes: &[Node]) -> Vec<ServiceName> {
+    fn others(&mut self, graph: &Graph) -> Vec<ServiceName> {
         let mut others = Vec::new();
-        for node in nodes {
+        for node in graph.living().into_iter().map(|id| graph.node(id)) {
             let slot = self.slot_named(&node.name);
             let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) else { continue };
             // It is told what it is to be, and needs no other supervisor for that.
-            if is_chain(&member.definition.program) {
+            if member.definition.is_chain() {
                 continue;
             }
             // An earlier svc-scan made the others, of what was here then.
@@ -134,7 +133,7 @@ impl Hub {
         }
         let is_over = |member: &Member| {
             let unwanted = self.units.get(member.name.as_str()).is_none() || self.replaced.contains(&member.name);
-            member.definition.managed.is_some() && unwanted
+            member.definition.is_managed() && unwanted
         };
         let over: Vec<u32> = self.members.iter().filter(|(_, member)| is_over(member)).map(|(&slot, _)| slot).collect();
         self.slots_to_take = false;

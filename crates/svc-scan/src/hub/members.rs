@@ -1,20 +1,22 @@
 //! Services with a slot: how they come, change their name, and go.
 
 use super::boot::First;
-use super::{COMMAND, Hub, Member};
+use super::{COMMAND, Hub, Member, telling};
 use crate::directories::{Changes, Found};
+use crate::held::{Held, Runs};
 use crate::matching::Counted;
 use crate::pair;
 use crate::waits::Goal;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
 use svc_core::service::{Stage, State, Want};
-use svc_core::{Command, Definition, Output, Pid, Program, Service, ServiceName, Settings};
+use svc_core::{Command, Definition, Noted, Output, Pid, Program, Service, ServiceName, Settings};
 use svc_def::Identity;
 use svc_proto::api;
 use svc_proto::label::{Label, NO_SCAN_DIR};
@@ -41,7 +43,7 @@ impl Hub {
         member.supervisor = supervisor;
         if supervisor.is_some() && member.machine.as_ref().is_none_or(|machine| machine.trouble().is_none()) {
             // That it could not be launched is over.
-            member.trouble = None;
+            member.set_trouble(None);
         }
         if let Some(old) = member.link.take() {
             self.supervisors.remove(&old);
@@ -75,8 +77,8 @@ impl Hub {
         let label = Label::decode(label).ok()?;
         let name = ServiceName::parse(&label.name).ok()?;
         let root = self.config.scan_dirs.get(label.scan_dir as usize).cloned().unwrap_or_default();
-        let dir = svc_def::find(&root, &label.name);
-        let definition = Definition {
+        let dir: Rc<Path> = svc_def::find(&root, &label.name).into();
+        let definition = Held::new(&Definition {
             name: label.name.clone(),
             dir: dir.as_os_str().as_bytes().to_vec(),
             program: Program::Directory,
@@ -85,7 +87,7 @@ impl Hub {
             essential: None,
             managed: None,
             settings: Settings::default(),
-        };
+        });
         let identity = Identity { device: label.device, inode: label.inode };
         Some(Member {
             added_ms: label.added_ms,
@@ -96,21 +98,23 @@ impl Hub {
 
     /// All that was left is known: what is on disk is compared with it.
     pub(super) fn begin(&mut self) {
+        let mut reads: BTreeMap<u32, ServiceName> = BTreeMap::new();
         for slot in self.members.keys().copied().collect::<Vec<u32>>() {
-            self.refresh(slot);
+            reads.extend(self.refresh(slot).map(|producer| (slot, producer)));
             self.define(slot);
         }
-        let producer = |member: &Member| {
-            let name = member.reads.clone().or_else(|| member.name.producer());
+        let producer = |slot: u32, member: &Member| {
+            let name = reads.get(&slot).cloned().or_else(|| member.name.producer());
             name.and_then(|name| self.names.get(&name).copied())
         };
-        let pairs: Vec<(u32, Option<u32>)> = self.members.iter().map(|(&slot, member)| (slot, producer(member))).collect();
+        let pairs: Vec<(u32, Option<u32>)> =
+            self.members.iter().map(|(&slot, member)| (slot, producer(slot, member))).collect();
         for &(id, producer) in &pairs {
             let alive = self.members.get(&id).is_some_and(|member| member.supervisor.is_some());
             self.happened(Happened::Recovered { id, producer, alive });
             let Some(member) = self.members.get(&id).filter(|member| member.name.as_str() != COMMAND) else { continue };
             // Those with dependencies are read again with all that they depend on, also where there is a mistake in them now.
-            let is_classic = member.definition.managed.is_none() && !svc_def::is_one_file(&member.dir);
+            let is_classic = !member.definition.is_managed() && !svc_def::is_one_file(&member.dir);
             if member.name.producer().is_none() && is_classic {
                 self.directories.knows(member.identity, member.name.clone(), member.scan_dir, member.dir.clone());
             }
@@ -138,7 +142,7 @@ impl Hub {
     /// A service whose directory has got a `type` is replaced by what that says.
     fn turn_into_unit(&mut self, slot: u32) {
         let Some(member) = self.members.get(&slot) else { return };
-        let is_classic = member.definition.managed.is_none() && member.name.producer().is_none();
+        let is_classic = !member.definition.is_managed() && member.name.producer().is_none();
         if !is_classic || member.name.as_str() == COMMAND || self.is_ending() || !self.roster.is_to_stay(slot) {
             return;
         }
@@ -149,16 +153,17 @@ impl Hub {
     }
 
     /// Reads the definition of a service again. The last good one stays where it does not parse.
-    pub(super) fn refresh(&mut self, slot: u32) {
-        let Some(member) = self.members.get_mut(&slot) else { return };
+    /// Whose output it reads, where its directory says so.
+    pub(super) fn refresh(&mut self, slot: u32) -> Option<ServiceName> {
+        let member = self.members.get_mut(&slot)?;
         if member.name.as_str() == COMMAND {
             member.definition = command_definition(&self.config.command);
-            return;
+            return None;
         }
-        let reading = svc_def::read(&member.dir, &member.name, Some(&member.definition));
-        if self.started && reading.source.is_some() != member.definition.managed.is_some() {
+        let reading = svc_def::read(&member.dir, &member.name, Some(&member.definition.whole()));
+        if self.started && reading.source.is_some() != member.definition.is_managed() {
             // It has become another form, which takes another supervisor: a rescan gives it one.
-            return;
+            return None;
         }
         match self.units.get(member.name.as_str()).filter(|unit| unit.is_one_file()).and_then(|unit| unit.definition.clone())
         {
@@ -166,12 +171,12 @@ impl Hub {
             Some(definition) => member.definition = definition,
             None => {
                 if let svc_def::Outcome::Ready(definition) = reading.outcome {
-                    member.definition = *definition;
+                    member.definition = Held::new(&definition);
                 }
             }
         }
-        member.reads = reading.source.and_then(|source| source.consumer_for.first().cloned());
-        member.warning = pair::told(reading.problems.iter());
+        member.set_warning(pair::told(reading.problems.iter()));
+        reading.source.and_then(|source| source.consumer_for.first().cloned())
     }
 
     /// A logger that came or went since the service was added: its pipe is laid when the service is added.
@@ -195,9 +200,9 @@ impl Hub {
             svc_def::shown(&log),
             svc_def::shown(&member.dir)
         );
-        if member.warning.as_ref() != Some(&problem) {
+        if member.warning() != Some(&problem) {
             say!("svc-scan: {}: {problem}", member.name);
-            member.warning = Some(problem);
+            member.set_warning(Some(problem));
         }
     }
 
@@ -226,8 +231,7 @@ impl Hub {
     }
 
     fn add_command(&mut self) {
-        let definition = command_definition(&self.config.command);
-        let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&definition.dir));
+        let (dir, definition) = (command_dir().into(), command_definition(&self.config.command));
         match ServiceName::parse(COMMAND) {
             Ok(name) => self.add(name, Identity { device: 0, inode: 0 }, NO_SCAN_DIR, dir, definition, None, None),
             Err(_) => None,
@@ -240,8 +244,8 @@ impl Hub {
         name: ServiceName,
         identity: Identity,
         scan_dir: u32,
-        dir: PathBuf,
-        definition: Definition,
+        dir: Rc<Path>,
+        definition: Held,
         producer: Option<u32>,
         warning: Option<String>,
     ) -> Option<u32> {
@@ -249,9 +253,10 @@ impl Hub {
         self.names.insert(name.clone(), slot);
         let added_ms = clock::wall_ms();
         let named = name.to_string();
-        let mut member = Member { added_ms, warning, ..member(name, identity, scan_dir, dir, definition) };
+        let mut member = Member { added_ms, ..member(name, identity, scan_dir, dir, definition) };
+        member.set_warning(warning);
         // The graph knows when it wants the others.
-        if member.definition.managed.is_none() && (!member.definition.down || named == COMMAND) {
+        if !member.definition.is_managed() && (!member.definition.is_down() || named == COMMAND) {
             member.first.want();
         }
         self.members.insert(slot, Box::new(member));
@@ -306,7 +311,7 @@ impl Hub {
     fn maybe_repaired(&mut self, slot: u32) {
         let Some(member) = self.members.get_mut(&slot) else { return };
         match pair::fault(&member.name, &member.dir) {
-            Some(problem) => member.trouble = Some(problem),
+            Some(problem) => member.set_trouble(Some(problem)),
             None => {
                 let waits = member.machine.as_ref().is_some_and(|machine| {
                     matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Up && !machine.leaving()
@@ -324,8 +329,8 @@ impl Hub {
         let Some(member) = self.members.get(&slot) else { return false };
         let trouble = member.machine.as_ref().and_then(Service::trouble);
         let is_outside = trouble.is_some_and(|trouble| trouble.stage == Stage::Directory)
-            && member.definition.program == Program::Directory
-            && member.definition.managed.is_none();
+            && member.definition.runs() == Runs::Directory
+            && !member.definition.is_managed();
         if !is_outside || !self.roster.is_to_stay(slot) || !member.dir.join(".").exists() {
             return false;
         }
@@ -356,9 +361,11 @@ impl Hub {
             say!("svc-scan: {}: {warning}", found.name);
         }
         let Found { name, identity, scan_dir, definition: Some(definition), logger, .. } = found else { return };
-        let Some(producer) = self.add(name.clone(), identity, scan_dir, dir, definition, None, warning) else { return };
+        let Some(producer) = self.add(name.clone(), identity, scan_dir, dir.clone(), definition, None, warning) else {
+            return;
+        };
         if let Some((definition, identity)) = logger {
-            let dir = PathBuf::from(std::ffi::OsStr::from_bytes(&definition.dir));
+            let dir = dir.join("log").into();
             self.add(name.logger(), identity, scan_dir, dir, definition, Some(producer), None);
         }
     }
@@ -369,7 +376,7 @@ impl Hub {
         let named = [&found.name, &found.name.logger()].into_iter().find_map(|name| self.names.get(name));
         let other = named.copied().or_else(|| self.slot_of(found.identity)).and_then(|slot| self.members.get(&slot));
         if let Some(other) = other {
-            let leaves = other.dir == dir || other.identity == found.identity || other.name != found.name;
+            let leaves = *other.dir == *dir || other.identity == found.identity || other.name != found.name;
             return Some(if leaves {
                 format!("{shown}: the service that was here before has not stopped yet: this one starts when that is gone")
             } else {
@@ -394,7 +401,7 @@ impl Hub {
     }
 
     /// Directories have new names; the services go on. Names may be exchanged, so all old ones go before any new one comes.
-    pub(super) fn rename(&mut self, renamed: Vec<(Identity, ServiceName, PathBuf)>) {
+    pub(super) fn rename(&mut self, renamed: Vec<(Identity, ServiceName, Rc<Path>)>) {
         if renamed.is_empty() {
             // Whoever is blocked would be read again, which opens its directory, which is an event to look again.
             return;
@@ -403,7 +410,7 @@ impl Hub {
         for (identity, name, path) in renamed {
             let Some(slot) = self.slot_of(identity) else { continue };
             let logger = self.members.get(&slot).and_then(|member| self.names.get(&member.name.logger()).copied());
-            moves.extend(logger.map(|logger| (logger, name.logger(), path.join("log"))));
+            moves.extend(logger.map(|logger| (logger, name.logger(), path.join("log").into())));
             moves.push((slot, name, path));
         }
         for (slot, ..) in &moves {
@@ -414,18 +421,19 @@ impl Hub {
         for (slot, name, path) in moves {
             let Some(member) = self.members.get_mut(&slot) else { continue };
             member.dir = path;
-            member.definition.dir = member.dir.as_os_str().as_bytes().to_vec();
+            let dir = member.dir.as_os_str().as_bytes().to_vec();
             if self.names.contains_key(&name) {
                 // In another scan directory.
-                let dir = svc_def::shown(&member.dir);
+                let shown = svc_def::shown(&member.dir);
                 say!(
-                    "svc-scan: {dir}: there is another {name}: this service goes on as {}: rename one of them",
+                    "svc-scan: {shown}: there is another {name}: this service goes on as {}: rename one of them",
                     member.name
                 );
             } else {
-                member.definition.name = name.to_string();
                 member.name = name;
             }
+            let name = member.name.to_string();
+            member.definition = Held::new(&Definition { name, dir, ..member.definition.whole() });
             self.names.insert(member.name.clone(), slot);
             self.directories.expect_no_repair(slot);
             if member.machine.as_ref().is_some_and(|machine| machine.trouble().is_some()) {
@@ -451,9 +459,13 @@ impl Hub {
 
     pub(super) fn launch(&mut self, slot: u32) {
         let Some(member) = self.members.get(&slot) else { return };
-        if let Some(delayed) = self.delayed.as_mut().filter(|_| member.definition.managed.is_some()) {
+        if let Some(delayed) = self.delayed.as_mut().filter(|_| member.definition.is_managed()) {
             return delayed.push(slot);
         }
+        if self.init.is_waiting() && self.is_alone(slot) {
+            return self.unlaunched.push_back(slot);
+        }
+        let Some(member) = self.members.get(&slot) else { return };
         let label = Label {
             name: member.name.to_string(),
             device: member.identity.device,
@@ -461,17 +473,35 @@ impl Hub {
             scan_dir: member.scan_dir,
             added_ms: member.added_ms,
         };
-        let managed = member.definition.managed.map(|wish| self.wish_of(member.name.as_str()).unwrap_or(wish));
-        let definition = Definition { managed, ..member.definition.clone() };
+        let definition = member.definition.whole();
+        let managed = definition.managed.map(|wish| self.wish_of(member.name.as_str()).unwrap_or(wish));
+        let definition = Definition { managed, ..definition };
         let message = ToInit::Launch {
             slot,
-            output: member.definition.output,
+            output: definition.output,
             stdin_of: self.roster.producer(slot),
             stdout_of: self.shared_pipe(&member.name),
             label: label.encode(),
             definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
+    }
+
+    /// Whether nothing is to be said of it to svc-init after its launch, nor of another one that must be launched after it.
+    fn is_alone(&self, slot: u32) -> bool {
+        let unit = self.members.get(&slot).and_then(|member| self.units.get(member.name.as_str()));
+        let facts = unit.and_then(|unit| unit.source.facts.as_ref());
+        facts.is_some_and(|facts| facts.sockets().is_empty())
+    }
+
+    /// There is room in the socket to svc-init. What it is to launch waits as a number until then, and not as a whole message.
+    pub(super) fn send_waiting(&mut self) {
+        self.init.flush();
+        while !self.init.is_waiting()
+            && let Some(slot) = self.unlaunched.pop_front()
+        {
+            self.launch(slot);
+        }
     }
 
     /// The graph is known, or will not be any more.
@@ -523,7 +553,7 @@ impl Hub {
     }
 }
 
-fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, definition: Definition) -> Member {
+fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: Rc<Path>, definition: Held) -> Member {
     Member {
         name,
         identity,
@@ -534,39 +564,40 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: PathBuf, de
         supervisor: None,
         machine: None,
         health: None,
-        deaths: VecDeque::new(),
-        warning: None,
-        trouble: None,
+        deaths: Vec::new(),
+        faults: None,
         failures: 0,
         unsaid: None,
-        waiting: VecDeque::new(),
+        waiting: telling::Queue::default(),
         waits_for_room: false,
         told: 0,
         heard: u32::MAX,
-        reads: None,
         recovering: false,
-        begun: None,
+        begun: Noted::NONE,
         substance: None,
         counted: Counted::default(),
         at_once: false,
         once: false,
-        sockets: super::sockets::Sockets::default(),
+        sockets: None,
         added_ms: 0,
         first: First::default(),
     }
 }
 
 /// The main program: in the directory and with the terminal that svc was started with, started once.
-pub(super) fn command_definition(command: &[OsString]) -> Definition {
-    let dir = std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned());
-    Definition {
+pub(super) fn command_definition(command: &[OsString]) -> Held {
+    Held::new(&Definition {
         name: COMMAND.into(),
-        dir: dir.as_os_str().as_bytes().to_vec(),
+        dir: command_dir().into_os_string().into_vec(),
         program: Program::Command(command.iter().map(|word| word.as_bytes().to_vec()).collect()),
         output: Output::Inherit,
         down: true,
         essential: Some(Essential { code: None, ends: Ends::All }),
         managed: None,
         settings: Settings { keep_descendants: false, ..Settings::default() },
-    }
+    })
+}
+
+fn command_dir() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned())
 }

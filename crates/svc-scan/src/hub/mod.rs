@@ -20,10 +20,12 @@ mod startup;
 mod telling;
 mod templates;
 mod timing;
+mod waiting;
 
 use crate::clients::Subscriber;
 use crate::controls::Controls;
 use crate::directories::Directories;
+use crate::held::Held;
 use crate::links::{self, InitLink, Supervisors};
 use crate::logs::Logs;
 use crate::matching::Counted;
@@ -36,12 +38,13 @@ use outcomes::Told;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::Path;
+use std::rc::Rc;
 use svc_core::graph::{Engine, RequestId};
 use svc_core::init::Order;
 use svc_core::roster::{Happened, Roster};
 use svc_core::service::Past;
-use svc_core::{Command, Definition, Millis, Pid, Program, Service, ServiceName, letters};
+use svc_core::{Command, Millis, Noted, Pid, Service, ServiceName, letters};
 use svc_def::Identity;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
@@ -51,6 +54,8 @@ use tokio::sync::mpsc;
 
 /// The name of the main program that stands behind `--`.
 const COMMAND: &str = "CMD";
+/// When nothing has happened for so long, nothing is soon to happen: the code that is in memory is given back.
+const QUIET: Millis = Millis::from_secs(1);
 /// How many last lines `svc-ctl why` shows.
 const WHY_LINES: usize = 10;
 
@@ -59,35 +64,31 @@ struct Member {
     name: ServiceName,
     identity: Identity,
     scan_dir: u32,
-    dir: PathBuf,
-    definition: Definition,
+    dir: Rc<Path>,
+    definition: Held,
     link: Option<OwnedFd>,
     supervisor: Option<Pid>,
     /// What its supervisor said last.
     machine: Option<Service>,
     /// What it said last of how the service is, where that is looked at.
     health: Option<Box<svc_proto::checks::HealthReport>>,
-    deaths: VecDeque<Past>,
-    /// What is wrong with its directory though it runs.
-    warning: Option<String>,
-    trouble: Option<String>,
+    deaths: Vec<Past>,
+    faults: Option<Box<Faults>>,
     /// Starts that failed in a row.
     failures: u32,
     /// What it was asked while it had no supervisor, or one that has not been heard of since: it may have been killed before
     /// it read that.
     unsaid: Option<Command>,
     /// What it is to be told when its link has room again, and whether that is waited for.
-    waiting: VecDeque<telling::Told>,
+    waiting: telling::Queue,
     waits_for_room: bool,
     /// Commands told on this link, and how many of them its supervisor had heard when it said what we know of it.
     told: u32,
     heard: u32,
-    /// Whose output it reads, where its directory says so.
-    reads: Option<ServiceName>,
     /// A svc-scan before us had launched it, and nothing has been heard of it since.
     recovering: bool,
     /// Since when it is on the way up for somebody who has knocked, as the graph knows it.
-    begun: Option<Millis>,
+    begun: Noted,
     /// What its supervisor was made with, where the graph steers it.
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
@@ -96,16 +97,45 @@ struct Member {
     at_once: bool,
     /// Its next start is for one run.
     once: bool,
-    sockets: sockets::Sockets,
+    sockets: Option<Box<sockets::Sockets>>,
     added_ms: u64,
     /// How its first start went.
     first: boot::First,
 }
 
+/// What is wrong with a service; seldom anything.
+#[derive(Default)]
+struct Faults {
+    /// With its directory, though it runs.
+    warning: Option<String>,
+    /// It cannot be started.
+    trouble: Option<String>,
+}
+
 impl Member {
+    fn warning(&self) -> Option<&String> {
+        self.faults.as_ref()?.warning.as_ref()
+    }
+
+    fn trouble(&self) -> Option<&String> {
+        self.faults.as_ref()?.trouble.as_ref()
+    }
+
+    fn set_warning(&mut self, warning: Option<String>) {
+        if warning.as_ref() != self.warning() {
+            self.faults.get_or_insert_default().warning = warning;
+        }
+    }
+
+    fn set_trouble(&mut self, trouble: Option<String>) {
+        if trouble.as_ref() != self.trouble() {
+            self.faults.get_or_insert_default().trouble = trouble;
+        }
+    }
+
     /// Whether it is a oneshot, and what it did stands.
     fn is_done(&self, machine: &Service) -> bool {
-        matches!(self.definition.program, Program::Oneshot { .. }) && machine.done()
+        self.definition.is_oneshot() && machine.done()
     }
 }
 
@@ -169,6 +199,8 @@ struct Hub {
     wishes_known: bool,
     /// Supervisors to launch when the graph is known: one whose row is blank takes for its wish what it is launched with.
     delayed: Option<Vec<u32>>,
+    /// Those that svc-init has had no room for, and that nobody waits for there.
+    unlaunched: VecDeque<u32>,
     /// Since when directories are being read without a pause.
     reading_since: Option<Millis>,
 }
@@ -219,6 +251,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         start_by: (config.start.limit > Millis::ZERO).then(|| clock::now() + config.start.limit),
         wishes_known: true,
         delayed: None,
+        unlaunched: VecDeque::new(),
         reading_since: None,
         config,
     };
@@ -234,15 +267,10 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
     hub.look_at_directories();
     hub.say_if_there_is_nothing();
     hub.notify();
-    let mut starting = true;
+    let mut quiet_at = Some(clock::now() + QUIET);
     loop {
-        // What is needed once is needed until the last of those who start has been heard.
-        let is_last_heard = || hub.members.last_key_value().is_none_or(|(_, member)| member.machine.is_some());
-        if starting && !hub.directories.is_reading() && hub.directories.is_watching() && is_last_heard() {
-            starting = false;
-            svc_sys::exe::forget_start();
-        }
         let deadline = hub.deadline();
+        let quiet = quiet_at.filter(|&at| deadline.is_none_or(|deadline| at < deadline));
         tokio::select! {
             biased;
             ready = hub.init.socket.readable() => {
@@ -253,9 +281,9 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
                     return Ok(());
                 }
             }
-            ready = hub.init.socket.writable(), if hub.init.is_waiting() => {
+            ready = hub.init.socket.writable(), if hub.init.is_waiting() || !hub.unlaunched.is_empty() => {
                 ready?.clear_ready();
-                hub.init.flush();
+                hub.send_waiting();
             }
             ready = hub.supervisors.ready.readable() => {
                 ready?.clear_ready();
@@ -280,8 +308,16 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
             }
             Some(news) = hub.admissions.news() => hub.take_news(news),
             ring = hub.timers.ring() => hub.rung(ring),
-            () = sleep_until(deadline) => hub.time(),
+            () = sleep_until(quiet.or(deadline)) => {
+                if quiet.is_some() {
+                    quiet_at = None;
+                    svc_sys::exe::forget_code();
+                    continue;
+                }
+                hub.time();
+            }
         }
+        quiet_at = Some(clock::now() + QUIET);
     }
 }
 
@@ -352,7 +388,7 @@ impl Hub {
             ToScan::Slot { slot, supervisor, label } => self.meet(slot, supervisor, &label, descriptors.pop()),
             ToScan::Sockets { slot, prints } => {
                 if let Some(member) = self.members.get_mut(&slot) {
-                    member.sockets.recovered(prints, descriptors);
+                    member.sockets = Some(sockets::Sockets::recovered(prints, descriptors).into());
                 }
             }
             ToScan::Listener => {}
@@ -369,10 +405,10 @@ impl Hub {
                 if let Some(member) = self.members.get_mut(&slot) {
                     let problem = format!("cannot start its supervisor: {}", svc_def::explain_exec(&member.dir, errno));
                     // It is tried once a second, and said once.
-                    if member.trouble.as_ref() != Some(&problem) {
+                    if member.trouble() != Some(&problem) {
                         say!("svc-scan: {}: {problem}", member.name);
                     }
-                    member.trouble = Some(problem);
+                    member.set_trouble(Some(problem));
                 }
                 self.happened(Happened::LaunchFailed { id: slot });
             }

@@ -1,11 +1,11 @@
-//! What clients want done, and clients who wait until something has happened.
+//! What clients want done, and where those stand that they wait for.
 
 use super::{Hub, Member};
 use crate::status::{self, Now};
-use crate::waits::{self, Answer, Goal, Item, Standing, Waiter};
+use crate::waits::{self, Answer, Goal, Item, Standing};
 use svc_core::graph::{Dependents, Id, Kind, Level, Progress, Request, Wish};
 use svc_core::service::{Role, State, Stop, Want};
-use svc_core::{Command, Program, Service, ServiceName};
+use svc_core::{Command, Service, ServiceName};
 use svc_proto::api;
 use svc_sys::clock;
 
@@ -128,8 +128,7 @@ impl Hub {
     fn running(&self, names: &[String], then: Want) -> Vec<u32> {
         let slots = names.iter().filter_map(|name| self.slot_named(name));
         let runs = |slot: &u32| {
-            let member =
-                self.members.get(slot).filter(|member| !matches!(member.definition.program, Program::Oneshot { .. }));
+            let member = self.members.get(slot).filter(|member| !member.definition.is_oneshot());
             let machine = member.and_then(|member| member.machine.as_ref());
             let runs = |machine: &Service| matches!(machine.state(), State::Up { stop: Stop::No, .. });
             machine.is_some_and(|machine| runs(machine) && machine.want() == then)
@@ -199,7 +198,7 @@ impl Hub {
         self.answer_waiters();
     }
 
-    fn check_request(&self, item: &mut Item, began: svc_core::Millis) {
+    pub(super) fn check_request(&self, item: &mut Item, began: svc_core::Millis) {
         let Goal::Request { id, up, deaths } = item.goal else { return };
         let Some(told) = self.outcomes.get(&id).filter(|_| item.outcome.is_none()) else { return };
         let failed = told.failed.iter().find(|(name, _)| *name == item.service).map(|(_, reason)| reason.clone());
@@ -233,7 +232,7 @@ impl Hub {
     fn not_undone(&self, name: &str, deaths: u64) -> Option<String> {
         let member = self.slot_named(name).and_then(|slot| self.members.get(&slot))?;
         let machine = member.machine.as_ref().filter(|machine| member.is_done(machine) && machine.deaths() > deaths)?;
-        let failed = machine.last().filter(|past| !member.definition.settings.is_success(past.exit))?;
+        let failed = machine.last().filter(|past| !member.definition.settings().is_success(past.exit))?;
         Some(format!("its down failed ({}): what its up did stays as it is", failed.exit))
     }
 
@@ -313,7 +312,7 @@ impl Hub {
                     None => settled(api::Verdict::Failed, "is not running".into()),
                     Some(pid) => {
                         let what = match command {
-                            Command::Reload => member.definition.settings.reload_signal.to_string(),
+                            Command::Reload => member.definition.settings().reload_signal.to_string(),
                             Command::Kill(signal) => signal.to_string(),
                             Command::Pause => "SIGSTOP".into(),
                             _ => "SIGCONT".into(),
@@ -342,7 +341,7 @@ impl Hub {
     }
 
     /// What there is to say of a name without a supervisor: it may become one, so a wait goes on, but a command cannot be given.
-    fn without_process(&self, service: &str, goal: Goal) -> Option<api::Outcome> {
+    pub(super) fn without_process(&self, service: &str, goal: Goal) -> Option<api::Outcome> {
         if self.slot_named(service).is_some() {
             return None;
         }
@@ -358,60 +357,6 @@ impl Hub {
             Some(_) | None => return None,
         };
         Some(api::Outcome { service: service.to_owned(), result, message, status })
-    }
-
-    pub(super) fn wait_for(&mut self, items: Vec<Item>, any: bool, timeout_ms: Option<u64>, answer: Answer) {
-        let began = clock::now();
-        let deadline = timeout_ms.map(|timeout| began + svc_core::Millis(timeout));
-        self.waiters.retain(|waiter| !waiter.is_abandoned());
-        let mut waiter = Waiter { items, any, deadline, began, answer: Some(answer) };
-        for item in &mut waiter.items {
-            self.check(item, began);
-            self.check_request(item, began);
-        }
-        self.waiters.push(waiter);
-        self.answer_waiters();
-    }
-
-    pub(super) fn check_waiters(&mut self, slot: u32) {
-        let Some(name) = self.members.get(&slot).map(|member| member.name.to_string()) else { return };
-        let mut waiters = std::mem::take(&mut self.waiters);
-        for waiter in &mut waiters {
-            let began = waiter.began;
-            for item in waiter.items.iter_mut().filter(|item| item.service == name) {
-                self.check(item, began);
-            }
-        }
-        self.waiters = waiters;
-        self.answer_waiters();
-    }
-
-    /// Looks at what clients wait for once more, where the graph knows it.
-    pub(super) fn check_nodes(&mut self) {
-        if self.waiters.is_empty() {
-            return;
-        }
-        let mut waiters = std::mem::take(&mut self.waiters);
-        for waiter in &mut waiters {
-            let began = waiter.began;
-            for item in waiter.items.iter_mut().filter(|item| item.outcome.is_none()) {
-                match item.goal {
-                    Goal::Until(_) | Goal::Started { .. } if self.engine.graph().id(&item.service).is_some() => {
-                        self.check(item, began)
-                    }
-                    Goal::Settled => item.outcome = self.without_process(&item.service, item.goal),
-                    Goal::Until(_)
-                    | Goal::Started { .. }
-                    | Goal::Ran { .. }
-                    | Goal::Stopped
-                    | Goal::Made
-                    | Goal::Judged
-                    | Goal::Request { .. } => {}
-                }
-            }
-        }
-        self.waiters = waiters;
-        self.answer_waiters();
     }
 
     /// Where a node stands that somebody waits for: a process by what its supervisor says, the others by what the graph says.
@@ -498,7 +443,7 @@ impl Hub {
         }
         let Some(member) = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot)) else { return };
         let Some(machine) = member.machine.as_ref().filter(|_| item.outcome.is_none()) else { return };
-        let says_ready = member.definition.settings.says_ready();
+        let says_ready = member.definition.says_ready();
         let (result, message) = match waits::look(item.goal, machine, says_ready, member.verdict()) {
             Standing::Open => return,
             Standing::Reached => match item.goal {
@@ -506,7 +451,7 @@ impl Hub {
                 _ => (api::Verdict::Done, self.told(member, machine, began)),
             },
             Standing::Missed(why) => {
-                let problem = member.trouble.as_ref().map_or_else(String::new, |problem| format!(": {problem}"));
+                let problem = member.trouble().map_or_else(String::new, |problem| format!(": {problem}"));
                 (api::Verdict::Failed, format!("{why}{problem}"))
             }
         };
@@ -522,7 +467,7 @@ impl Hub {
             if took.0 < 50 { String::new() } else { format!(" after {:.1} s", took.0 as f64 / 1000.0) }
         };
         match machine.state() {
-            State::Up { pid, ready: Some(at), .. } if member.definition.settings.says_ready() => {
+            State::Up { pid, ready: Some(at), .. } if member.definition.says_ready() => {
                 format!("up (pid {pid}), ready{}", after(at))
             }
             State::Up { pid, .. } => format!("up (pid {pid})"),
@@ -534,61 +479,6 @@ impl Hub {
             State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } => "down, and still finishing".into(),
         }
     }
-
-    pub(super) fn time_out(&mut self, index: usize) {
-        let Some(mut waiter) = self.waiters.get_mut(index).map(|waiter| Waiter {
-            items: std::mem::take(&mut waiter.items),
-            any: waiter.any,
-            deadline: None,
-            began: waiter.began,
-            answer: waiter.answer.take(),
-        }) else {
-            return;
-        };
-        let now = clock::now();
-        for item in waiter.items.iter_mut().filter(|item| item.outcome.is_none()) {
-            let status = self.status_of_any(&item.service);
-            let state = status
-                .as_ref()
-                .map_or_else(|| "not there".to_owned(), |status| format!("{:?}", status.state).to_lowercase());
-            let seconds = (now - waiter.began).0 as f64 / 1000.0;
-            let why = status.as_ref().and_then(|status| status.problem.as_ref().or(status.reason.as_ref()));
-            let why = why.map_or_else(String::new, |why| format!(": {why}"));
-            let but = status.as_ref().map_or_else(String::new, |status| short_of(item.goal, status));
-            let message = format!("still {state}{but} after {seconds:.1} s{why}");
-            item.outcome =
-                Some(api::Outcome { service: item.service.clone(), result: api::Verdict::TimedOut, message, status });
-        }
-        self.waiters[index] = waiter;
-    }
-
-    pub(super) fn answer_waiters(&mut self) {
-        for waiter in &mut self.waiters {
-            if waiter.is_over() {
-                if waiter.any {
-                    // With one that is there the others need not be.
-                    waiter.items.retain(|item| item.outcome.is_some());
-                }
-                waiter.reply();
-            }
-        }
-        self.waiters.retain(|waiter| !waiter.is_abandoned());
-        self.logs.drop_gone();
-    }
-}
-
-/// What one that is up lacks of what it was waited for.
-fn short_of(goal: Goal, status: &api::Status) -> String {
-    let health = status.health.as_ref().filter(|health| health.verdict != Some(api::HealthVerdict::Healthy));
-    let lacks = match (status.state, goal) {
-        (api::State::Up, Goal::Until(api::Until::Down | api::Until::Finished | api::Until::Up)) => None,
-        (api::State::Up, _) if status.ready == Some(false) => Some("and not ready".to_owned()),
-        (api::State::Up, Goal::Until(api::Until::Healthy)) => health.map(|health| {
-            health.probe.as_ref().map_or("and not healthy".into(), |what| format!("and not healthy ({what})"))
-        }),
-        (_, _) => None,
-    };
-    lacks.map_or_else(String::new, |lacks| format!(" {lacks}"))
 }
 
 /// Where a node of the graph stands, for somebody who waits.

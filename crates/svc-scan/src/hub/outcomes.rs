@@ -71,10 +71,10 @@ impl Hub {
     pub(super) fn reason(&self, id: Id, reason: Reason) -> String {
         let member = self.slot_named(self.engine.graph().name(id)).and_then(|slot| self.members.get(&slot));
         let explained = member.and_then(|member| match reason {
-            Reason::Trouble(_) => member.trouble.clone(),
+            Reason::Trouble(_) => member.trouble().cloned(),
             Reason::Exit(_) => {
                 let machine = member.machine.as_ref().filter(|machine| machine.rest() == Rest::Limit)?;
-                let verdict = status::verdict(machine, &member.definition.settings)?;
+                let verdict = status::verdict(machine, &member.definition)?;
                 Some(format!("{verdict}, and is not started again: {}", machine.last()?.exit))
             }
             Reason::Dependency(_)
@@ -93,7 +93,7 @@ impl Hub {
         let told = self.engine.explain(id, clock::now())?;
         let root = self.engine.blocked_by(id).pop()?;
         let slot = self.slot_named(self.engine.graph().name(root.node));
-        let trouble = slot.and_then(|slot| self.members.get(&slot)).and_then(|member| member.trouble.clone());
+        let trouble = slot.and_then(|slot| self.members.get(&slot)).and_then(|member| member.trouble().cloned());
         let trouble = trouble.or_else(|| self.keeps_ending(root.node));
         Some(match (root.hindrance, trouble) {
             (Hindrance::NotYet(_), Some(trouble)) => format!("{told}: {trouble}"),
@@ -103,9 +103,9 @@ impl Hub {
 
     /// What is to be said of a unit beside its state.
     pub(super) fn node_problem(&self, name: &str) -> Option<String> {
-        match (self.units.get(name)?.problem.clone(), self.progress_problem(name)) {
+        match (self.units.get(name)?.problem.as_deref(), self.progress_problem(name)) {
             (Some(definition), Some(progress)) => Some(format!("{definition}; {progress}")),
-            (definition, progress) => definition.or(progress),
+            (definition, progress) => definition.map(str::to_owned).or(progress),
         }
     }
 
@@ -158,8 +158,8 @@ impl Hub {
 
     /// Units that have no slot: names for others, and those that do not fit together.
     pub(super) fn units_without_slot(&self) -> Vec<(String, PathBuf)> {
-        let without = self.units.iter().filter(|(name, _)| !self.names.contains_key(name));
-        without.map(|(name, unit)| (name.to_string(), unit.dir.clone())).collect()
+        let without = self.units.iter().filter(|(name, _)| !self.names.contains_key(*name));
+        without.map(|(name, unit)| (name.to_string(), unit.dir.to_path_buf())).collect()
     }
 
     /// The word for the state of one of them.

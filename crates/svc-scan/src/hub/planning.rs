@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use svc_core::graph::{self, Bond, Graph, Progress, Strength, Wish};
+use svc_core::graph::{self, Bond, Progress, Strength, Wish};
 use svc_core::service::{State, Stop};
-use svc_core::{Command, Program, ServiceName};
+use svc_core::{Command, ServiceName};
+use svc_def::Values;
 use svc_proto::api;
 use svc_sys::say;
 use tokio::sync::oneshot;
 
 use super::{Hub, Member};
+use crate::held::Runs;
 use crate::matching::rests;
 use crate::outside;
 use crate::status::Now;
@@ -67,12 +69,12 @@ impl Hub {
         self.rehearsing = true;
         self.reread_units(|_| true);
         self.rehearsing = false;
-        let nodes = self.units.compose(&self.replaced);
+        let graph = self.units.compose(&self.replaced);
         let next = std::mem::replace(&mut self.units, before);
-        let steps = Graph::new(nodes).map_or_else(|_| Vec::new(), |graph| graph::plan(self.engine.graph(), &graph));
+        let steps = graph::plan(self.engine.graph(), &graph);
         let mut steps: Vec<api::Step> = steps.into_iter().filter_map(|step| self.told_step(step, &next)).collect();
         for (name, unit) in next.iter().filter(|(_, unit)| unit.is_edited()) {
-            let why = unit.problem.clone().unwrap_or_default();
+            let why = unit.problem.as_deref().unwrap_or_default().to_owned();
             let service = name.to_string();
             match steps.iter_mut().find(|step| step.service == service && step.change != api::Planned::Nothing) {
                 // What others bring about is done all the same.
@@ -144,7 +146,7 @@ impl Hub {
         let machine = member.machine.as_ref()?;
         let State::Up { pid, stop: Stop::No, .. } = machine.state() else { return None };
         let started = Now::read().wall_of(machine.since());
-        let is_classic = member.definition.program == Program::Directory;
+        let is_classic = member.definition.runs() == Runs::Directory;
         let newer = is_classic && changed_ms(&member.dir.join("run")).is_some_and(|at| at > started + CLOCKS_DIFFER_MS);
         newer.then_some(pid.raw())
     }
@@ -210,7 +212,7 @@ impl Hub {
     fn started_anew(&self, service: &str) -> Option<Goal> {
         let member = self.slot_named(service).and_then(|slot| self.members.get(&slot))?;
         let machine = member.machine.as_ref()?;
-        let runs = !matches!(member.definition.program, Program::Oneshot { .. });
+        let runs = !member.definition.is_oneshot();
         runs.then(|| Goal::Started { before: machine.starts(), deaths: machine.deaths() })
     }
 
@@ -246,7 +248,8 @@ impl Hub {
     /// it has none.
     fn make(&mut self, slot: u32, then: Then) -> bool {
         let Some(member) = self.members.get(&slot) else { return false };
-        let Some(options) = member.definition.program.made_by() else { return false };
+        let definition = member.definition.is_made().then(|| member.definition.whole());
+        let Some(options) = definition.as_ref().and_then(|definition| definition.program.made_by()) else { return false };
         let mode = match then {
             Then::Reload => "--render",
             Then::Restart => "--dry-run",
@@ -256,7 +259,7 @@ impl Hub {
             Entry::Occupied(mut making) => *making.get_mut() = Making { again: true, then },
             Entry::Vacant(place) => {
                 place.insert(Making { again: false, then });
-                let (name, dir) = (member.name.clone(), member.dir.clone());
+                let (name, dir) = (member.name.clone(), member.dir.to_path_buf());
                 outside::make(name, dir, mode, options.to_vec(), self.admissions.reporter());
             }
         }
@@ -272,11 +275,11 @@ impl Hub {
         }
         let kept = making.then.kept();
         if let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) {
-            let was_told = member.warning.as_ref().is_some_and(|warning| Then::is_told_by(warning));
+            let was_told = member.warning().is_some_and(|warning| Then::is_told_by(warning));
             match result {
-                Ok(()) if was_told => member.warning = None,
+                Ok(()) if was_told => member.set_warning(None),
                 Ok(()) => {}
-                Err(what) => member.warning = Some(format!("{kept}{what}")),
+                Err(what) => member.set_warning(Some(format!("{kept}{what}"))),
             }
         }
         let told = self.told_with(name.as_str(), making.then);
@@ -314,7 +317,7 @@ impl Hub {
     pub(super) fn watch_edits(&mut self) {
         // What is made of a template may watch other files each.
         let units = self.units.iter().filter(|(_, unit)| applies(unit) || unit.is_edited());
-        let watched = |unit: &Unit| unit.source.facts.as_ref().map_or(&[][..], |facts| &facts.watch).to_vec();
+        let watched = |unit: &Unit| unit.source.facts.as_ref().map_or(&[][..], |facts| facts.watch()).to_vec();
         let places: Vec<(PathBuf, String)> =
             units.flat_map(|(_, unit)| svc_def::edited_in(&unit.dir, &watched(unit))).collect();
         self.directories.expect_edits(places);
@@ -355,28 +358,25 @@ fn changed_ms(file: &Path) -> Option<u64> {
 
 /// The first file that a service watches, or has its own made from, and that is another one now.
 fn other_file(was: Option<&Unit>, will: Option<&Unit>) -> Option<PathBuf> {
-    let files = |unit: Option<&Unit>| unit.and_then(|unit| unit.source.facts.as_ref()).map(|facts| facts.watched.clone());
-    let (was, will) = (files(was)?, files(will)?);
+    let (was, will) = (was?.source.facts.as_ref()?.watched(), will?.source.facts.as_ref()?.watched());
     let other = will.iter().find(|file| !was.contains(file)).or_else(|| was.iter().find(|file| !will.contains(file)));
     other.map(|(path, _)| path.clone())
 }
 
 /// The keys whose values are others, as they are written.
 fn differences(was: Option<&Unit>, will: Option<&Unit>) -> Vec<api::Difference> {
-    let values = |unit: Option<&Unit>| {
-        unit.and_then(|unit| unit.source.facts.as_ref()).map_or(Vec::new(), |facts| facts.values.clone())
-    };
-    if was.is_none() || will.is_none() {
+    let values =
+        |unit: Option<&Unit>| Some(unit?.source.facts.as_ref().map_or_else(Values::default, |facts| facts.values.clone()));
+    let (Some(old), Some(new)) = (values(was), values(will)) else { return Vec::new() };
+    if old == new {
         return Vec::new();
     }
-    let (old, new) = (values(was), values(will));
-    let find =
-        |list: &[svc_def::Value], key: &str| list.iter().find(|value| value.key == key).map(|value| value.written.clone());
-    let mut keys: Vec<&'static str> = old.iter().chain(&new).map(|value| value.key).collect();
+    let mut keys: Vec<&str> = old.iter().chain(new.iter()).map(|(key, _)| key).collect();
     keys.sort_unstable();
     keys.dedup();
+    let written = |values: &Values, key: &str| values.get(key).map(str::to_owned);
     keys.into_iter()
-        .map(|key| api::Difference { key: key.to_owned(), before: find(&old, key), after: find(&new, key) })
+        .map(|key| api::Difference { key: key.to_owned(), before: written(&old, key), after: written(&new, key) })
         .filter(|difference| difference.before != difference.after)
         .collect()
 }

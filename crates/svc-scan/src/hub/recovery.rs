@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
-use svc_core::graph::{Action, Engine, Event, Graph, Id, Node, Progress, Wish};
+use svc_core::graph::{Action, Engine, Event, Graph, Id, Progress, Wish};
 use svc_core::service::{State, Want};
 use svc_core::{Exit, Service};
 use svc_sys::clock;
@@ -15,8 +15,7 @@ use crate::matching::{self, Counted, ended};
 impl Hub {
     /// What supervisors said of themselves is so; what they do not run is as it was wished. Those who have said nothing yet,
     /// because they were killed too, are heard when they do: until then they are on the way.
-    pub(super) fn recover(&mut self, nodes: &[Node]) {
-        let Ok(graph) = Graph::new(nodes.to_vec()) else { return };
+    pub(super) fn recover(&mut self, graph: Graph) {
         self.engine = Engine::new(clock::now(), graph);
         self.wishes_known = false;
         let planned = planned(self.engine.graph());

@@ -2,8 +2,8 @@
 
 use super::{COMMAND, Hub};
 use crate::clients::json_line;
+use crate::held::{Held, Runs};
 use crate::status::{self, Now};
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +14,7 @@ use svc_core::policy::{Ends, Essential};
 use svc_core::restart::AtLimit;
 use svc_core::roster::Happened;
 use svc_core::service::{Note, Past, Rest, State, Trouble};
-use svc_core::{Command, Definition, Exit, Millis, Pid, Program, Service};
+use svc_core::{Command, Exit, Millis, Pid, Program, Service};
 use svc_proto::api;
 use svc_proto::checks::HealthReport;
 use svc_proto::link::{Report, ToInit};
@@ -96,20 +96,20 @@ impl Hub {
         let new = machine.deaths().saturating_sub(known);
         let mut fresh: Vec<Past> = machine.past().take(new as usize).collect();
         fresh.reverse();
-        let before = member.deaths.back().copied();
+        let before = member.deaths.last().copied();
         if let Some(past) = fresh.last().filter(|past| member.machine.is_some() && is_crash(past)) {
             // Once, and not for each try: the next one ends the same way as a rule.
-            let is_told = machine.trouble().is_some() || !matches!(member.definition.program, Program::Chain(_));
+            let is_told = machine.trouble().is_some() || member.definition.runs() != Runs::Chain;
             if !is_told && !before.as_ref().is_some_and(is_crash) {
                 let (name, ms) = (&member.name, past.ran.0);
                 say!("svc-scan: {name}: ended at its start ({} after {ms} ms): see `svc-ctl why {name}`", past.exit);
             }
         }
         let heard = member.machine.is_some();
-        let streak = |deaths: &VecDeque<Past>| deaths.iter().rev().take_while(|past| is_short(past)).count();
+        let streak = |deaths: &[Past]| deaths.iter().rev().take_while(|past| is_short(past)).count();
         let many = streak(&member.deaths) >= MANY_DEATHS;
         member.deaths.extend(fresh);
-        if let Some(last) = member.deaths.back().filter(|_| heard && !many && streak(&member.deaths) >= MANY_DEATHS) {
+        if let Some(last) = member.deaths.last().filter(|_| heard && !many && streak(&member.deaths) >= MANY_DEATHS) {
             let (name, exit, ms) = (&member.name, last.exit, last.ran.0);
             say!(
                 "svc-scan: {name}: keeps ending at its start ({MANY_DEATHS} times in a row, the last with {exit} after {ms} ms): see \
@@ -135,8 +135,8 @@ impl Hub {
             && matches!(machine.state(), State::Down { .. })
             && !machine.leaving()
             && trouble.is_none();
-        let oneshot = matches!(member.definition.program, Program::Oneshot { .. });
-        member.first.see(&machine, &member.definition.settings, oneshot);
+        let (says_ready, oneshot) = (member.definition.says_ready(), member.definition.is_oneshot());
+        member.first.see(&machine, says_ready, oneshot);
         member.machine = Some(machine);
         if never_told && report.note.is_none() {
             self.tell(slot, Command::Once);
@@ -149,7 +149,7 @@ impl Hub {
         }
         // How many count may have been read just now.
         if let Some(member) = self.members.get_mut(&slot) {
-            let surplus = member.deaths.len().saturating_sub(usize::from(member.definition.settings.max_death_tally));
+            let surplus = member.deaths.len().saturating_sub(usize::from(member.definition.max_death_tally()));
             member.deaths.drain(..surplus);
         }
         self.recover_late(slot);
@@ -163,8 +163,8 @@ impl Hub {
 
     pub(super) fn trouble(&mut self, slot: u32, trouble: Option<Trouble>, before: Option<Trouble>) {
         let Some(member) = self.members.get_mut(&slot) else { return };
-        member.trouble = trouble.map(|trouble| {
-            let program = match &member.definition.program {
+        let explained = trouble.map(|trouble| {
+            let program = match &member.definition.whole().program {
                 Program::Directory => member.dir.join("run"),
                 Program::Oneshot { up: Some(Script::File { path, .. }), .. } => {
                     PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(path)))
@@ -172,7 +172,7 @@ impl Hub {
                 Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) if member.dir.is_dir() => {
                     member.dir.join("service.toml")
                 }
-                Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) => member.dir.clone(),
+                Program::Oneshot { up: Some(Script::Chain(_)), .. } | Program::Chain(_) => member.dir.to_path_buf(),
                 Program::Oneshot { up: None, .. } => member.dir.join("up"),
                 Program::Command(words) => {
                     PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(words.first().map_or(&[][..], Vec::as_slice))))
@@ -180,18 +180,19 @@ impl Hub {
             };
             status::explain(trouble, &member.dir, &program)
         });
+        member.set_trouble(explained);
         member.failures = if trouble.is_some() { member.failures + 1 } else { 0 };
         // A file that is being written is no news until it has been for some seconds.
         let busy = trouble.is_some_and(|trouble| trouble.errno == Errno::TEXT_BUSY.0);
         let moved = trouble.is_some_and(status::has_moved);
         let news = if busy { member.failures == BUSY_FAILURES } else { trouble != before && !moved };
         // What was seen on disk and not believed before the kernel said so, too, has been told.
-        let is_told = |problem: &&String| member.warning.as_ref().is_some_and(|warning| warning.contains(problem.as_str()));
-        if let Some(problem) = member.trouble.as_ref().filter(|problem| news && !is_told(problem)) {
+        let is_told = |problem: &&String| member.warning().is_some_and(|warning| warning.contains(problem.as_str()));
+        if let Some(problem) = member.trouble().filter(|problem| news && !is_told(problem)) {
             say!("svc-scan: {}: cannot be started: {problem}", member.name);
         }
         match trouble {
-            Some(_) if member.definition.program == Program::Directory => self.directories.expect_repair(slot, &member.dir),
+            Some(_) if member.definition.runs() == Runs::Directory => self.directories.expect_repair(slot, &member.dir),
             Some(_) | None => self.directories.expect_no_repair(slot),
         }
         self.replace_outside(slot);
@@ -230,7 +231,7 @@ impl Hub {
         let pid = machine.and_then(Service::pid).filter(|_| !is_between).map(Pid::raw);
         let exit =
             machine.and_then(Service::last).filter(|_| note == Note::Exited).map(|past| status::death(past, Now::read()));
-        let message = member.trouble.clone().filter(|_| note == Note::Trouble);
+        let message = member.trouble().cloned().filter(|_| note == Note::Trouble);
         let name = member.name.to_string();
         self.publish(&name, kind, pid, exit, message);
     }
@@ -269,7 +270,7 @@ impl Hub {
         let name = member.name.as_str();
         let Some(machine) = member.machine.as_ref().filter(|machine| machine.failed()) else { return };
         let is_told = name == COMMAND || self.units.get(name).is_some() || verdict(machine, &member.definition).is_some();
-        if let Some(why) = status::verdict(machine, &member.definition.settings).filter(|_| !is_told && !self.is_ending()) {
+        if let Some(why) = status::verdict(machine, &member.definition).filter(|_| !is_told && !self.is_ending()) {
             say!("svc-scan: {name}: failed for good: {why}: svc-ctl start {name} starts it again");
         }
     }
@@ -331,14 +332,14 @@ fn is_nothing_left(machine: &Service) -> bool {
 }
 
 /// What everything ends with, now that a service has ended for good; none if it goes on without it.
-fn verdict(machine: &Service, definition: &Definition) -> Option<Exit> {
+fn verdict(machine: &Service, definition: &Held) -> Option<Exit> {
     let own = machine.last().map(|past| past.exit);
     if machine.rest() == Rest::Limit
-        && let Some(AtLimit::StopContainer { code }) = definition.settings.restart().map(|restart| &restart.at_limit)
+        && let Some(AtLimit::StopContainer { code }) = definition.settings().restart().map(|restart| &restart.at_limit)
     {
         return code.map(Exit::Code).or(own);
     }
-    let Essential { code, ends } = definition.essential?;
+    let Essential { code, ends } = definition.whole().essential?;
     let is_over = machine.failed() || machine.rest() != Rest::No && ends == Ends::All;
     if is_over { code.map(Exit::Code).or(own) } else { None }
 }

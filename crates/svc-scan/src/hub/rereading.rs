@@ -1,6 +1,7 @@
 //! Definitions that come, change and go on disk, as the graph is to know them.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::rc::Rc;
 
 use svc_core::ServiceName;
 use svc_def::Source;
@@ -8,6 +9,7 @@ use svc_sys::say;
 
 use super::Hub;
 use crate::directories::Found;
+use crate::held::Held;
 use crate::pair::{self, Pair};
 use crate::units::Unit;
 
@@ -21,7 +23,7 @@ impl Hub {
         self.replaced.remove(&name);
         let is_template = instances.is_some();
         let mut unit = Unit::new(identity, scan_dir, path, definition, source);
-        unit.instances = instances;
+        unit.instances = instances.map(Box::new);
         self.units.insert(name.clone(), unit);
         if is_template {
             self.make_instances(&name);
@@ -59,7 +61,7 @@ impl Hub {
     /// The same; of those that are not to be taken in, only whether what was wrong with them still is.
     pub(super) fn reread(&mut self, which: &dyn Fn(&Unit) -> bool, takes: &dyn Fn(&Unit) -> bool) {
         // What a template has made is read with it.
-        let all: Vec<(ServiceName, PathBuf)> = self
+        let all: Vec<(ServiceName, Rc<Path>)> = self
             .units
             .iter()
             .filter(|(_, unit)| unit.of.is_none() && which(unit))
@@ -86,7 +88,7 @@ impl Hub {
                 Ok(Pair { source: Some(source), instances: Some(instances), .. }) => {
                     self.units.read_again(&name, None, source);
                     if let Some(unit) = self.units.get_mut(&name) {
-                        unit.instances = Some(instances);
+                        unit.instances = Some(Box::new(instances));
                     }
                     self.make_instances(&name);
                 }
@@ -102,7 +104,7 @@ impl Hub {
 
     /// Services with a service.toml are what it says now.
     pub(super) fn redefine(&mut self) {
-        let changed: Vec<(u32, svc_core::Definition)> = self
+        let changed: Vec<(u32, Held)> = self
             .units
             .iter()
             .filter(|(_, unit)| unit.is_one_file())
@@ -138,6 +140,6 @@ pub(super) fn is_same_kind(before: &Source, now: &Source) -> bool {
 }
 
 /// Whether it is a forking daemon, which is of a kind of its own.
-pub(super) fn forks(definition: &Option<svc_core::Definition>) -> bool {
-    definition.as_ref().is_some_and(|definition| definition.settings.forking.is_some())
+pub(super) fn forks(definition: &Option<Held>) -> bool {
+    definition.as_ref().is_some_and(|definition| definition.forks())
 }

@@ -12,7 +12,7 @@ use svc_def::{Address, Flow, Socket};
 use svc_proto::link::ToInit;
 use svc_sys::{Errno, clock, listen, procfs, say};
 
-use super::Hub;
+use super::{Hub, Member};
 
 /// An address that is not to be had is tried again after this long, and then more and more seldom.
 const RETRY: Millis = Millis::from_secs(1);
@@ -41,9 +41,14 @@ impl Sockets {
     }
 
     /// What an earlier svc-scan had opened.
-    pub(super) fn recovered(&mut self, prints: Vec<u64>, sockets: Vec<OwnedFd>) {
-        self.kept = prints.clone();
-        self.held = prints.into_iter().zip(sockets).collect();
+    pub(super) fn recovered(prints: Vec<u64>, sockets: Vec<OwnedFd>) -> Sockets {
+        Sockets { kept: prints.clone(), held: prints.into_iter().zip(sockets).collect(), missing: None }
+    }
+}
+
+impl Member {
+    pub(super) fn missing_sockets(&self) -> Option<&Missing> {
+        self.sockets.as_ref()?.missing.as_ref()
     }
 }
 
@@ -52,12 +57,13 @@ impl Hub {
     pub(super) fn open_sockets(&mut self, slot: u32) {
         let Some(member) = self.members.get_mut(&slot) else { return };
         let facts = self.units.get(member.name.as_str()).and_then(|unit| unit.source.facts.as_ref());
-        let wanted: &[Socket] = facts.map_or(&[], |facts| &facts.sockets);
-        if wanted.is_empty() && member.sockets.kept.is_empty() && member.sockets.missing.is_none() {
+        let wanted: &[Socket] = facts.map_or(&[], |facts| facts.sockets());
+        if wanted.is_empty() && member.sockets.is_none() {
             return;
         }
+        let sockets = member.sockets.get_or_insert_default();
         let mut before: Vec<(u64, Option<OwnedFd>)> =
-            std::mem::take(&mut member.sockets.held).into_iter().map(|(print, socket)| (print, Some(socket))).collect();
+            std::mem::take(&mut sockets.held).into_iter().map(|(print, socket)| (print, Some(socket))).collect();
         let (mut held, mut problem) = (Vec::new(), None);
         // Those of a path that is to be opened anew in another way come first.
         let prints: Vec<u64> = wanted.iter().map(Socket::print).collect();
@@ -77,30 +83,30 @@ impl Hub {
             }
         }
         let now = clock::now();
-        let pause = member.sockets.missing.as_ref().map_or(RETRY, |missing| Millis(missing.pause.0 * 2).min(RETRY_MOST));
+        let pause = sockets.missing.as_ref().map_or(RETRY, |missing| Millis(missing.pause.0 * 2).min(RETRY_MOST));
         if let Some(what) = &problem
-            && member.sockets.missing.as_ref().is_none_or(|missing| missing.problem != *what)
+            && sockets.missing.as_ref().is_none_or(|missing| missing.problem != *what)
         {
             say!("svc-scan: {}: {what}: it is not started before (retry in {} s)", member.name, pause.0 / 1000);
         }
-        member.sockets.missing = problem.map(|problem| Missing { problem, again_at: now + pause, pause });
-        if member.sockets.missing.is_some() {
+        sockets.missing = problem.map(|problem| Missing { problem, again_at: now + pause, pause });
+        if sockets.missing.is_some() {
             self.lacking.insert(slot);
         } else {
             self.lacking.remove(&slot);
         }
-        member.sockets.held = held;
-        let prints: Vec<u64> = member.sockets.held.iter().map(|(print, _)| *print).collect();
-        if prints != member.sockets.kept {
-            member.sockets.kept = prints.clone();
-            let copies = member.sockets.held.iter().filter_map(|(_, socket)| socket.try_clone().ok()).collect();
+        sockets.held = held;
+        let prints: Vec<u64> = sockets.held.iter().map(|(print, _)| *print).collect();
+        if prints != sockets.kept {
+            sockets.kept = prints.clone();
+            let copies = sockets.held.iter().filter_map(|(_, socket)| socket.try_clone().ok()).collect();
             self.init.send_all(ToInit::Sockets { slot, prints }.encode(), copies);
         }
     }
 
     /// Whether it must not be started, because it would find sockets missing.
     pub(super) fn lacks_sockets(&self, slot: u32) -> bool {
-        self.members.get(&slot).is_some_and(|member| member.sockets.missing.is_some())
+        self.members.get(&slot).is_some_and(|member| member.missing_sockets().is_some())
     }
 
     pub(super) fn sockets_deadline(&self) -> Option<Millis> {
@@ -109,7 +115,7 @@ impl Hub {
 
     /// The slots whose sockets could not be opened. Some may have gone since.
     fn missing_sockets(&self) -> impl Iterator<Item = (u32, &Missing)> {
-        self.lacking.iter().filter_map(|slot| Some((*slot, self.members.get(slot)?.sockets.missing.as_ref()?)))
+        self.lacking.iter().filter_map(|slot| Some((*slot, self.members.get(slot)?.missing_sockets()?)))
     }
 
     /// Tries again to open what could not be opened.
@@ -127,8 +133,8 @@ impl Hub {
     }
 
     /// A definition is gone for good: nobody listens there any more.
-    pub(super) fn forget_sockets(member: &super::Member) {
-        for (_, socket) in &member.sockets.held {
+    pub(super) fn forget_sockets(member: &Member) {
+        for (_, socket) in member.sockets.iter().flat_map(|sockets| &sockets.held) {
             listen::remove_path(socket);
         }
     }

@@ -134,7 +134,7 @@ impl Hub {
 
     /// What keeps its program from being started.
     fn trouble_of(&self, name: &str) -> Option<String> {
-        self.slot_named(name).and_then(|slot| self.members.get(&slot)?.trouble.clone())
+        self.slot_named(name).and_then(|slot| self.members.get(&slot)?.trouble().cloned())
     }
 
     fn is_late(&self) -> bool {

@@ -1,9 +1,9 @@
 //! What supervisors are told. Nobody is waited for: what a supervisor that does not read has no room for stays here.
 
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 
-use svc_core::definition::Script;
-use svc_core::{Command, Program};
+use svc_core::Command;
 use svc_proto::link::ToSupervisor;
 use svc_sys::{Errno, message, say};
 
@@ -12,6 +12,32 @@ use super::{Hub, Member};
 /// So much waits for one supervisor, a few bytes each. Its socket has room for hundreds before, so that only one that was stopped gets
 /// so far behind.
 const MOST_WAITING: usize = 16 * 1024;
+
+/// What waits to be told, the oldest first. As a rule nothing does, and takes no room.
+#[derive(Default)]
+#[expect(clippy::box_collection, reason = "as a rule there is none, and then it is a pointer")]
+pub(super) struct Queue(Option<Box<VecDeque<Told>>>);
+
+impl Queue {
+    fn push(&mut self, told: Told) {
+        self.0.get_or_insert_default().push_back(told);
+    }
+
+    fn first(&self) -> Option<&Told> {
+        self.0.as_ref()?.front()
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(queue) = &mut self.0 {
+            queue.pop_front();
+        }
+        self.0 = self.0.take().filter(|queue| !queue.is_empty());
+    }
+
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |queue| queue.len())
+    }
+}
 
 /// What is to be told.
 pub(super) enum Told {
@@ -24,7 +50,7 @@ impl Hub {
     pub(super) fn tell(&mut self, slot: u32, command: Command) {
         let Some(member) = self.members.get_mut(&slot) else { return };
         if !member.is_deaf() {
-            member.waiting.push_back(Told::Command(command));
+            member.waiting.push(Told::Command(command));
             // Without one, it is told when there is one again.
             if member.link.is_none() { member.keep_unsaid() } else { self.tell_waiting(slot) }
         } else {
@@ -35,8 +61,8 @@ impl Hub {
     /// Tells a supervisor what its service.toml says. Others have files that they read themselves.
     pub(super) fn define(&mut self, slot: u32) {
         let Some(member) = self.members.get_mut(&slot) else { return };
-        if member.link.is_some() && is_chain(&member.definition.program) {
-            member.waiting.push_back(Told::Definition);
+        if member.link.is_some() && member.definition.is_chain() {
+            member.waiting.push(Told::Definition);
             self.tell_waiting(slot);
         }
     }
@@ -60,12 +86,16 @@ impl Member {
 
     /// Whether nothing is left that has no room.
     fn tell_waiting(&mut self) -> bool {
-        while let (Some(next), Some(link)) = (self.waiting.front(), &self.link) {
+        while let (Some(next), Some(link)) = (self.waiting.first(), &self.link) {
             let sent = match next {
                 Told::Command(command) => message::try_send(link.as_fd(), &ToSupervisor::Command(*command).encode(), &[]),
                 Told::Definition => {
-                    let packet = ToSupervisor::Define(svc_proto::definition::encode(&self.definition)).encode();
-                    message::try_send(link.as_fd(), &packet, &self.sockets.numbers())
+                    let packet = ToSupervisor::Define(self.definition.bytes().to_vec()).encode();
+                    message::try_send(
+                        link.as_fd(),
+                        &packet,
+                        &self.sockets.as_ref().map_or_else(Vec::new, |sockets| sockets.numbers()),
+                    )
                 }
             };
             match (sent, next) {
@@ -74,7 +104,7 @@ impl Member {
                 (Ok(()), &Told::Command(command)) => {
                     self.told = self.told.wrapping_add(1);
                     // What the graph wants is found again by looking.
-                    self.unsaid = (is_wish(command) && self.definition.managed.is_none()).then_some(command);
+                    self.unsaid = (is_wish(command) && !self.definition.is_managed()).then_some(command);
                 }
                 (Ok(()), Told::Definition) => {}
                 // It has just died, and svc-init is about to say so.
@@ -89,28 +119,20 @@ impl Member {
                     say!("svc-scan: {}: its supervisor cannot be told its definition: {errno}", self.name);
                 }
             }
-            self.waiting.pop_front();
+            self.waiting.drop_first();
         }
         true
     }
 
     /// Its supervisor is dead. The next one is started with its definition, and told what was asked last.
     pub(super) fn keep_unsaid(&mut self) {
-        for told in self.waiting.drain(..) {
+        for told in self.waiting.0.take().into_iter().flat_map(|queue| *queue) {
             if let Told::Command(command) = told
-                && (self.definition.managed.is_none() || !is_steering(command))
+                && (!self.definition.is_managed() || !is_steering(command))
             {
                 self.unsaid = Some(command);
             }
         }
-    }
-}
-
-pub(super) fn is_chain(program: &Program) -> bool {
-    match program {
-        Program::Chain(_) => true,
-        Program::Oneshot { up, down } => [up, down].into_iter().any(|half| matches!(half, Some(Script::Chain(_)))),
-        Program::Directory | Program::Command(_) => false,
     }
 }
 

@@ -157,7 +157,7 @@ impl Hub {
         if unit.is_none() && !self.names.contains_key(&name) {
             return Err(NotScaled::NoSuchService(format!("{name}: no such service")));
         }
-        let defined = match unit.and_then(|unit| unit.instances.as_ref()) {
+        let defined = match unit.and_then(|unit| unit.instances.as_deref()) {
             Some(Instances::Counted(count)) => *count,
             Some(Instances::Named(_)) => {
                 let dir = unit.map_or_else(String::new, |unit| svc_def::shown(&unit.dir));

@@ -125,11 +125,8 @@ impl Hub {
 
     /// There are as many timers as are defined, and they are as they are defined.
     pub(super) fn set_timers(&mut self) {
-        let defined: Vec<(ServiceName, svc_def::Timer)> = self
-            .units
-            .iter()
-            .filter_map(|(name, unit)| Some((name.clone(), unit.source.timer.as_deref()?.clone())))
-            .collect();
+        let defined: Vec<(ServiceName, svc_def::Timer)> =
+            self.units.iter().filter_map(|(name, unit)| Some((name.clone(), unit.source.timer.clone()?))).collect();
         let in_graph: Vec<ServiceName> =
             self.timers.all.keys().filter(|name| self.node_of(name.as_str()).is_some()).cloned().collect();
         self.timers.all.retain(|name, _| in_graph.contains(name) || defined.iter().any(|(other, _)| other == name));

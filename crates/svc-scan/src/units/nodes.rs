@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use svc_core::ServiceName;
 use svc_core::graph::{Bond, Condition, Dependency, Kind, Node, Relation};
@@ -31,7 +32,7 @@ impl Units {
             };
             let skipped = unit.skipped().is_some();
             // What is left out is a point in time: whatever depends on it finds it passed.
-            let mut node = Node::new(name.as_str(), if skipped { Kind::Milestone } else { kind });
+            let mut node = Node::new(name, if skipped { Kind::Milestone } else { kind });
             node.up = match source.start {
                 Start::ByBundles if chosen => STARTED.contains(&name.as_str()),
                 Start::ByBundles => kind != Kind::Bundle,
@@ -45,18 +46,18 @@ impl Units {
             node.admission = unit.admission();
             node.external = source.wait_for.iter().map(|(name, _)| name.clone()).collect();
             node.wait_timeout = source.wait_timeout;
-            node.readiness = unit.definition.as_ref().is_some_and(|definition| definition.settings.says_ready());
+            node.readiness = unit.definition.as_ref().is_some_and(|definition| definition.says_ready());
             node.lasting = kind == Kind::Process && source.facts.is_none();
-            node.health = unit.definition.as_ref().is_some_and(|definition| definition.settings.has_health());
+            node.health = unit.definition.as_ref().is_some_and(|definition| definition.has_health());
             node.logger = !source.consumer_for.is_empty();
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
             // A bundle runs nothing; that of a template has read the files of the first instance.
             if kind != Kind::Bundle {
                 let reloads = source.facts.as_ref().filter(|facts| !facts.change_restarts);
                 (node.substance, node.reloadable) =
-                    (self.fingerprint(unit), reloads.map_or(0, |facts| mark(&facts.watched)));
+                    (self.fingerprint(unit), reloads.map_or(0, |facts| mark(facts.watched())));
                 let longrun = unit.definition.as_ref().filter(|_| kind == Kind::Process);
-                node.examined = longrun.is_some_and(|definition| definition.program.made_by().is_some());
+                node.examined = longrun.is_some_and(|definition| definition.is_made());
             }
             let needed = source.dependencies.iter().chain(&source.producer_for).chain(members);
             let mut node =
@@ -65,6 +66,7 @@ impl Units {
             let known =
                 |other: &&Dependency| is_hard(other) || ServiceName::parse(&other.on).is_ok_and(|name| member(&&name));
             node.dependencies.extend(source.relations.iter().filter(known).cloned());
+            node.dependencies.shrink_to_fit();
             nodes.push(node);
             if let Some(pipeline) = source.pipeline_name.as_ref().filter(|pipeline| pipelines.get(*pipeline) == Some(&name))
             {
@@ -87,7 +89,7 @@ impl Units {
 
     /// Whether one that is not in the graph would be started there: where bundles choose, if somebody names it.
     pub(crate) fn is_missed(&self, name: &str) -> bool {
-        let names = |unit: &Unit| {
+        let names = |unit: &Rc<Unit>| {
             let contents = match &unit.source.kind {
                 svc_def::Kind::Bundle { contents } => contents.as_slice(),
                 svc_def::Kind::Longrun | svc_def::Kind::Oneshot { .. } => &[],
@@ -133,12 +135,16 @@ impl Units {
                 facts.substance.hash(&mut hasher);
             }
             if facts.change_restarts {
-                facts.watched.hash(&mut hasher);
+                facts.watched().hash(&mut hasher);
             }
             unit.dir.hash(&mut hasher);
             return hasher.finish();
         }
-        let program = unit.definition.as_ref().map(|definition| (&definition.program, definition.output));
+        let program = unit
+            .definition
+            .as_ref()
+            .map(|definition| definition.whole())
+            .map(|definition| (definition.program, definition.output));
         let consumer = unit.source.producer_for.as_ref();
         let pipe = consumer.and_then(|consumer| self.all.get(consumer)?.source.consumer_for.first());
         format!("{program:?} {consumer:?} {pipe:?} {:?}", unit.source.consumer_for.first()).hash(&mut hasher);

@@ -1,15 +1,16 @@
 //! Which units fit together, and what is said of those that do not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use svc_core::ServiceName;
-use svc_core::graph::{Graph, Node, Problem};
+use svc_core::graph::{Graph, Problem};
 
 use super::{Units, is_hard, unused};
 
 impl Units {
     /// What fits together, and what does not, with the reason.
-    pub(super) fn sort(&self, replaced: &BTreeSet<ServiceName>) -> (Vec<Node>, BTreeMap<ServiceName, String>) {
+    pub(super) fn sort(&self, replaced: &BTreeSet<ServiceName>) -> (Graph, BTreeMap<ServiceName, String>) {
         let mut out: BTreeMap<ServiceName, String> = self.halves();
         let message = "has become another one (type, or pipeline): it is started again when the old one is gone";
         out.extend(replaced.iter().map(|name| (name.clone(), message.to_owned())));
@@ -17,15 +18,17 @@ impl Units {
             let left_out = out.len();
             for (name, unit) in &self.all {
                 let needed = unit.source.dependencies.iter().chain(&unit.source.producer_for).map(ServiceName::as_str);
-                let hard = unit.source.relations.iter().filter(|other| is_hard(other)).map(|other| other.on.as_str());
-                let is_out = |name: &&str| ServiceName::parse(name).is_ok_and(|name| out.contains_key(&name));
+                let hard = unit.source.relations.iter().filter(|other| is_hard(other)).map(|other| &*other.on);
+                let is_out = |name: &&str| out.contains_key(*name);
                 let missing = needed.chain(hard).find(is_out).map(str::to_owned);
                 if let Some(missing) = missing.filter(|_| !out.contains_key(name)) {
                     out.insert(name.clone(), cannot_be_used(&missing));
                 }
             }
-            let nodes = self.nodes(&out);
-            let Err(problems) = Graph::new(nodes.clone()) else { return (nodes, out) };
+            let problems = match Graph::new(self.nodes(&out)) {
+                Ok(graph) => return (graph, out),
+                Err(problems) => problems,
+            };
             for problem in problems {
                 let culprits = match &problem {
                     Problem::Twice(name) => vec![name.clone()],
@@ -45,7 +48,7 @@ impl Units {
             }
             if out.len() == left_out {
                 // Every problem names at least one that was not left out; were it otherwise, nothing would be lost but order.
-                return (Vec::new(), out);
+                return (Graph::default(), out);
             }
         }
     }
@@ -68,10 +71,11 @@ impl Units {
     pub(super) fn take_back(&mut self, out: &BTreeMap<ServiceName, String>) -> bool {
         let mut any = false;
         for (name, problem) in out {
-            let Some(unit) = self.all.get_mut(name) else { continue };
+            let Some(unit) = self.all.get_mut(name).filter(|unit| unit.before.is_some()) else { continue };
+            let unit = Rc::make_mut(unit);
             if let Some(before) = unit.before.take() {
-                (unit.definition, unit.source) = before;
-                unit.edit = Some(unused(problem));
+                (unit.definition, unit.source) = *before;
+                unit.edit = Some(Box::new(unused(problem)));
                 any = true;
             }
         }
@@ -79,7 +83,7 @@ impl Units {
     }
 
     pub(super) fn is_unusable(&self, name: &str) -> bool {
-        ServiceName::parse(name).is_ok_and(|name| self.unusable.contains(&name))
+        self.unusable.contains(name)
     }
 
     fn is_classic(&self, name: &str) -> bool {
@@ -110,15 +114,20 @@ impl Units {
                     missing.insert(name.clone(), without(&gone, &format!("remove the name from {list}")));
                 }
             }
-            let soft = unit.source.relations.iter().filter(|other| !is_hard(other)).map(|other| other.on.as_str());
+            let soft = unit.source.relations.iter().filter(|other| !is_hard(other)).map(|other| &*other.on);
             let gone = gone(soft.collect());
             if !gone.is_empty() {
                 missing.insert(name.clone(), without(&gone, "remove the name from service.toml"));
             }
         }
         for (name, unit) in &mut self.all {
-            unit.problem = out.get(name).or(unit.edit.as_ref()).or_else(|| missing.get(name)).cloned();
-            unit.before = None;
+            let out = out.get(name).map(String::as_str).or(unit.edit.as_ref().map(|edit| edit.as_str()));
+            let problem = out.or_else(|| missing.get(name).map(String::as_str));
+            if unit.problem.as_deref() != problem || unit.before.is_some() {
+                let problem = problem.map(Into::into);
+                let unit = Rc::make_mut(unit);
+                (unit.problem, unit.before) = (problem, None);
+            }
         }
     }
 

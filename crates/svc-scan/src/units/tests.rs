@@ -1,5 +1,6 @@
 use super::*;
-use svc_core::Millis;
+use svc_core::graph::Node;
+use svc_def::Rare;
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).expect("a good name")
@@ -9,34 +10,26 @@ fn names(text: &str) -> Vec<ServiceName> {
     text.split_ascii_whitespace().map(name).collect()
 }
 
-fn unit(kind: svc_def::Kind, needs: &str) -> Unit {
-    let source = Source {
-        kind,
-        dependencies: names(needs),
-        timeout_up: Millis::ZERO,
-        timeout_down: Millis::ZERO,
-        essential: false,
-        producer_for: None,
-        consumer_for: Vec::new(),
-        pipeline_name: None,
-        relations: Vec::new(),
-        start: svc_def::Start::ByBundles,
-        facts: None,
-        timer: None,
-        conditions: None,
-        wait_for: Vec::new(),
-        wait_timeout: Millis::ZERO,
-    };
+fn unit(kind: svc_def::Kind, rare: Rare) -> Unit {
     let identity = Identity { device: 0, inode: 0 };
-    Unit::new(identity, 0, "/x".into(), None, source)
+    Unit::new(identity, 0, Path::new("/x").into(), None, Source::new(kind, svc_def::Start::ByBundles, rare))
 }
 
 fn longrun(needs: &str) -> Unit {
-    unit(svc_def::Kind::Longrun, needs)
+    unit(svc_def::Kind::Longrun, Rare { dependencies: names(needs), ..Rare::NONE })
+}
+
+fn producer(of: &str) -> Unit {
+    unit(svc_def::Kind::Longrun, Rare { producer_for: Some(name(of)), ..Rare::NONE })
+}
+
+fn consumer(of: &str, pipeline: &str) -> Unit {
+    let pipeline_name = ServiceName::parse(pipeline).ok();
+    unit(svc_def::Kind::Longrun, Rare { consumer_for: names(of), pipeline_name, ..Rare::NONE })
 }
 
 fn bundle(contents: &str) -> Unit {
-    unit(svc_def::Kind::Bundle { contents: names(contents) }, "")
+    unit(svc_def::Kind::Bundle { contents: names(contents) }, Rare::NONE)
 }
 
 fn composed(list: Vec<(&str, Unit)>) -> (Units, Vec<Node>) {
@@ -44,12 +37,12 @@ fn composed(list: Vec<(&str, Unit)>) -> (Units, Vec<Node>) {
     for (text, unit) in list {
         units.insert(name(text), unit);
     }
-    let nodes = units.compose(&BTreeSet::new());
+    let nodes = units.compose(&BTreeSet::new()).into_nodes();
     (units, nodes)
 }
 
 fn listed(nodes: &[Node]) -> Vec<&str> {
-    nodes.iter().map(|node| node.name.as_str()).collect()
+    nodes.iter().map(|node| &*node.name).collect()
 }
 
 fn problem<'a>(units: &'a Units, name: &str) -> &'a str {
@@ -96,7 +89,7 @@ fn a_circle_is_named() {
 
 #[test]
 fn bundles_with_certain_names_are_what_is_started() {
-    let started = |nodes: &[Node]| nodes.iter().filter(|node| node.up).map(|node| node.name.clone()).collect::<Vec<_>>();
+    let started = |nodes: &[Node]| nodes.iter().filter(|node| node.up).map(|node| node.name.to_string()).collect::<Vec<_>>();
     let (_, nodes) = composed(vec![("web", longrun("")), ("db", longrun("")), ("mine", bundle("db"))]);
     assert_eq!(started(&nodes), ["db", "web"]);
     let (_, nodes) = composed(vec![("web", longrun("")), ("db", longrun("")), ("default", bundle("db"))]);
@@ -105,19 +98,14 @@ fn bundles_with_certain_names_are_what_is_started() {
 
 #[test]
 fn a_pipeline_needs_both_halves_and_has_a_name() {
-    let producer = || Unit { source: Source { producer_for: Some(name("log")), ..longrun("").source }, ..longrun("") };
-    let consumer = |of: &str| {
-        let source = Source { consumer_for: names(of), pipeline_name: Some(name("pipe")), ..longrun("").source };
-        Unit { source, ..longrun("") }
-    };
-    let (_, nodes) = composed(vec![("a", producer()), ("b", producer()), ("log", consumer("a b"))]);
+    let (_, nodes) = composed(vec![("a", producer("log")), ("b", producer("log")), ("log", consumer("a b", "pipe"))]);
     assert_eq!(listed(&nodes), ["a", "b", "log", "pipe"]);
-    let needs = |node: &Node| node.dependencies.iter().map(|dependency| dependency.on.clone()).collect::<Vec<_>>();
+    let needs = |node: &Node| node.dependencies.iter().map(|dependency| dependency.on.to_string()).collect::<Vec<_>>();
     assert_eq!(needs(&nodes[0]), ["log"]);
     assert_eq!(needs(&nodes[3]), ["log", "a", "b"]);
     assert!(nodes[2].logger && !nodes[0].logger);
 
-    let (units, nodes) = composed(vec![("a", producer()), ("log", consumer("b"))]);
+    let (units, nodes) = composed(vec![("a", producer("log")), ("log", consumer("b", "pipe"))]);
     assert!(nodes.is_empty());
     assert_eq!(problem(&units, "a"), "is producer-for log, which is not consumer-for a: add the name to its consumer-for");
     assert_eq!(
@@ -128,22 +116,14 @@ fn a_pipeline_needs_both_halves_and_has_a_name() {
 
 #[test]
 fn a_bundle_may_have_a_pipeline_in_it() {
-    let producer = Unit { source: Source { producer_for: Some(name("log")), ..longrun("").source }, ..longrun("") };
-    let source = Source { consumer_for: names("a"), pipeline_name: Some(name("pipe")), ..longrun("").source };
-    let consumer = Unit { source, ..longrun("") };
-    let (units, nodes) = composed(vec![("a", producer), ("log", consumer), ("user", bundle("pipe"))]);
+    let (units, nodes) = composed(vec![("a", producer("log")), ("log", consumer("a", "pipe")), ("user", bundle("pipe"))]);
     assert_eq!(listed(&nodes), ["a", "log", "pipe", "user"]);
-    assert_eq!(nodes[3].dependencies[0].on, "pipe");
+    assert_eq!(&*nodes[3].dependencies[0].on, "pipe");
     assert_eq!(problem(&units, "user"), "");
 }
 
 #[test]
 fn a_name_that_is_taken_is_no_name_of_a_pipeline_and_keeps_nobody_out() {
-    let producer = |of: &str| Unit { source: Source { producer_for: Some(name(of)), ..longrun("").source }, ..longrun("") };
-    let consumer = |of: &str, pipeline: &str| {
-        let source = Source { consumer_for: names(of), pipeline_name: Some(name(pipeline)), ..longrun("").source };
-        Unit { source, ..longrun("") }
-    };
     let (units, nodes) = composed(vec![
         ("a", producer("a-log")),
         ("a-log", consumer("a", "pipe")),
@@ -165,7 +145,7 @@ fn a_name_that_is_taken_is_no_name_of_a_pipeline_and_keeps_nobody_out() {
 fn an_edit_that_does_not_fit_changes_nothing() {
     let (mut units, nodes) = composed(vec![("a", longrun("b")), ("b", longrun("")), ("c", longrun("b"))]);
     units.read_again(&name("b"), None, longrun("a").source);
-    assert_eq!(units.compose(&BTreeSet::new()), nodes);
+    assert_eq!(units.compose(&BTreeSet::new()).into_nodes(), nodes);
     assert_eq!(
         problem(&units, "b"),
         "a -> b -> a wait for each other: remove one of these dependencies; until then it stays as it was before the edit"
@@ -173,27 +153,24 @@ fn an_edit_that_does_not_fit_changes_nothing() {
     assert_eq!((problem(&units, "a"), problem(&units, "c")), ("", ""));
     // The same once more is no news, and a good one is taken.
     units.read_again(&name("b"), None, longrun("a").source);
-    assert_eq!(units.compose(&BTreeSet::new()), nodes);
+    assert_eq!(units.compose(&BTreeSet::new()).into_nodes(), nodes);
     units.read_again(&name("b"), None, longrun("").source);
     assert!(units.is_stale());
-    assert_eq!(units.compose(&BTreeSet::new()), nodes);
+    assert_eq!(units.compose(&BTreeSet::new()).into_nodes(), nodes);
     assert_eq!(problem(&units, "b"), "");
 }
 
 #[test]
 fn half_a_pipeline_cut_by_an_edit_stays_whole() {
-    let producer = || Source { producer_for: Some(name("log")), ..longrun("").source };
-    let consumer = || Source { consumer_for: names("a"), ..longrun("").source };
-    let with = |source| Unit { source, ..longrun("") };
-    let (mut units, nodes) = composed(vec![("a", with(producer())), ("log", with(consumer()))]);
+    let (mut units, nodes) = composed(vec![("a", producer("log")), ("log", consumer("a", ""))]);
     units.read_again(&name("a"), None, longrun("").source);
-    assert_eq!(units.compose(&BTreeSet::new()), nodes);
+    assert_eq!(units.compose(&BTreeSet::new()).into_nodes(), nodes);
     assert!(problem(&units, "a").starts_with("is no longer producer-for log"), "{}", problem(&units, "a"));
     units.read_again(&name("log"), None, longrun("").source);
-    assert_eq!(units.compose(&BTreeSet::new()), nodes, "the other half alone is no better");
+    assert_eq!(units.compose(&BTreeSet::new()).into_nodes(), nodes, "the other half alone is no better");
     for half in ["a", "log"] {
         units.read_again(&name(half), None, longrun("").source);
     }
-    assert_ne!(units.compose(&BTreeSet::new()), nodes);
+    assert_ne!(units.compose(&BTreeSet::new()).into_nodes(), nodes);
     assert_eq!((problem(&units, "a"), problem(&units, "log")), ("", ""));
 }
