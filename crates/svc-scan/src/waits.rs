@@ -38,6 +38,23 @@ pub(crate) enum Goal {
     },
 }
 
+impl Goal {
+    /// Whether the next service of the name can reach it as well.
+    pub(crate) fn is_of_the_next(self) -> bool {
+        match self {
+            Goal::Until(Until::Up | Until::Ready | Until::Healthy) | Goal::Request { up: true, .. } => true,
+            Goal::Until(Until::Down | Until::Finished)
+            | Goal::Request { up: false, .. }
+            | Goal::Settled
+            | Goal::Started { .. }
+            | Goal::Ran { .. }
+            | Goal::Stopped
+            | Goal::Made
+            | Goal::Judged => false,
+        }
+    }
+}
+
 /// Where a goal stands.
 pub(crate) enum Standing {
     Open,
@@ -76,8 +93,9 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             let well = machine.last().is_some_and(|past| past.exit == Exit::Code(0));
             machine.starts() > before && nothing_left && machine.trouble().is_none() && well
         }
-        // Whoever asked is told by the graph.
-        Goal::Request { .. } | Goal::Made | Goal::Judged => return Standing::Open,
+        // The graph says when it is.
+        Goal::Request { .. } => false,
+        Goal::Made | Goal::Judged => return Standing::Open,
     };
     if reached {
         return Standing::Reached;
@@ -103,6 +121,16 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             (Some(_), _) | (None, None) => Standing::Missed("could not be started".into()),
         },
         Goal::Ran { .. } => Standing::Open,
+        // Its supervisor tries again and again: who asked hears of the first time.
+        Goal::Request { up: true, deaths, .. }
+            if machine.want() == Want::Up && machine.trouble().is_some() && nothing_left =>
+        {
+            if machine.deaths() > deaths {
+                Standing::Missed("could not be started".into())
+            } else {
+                Standing::Open
+            }
+        }
         Goal::Until(Until::Up | Until::Ready | Until::Healthy) if machine.failed() && nothing_left => {
             Standing::Missed(failed(machine).into())
         }

@@ -52,6 +52,10 @@ impl Hub {
             let (name, kind) = (graph.name(id), graph.node(id).kind);
             let Some(slot) = self.slot_named(name) else { return };
             let Some(member) = self.members.get(&slot) else { return };
+            // It was on the way out before the graph had one of its name again: the next one is meant.
+            if !self.roster.is_stopping() && !self.roster.is_to_stay(slot) {
+                return;
+            }
             let Some(machine) = self.heard_of(id) else { return };
             let progress = self.engine.progress(id);
             // Left out: it is to be gone, and it was what its supervisor was made for.

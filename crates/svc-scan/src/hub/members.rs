@@ -531,8 +531,10 @@ impl Hub {
         }
         let name = member.name.to_string();
         self.publish(&name, api::EventKind::Removed, None, None, None);
+        // Where it is to be there again, who wants it up waits for the next one.
+        let again = self.units.get(&name).is_some();
         for item in self.waiters.iter_mut().flat_map(|waiter| &mut waiter.items) {
-            if item.service == name && item.outcome.is_none() {
+            if item.service == name && item.outcome.is_none() && !(again && item.goal.is_of_the_next()) {
                 let gone = matches!(item.goal, Goal::Stopped | Goal::Until(api::Until::Down | api::Until::Finished));
                 let result = if gone { api::Verdict::Done } else { api::Verdict::Failed };
                 let message = "gone: its directory was removed".to_owned();
@@ -541,6 +543,9 @@ impl Hub {
         }
         self.answer_waiters();
         self.replace_logger(*member);
+        if again && !self.is_ending() {
+            self.give_slots();
+        }
     }
 
     /// A logger that was told to leave, and whose service stays, comes again: s6-svc -x asks for a new supervisor.

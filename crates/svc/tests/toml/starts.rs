@@ -214,3 +214,19 @@ fn one_that_is_made_ready_is_starting_and_can_be_stopped() {
     tree.await_status("app", "up", |status| status.state == State::Up);
     assert_eq!(tree.stop(), 0);
 }
+
+/// It is tried again and again, and who asked for it does not wait for that.
+#[test]
+fn a_start_of_what_cannot_be_executed_says_so_at_once() {
+    let mut tree = Tree::new();
+    tree.one_file("web", "command = '/nonexistent'");
+    tree.start();
+    tree.await_problem("web", &["its program was not executed (exit code 127)"]);
+    for verb in ["start", "restart"] {
+        let said = tree.say(&[verb, "web"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        let words = "web: could not be started: ";
+        assert!(said.err.contains(words) && said.err.contains("was not executed (exit code 127)"), "{said:?}");
+    }
+    assert_eq!(tree.stop(), 0);
+}

@@ -98,6 +98,32 @@ fn a_scale_outlives_svc_scan_and_ends_with_another_definition() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// Who asked for it is told of the one that comes, and not that the one before it has gone.
+#[test]
+fn an_instance_that_is_asked_for_again_while_it_leaves_is_waited_for() {
+    let mut tree = Tree::new();
+    let go = tree.path("go");
+    let shell = format!(
+        "trap 'until test -e {}; do sleep 0.01; done; exit 0' TERM; echo >&3; while :; do sleep 1000 & wait $!; done",
+        go.display()
+    );
+    tree.one_file("worker@", &format!("instances = 1\nready.fd = 3\ncommand = ['sh', '-c', \"{shell}\"]"));
+    tree.start();
+    tree.await_status("worker@1", "ready", |status| status.ready == Some(true));
+    tree.ctl_ok(&["scale", "--no-wait", "worker=0"]);
+    tree.await_status("worker@1", "stopping", |status| status.state == State::Stopping);
+    tree.kill_scan();
+    let mut ctl = std::process::Command::new(svc_testkit::program());
+    ctl.args(["svc-ctl", "scale", "worker=1"]).env("SVC_RUN_DIR", tree.run_dir()).stdout(std::process::Stdio::piped());
+    let asking = ctl.spawn().expect("svc-ctl runs");
+    svc_testkit::wait_idle(asking.id() as i32, std::time::Duration::from_millis(200));
+    std::fs::write(&go, "").expect("ours");
+    let said = asking.wait_with_output().expect("ours");
+    let words = String::from_utf8_lossy(&said.stdout);
+    assert!(said.status.success() && words.contains("worker@1: up (pid "), "{words}\n{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn what_cannot_be_scaled_is_told() {
     let mut tree = Tree::new();
