@@ -89,12 +89,14 @@ const APPLETS: [Applet; 12] = [
 ];
 
 /// Programs that are known by a path of their own, and are in no directory of commands: see `svc install --s6-overlay`
-/// and `--my-init`.
-const ENTRIES: [Applet; 5] = [
+/// and `--my-init`; and by what /init makes in service directories.
+const ENTRIES: [Applet; 7] = [
     Applet { name: "init", about: "", main: svc_boot::s6_overlay::init, linked: false },
     Applet { name: "stage0", about: "", main: svc_boot::s6_overlay::init, linked: false },
     Applet { name: "my_init", about: "", main: svc_boot::my_init::main, linked: false },
     Applet { name: "preinit", about: "", main: svc_boot::s6_overlay::preinit, linked: false },
+    Applet { name: "run", about: "", main: script::beside, linked: false },
+    Applet { name: "finish", about: "", main: script::beside, linked: false },
     Applet { name: "s6-overlay-forward", about: "", main: svc_boot::s6_overlay::forward_signal, linked: false },
 ];
 

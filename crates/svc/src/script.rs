@@ -15,6 +15,16 @@ pub fn run(language: Language, path: OsString, arguments: Vec<OsString>) -> u8 {
     }
 }
 
+/// As the program that a link in a service directory stands for: `run` runs the script `.run` beside it. That works where nothing can
+/// be executed, and the script need not be executable.
+pub fn beside(arguments: Vec<OsString>) -> u8 {
+    let mut words = arguments.into_iter();
+    let called = words.next().unwrap_or_default();
+    let name = Path::new(&called).file_name().unwrap_or_default();
+    let script = Path::new(&called).with_file_name([OsStr::new("."), name].join(OsStr::new("")));
+    run_by_first_line(script.into(), words.collect())
+}
+
 fn run_by_first_line(path: OsString, arguments: Vec<OsString>) -> u8 {
     let failed = |code, what: &str| {
         eprintln!("svc exec: {}: {what}", path.display());

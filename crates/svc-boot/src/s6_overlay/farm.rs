@@ -54,7 +54,8 @@ pub(super) fn plant_service(from: &Path, to: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Puts a copy that can be executed in the place of a link to a program that cannot.
+/// Puts what runs it in the place of a link to a program that cannot be executed: beside a script a link to svc, which runs it by its
+/// first line, as this place may be one where nothing can be executed; a copy of anything else.
 fn repair(program: &Path, place: &Path) -> Result<(), Failed> {
     let Some(mistake) = mistakes::find(program) else { return Ok(()) };
     match mistake {
@@ -65,8 +66,16 @@ fn repair(program: &Path, place: &Path) -> Result<(), Failed> {
             mistakes::tell(program, mistake);
             let failed = |error| (place.to_owned(), error);
             fs::remove_file(place).map_err(failed)?;
-            fs::copy(program, place).map_err(failed)?;
-            fs::set_permissions(place, fs::Permissions::from_mode(0o755)).map_err(failed)
+            if !mistakes::is_script(program) {
+                fs::copy(program, place).map_err(failed)?;
+                return fs::set_permissions(place, fs::Permissions::from_mode(0o755)).map_err(failed);
+            }
+            let name = place.file_name().unwrap_or_default().to_string_lossy();
+            let script = place.with_file_name(format!(".{name}"));
+            // Of a lower layer.
+            let _ = fs::remove_file(&script);
+            link(program, &script)?;
+            link(&std::env::current_exe().map_err(failed)?, place)
         }
     }
 }
