@@ -304,6 +304,8 @@ fn promise_11_a_logger_that_waits_blocks_its_producer() {
     let pid = tree.await_up("web");
     let size = || std::fs::metadata(tree.path("out")).map_or(0, |data| data.len());
     until("lines", || (size() > 1000).then_some(()));
+    // It writes before svc-scan has heard of it.
+    tree.await_up("web/log");
     tree.ctl_ok(&["pause", "web/log"]);
     // It waits in the write of the pipe, and uses no time any more.
     let written = || svc_testkit::switches(pid);
