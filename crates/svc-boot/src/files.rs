@@ -10,6 +10,17 @@ use svc_sys::user;
 
 pub(crate) type Failed = (PathBuf, Error);
 
+/// What is said of it.
+pub(crate) fn told((path, error): Failed) -> String {
+    let cure = match error.kind() {
+        ErrorKind::StorageFull => {
+            ": give it 1 MiB (docker run --tmpfs /run:size=1m, or --shm-size 1m where /dev/shm stands in)"
+        }
+        _ => "",
+    };
+    format!("{}: {error}{cure}", path.display())
+}
+
 /// The first place that can be written to, which `write` tries, and what is wrong with /run if it is another, or with all of them.
 /// Each is called `run`, for who looks at paths. Nothing is ever executed from it.
 pub(crate) fn writable(write: fn(&Path) -> std::io::Result<()>) -> Result<(PathBuf, Option<String>), String> {

@@ -1,6 +1,8 @@
 //! Scripts that do not run as they are: how they are run all the same, and what is said about them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +15,13 @@ pub(crate) enum Mistake {
     NotExecutable,
     /// The first line ends in a carriage return, which the kernel takes for part of the interpreter's name.
     CarriageReturn,
+    /// The first line names a program that svc is itself, in a place where the image has no link of that name. That is no mistake of
+    /// the image's: nothing is said of it.
+    NoLink,
 }
+
+/// Interpreters that svc is itself.
+pub(crate) const OURS: [&str; 2] = ["execlineb", "with-contenv"];
 
 /// Looks at a script; none if nothing is wrong, or if it is no file that can be read.
 pub(crate) fn find(path: &Path) -> Option<Mistake> {
@@ -23,12 +31,36 @@ pub(crate) fn find(path: &Path) -> Option<Mistake> {
     if line.starts_with(b"#!") && line.ends_with(b"\r") {
         return Some(Mistake::CarriageReturn);
     }
-    (data.permissions().mode() & 0o111 == 0).then_some(Mistake::NotExecutable)
+    if data.permissions().mode() & 0o111 == 0 {
+        return Some(Mistake::NotExecutable);
+    }
+    let interpreter = interpreter(&head)?;
+    let is_ours = OURS.iter().any(|name| interpreter.file_name().is_some_and(|file| file == *name));
+    (is_ours && !interpreter.exists()).then_some(Mistake::NoLink)
 }
 
 /// Whether it has a first line that names an interpreter.
 pub(crate) fn is_script(path: &Path) -> bool {
     head(path).starts_with(b"#!")
+}
+
+/// Whether the kernel would not run a script because of its first line.
+pub(crate) fn is_refused(path: &Path) -> bool {
+    match find(path) {
+        Some(Mistake::CarriageReturn) => true,
+        Some(Mistake::NoLink) => false,
+        Some(Mistake::NotExecutable) | None => interpreter(&head(path)).is_some_and(|interpreter| {
+            let data = fs::metadata(interpreter).ok().filter(fs::Metadata::is_file);
+            data.is_none_or(|data| data.permissions().mode() & 0o111 == 0)
+        }),
+    }
+}
+
+/// What the first line names, as the kernel reads it.
+fn interpreter(head: &[u8]) -> Option<&Path> {
+    let line = head.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+    let word = line.trim_ascii().split(u8::is_ascii_whitespace).next()?;
+    Some(Path::new(OsStr::from_bytes(word)))
 }
 
 /// Whether it lacks nothing but the executable bit.
@@ -59,6 +91,7 @@ pub(crate) fn look_at_check(layers: &[PathBuf]) {
 pub(crate) fn tell(path: &Path, mistake: Mistake) {
     let path_shown = path.display();
     match mistake {
+        Mistake::NoLink => {}
         Mistake::NotExecutable => complain(
             path,
             "is not executable: run all the same",
@@ -79,16 +112,28 @@ pub(crate) fn command(path: &Path) -> Command {
         tell(path, mistake);
     }
     match mistake {
-        Some(Mistake::NotExecutable) if is_script(path) => {
+        Some(Mistake::NotExecutable | Mistake::NoLink) if is_script(path) => {
             let mut command = Command::new("/proc/self/exe");
             command.args(["exec", "--script"]).arg(path);
             command
         }
-        Some(Mistake::NotExecutable) => {
-            let mut command = Command::new("/bin/sh");
-            command.arg(path);
-            command
-        }
+        Some(Mistake::NotExecutable | Mistake::NoLink) => by_shell(path),
         Some(Mistake::CarriageReturn) | None => Command::new(path),
     }
+}
+
+/// The same where a shell would have called it, which runs itself what the kernel does not know.
+pub(crate) fn command_of_shell(path: &Path) -> Command {
+    if find(path).is_some() || is_script_or_program(path) {
+        return command(path);
+    }
+    let cure = format!("begin {} with #!/bin/sh, or with what it is written for", path.display());
+    complain(path, "has no #! in its first line: run by /bin/sh", &cure);
+    by_shell(path)
+}
+
+fn by_shell(path: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg(path);
+    command
 }

@@ -78,6 +78,13 @@ impl Failure {
     pub fn with_code(code: u8, message: impl Display) -> Failure {
         Failure::Fatal { code, message: message.to_string() }
     }
+
+    /// What there is to say, for those who go on or end with a code of their own.
+    pub fn message(self) -> String {
+        match self {
+            Failure::Usage(message) | Failure::Fatal { message, .. } => message,
+        }
+    }
 }
 
 /// How a command was called, its options taken apart.
@@ -108,15 +115,20 @@ impl Call {
 
     /// The value that counts: the last one.
     pub fn value(&self, letter: char) -> Option<&OsStr> {
-        self.given.iter().rev().find(|given| given.letter == letter).map(|given| given.value.as_os_str())
+        self.last_given(&[letter]).map(|given| given.value.as_os_str())
     }
 
     /// The one of these that was given last: of options that exclude each other, it counts.
     pub fn last(&self, letters: &[char]) -> Option<char> {
-        self.given.iter().rev().map(|given| given.letter).find(|letter| letters.contains(letter))
+        self.last_given(letters).map(|given| given.letter)
     }
 
-    /// The same, as a number.
+    /// The same, with its value.
+    pub fn last_given(&self, letters: &[char]) -> Option<&Given> {
+        self.given.iter().rfind(|given| letters.contains(&given.letter))
+    }
+
+    /// The value of an option as a number.
     pub fn number<T: FromStr>(&self, letter: char) -> Result<Option<T>, Failure> {
         self.value(letter).map(|text| number(text, &format!("the value of -{letter}"))).transpose()
     }

@@ -50,6 +50,14 @@ impl Program {
     /// Options of `svc exec` that make files for a service.
     const MAKE: [&[u8]; 2] = [b"--template", b"--distribution"];
 
+    /// Whether it is executed with another root, where no path means what it means here.
+    pub fn has_other_root(&self) -> bool {
+        match self {
+            Program::Chain(words) => Chain::of(words).options.iter().any(|word| word == b"--chroot"),
+            Program::Directory | Program::Command(_) | Program::Oneshot { .. } => false,
+        }
+    }
+
     /// What `svc exec` is told to make ready before it starts, if files are made for it.
     pub fn made_by(&self) -> Option<&[Vec<u8>]> {
         match self {

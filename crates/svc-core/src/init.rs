@@ -28,6 +28,8 @@ pub enum Event {
     Exited(Daemon),
     /// It ended in another way.
     Crashed(Daemon),
+    /// There is no svc-log, and nothing that it could read.
+    AllRead,
     /// So many supervisors and orphans are left.
     Others {
         supervisors: usize,
@@ -35,9 +37,10 @@ pub enum Event {
     },
     /// A signal for which no hook stood in.
     Signal(Signal),
-    /// svc-scan asks for the end.
+    /// svc-scan asks for the end. `named`: somebody wants just this code.
     Shutdown {
         code: u8,
+        named: bool,
         force: bool,
     },
     /// s6-svscanctl asks for it: as a signal does, but a second one is no impatience.
@@ -131,6 +134,8 @@ pub struct Init {
     /// The first exit code that anybody asked for; after a signal that is the main program's.
     code: Option<u8>,
     budget: Millis,
+    /// How much of that what is left may have when no supervisor is.
+    rest: Option<Millis>,
     /// SIGTERM or SIGINT has come before.
     signalled: bool,
 }
@@ -149,8 +154,14 @@ impl Init {
             orphans: 0,
             code: None,
             budget,
+            rest: None,
             signalled: false,
         }
+    }
+
+    /// The same, with a limit for what is left when no supervisor is.
+    pub fn with_rest(self, rest: Option<Millis>) -> Init {
+        Init { rest, ..self }
     }
 
     /// After re-executing itself: the daemons in `alive` live, and the end was already under way if `stopping_until` says so.
@@ -222,6 +233,7 @@ impl Init {
             Event::StartFailed(daemon) => self.dead(now, daemon, RESPAWN_MOST),
             Event::Exited(daemon) => self.exited(now, daemon, true, act),
             Event::Crashed(daemon) => self.exited(now, daemon, false, act),
+            Event::AllRead => self.all_read(act),
             Event::Others { supervisors, orphans } => {
                 self.supervisors = supervisors;
                 self.orphans = orphans;
@@ -229,9 +241,9 @@ impl Init {
             }
             Event::Signal(signal) => self.signal(now, signal, act),
             Event::Stop { quick } => self.shutdown(now, false, quick, act),
-            Event::Shutdown { code, force } => {
-                // What a client asked for stands, though the main program ends by it.
-                self.code.get_or_insert(code);
+            Event::Shutdown { code, named, force } => {
+                // What a client asked for stands, though the main program ends by it, until one names another.
+                self.code = self.code.filter(|_| !named).or(Some(code));
                 self.shutdown(now, force, false, act);
             }
         }
@@ -290,6 +302,7 @@ impl Init {
         }
         if self.orphans > 0 {
             if !orphans_told {
+                let kill_at = self.rest.map_or(kill_at, |rest| kill_at.min(now + rest));
                 self.phase = Phase::Stopping { kill_at, end, force, quick, orphans_told: true };
                 act(Action::StopOrphans);
             }
@@ -311,6 +324,14 @@ impl Init {
             Child::Done => self.over(act),
             // It must come once more: lines may be left in the pipes.
             Child::Dead { .. } => self.start(Daemon::Log, act),
+        }
+    }
+
+    /// Where svc-log cannot be started nobody waits for it without a reason.
+    fn all_read(&mut self, act: &mut dyn FnMut(Action)) {
+        if let (Phase::Flushing { .. }, Child::Dead { .. }) = (self.phase, self.log) {
+            self.log = Child::Done;
+            self.over(act);
         }
     }
 

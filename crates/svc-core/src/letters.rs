@@ -79,7 +79,8 @@ pub enum Scan {
 pub fn scan(letter: u8) -> Scan {
     match letter {
         b'a' | b'h' | b'n' | b'N' => Scan::Look,
-        b'z' => Scan::Done,
+        // What echo ends with is no letter.
+        b'z' | b'\n' => Scan::Done,
         b't' | b'i' => Scan::Stop { quick: false },
         b'q' => Scan::Stop { quick: true },
         b'b' => Scan::Abort,
@@ -122,7 +123,7 @@ mod tests {
         {
             assert_eq!(asked(letter, down).map(|asked| asked.down_file), Some(file));
         }
-        for letter in *b"zabhitqnN" {
+        for letter in *b"zabhitqnN\n" {
             assert!(!matches!(scan(letter), Scan::Old(_) | Scan::Unknown), "{}", char::from(letter));
         }
         assert_eq!(scan(b'x'), Scan::Unknown);

@@ -23,7 +23,7 @@ impl ServiceName {
         if text.is_empty() {
             return Err(NameError::Empty);
         }
-        match text.chars().find(|c| c.is_control() || *c == '/') {
+        match text.chars().find(|c| c.is_control() || *c == '/' || turns_text(*c)) {
             Some(character) => Err(NameError::Character(character)),
             None => Ok(ServiceName(text.into())),
         }
@@ -71,6 +71,11 @@ impl fmt::Display for ServiceName {
     }
 }
 
+/// Characters that are not seen, and change the order in which a terminal shows others (Unicode Standard Annex 9, 2.1 to 2.5).
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Why a directory's name is not the name of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameError {
@@ -107,6 +112,7 @@ mod tests {
         assert_eq!(ServiceName::new(&[0xff, b'a']), Err(NameError::NotUtf8));
         assert_eq!(ServiceName::new(b"a\nb"), Err(NameError::Character('\n')));
         assert_eq!(ServiceName::new(b"a/b"), Err(NameError::Character('/')));
+        assert_eq!(ServiceName::new("a\u{202e}b".as_bytes()), Err(NameError::Character('\u{202e}')));
         assert!(ServiceName::new("café au lait".as_bytes()).is_ok());
     }
 

@@ -61,12 +61,25 @@ pub enum Decision {
     Retire(u32),
 }
 
+/// What there is of a service without a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlaunched {
+    /// It has never had one.
+    Nothing,
+    /// What an earlier one has left.
+    Left,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Member {
     producer: Option<u32>,
     /// When its supervisor was last launched.
     launched: Millis,
     life: Life,
+    /// Its supervisor could not be launched the last time.
+    failed: bool,
+    /// It has had a supervisor, or one that had what it reads: something may be left of it.
+    begun: bool,
     /// What its supervisor must be told when it comes (back), because it is to leave.
     leaving: Option<Command>,
 }
@@ -123,6 +136,17 @@ impl Roster {
         self.plan.is_none() && self.members.get(&id).is_some_and(|member| member.leaving.is_none())
     }
 
+    /// What there is of one whose supervisor cannot be launched; none where it has one, or is getting it.
+    pub fn unlaunched(&self, id: u32) -> Option<Unlaunched> {
+        let member = self.members.get(&id).filter(|member| member.failed)?;
+        Some(if member.begun { Unlaunched::Left } else { Unlaunched::Nothing })
+    }
+
+    /// Whether it has had no supervisor yet.
+    pub fn is_new(&self, id: u32) -> bool {
+        self.members.get(&id).is_some_and(|member| !member.begun)
+    }
+
     pub fn deadline(&self) -> Option<Millis> {
         let relaunch = self.dead.iter().filter_map(|id| match self.members.get(id)?.life {
             Life::Dead { again_at } => Some(again_at),
@@ -136,23 +160,23 @@ impl Roster {
             Happened::Added { id, producer } => {
                 // Nothing begins while everything ends.
                 if self.plan.is_none() {
-                    self.insert(id, producer, now, Life::Launching);
+                    self.insert(id, producer, now, Life::Launching, false);
                     out.push(Decision::Launch(id));
                 }
             }
             Happened::Recovered { id, producer, alive } => {
                 let life = if alive { Life::Alive } else { Life::Dead { again_at: now } };
-                self.insert(id, producer, now, life);
+                self.insert(id, producer, now, life, true);
             }
             Happened::Launched { id } => {
                 let Some(member) = self.members.get_mut(&id) else { return };
-                member.life = Life::Alive;
+                (member.life, member.failed, member.begun) = (Life::Alive, false, true);
                 self.dead.remove(&id);
                 out.extend(member.leaving.map(|command| Decision::Tell(id, command)));
                 let part = Part { id, logger: member.producer.is_some() };
                 self.with_plan(out, |plan, tells| plan.joined(part, tells));
             }
-            Happened::LaunchFailed { id } => self.dead(id, now + LAUNCH_RETRY),
+            Happened::LaunchFailed { id } => self.launch_failed(now, id, out),
             Happened::Died { id, over } => self.died(now, id, over, out),
             Happened::Removed { id } => self.leave(id, Command::Terminate, out),
             Happened::Shutdown { left, force, quick } => self.shutdown(now, left, force, quick, out),
@@ -160,8 +184,9 @@ impl Roster {
         }
     }
 
-    fn insert(&mut self, id: u32, producer: Option<u32>, launched: Millis, life: Life) {
-        let before = self.members.insert(id, Member { producer, launched, life, leaving: None });
+    fn insert(&mut self, id: u32, producer: Option<u32>, launched: Millis, life: Life, begun: bool) {
+        let member = Member { producer, launched, life, failed: false, begun, leaving: None };
+        let before = self.members.insert(id, member);
         self.forget_producer(id, before);
         self.read.extend(producer.map(|producer| (producer, id)));
         match life {
@@ -183,21 +208,44 @@ impl Roster {
         }
     }
 
-    fn died(&mut self, now: Millis, id: u32, over: bool, out: &mut Vec<Decision>) {
-        let Some(member) = self.members.get(&id) else { return };
-        if over {
-            let before = self.members.remove(&id);
-            self.forget_producer(id, before);
-            self.dead.remove(&id);
-            // With the producer's pipe closed its logger reads to the end. It is told before, or it would be started again
-            // once more when it has.
-            for logger in self.loggers(id).collect::<Vec<u32>>() {
-                self.leave(logger, Command::Drain, out);
-            }
-            self.with_plan(out, |plan, tells| plan.gone(id, tells));
-            out.push(Decision::Retire(id));
-            return;
+    fn launch_failed(&mut self, now: Millis, id: u32, out: &mut Vec<Decision>) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.failed = true;
+        self.dead(id, now + LAUNCH_RETRY);
+        self.end_nothing(id, out);
+    }
+
+    /// One that is to leave, and has had no supervisor: there is nothing to stop, and nobody to say so.
+    fn end_nothing(&mut self, id: u32, out: &mut Vec<Decision>) {
+        let is_leaving = !self.is_to_stay(id);
+        let is_nothing = |member: &Member| !member.begun && matches!(member.life, Life::Dead { .. });
+        if is_leaving && self.members.get(&id).is_some_and(is_nothing) {
+            self.over(id, out);
         }
+    }
+
+    /// Nothing is left of it.
+    fn over(&mut self, id: u32, out: &mut Vec<Decision>) {
+        let Some(before) = self.members.remove(&id) else { return };
+        self.forget_producer(id, Some(before));
+        self.dead.remove(&id);
+        // With the producer's pipe closed its logger reads to the end. It is told before, or it would be started again
+        // once more when it has.
+        for logger in self.loggers(id).collect::<Vec<u32>>() {
+            if let Some(logger) = self.members.get_mut(&logger) {
+                logger.begun |= before.begun;
+            }
+            self.leave(logger, Command::Drain, out);
+        }
+        self.with_plan(out, |plan, tells| plan.gone(id, tells));
+        out.push(Decision::Retire(id));
+    }
+
+    fn died(&mut self, now: Millis, id: u32, over: bool, out: &mut Vec<Decision>) {
+        if over {
+            return self.over(id, out);
+        }
+        let Some(member) = self.members.get(&id) else { return };
         let again_at =
             if now - member.launched >= RELAUNCH_GAP || self.plan.is_some() { now } else { member.launched + RELAUNCH_GAP };
         self.dead(id, again_at);
@@ -210,6 +258,7 @@ impl Roster {
         if member.life == Life::Alive {
             out.push(Decision::Tell(id, command));
         }
+        self.end_nothing(id, out);
     }
 
     fn shutdown(&mut self, now: Millis, left: Millis, force: bool, quick: bool, out: &mut Vec<Decision>) {
@@ -227,6 +276,9 @@ impl Roster {
             }
         }
         self.tell(tells, out);
+        for id in self.dead.iter().copied().collect::<Vec<u32>>() {
+            self.end_nothing(id, out);
+        }
         // Whoever has no supervisor gets one now: the end does not wait for the gap.
         for id in &self.dead {
             if let Some(Member { life: Life::Dead { again_at }, .. }) = self.members.get_mut(id) {
@@ -334,5 +386,56 @@ mod tests {
         let out = step(&mut roster, 6002, Happened::Died { id: 0, over: true });
         assert_eq!(out, [Decision::Tell(1, Command::Drain), Decision::Retire(0)]);
         assert_eq!(step(&mut roster, 6003, Happened::Added { id: 9, producer: None }), [], "nothing begins any more");
+    }
+
+    #[test]
+    fn what_never_had_a_supervisor_leaves_without_one() {
+        let mut roster = Roster::default();
+        step(&mut roster, 0, Happened::Added { id: 0, producer: None });
+        step(&mut roster, 0, Happened::Added { id: 1, producer: Some(0) });
+        assert_eq!(step(&mut roster, 1, Happened::Removed { id: 0 }), [], "it may be launched this moment");
+        assert_eq!(step(&mut roster, 2, Happened::LaunchFailed { id: 1 }), []);
+        assert_eq!(roster.unlaunched(1), Some(Unlaunched::Nothing));
+        let out = step(&mut roster, 3, Happened::LaunchFailed { id: 0 });
+        assert_eq!(out, [Decision::Retire(1), Decision::Retire(0)], "nothing was written that could be read");
+        assert_eq!(roster, Roster::default());
+    }
+
+    #[test]
+    fn what_an_earlier_supervisor_has_left_needs_another_one() {
+        let mut roster = pair();
+        step(&mut roster, 5000, Happened::Died { id: 0, over: false });
+        step(&mut roster, 5000, Happened::LaunchFailed { id: 0 });
+        assert_eq!(roster.unlaunched(0), Some(Unlaunched::Left));
+        assert_eq!(step(&mut roster, 5001, Happened::Removed { id: 0 }), []);
+        assert_eq!(step(&mut roster, 6000, Happened::Deadline), [Decision::Launch(0)]);
+        assert_eq!(step(&mut roster, 6000, Happened::Launched { id: 0 }), [Decision::Tell(0, Command::Terminate)]);
+        assert_eq!(roster.unlaunched(0), None);
+    }
+
+    #[test]
+    fn a_logger_that_cannot_be_launched_has_what_was_written() {
+        let mut roster = Roster::default();
+        step(&mut roster, 0, Happened::Added { id: 0, producer: None });
+        step(&mut roster, 0, Happened::Added { id: 1, producer: Some(0) });
+        step(&mut roster, 0, Happened::Launched { id: 0 });
+        step(&mut roster, 0, Happened::LaunchFailed { id: 1 });
+        step(&mut roster, 1, Happened::Removed { id: 0 });
+        assert_eq!(step(&mut roster, 2, Happened::Died { id: 0, over: true }), [Decision::Retire(0)]);
+        assert_eq!(step(&mut roster, 1000, Happened::Deadline), [Decision::Launch(1)]);
+        assert_eq!(step(&mut roster, 1000, Happened::Launched { id: 1 }), [Decision::Tell(1, Command::Drain)]);
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_what_never_had_a_supervisor() {
+        let mut roster = pair();
+        step(&mut roster, 5000, Happened::Added { id: 2, producer: None });
+        step(&mut roster, 5000, Happened::LaunchFailed { id: 2 });
+        step(&mut roster, 5000, Happened::Added { id: 3, producer: None });
+        let out = step(&mut roster, 5001, Happened::Shutdown { left: Millis(8000), force: false, quick: false });
+        assert_eq!(out, [Decision::Tell(0, Command::Hurry), Decision::Retire(2)]);
+        assert_eq!(step(&mut roster, 5002, Happened::LaunchFailed { id: 3 }), [Decision::Retire(3)]);
+        let out = step(&mut roster, 5003, Happened::Died { id: 0, over: true });
+        assert_eq!(out, [Decision::Tell(1, Command::Drain), Decision::Retire(0)]);
     }
 }

@@ -15,7 +15,8 @@ mod parts;
 mod stop;
 
 pub use parts::{
-    Action, Actions, Command, Daemon, Event, HISTORY, Note, Past, Rest, Role, Stage, State, Stop, Target, Trouble, Want,
+    Action, Actions, Command, Daemon, Event, HISTORY, Note, Past, Recall, Rest, Role, Stage, State, Stop, Target, Trouble,
+    Want,
 };
 
 use commands::Running;
@@ -67,6 +68,8 @@ pub struct Service {
     pub(crate) preparing: bool,
     /// What svc-scan wishes of it, where it decides when it starts; kept here for the svc-scan after a killed one.
     pub(crate) wished: Wish,
+    /// Why it was stopped all the same, if nothing was started since.
+    pub(crate) recall: Recall,
     /// When `run` was last started.
     pub(crate) started: Option<Millis>,
     /// When it last went up, or came down.
@@ -114,6 +117,7 @@ impl Service {
             daemon: Daemon::No,
             preparing: false,
             wished: Wish::Down,
+            recall: Recall::No,
             started: None,
             since: now,
             starts: 0,
@@ -146,6 +150,15 @@ impl Service {
 
     pub fn starts(&self) -> u64 {
         self.starts
+    }
+
+    /// Which start of which program this is, as the ledger notes it beside the pid.
+    pub fn start_mark(&self, role: Role) -> u32 {
+        let role = match role {
+            Role::Run => 0,
+            Role::Finish => 1,
+        };
+        (self.starts as u32) << 1 | role
     }
 
     /// The process that the state speaks of.
@@ -242,7 +255,8 @@ impl Service {
             // An heir may not know better.
             (State::Up { .. }, Event::Executed) => {}
             (State::Starting { role: Role::Run }, Event::SpawnFailed { retry, trouble }) => {
-                if self.want == Want::Once {
+                // Who has it will have ended sometime.
+                if self.want == Want::Once && trouble.stage != Stage::Supervised {
                     self.want = Want::Down;
                 }
                 self.trouble = Some(trouble);
@@ -340,7 +354,8 @@ impl Service {
                 self.sweep(now, settings, out);
             }
             (State::Finish { .. }, Event::Exited(exit)) => {
-                if exit == PERMANENT_FAILURE {
+                // Who was stopped is not to start again in any case.
+                if exit == PERMANENT_FAILURE && self.want != Want::Down {
                     self.want = Want::Down;
                     self.failed = true;
                     self.hasten = false;
@@ -363,7 +378,7 @@ impl Service {
                 out.push(Action::Publish(Note::Killed));
             }
             (State::Finish { .. } | State::Sweep { .. }, Event::Command(Command::Abandon | Command::Interrupt)) => {
-                self.quit(out)
+                self.abandon(out)
             }
             (State::Finish { .. }, Event::Command(command)) => {
                 self.wish(command);
@@ -507,6 +522,7 @@ impl Service {
         self.starts += 1;
         self.failed = false;
         self.rest = Rest::No;
+        self.recall = Recall::No;
         self.called = false;
         self.unfit = false;
         self.hasten = false;
@@ -539,6 +555,12 @@ impl Service {
         if self.leaving {
             self.quit(out);
         }
+    }
+
+    /// Leaves a service alone of which something is left: whoever goes on with it leaves when that has ended, if this one was to.
+    fn abandon(&mut self, out: &mut Actions) {
+        self.leaving = false;
+        self.quit(out);
     }
 
     fn quit(&mut self, out: &mut Actions) {

@@ -7,6 +7,8 @@ use crate::time::Millis;
 
 /// Of what is left, loggers may take this share (one part in so many) after the last producer was killed.
 const LOGGER_SHARE: u64 = 4;
+/// In this share of it, the last one, those who have read to the end and go on all the same are told to end.
+const LAST_SHARE: u64 = 8;
 
 /// One service, as far as the end cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +24,10 @@ pub struct Plan {
     phase: Phase,
     quick: bool,
     forced: bool,
-    /// Producers that still live are killed then, loggers at `end`. None once they were.
+    /// Producers that still live are killed then. None once they were.
     producers_until: Option<Millis>,
+    /// Loggers that still live are told to end then, and killed at `end`. None once they were told.
+    loggers_until: Option<Millis>,
     end: Millis,
 }
 
@@ -46,7 +50,9 @@ impl Plan {
     pub fn new(now: Millis, left: Millis, members: Vec<Member>, force: bool, quick: bool, out: &mut Vec<Tell>) -> Plan {
         let end = now + left;
         let producers_until = Some(end - Millis(left.0 / LOGGER_SHARE));
-        let mut plan = Plan { members, phase: Phase::Producers, quick, forced: false, producers_until, end };
+        let loggers_until = (!quick).then(|| end - Millis(left.0 / LAST_SHARE));
+        let phase = Phase::Producers;
+        let mut plan = Plan { members, phase, quick, forced: false, producers_until, loggers_until, end };
         if force {
             plan.force(out);
         } else {
@@ -79,6 +85,7 @@ impl Plan {
             (false, false, _, Phase::Producers) if self.producers_until.is_none() => Command::Force,
             (false, false, _, Phase::Producers | Phase::Loggers | Phase::Over) => Command::Hurry,
             (true, false, true, Phase::Producers | Phase::Loggers | Phase::Over) => Command::Terminate,
+            (true, false, false, Phase::Loggers | Phase::Over) if self.loggers_until.is_none() => Command::Hurry,
             (true, false, false, Phase::Loggers | Phase::Over) => Command::Drain,
             // Its turn has not come.
             (true, false, false, Phase::Producers) => return,
@@ -99,7 +106,7 @@ impl Plan {
     pub fn deadline(&self) -> Option<Millis> {
         match (self.phase, self.forced) {
             (Phase::Producers, false) => self.producers_until,
-            (Phase::Loggers, false) => Some(self.end),
+            (Phase::Loggers, false) => self.loggers_until.or(Some(self.end)),
             (Phase::Producers | Phase::Loggers, true) | (Phase::Over, _) => None,
         }
     }
@@ -115,6 +122,10 @@ impl Plan {
             Phase::Loggers if now >= self.end => {
                 self.forced = true;
                 self.tell(true, Command::Force, out);
+            }
+            Phase::Loggers if self.loggers_until.is_some_and(|until| now >= until) => {
+                self.loggers_until = None;
+                self.tell(true, Command::Hurry, out);
             }
             Phase::Producers | Phase::Loggers | Phase::Over => {}
         }
@@ -172,6 +183,10 @@ mod tests {
         plan.time(Millis(6000), &mut out);
         assert_eq!(out, [Tell { id: 1, command: Command::Force }]);
         plan.gone(1, &mut out);
+        assert_eq!(plan.deadline(), Some(Millis(7000)));
+        out.clear();
+        plan.time(Millis(7000), &mut out);
+        assert_eq!(out, [Tell { id: 2, command: Command::Hurry }], "what it was to read is over long since");
         assert_eq!(plan.deadline(), Some(Millis(8000)));
         out.clear();
         plan.time(Millis(8000), &mut out);

@@ -3,7 +3,7 @@
 
 use crate::Pid;
 use crate::graph::Wish;
-use crate::service::{Daemon, HISTORY, Past, Rest, Role, Service, Stage, State, Stop, Trouble, Want};
+use crate::service::{Daemon, HISTORY, Past, Recall, Rest, Role, Service, Stage, State, Stop, Trouble, Want};
 use crate::signal::Exit;
 use crate::time::Millis;
 
@@ -23,6 +23,8 @@ const VAIN: u32 = 40;
 const COUNTS: u64 = 1 << 63;
 const STARVED: u64 = 1 << 62;
 const UNFED: u64 = 1 << 61;
+const READY: u64 = 1 << 60;
+const STOPPED: u64 = 1 << 59;
 
 /// "No such time".
 const NEVER: u64 = u64::MAX;
@@ -68,6 +70,11 @@ impl Service {
             Daemon::Launching => 1,
             Daemon::Found => 2,
         };
+        let recall = match self.recall {
+            Recall::No => 0,
+            Recall::Order => 1,
+            Recall::Late => 2,
+        };
         words[0] = tag
             | want << 8
             | marks << 16
@@ -75,6 +82,7 @@ impl Service {
             | daemon << 32
             | u64::from(self.unfit) << 34
             | u64::from(self.preparing) << 35
+            | recall << 36
             | u64::from(self.vain) << VAIN;
         words[1] = pid as u64;
         words[2] = self.started.map_or(NEVER, |at| at.0);
@@ -99,7 +107,10 @@ impl Service {
                 let counts = if past.counts { COUNTS } else { 0 };
                 let starved = if past.starved { STARVED } else { 0 };
                 let unfed = if past.unfed { UNFED } else { 0 };
-                pair[1] = counts | starved | unfed | past.ran.0 << 19 >> 3 | u64::from(past.exit.wait_status() & 0xffff);
+                let ready = if past.ready { READY } else { 0 };
+                let stopped = if past.stopped { STOPPED } else { 0 };
+                let flags = counts | starved | unfed | ready | stopped;
+                pair[1] = flags | past.ran.0 << 21 >> 5 | u64::from(past.exit.wait_status() & 0xffff);
             }
         }
         words
@@ -144,10 +155,12 @@ impl Service {
             Some(Past {
                 ended: time(pair[0])?,
                 exit: Exit::from_wait_status((pair[1] & 0xffff) as u32),
-                ran: Millis((pair[1] & !(COUNTS | STARVED | UNFED)) >> 16),
+                ran: Millis((pair[1] & !(COUNTS | STARVED | UNFED | READY | STOPPED)) >> 16),
                 counts: pair[1] & COUNTS != 0,
                 starved: pair[1] & STARVED != 0,
                 unfed: pair[1] & UNFED != 0,
+                ready: pair[1] & READY != 0,
+                stopped: pair[1] & STOPPED != 0,
             })
         });
         Some(Service {
@@ -169,6 +182,12 @@ impl Service {
                 0 => Wish::Down,
                 1 => Wish::Dependency,
                 2 => Wish::Explicit,
+                _ => return None,
+            },
+            recall: match words[0] >> 36 & 3 {
+                0 => Recall::No,
+                1 => Recall::Order,
+                2 => Recall::Late,
                 _ => return None,
             },
             started: time(words[2]),
@@ -203,6 +222,11 @@ impl Service {
         self.done
     }
 
+    /// Whether its last run had said that it is ready.
+    pub fn was_ready(&self) -> bool {
+        self.last().is_some_and(|past| past.ready)
+    }
+
     /// Whether the main process is what was executed, or a daemon that this has left behind.
     pub fn daemon(&self) -> Daemon {
         self.daemon
@@ -218,10 +242,22 @@ impl Service {
         self.wished
     }
 
+    /// Why it was stopped though it is wished.
+    pub fn recall(&self) -> Recall {
+        self.recall
+    }
+
     /// The same service, wished like this from the beginning.
     #[must_use]
     pub fn with_wish(self, wished: Wish) -> Service {
         Service { wished, ..self }
+    }
+
+    /// The same service, wanted down from the beginning. What runs of it is stopped when its supervisor is told to.
+    #[must_use]
+    pub fn stopped(self, now: Millis) -> Service {
+        let state = if self.state == State::Armed { State::Down { not_before: now } } else { self.state };
+        Service { want: Want::Down, state, ..self }
     }
 
     /// The same service, with a series of chance of its own.
@@ -238,6 +274,11 @@ impl Service {
     /// How many knocks in a row have started it for nothing.
     pub fn vain(&self) -> u8 {
         self.vain
+    }
+
+    /// Whether its last end was a good one that left those waiting who had it started.
+    pub fn ends_in_vain(&self) -> bool {
+        self.done && self.vain > 0
     }
 
     /// How many ends in a row came by themselves; a service without a policy does not count.
@@ -383,10 +424,20 @@ mod tests {
                 service.called = leaving;
                 service.unfit = failed;
                 service.preparing = leaving;
+                service.recall = if hasten { Recall::Late } else { Recall::Order };
                 service.vain = if hasten { u8::MAX } else { 3 };
-                let past = |exit, ended, ran, counts| Past { exit, ended, ran, counts, starved: !counts, unfed: counts };
+                let past = |exit, ended, ran, counts| Past {
+                    exit,
+                    ended,
+                    ran,
+                    counts,
+                    starved: !counts,
+                    unfed: counts,
+                    ready: counts,
+                    stopped: !counts,
+                };
                 service.past.push(past(Exit::Signal(Signal::KILL), at, Millis(77), true));
-                service.past.push(past(Exit::Code(255), Millis(0), Millis(u64::MAX >> 19), hasten));
+                service.past.push(past(Exit::Code(255), Millis(0), Millis(u64::MAX >> 21), hasten));
                 assert_eq!(Service::from_words(&service.to_words()), Some(service));
             }
         }
@@ -395,7 +446,7 @@ mod tests {
     #[test]
     fn words_that_nobody_wrote_are_refused() {
         let good = Service::new(Millis(5), true).to_words();
-        for (word, value) in [(0, 8), (0, 3 << 8), (8, 9 << 32), (9, 3 << 16), (0, 3 << 32)] {
+        for (word, value) in [(0, 8), (0, 3 << 8), (8, 9 << 32), (9, 3 << 16), (0, 3 << 32), (0, 3 << 36)] {
             let mut words = good;
             words[word] = value;
             assert_eq!(Service::from_words(&words), None, "word {word} = {value}");

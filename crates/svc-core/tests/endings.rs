@@ -1,4 +1,4 @@
-//! svc-init's machine and the plan of the end, case by case (s6-contract 3.2, and invariants 2 and 5 of the design).
+//! svc-init's machine and the plan of the end, case by case (invariants 2 and 5 of docs/promises.md).
 
 #[path = "support/rng.rs"]
 #[allow(dead_code, reason = "the model of the tree needs chance, these cases do not")]
@@ -144,6 +144,15 @@ fn quit_lets_loggers_not_read_to_the_end() {
 }
 
 #[test]
+fn what_is_left_may_have_a_limit_of_its_own() {
+    let mut it = running(1);
+    it.init = it.init.clone().with_rest(Some(Millis(1000)));
+    it.when(Event::Signal(Signal::TERM)).waits(7600);
+    it.after(100).left(0, 1).does(&[Action::StopOrphans]).waits(1000);
+    it.after(1000).when(Event::Deadline).does(&KILLED);
+}
+
+#[test]
 fn a_second_terminate_forces() {
     let mut it = running(1);
     it.when(Event::Signal(Signal::TERM)).after(1000).when(Event::Signal(Signal::TERM)).does(&[shutdown(400, true, false)]);
@@ -155,7 +164,7 @@ fn whoever_asks_after_force_gives_no_time_back() {
     let mut it = running(1);
     it.when(Event::Signal(Signal::TERM)).when(Event::Signal(Signal::TERM)).after(100);
     it.when(Event::Signal(Signal::QUIT)).does(&[shutdown(300, true, true)]).waits(300);
-    it.when(Event::Shutdown { code: 1, force: false }).does(&[shutdown(300, true, true)]).waits(300);
+    it.when(Event::Shutdown { code: 1, named: false, force: false }).does(&[shutdown(300, true, true)]).waits(300);
 }
 
 #[test]
@@ -180,8 +189,25 @@ fn a_stop_by_the_control_fifo_is_no_impatience() {
 fn the_first_code_that_was_named_is_the_exit_code() {
     let mut it = running(1);
     it.when(Event::Signal(Signal::TERM));
-    it.when(Event::Shutdown { code: 7, force: false }).when(Event::Shutdown { code: 9, force: false });
+    it.when(Event::Shutdown { code: 7, named: false, force: false }).when(Event::Shutdown {
+        code: 9,
+        named: false,
+        force: false,
+    });
     it.left(0, 0).when(Event::Exited(Daemon::Log)).does(&exit(7));
+}
+
+#[test]
+fn a_code_that_somebody_names_takes_the_place_of_every_other() {
+    let mut it = running(1);
+    it.when(Event::Shutdown { code: 0, named: false, force: false });
+    it.when(Event::Shutdown { code: 7, named: true, force: false }).when(Event::Shutdown {
+        code: 5,
+        named: true,
+        force: true,
+    });
+    it.when(Event::Shutdown { code: 0, named: false, force: false });
+    it.left(0, 0).when(Event::Exited(Daemon::Log)).does(&exit(5));
 }
 
 #[test]
@@ -243,6 +269,17 @@ fn svc_log_that_is_dead_when_only_lines_are_left_comes_at_once() {
     let mut it = running(1);
     it.when(Event::Crashed(Daemon::Log)).when(Event::StartFailed(Daemon::Log)).waits(800);
     it.when(Event::Signal(Signal::TERM)).left(0, 0).does(&[Action::FinishLog, Action::Start(Daemon::Log)]);
+}
+
+#[test]
+fn svc_log_that_cannot_come_is_waited_for_while_there_is_something_to_read() {
+    let mut it = running(1);
+    it.when(Event::Crashed(Daemon::Log)).when(Event::StartFailed(Daemon::Log));
+    it.when(Event::AllRead).does(&[]).when(Event::Signal(Signal::TERM)).when(Event::AllRead).does(&[]);
+    it.left(0, 0).does(&[Action::FinishLog, Action::Start(Daemon::Log)]);
+    it.when(Event::StartFailed(Daemon::Log)).does(&[]).waits(800).when(Event::AllRead).does(&exit(0));
+    // One that lives reads by itself.
+    flushing().when(Event::AllRead).does(&[]).when(Event::Exited(Daemon::Log)).does(&exit(0));
 }
 
 #[test]
@@ -394,6 +431,8 @@ fn a_supervisor_that_comes_back_is_told_what_its_kind_was_told() {
     assert_eq!(joins(&mut plan, producer), [Command::Force], "its kind was killed while it was away");
     plan.gone(0, &mut Vec::new());
     assert_eq!(joins(&mut plan, logger), [Command::Drain]);
+    plan.time(Millis(7000), &mut Vec::new());
+    assert_eq!(joins(&mut plan, logger), [Command::Hurry]);
     plan.time(Millis(8000), &mut Vec::new());
     assert_eq!(joins(&mut plan, logger), [Command::Force]);
 }

@@ -27,7 +27,9 @@ mod seeds;
 use std::collections::{BTreeMap, BTreeSet};
 
 use svc_core::Millis;
-use svc_core::graph::{Action, Admission, Dependents, Engine, Event, Id, Node, Outcome, Refusal, Request, RequestId, Wish};
+use svc_core::graph::{
+    Action, Admission, Dependents, Engine, Event, Id, Node, Outcome, Progress, Refusal, Request, RequestId, Wish,
+};
 
 use nodes::Nodes;
 use rng::Rng;
@@ -151,6 +153,11 @@ impl Life {
         if let Some(report) = self.nodes.report(self.now) {
             self.step(report)?;
         }
+        if let Some(id) = self.nodes.not_undone.take()
+            && self.engine.progress(id) == Progress::Down
+        {
+            self.step(Event::Completed(id))?;
+        }
         if self.rng.chance(2)
             && let [id, ..] = self.some_nodes()[..]
         {
@@ -214,6 +221,7 @@ impl Life {
         if self.engine.is_ending() {
             return Ok(());
         }
+        self.rules.turn_away(&self.engine, &set);
         self.request(Request::Apply(set.clone()))?;
         self.set = set.clone();
         // Once more: nothing may happen.
@@ -261,7 +269,7 @@ impl Life {
             self.story.push(format!("{} {event:?}", self.now.0));
         }
         let is_apply = matches!(event, Event::Request(_, Request::Apply(_)));
-        self.rules.reported(&event);
+        self.rules.reported(&self.engine, &event);
         let mut out = Vec::new();
         self.engine.step(self.now, event, &mut out);
         if self.told {
@@ -317,8 +325,7 @@ impl Life {
                 self.rules.done(&self.engine, id.0, &self.asked[&id]).map_err(|broken| format!("request {id}: {broken}"))
             }
             Outcome::Failed(list) if list.is_empty() => Err(format!("request {id} failed for no reason")),
-            Outcome::Superseded(by) if *by <= id => Err(format!("request {id} superseded by {by}")),
-            Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Superseded(_) => Ok(()),
+            Outcome::Failed(_) | Outcome::Refused(_) => Ok(()),
         }
     }
 

@@ -61,6 +61,7 @@ impl Story {
         tree.log_manner = rng.pick(&[&manners[..], &[Manner::Never, Manner::DiesWhenTold]].concat());
         tree.flush_takes = rng.pick(&[0, 1, 50, 2000]);
         tree.stubborn_percent = rng.pick(&[0, 0, 30]);
+        tree.no_room_percent = rng.pick(&[0, 0, 50, 100]);
         for id in 0..rng.below(5) as u32 {
             let producer = (id > 0 && rng.chance(30)).then(|| id - 1);
             tree.wanted.push((id, producer));
@@ -79,6 +80,9 @@ impl Story {
             self.stubborn_strays |= stray.stubborn;
             self.tree.strays.push(stray);
         }
+        if self.tree.rng.chance(30) {
+            self.remove()?;
+        }
         let many = 1 + self.tree.rng.below(3);
         for _ in 0..many {
             self.ask();
@@ -91,6 +95,18 @@ impl Story {
         }
         self.until(self.tree.now + self.budget + Millis(2000), 4000)?;
         self.judge()
+    }
+
+    /// A service is removed, which takes no longer than to stop it, also where it never had a supervisor.
+    fn remove(&mut self) -> Result<(), String> {
+        let tree = &mut self.tree;
+        let Some(&(id, _)) = tree.wanted.iter().find(|wanted| wanted.1.is_none()) else { return Ok(()) };
+        tree.tell(|| format!("{id} is removed"));
+        tree.remove(id);
+        self.until(self.tree.now + Millis(1500), 400)?;
+        let is_stubborn = self.tree.slots.get(&id).is_some_and(|slot| slot.stubborn);
+        let is_quiet = self.danger == 0 && self.scan_manner == Manner::Good && !is_stubborn;
+        if is_quiet && self.tree.slots.contains_key(&id) { Err(format!("{id} was removed, and stays")) } else { Ok(()) }
     }
 
     fn ask(&mut self) {
@@ -234,7 +250,7 @@ impl Story {
         if forced.is_none() && self.is_gentle() && acts.iter().any(|act| act.1 == Action::KillEverybody) {
             return Err("killed though everybody would have stopped in time".into());
         }
-        if at < end && forced.is_none() && !self.tree.log_left {
+        if at < end && forced.is_none() && !self.tree.log_left && self.tree.flush_takes > 0 {
             return Err("left before svc-log had written everything".into());
         }
         let closed = acts.iter().find(|act| act.1 == Action::FinishLog).map_or(at, |act| act.0);

@@ -4,20 +4,14 @@
 #[allow(dead_code, reason = "others use what this file does not")]
 mod sequence;
 
-use svc_core::definition::OnDemand;
 use svc_core::policy::Policy;
 use svc_core::restart::{Restart, When};
 use svc_core::service::{Action, Command, Event, Note, Rest, Role, State, Want};
 use svc_core::{Exit, Millis, Signal};
 
-use sequence::{Sequence, down, say, to_main, up};
+use sequence::{Sequence, down, on_demand, say, to_main, up};
 
 const START: [Action; 2] = [Action::Publish(Note::Starting), Action::Spawn(Role::Run)];
-
-fn on_demand(mut it: Sequence) -> Sequence {
-    it.settings.on_demand = Some(OnDemand { idle_stop: Millis::from_secs(60) });
-    it
-}
 
 fn armed() -> Sequence {
     let mut it = on_demand(down());

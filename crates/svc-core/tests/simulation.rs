@@ -33,7 +33,7 @@ mod world;
 use std::collections::BTreeSet;
 
 use svc_core::graph::Wish;
-use svc_core::service::{Command, Event, State, Stop, Want};
+use svc_core::service::{Command, Event, Recall, State, Stop, Want};
 use svc_core::{Exit, Millis, Pid, Service, Signal};
 
 use promises::Promises;
@@ -213,6 +213,7 @@ impl Life {
             Command::Restart,
             Command::Undo,
             Command::Wish(Wish::Explicit),
+            Command::Recall(Recall::Order),
             Command::Reload,
             Command::DownSignal,
             Command::Kill(signal),

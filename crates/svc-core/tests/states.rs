@@ -8,12 +8,12 @@ mod sequence;
 use std::fmt::Write;
 use std::path::Path;
 
-use svc_core::definition::{Forking, OnDemand};
+use svc_core::definition::Forking;
 use svc_core::policy::{Errand, Stopping};
 use svc_core::service::{Action, Command, Daemon, Event, Note, Role, Service, Stage, State, Stop, Target, Trouble, Want};
 use svc_core::{Exit, Millis, Pid, Signal};
 
-use sequence::{Sequence, down, finishing, sweeping, up, wanted};
+use sequence::{Sequence, down, finishing, on_demand, sweeping, up, wanted};
 
 const HEAD: &str = "\
 # States and events of a service
@@ -130,11 +130,6 @@ fn situations() -> Vec<(&'static str, Sequence)> {
         *it = stoppable(it.clone());
     }
     list
-}
-
-fn on_demand(mut it: Sequence) -> Sequence {
-    it.settings.on_demand = Some(OnDemand { idle_stop: Millis::from_secs(60) });
-    it
 }
 
 fn preparing() -> Sequence {
@@ -318,7 +313,8 @@ fn event_words(event: Event) -> String {
             | Command::Abandon
             | Command::Interrupt
             | Command::Undo
-            | Command::Wish(_) => format!("{command:?}").to_lowercase(),
+            | Command::Wish(_)
+            | Command::Recall(_) => format!("{command:?}").to_lowercase(),
         },
     }
 }

@@ -92,9 +92,9 @@ pub enum Command {
     Events(AnyNames),
     /// Say what services are doing, how they ended before, and what they complained about
     Why(SomeNames),
-    /// Succeed if every service that is wanted up is up, and ready if it says so
+    /// Succeed if every service that is wanted up is up, and ready and healthy if it says so
     Health {
-        /// Say nothing
+        /// Say nothing of services: the exit code says it
         #[arg(short, long)]
         quiet: bool,
         #[command(flatten)]
@@ -155,6 +155,9 @@ pub enum Command {
     Tree(AnyNames),
     /// Change how many instances of a template there are, and wait until the new ones are up
     Scale {
+        /// Also take away instances that others need, and stop those
+        #[arg(long)]
+        dependents: bool,
         #[command(flatten)]
         waiting: Waiting,
         /// The template worker@ with 5 instances; worker= for as many as its file says
@@ -165,9 +168,9 @@ pub enum Command {
     Rescan,
     /// Stop all services and end svc, and so the container
     Shutdown {
-        /// The exit code of svc
-        #[arg(long, value_name = "N", default_value_t = 0, value_hint = ValueHint::Other)]
-        code: u8,
+        /// The exit code of svc, 0 if nobody names one
+        #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+        code: Option<u8>,
         /// Kill at once instead of stopping in order
         #[arg(long)]
         force: bool,
@@ -293,7 +296,7 @@ fn scale(text: &str) -> Result<Scale, String> {
     let expected = || "expected NAME=N, such as worker=5, or worker= for as many as its file says".to_string();
     let (template, count) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(expected)?;
     let instances = if count.is_empty() { None } else { Some(count.parse().map_err(|_| expected())?) };
-    Ok(Scale { template: template.into(), instances })
+    Ok(Scale { template: template.into(), instances, dependents: false })
 }
 
 /// The shells whose scripts complete the names of services. clap knows more, but for those it would be the options only.

@@ -1,8 +1,7 @@
 //! `check`: everything that is wrong with the services of directories, without svc.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -10,7 +9,7 @@ use svc_core::ServiceName;
 use svc_core::definition::{Chain, Definition, Program, Script};
 use svc_core::graph::{Bond, Condition, Graph, Kind, Node, Problem, Relation};
 use svc_core::overlay::SOURCES;
-use svc_def::{Entry, Outcome, Source};
+use svc_def::{Entry, Image, Outcome, Reading, Source};
 
 use crate::check_overlay::{self, Overlay};
 use crate::exit::{Code, Failure};
@@ -21,28 +20,42 @@ const DEFAULT_DIR: &str = "/etc/s6";
 const OF_INIT: [&str; 3] = [SOURCES, "/etc/services.d", "/etc/service"];
 
 /// What has been found.
-#[derive(Default)]
 struct Found {
+    /// Whether svc has a command of this name.
+    is_ours: fn(&str) -> bool,
     services: usize,
     /// Whether it must be cured, and what it is.
     problems: Vec<(bool, String)>,
     /// What would run.
     runs: Vec<String>,
     sources: BTreeMap<ServiceName, Source>,
+    /// Those of them that stand for their instances, and are nothing by themselves.
+    templates: BTreeSet<ServiceName>,
+    /// Where they are.
+    paths: BTreeMap<String, Vec<PathBuf>>,
     /// Those on whom nobody can depend: what is wrong with them has been told.
     broken: BTreeSet<String>,
     classic: BTreeSet<String>,
+    /// Processes that nobody looks after, whose health nobody can wait for.
+    unchecked: BTreeSet<String>,
     /// What s6-overlay brings, where this is an image for it.
     overlay: Overlay,
 }
 
-pub fn run(dirs: &[PathBuf], verbose: bool, json: bool, out: &mut Output) -> Result<Code, Failure> {
+pub fn run(
+    dirs: &[PathBuf],
+    verbose: bool,
+    json: bool,
+    is_ours: fn(&str) -> bool,
+    out: &mut Output,
+) -> Result<Code, Failure> {
     let default = default();
-    let mut found = Found::default();
+    let mut found = Found::new(is_ours);
     for dir in if dirs.is_empty() { &default } else { dirs } {
-        found.scan_dir(dir)?;
+        let root = root(dir);
+        found.scan_dir(dir, &root)?;
         for more in check_overlay::belonging_to(dir) {
-            found.scan_dir(&more)?;
+            found.scan_dir(&more, &root)?;
         }
     }
     found.together();
@@ -79,22 +92,57 @@ fn default() -> Vec<PathBuf> {
 
 /// What the services of these directories say, as far as it can be read.
 pub fn sources(dirs: &[PathBuf]) -> Result<Vec<(ServiceName, Source)>, Failure> {
-    let mut found = Found::default();
-    dirs.iter().try_for_each(|dir| found.scan_dir(dir))?;
+    let mut found = Found::new(|_| true);
+    dirs.iter().try_for_each(|dir| found.scan_dir(dir, Path::new("/")))?;
     Ok(found.sources.into_iter().collect())
 }
 
+/// Where the image begins that the directory is in.
+fn root(dir: &Path) -> PathBuf {
+    let dir = std::fs::canonicalize(dir).unwrap_or_default();
+    let known = [DEFAULT_DIR].into_iter().chain(OF_INIT).find_map(|known| dir.to_str()?.strip_suffix(known));
+    Path::new("/").join(known.unwrap_or_default())
+}
+
 impl Found {
-    fn scan_dir(&mut self, dir: &Path) -> Result<(), Failure> {
+    fn new(is_ours: fn(&str) -> bool) -> Found {
+        Found {
+            is_ours,
+            services: 0,
+            problems: Vec::new(),
+            runs: Vec::new(),
+            sources: BTreeMap::new(),
+            templates: BTreeSet::new(),
+            paths: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            classic: BTreeSet::new(),
+            unchecked: BTreeSet::new(),
+            overlay: Overlay::default(),
+        }
+    }
+
+    fn scan_dir(&mut self, dir: &Path, root: &Path) -> Result<(), Failure> {
         let failed = |error: std::io::Error| {
             Failure::system(format!("{}: {error}: name a directory with services in it", dir.display()))
         };
         // What is said of a service names its whole path.
         let dir = std::fs::canonicalize(dir).map_err(failed)?;
+        let image = Image::new(root, self.is_ours);
         let mut names: Vec<_> = std::fs::read_dir(&dir).map_err(failed)?.flatten().map(|entry| entry.file_name()).collect();
         names.sort();
         if check_overlay::is_one(&dir) {
-            names.retain(|name| !self.overlay.takes(&dir, name));
+            names.retain(|name| {
+                let misplaced = check_overlay::misplaced(&dir, name);
+                misplaced.iter().for_each(|what| self.say(true, what));
+                misplaced.is_none()
+            });
+            names.retain(|name| {
+                let takes = self.overlay.takes(&dir, name);
+                if takes {
+                    self.paths.entry(name.to_string_lossy().into_owned()).or_default().push(dir.join(name));
+                }
+                !takes
+            });
             // What layers add to a service of another is no second one.
             let known =
                 |name: &OsString| name.to_str().is_some_and(|name| self.sources.keys().any(|known| known.as_str() == name));
@@ -109,7 +157,7 @@ impl Found {
                         self.say(true, &format!("{}: {}", svc_def::shown(&path), svc_def::two_forms(&other)));
                         continue;
                     }
-                    self.service(&path, &name);
+                    self.service(&image, &path, &name);
                 }
                 Some(Entry::Problem(problem)) => self.problem(&problem),
                 Some(Entry::Skip) | None => {}
@@ -118,31 +166,48 @@ impl Found {
         Ok(())
     }
 
-    fn service(&mut self, dir: &Path, name: &ServiceName) {
+    fn service(&mut self, image: &Image, dir: &Path, name: &ServiceName) {
         self.services += 1;
-        let reading = svc_def::read(dir, name, None);
+        let reading = svc_def::read_in(image, dir, name);
         if let Outcome::Template(instances) = &reading.outcome {
             self.template(dir, &svc_def::bundle_of(name), instances);
         }
-        reading.problems.iter().for_each(|problem| self.problem(problem));
-        if let Outcome::Ready(definition) = &reading.outcome {
-            self.runs.push(would_run(definition));
-            // One that has conditions may be for another image.
-            let is_asked = |source: &&Source| source.facts.is_some() && source.conditions.is_none();
-            let missing = reading.source.as_ref().filter(is_asked).and_then(|_| missing_program(definition));
-            let templates = reading.source.as_ref().filter(is_asked).map(|_| missing_templates(definition));
-            missing.into_iter().chain(templates.into_iter().flatten()).for_each(|line| self.say(false, &line));
+        // What is run by its first line there needs no bit, nor links to our commands.
+        let helps = dir.ancestors().any(|dir| dir.ends_with("etc/services.d"));
+        let is_source = dir.parent().is_some_and(check_overlay::is_one);
+        if is_source && reading.source.is_none() && dir.join("run").exists() {
+            let what = "does not exist, and each source in s6-rc.d has one: write oneshot, longrun or bundle into it";
+            self.say(true, &format!("{}: {what}", svc_def::shown(&dir.join("type"))));
+            self.broken.insert(name.to_string());
+            return;
         }
+        // What `up` or `down` names.
+        let is_named = |message: &str| message.contains(": is not executable (");
+        let (helped, others): (Vec<_>, Vec<_>) = reading
+            .problems
+            .iter()
+            .partition(|problem| helps && svc_def::is_helped(&problem.message) || is_source && is_named(&problem.message));
+        others.into_iter().for_each(|problem| self.problem(problem));
+        for problem in helped.iter().filter(|problem| problem.message.contains("chmod")) {
+            self.say(false, &format!("{problem}; /init runs it all the same"));
+        }
+        self.runs_as(&reading);
         if let Outcome::Incomplete = reading.outcome {
             self.problem(&svc_def::missing_run(dir));
         }
         match (reading.source, &reading.outcome) {
-            (Some(source), _) => drop(self.sources.insert(svc_def::bundle_of(name), source)),
-            (None, Outcome::Ready(_)) => drop(self.classic.insert(name.to_string())),
+            (Some(source), _) => {
+                let name = svc_def::bundle_of(name);
+                self.paths.entry(name.to_string()).or_default().push(dir.to_owned());
+                self.sources.insert(name, source);
+            }
+            (None, outcome) if !helped.is_empty() || matches!(outcome, Outcome::Ready(_)) => {
+                self.classic.insert(name.to_string());
+            }
             (None, _) => drop(self.broken.insert(svc_def::bundle_of(name).to_string())),
         }
         if let Some(log) = reading.logger {
-            self.service(&log, &name.logger());
+            self.service(image, &log, &name.logger());
         }
     }
 
@@ -152,14 +217,22 @@ impl Found {
             let Ok(made) = ServiceName::parse(&format!("{name}@{instance}")) else { continue };
             self.services += 1;
             let reading = svc_def::read(path, &made, None);
-            if let Outcome::Ready(definition) = &reading.outcome {
-                self.runs.push(would_run(definition));
-            }
+            self.runs_as(&reading);
             if let Some(source) = reading.source {
                 self.sources.insert(made, source);
             }
         }
         self.services -= 1;
+        self.templates.insert(name.clone());
+    }
+
+    fn runs_as(&mut self, reading: &Reading) {
+        let Outcome::Ready(definition) = &reading.outcome else { return };
+        self.runs.push(would_run(definition));
+        let is_process = reading.source.as_ref().is_some_and(|source| source.kind == svc_def::Kind::Longrun);
+        if is_process && !definition.settings.has_health() {
+            self.unchecked.insert(definition.name.clone());
+        }
     }
 
     fn problem(&mut self, problem: &svc_def::Problem) {
@@ -173,6 +246,8 @@ impl Found {
     /// Names that nobody has, or two; halves of pipelines, and circles.
     fn together(&mut self) {
         let (mut nodes, mut told) = (Vec::new(), Vec::new());
+        let find = |name: &str| self.paths.get(name).cloned().unwrap_or_default();
+        let at = |name: &str, other: &str| svc_def::named(name, other, &find).map_or_else(String::new, |place| place + ": ");
         let (pipelines, taken) = svc_def::pipelines(self.sources.iter(), &|name| self.sources.contains_key(name));
         told.extend(taken.into_iter().map(|(name, problem)| (true, format!("{name}: {problem}"))));
         // Who is in the pipeline does not matter here.
@@ -191,7 +266,9 @@ impl Found {
                 true => Relation::Before,
                 false => Relation::Needs(Bond::Stay),
             };
-            let node = Node::new(name.as_str(), Kind::Milestone);
+            // Of the others it is known what they are, or does not matter here.
+            let kind = if self.unchecked.contains(name.as_str()) { Kind::Process } else { Kind::Milestone };
+            let node = Node::new(name.as_str(), kind);
             let mut node = needed.fold(node, |node, on| node.with(on.as_str(), relation(on), Condition::Ready));
             for other in &source.relations {
                 let known = ServiceName::parse(&other.on)
@@ -200,27 +277,49 @@ impl Found {
                 if known || matches!(other.relation, Relation::Needs(_)) {
                     node.dependencies.push(other.clone());
                 } else if self.classic.contains(&*other.on) {
-                    told.push((false, format!("{name} {}, and goes on without", svc_def::has_no_place(&other.on))));
+                    let what = svc_def::has_no_place(&other.on);
+                    told.push((false, format!("{}{name} {what}, and goes on without", at(name.as_str(), &other.on))));
                 } else if !self.broken.contains(&*other.on) {
-                    told.push((false, format!("{name} names {}, which does not exist, and goes on without", other.on)));
+                    let what = format!("names {}, which does not exist", other.on);
+                    told.push((false, format!("{}{name} {what}, and goes on without", at(name.as_str(), &other.on))));
                 }
             }
             nodes.push(node);
         }
-        told.iter().for_each(|(fatal, line)| self.say(*fatal, line));
+        told.extend(self.one_address().into_iter().map(|line| (true, line)));
         nodes.extend(self.overlay.nodes());
-        let problems = Graph::new(nodes).err().unwrap_or_default();
-        for problem in problems {
-            match &problem {
-                Problem::Unknown { name, .. } if self.broken.contains(name) => {}
+        for problem in Graph::new(nodes).err().unwrap_or_default() {
+            let line = match &problem {
+                Problem::Unknown { name, .. } if self.broken.contains(name) => continue,
                 Problem::Unknown { node, name, .. } if self.classic.contains(name) => {
-                    self.say(true, &format!("{node} {}", svc_def::has_no_place(name)));
+                    format!("{}{node} {}", at(node, name), svc_def::has_no_place(name))
                 }
                 Problem::Twice(_) | Problem::Unknown { .. } | Problem::Cycle(_) | Problem::NoHealth { .. } => {
-                    self.say(true, &problem.to_string());
+                    svc_def::told(&problem, &find)
                 }
-            }
+            };
+            told.push((true, line));
         }
+        told.iter().for_each(|(fatal, line)| self.say(*fatal, line));
+    }
+}
+
+impl Found {
+    /// Who listens where another one does, which only one can. Those with conditions may be there in turn.
+    fn one_address(&self) -> Vec<String> {
+        let all = self.sources.iter().filter(|(_, source)| source.conditions.is_none());
+        let all = all.filter(|(name, _)| !self.templates.contains(*name));
+        let all = all.flat_map(|(name, source)| Some((name, source.facts.as_ref()?.sockets())));
+        let all: Vec<_> = all.flat_map(|(name, sockets)| sockets.iter().map(move |socket| (name, socket))).collect();
+        let same = |(at, (name, socket)): (usize, &(&ServiceName, &svc_def::Socket))| {
+            let is_other = |(_, other): &&(&ServiceName, &svc_def::Socket)| {
+                (&other.address, other.flow) == (&socket.address, socket.flow) && !(other.reuse_port && socket.reuse_port)
+            };
+            let (other, _) = all[..at].iter().find(is_other)?;
+            let listen = &socket.listen;
+            Some(format!("{name} and {other} both listen on {listen}: choose another address for one of the two"))
+        };
+        all.iter().enumerate().filter_map(same).collect()
     }
 }
 
@@ -244,46 +343,6 @@ fn would_run(definition: &Definition) -> String {
     let place =
         value("--directory").map_or_else(|| dir.to_string(), |own| Path::new(&*dir).join(&*own).display().to_string());
     format!("{name}: {what} {} as {user} in {place}", command.join(" "))
-}
-
-/// A program of a service.toml that is not there: known at its start, and on an image before that.
-fn missing_program(definition: &Definition) -> Option<String> {
-    let (Program::Chain(chain) | Program::Oneshot { up: Some(Script::Chain(chain)), .. }) = &definition.program else {
-        return None;
-    };
-    let chain = Chain::of(chain);
-    // It is looked for elsewhere, or what is found out at the start says where.
-    let elsewhere = chain.options.iter().any(|word| {
-        word.starts_with(b"PATH=") || [&b"--chroot"[..], b"--env-file", b"--env-dir", b"--env-command"].contains(&&**word)
-    });
-    let program = Path::new(OsStr::from_bytes(chain.command.first().filter(|_| !elsewhere)?));
-    let own = Path::new(OsStr::from_bytes(&definition.dir))
-        .join(OsStr::from_bytes(chain.value("--directory").unwrap_or_default()));
-    let missing = if program.components().count() == 1 && !program.is_absolute() {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let is_there = std::env::split_paths(&path).any(|dir| own.join(dir).join(program).is_file());
-        (!is_there).then(|| program.to_owned())
-    } else {
-        Some(own.join(program)).filter(|program| !program.is_file())
-    };
-    missing.map(|program| format!("{}: {}", definition.name, svc_def::explain_missing(&program)))
-}
-
-/// Templates that are not there; one that may be missing is none.
-fn missing_templates(definition: &Definition) -> Vec<String> {
-    let made_by = definition.program.made_by().unwrap_or_default();
-    let dir = Path::new(OsStr::from_bytes(&definition.dir));
-    let mut missing = Vec::new();
-    for (at, _) in made_by.iter().enumerate().filter(|(_, word)| *word == b"--template") {
-        let from = made_by.get(at + 1).and_then(|pair| pair.split(|&byte| byte == b'=').next()).unwrap_or_default();
-        let from = dir.join(OsStr::from_bytes(from));
-        let may_be_missing = made_by.get(at + 3).is_some_and(|language| language == b"copy-if-there");
-        if !may_be_missing && !from.exists() {
-            let from = from.display();
-            missing.push(format!("{}: there is no template {from}: put it there, or mount it", definition.name));
-        }
-    }
-    missing
 }
 
 fn quoted(word: &str) -> String {

@@ -47,6 +47,15 @@ fn names(dir: &Path, list: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
 }
 
+/// Part of a source that lies beside sources, where /init reads nothing of it.
+pub fn misplaced(dir: &Path, name: &OsStr) -> Option<String> {
+    let parts = ["contents.d", "contents", "dependencies.d", "dependencies", "type"];
+    parts.iter().any(|part| name == *part).then(|| {
+        let (place, right) = (dir.join(name), dir.join("user").join(name));
+        format!("{}: is read by nobody here, and is no service: move what is in it to {}", place.display(), right.display())
+    })
+}
+
 /// Whether /init reads sources there; below any root.
 pub fn is_one(dir: &Path) -> bool {
     let in_package = || {

@@ -177,7 +177,7 @@ async fn patient<T>(
     match tokio::time::timeout(patience, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(Failure::timed_out(format!(
-            "svc took the request for {path} but has not answered in {}: is svc-scan stopped?",
+            "svc took the request for {path} but has not answered in {}: svc-scan is stopped, or has thousands of directories to read",
             crate::span::human(patience.as_secs_f64())
         ))),
     }
@@ -195,7 +195,9 @@ async fn whole(response: Response<Incoming>) -> Result<Bytes, Failure> {
 
 /// Reads an answer, or a line of a stream.
 pub fn parse<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    // Checked as a whole: then its many texts need not be, each by itself.
+    let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom);
+    text.and_then(serde_json::from_str).map_err(|error: serde_json::Error| {
         Failure::system(format!(
             "cannot understand svc's answer to {what} ({error}): svc-ctl is version {}, and curl --unix-socket SOCKET \
              http://svc/v1/version tells what svc is",

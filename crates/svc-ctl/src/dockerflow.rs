@@ -88,10 +88,7 @@ async fn demands() -> Vec<(&'static str, Found)> {
     }
     let outside = "docker inspect --format '{{.Config.Entrypoint}} {{.Config.Cmd}}' IMAGE shows it";
     all.push(("the image has an ENTRYPOINT and a CMD", Found::Unseen(outside.into())));
-    all.push((
-        "configuration comes from the environment",
-        Found::Unseen("svc hands on the environment of the container".into()),
-    ));
+    all.push(("configuration comes from the environment", configuration()));
     all.push((
         "logs are text on standard output and error",
         Found::Unseen("svc passes on what services write there".into()),
@@ -102,6 +99,19 @@ async fn demands() -> Vec<(&'static str, Found)> {
 fn port() -> Result<u16, String> {
     let port = std::env::var("PORT").map_err(|_| "PORT is not set: ENV PORT=8000 in the Dockerfile".to_owned())?;
     port.parse().map_err(|_| format!("PORT is {port}, and must be a number"))
+}
+
+/// Where some of it comes in a file, CONFIG_PATH names that.
+fn configuration() -> Found {
+    let path = std::env::var_os("CONFIG_PATH").unwrap_or_default();
+    let shown = path.display();
+    if path.is_empty() {
+        return Found::Unseen("svc hands on the environment of the container; CONFIG_PATH names no file beside it".into());
+    }
+    match fs::File::open(&path) {
+        Ok(_) => Found::Yes(format!("CONFIG_PATH is {shown}, and can be read")),
+        Err(error) => Found::No(format!("CONFIG_PATH is {shown}: {error}: mount it so that the user app can read it")),
+    }
 }
 
 fn directory() -> Found {

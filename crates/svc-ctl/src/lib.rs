@@ -1,8 +1,9 @@
 //! The user's side of svc: arguments, requests, rendering and exit codes. The multi-call binary calls [`main`] when its name
 //! is `svc-ctl`.
 //!
-//! It knows a service only by what the API says (`svc_proto::api`): it reads no service directory, signals no process and
-//! keeps no state of its own, so that it works for any uid that can reach the socket.
+//! What a service is doing it knows only by what the API says (`svc_proto::api`): it signals no process and keeps no state of its
+//! own, so that it works for any uid that can reach the socket. Definitions are read here too (`svc_def`), where somebody asks
+//! what they say: `check`, `show`, `render`.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -36,8 +37,9 @@ use output::Output;
 pub use commands::verdict;
 pub use places::run_directories;
 
-/// Runs `svc-ctl` with its arguments, the name it was called by first, and returns its exit code.
-pub fn main(mut arguments: Vec<OsString>) -> u8 {
+/// Runs `svc-ctl` with its arguments, the name it was called by first, and returns its exit code. `is_ours`: whether svc has a
+/// command of this name.
+pub fn main(mut arguments: Vec<OsString>, is_ours: fn(&str) -> bool) -> u8 {
     // What help shows can be typed.
     if let Some(name) = arguments.first_mut().filter(|name| *name == "ctl") {
         *name = "svc ctl".into();
@@ -46,7 +48,7 @@ pub fn main(mut arguments: Vec<OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return refuse(&error).number(),
     };
-    match run(cli) {
+    match run(cli, is_ours) {
         Ok(code) => code.number(),
         // The reader has what it wanted (`svc-ctl status | head -1`), so that is a success.
         Err(Failure::ReaderGone) => Code::Done.number(),
@@ -68,7 +70,7 @@ fn refuse(error: &clap::Error) -> Code {
     if error.use_stderr() { Code::Usage } else { Code::Done }
 }
 
-fn run(cli: Cli) -> Result<Code, Failure> {
+fn run(cli: Cli, is_ours: fn(&str) -> bool) -> Result<Code, Failure> {
     let mut out = Output::new();
     let command = cli.command.unwrap_or_else(Command::status_of_all);
     match command {
@@ -76,7 +78,9 @@ fn run(cli: Cli) -> Result<Code, Failure> {
         Command::Man => manual::print(&mut out),
         Command::Check { dockerflow: true, .. } => dockerflow::run(cli.json, &mut out),
         Command::Check { here: true, dirs, .. } => here::run(&dirs, cli.json, &mut out),
-        Command::Check { dirs, verbose, dockerflow: false, here: false } => check::run(&dirs, verbose, cli.json, &mut out),
+        Command::Check { dirs, verbose, dockerflow: false, here: false } => {
+            check::run(&dirs, verbose, cli.json, is_ours, &mut out)
+        }
         Command::Schema => {
             out.text(&svc_def::schema())?;
             out.flush()?;

@@ -1,4 +1,4 @@
-//! Where svc listens, from here: looks through the places of `svc_proto::api::place` and connects to the first that answers.
+//! Where svc listens, from here: looks through the places of `svc_proto::place` and connects to the first that answers.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -9,7 +9,7 @@ use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
 
 use svc_core::memory;
-use svc_proto::api::place;
+use svc_proto::place;
 
 use crate::exit::Failure;
 

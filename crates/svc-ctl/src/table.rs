@@ -47,11 +47,11 @@ pub fn render(services: &[&Status], names: Names) -> String {
         let begin = text.len();
         for (column, cell) in row.iter().enumerate() {
             let width = widths[column];
-            // Writing to a String cannot fail.
-            let _ = match RIGHT[column] {
-                true => write!(text, "{cell:>width$}  "),
-                false => write!(text, "{cell:<width$}  "),
-            };
+            let blanks = width - cell.chars().count();
+            let (before, behind) = if RIGHT[column] { (blanks, GAP) } else { (0, blanks + GAP) };
+            text.extend(std::iter::repeat_n(' ', before));
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', behind));
         }
         let end = text[begin..].trim_end().len();
         text.truncate(begin + end);

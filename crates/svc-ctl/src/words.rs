@@ -114,7 +114,7 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
         State::Finishing => format!("down for {span}, its finish script is running{process}"),
         State::Draining => format!("down for {span}, and what it left behind is being stopped"),
         // A name without a process.
-        State::Failed if status.last_exit.is_none() => "failed".into(),
+        State::Failed if status.last_exit.is_none() || is_held(status) => "failed".into(),
         State::Failed => {
             let reason = why_failed(status).unwrap_or("its finish script said 125");
             format!("failed for good {span} ago: {reason}, so only svc-ctl start starts it again")
@@ -162,18 +162,34 @@ pub fn sentence(status: &Status, now_ms: u64) -> String {
     text
 }
 
+/// Whether it comes back by itself when its conditions hold again, or those of what it needs.
+fn is_held(status: &Status) -> bool {
+    let problem = status.problem.as_deref().unwrap_or_default();
+    problem.starts_with("is not started: ") || problem.starts_with("blocked by ")
+}
+
+/// What a problem begins with that the end of a service is; what was odd about it stands behind that.
+const END: (&str, &str) = ("it ended (", ", and is not started again");
+
+/// How long that is in a problem, if it is one.
+fn end_of(problem: &str) -> Option<usize> {
+    problem.find(END.1).filter(|_| problem.starts_with(END.0)).map(|at| at + END.1.len())
+}
+
 fn why_failed(status: &Status) -> Option<&str> {
-    status.verdict.as_deref().or(status.problem.as_deref())
+    let problem = || status.problem.as_deref().map(|problem| &problem[..end_of(problem).unwrap_or(problem.len())]);
+    status.verdict.as_deref().or_else(problem)
 }
 
 /// What is wrong with it, unless its sentence has said so.
 pub fn problem(status: &Status) -> Option<&str> {
-    let is_said = |problem: &&str| {
-        let failed = status.state == State::Failed && status.last_exit.is_some();
-        let is_end = problem.starts_with("it ended (") && problem.ends_with(", and is not started again");
-        failed && why_failed(status).is_some_and(|why| is_end || problem.starts_with(why))
-    };
-    status.problem.as_deref().filter(|problem| !is_said(problem))
+    let problem = status.problem.as_deref()?;
+    let why = why_failed(status).filter(|_| status.state == State::Failed && status.last_exit.is_some() && !is_held(status));
+    match (why, end_of(problem)) {
+        (Some(_), Some(end)) => problem[end..].strip_prefix(": "),
+        (Some(why), None) if problem.starts_with(why) => None,
+        (Some(_) | None, _) => Some(problem),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use croner::Cron;
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -61,12 +62,18 @@ pub(crate) fn check_zone(zone: &str) -> Result<(), String> {
 
 fn cron(expression: &str) -> Result<Cron, String> {
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-    parser.parse(expression).map_err(|error| {
-        // The part behind the class of the error, in the words of a line of ours.
-        let text = error.to_string();
-        let text = text.rsplit_once(": ").map_or(text.as_str(), |(_, text)| text).trim_end_matches('.');
-        let mut letters = text.chars();
-        letters.next().map_or(String::new(), |first| first.to_lowercase().collect::<String>() + letters.as_str())
+    parser.parse(expression).map_err(|error| match error {
+        CronError::EmptyPattern => "it is empty".into(),
+        CronError::InvalidPattern(_) => "it must have 5 or 6 parts".into(),
+        // Its message ends with the part, in quotes.
+        CronError::IllegalCharacters(text) => {
+            format!("{} means nothing there", quoted(text.rsplit('\'').nth(1).unwrap_or(expression).as_bytes()))
+        }
+        CronError::ComponentError(text) => {
+            let mut letters = text.trim_end_matches('.').chars();
+            letters.next().map_or(String::new(), |first| first.to_lowercase().collect::<String>() + letters.as_str())
+        }
+        CronError::InvalidDate | CronError::InvalidTime | CronError::TimeSearchLimitExceeded => "it never comes".into(),
     })
 }
 
@@ -133,7 +140,9 @@ mod tests {
     fn what_is_wrong_is_said() {
         let cron = |text: &str| check_cron(text).expect_err("wrong");
         assert!(cron("61 * * * *").contains("(number out of bounds): write [SECOND]"), "{}", cron("61 * * * *"));
-        assert!(cron("* * *").contains("no cron expression"), "{}", cron("* * *"));
+        assert!(cron("* * *").contains("no cron expression (it must have 5 or 6 parts)"), "{}", cron("* * *"));
+        assert!(cron("").contains("no cron expression (it is empty)"), "{}", cron(""));
+        assert!(cron("1 $x * * *").contains("expression (\"$X\" means nothing there)"), "{}", cron("1 $x * * *"));
         assert!(cron("0 0 30 2 *").contains("there is no such day"), "{}", cron("0 0 30 2 *"));
         let zone = |text: &str| check_zone(text).expect_err("wrong");
         for name in ["Europe/Nowhere", "../etc/passwd", "/etc/localtime", "Europe", ""] {

@@ -84,6 +84,9 @@ pub fn entry(scan_dir: &Path, file_name: &OsStr) -> Option<Entry> {
 
 fn file(path: &Path, file_name: &OsStr) -> Entry {
     let Some(stem) = file_name.to_str().and_then(layout::stem) else { return Entry::Skip };
+    if stem.starts_with(layout::TEMPLATE) {
+        return Entry::Problem(Problem::fatal(path, "has no name before its @: a template is called NAME@.toml".into()));
+    }
     match ServiceName::new(stem.as_bytes()) {
         // The instances of a template have its name before them, and all together have the name.
         Ok(name) => Entry::Service { name: layout::bundle_of(&name), identity: Identity::of_file(path) },

@@ -8,6 +8,7 @@ use crate::look;
 use crate::mount;
 use crate::problem::{Problem, shown, source};
 use crate::program::{Fault, Inspection, inspect};
+use crate::user;
 
 /// Explains why executing `path` failed with this errno, by looking at the file: used when a start fails in a supervisor.
 pub fn explain_exec(path: &Path, errno: i32) -> String {
@@ -53,9 +54,11 @@ fn file(path: &Path, errno: i32) -> String {
     if !path.as_os_str().as_bytes().contains(&b'/') {
         return match errno {
             errno::ENOENT => "no program of this name is in PATH: install it, or give its whole path".into(),
-            errno::EACCES => "no program of this name in PATH may be executed: see the mode of the one that is meant \
+            errno::EACCES => closed_path(path).unwrap_or_else(|| {
+                "no program of this name in PATH may be executed: see the mode of the one that is meant \
                  (chmod a+x), and of every directory in PATH"
-                .into(),
+                    .into()
+            }),
             other => format!("the program of this name in PATH cannot be executed: {}", errno::text(other)),
         };
     }
@@ -66,6 +69,20 @@ fn file(path: &Path, errno: i32) -> String {
             None => faultless(path, errno),
         },
     }
+}
+
+/// Where PATH has directories that may not be searched, and nothing of this name in the others.
+fn closed_path(program: &Path) -> Option<String> {
+    let dirs = std::env::var_os("PATH")?;
+    let mut places = std::env::split_paths(&dirs).map(|dir| dir.join(program)).collect::<Vec<_>>();
+    places.retain(|place| place.symlink_metadata().is_ok() || look::closed_directory(place).is_some());
+    let closed: Option<Vec<_>> = places.iter().map(|place| look::closed_directory(place)).collect();
+    let closed = closed.filter(|closed| !closed.is_empty())?.iter().map(|dir| shown(dir).to_string()).collect::<Vec<_>>();
+    let who = user::who();
+    Some(format!(
+        "no program of this name is in PATH, as far as {who} may search it (not {}): install it, or give its whole path",
+        closed.join(", ")
+    ))
 }
 
 /// What is to be said of a classic directory that another service names.
@@ -101,7 +118,7 @@ fn faultless(path: &Path, errno: i32) -> String {
 
 fn refused(path: &Path) -> String {
     if let Some(directory) = look::closed_directory(path) {
-        let (what, cure) = look::closed_door(&directory, "reached");
+        let (what, cure) = look::closed_door(&user::who(), &directory, "reached");
         return format!("{what}: {cure}");
     }
     if let Some(mount) = mount::noexec(path) {

@@ -13,9 +13,12 @@ mod conditions;
 mod elf;
 mod entry;
 mod errno;
+pub mod execline;
 mod explain;
+mod image;
 mod look;
 mod mount;
+mod naming;
 mod problem;
 mod program;
 mod rc;
@@ -30,10 +33,14 @@ pub use conditions::{
 };
 pub use entry::{Entry, Identity, entry, identity, two_forms};
 pub use explain::{explain_exec, explain_missing, has_no_place};
+pub use image::{GROUP, Image, NO_HOME, Table, USER, no_account, no_group_of, no_line};
+pub use naming::{Find, named, told};
 pub use problem::{Problem, shown};
-pub use rc::{Cron, Facts, Half, Kind, Outside, Rare, Source, Start, Timer, Values, halves, pipelines};
-pub use reading::{Outcome, Reading, missing_run, read};
+pub use rc::{
+    Cron, Facts, Files, Half, Kind, Outside, Rare, Source, Start, Timer, Values, Watched, halves, is_helped, pipelines,
+};
+pub use reading::{Outcome, Reading, lacks, missing_run, read, read_in};
 pub use servicefile::{
-    Address, Flow, Instances, Shown, Socket, bundle_of, edit_stamp, edited_in, find, is_like, is_one_file, manual, schema,
-    show,
+    Address, Flow, Instances, Shown, Socket, base, bundle_of, edit_stamp, edited_in, find, is_like, is_one_file, look_at,
+    manual, schema, show,
 };

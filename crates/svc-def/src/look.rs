@@ -170,7 +170,7 @@ pub(crate) fn closed_directory(path: &Path) -> Option<PathBuf> {
 /// Words for a failed system call on `path`: it cannot be reached, or it cannot be read.
 fn denied(path: &Path, errno: i32, done: &str) -> Trouble {
     let (what, cure) = match (errno, closed_directory(path)) {
-        (errno::EACCES, Some(directory)) => closed_door(&directory, done),
+        (errno::EACCES, Some(directory)) => closed_door(&user::who(), &directory, done),
         (errno::EACCES, None) => (format!("cannot be {done} by {}", user::who()), format!("chmod a+r {}", shown(path))),
         (errno, _) => (
             format!("cannot be {done}, {}", errno::text(errno)),
@@ -180,10 +180,10 @@ fn denied(path: &Path, errno: i32, done: &str) -> Trouble {
     Trouble { errno, what, cure }
 }
 
-/// What is wrong with a directory that does not let us through, and the cure.
-pub(crate) fn closed_door(directory: &Path, done: &str) -> (String, String) {
+/// What is wrong with a directory that does not let somebody through, and the cure.
+pub(crate) fn closed_door(who: &str, directory: &Path, done: &str) -> (String, String) {
     let directory = shown(directory);
-    (format!("cannot be {done}, because {} may not search {directory}", user::who()), format!("chmod a+x {directory}"))
+    (format!("cannot be {done}, because {who} may not search {directory}"), format!("chmod a+x {directory}"))
 }
 
 #[cfg(test)]

@@ -30,18 +30,26 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = printable(self.message.as_bytes());
+        let (path, message) = (shown_with_target(&self.path), printable(self.message.as_bytes()));
         match self.place {
-            Some((line, column)) => write!(f, "{}:{line}:{column}: {message}", shown(&self.path)),
-            None => write!(f, "{}: {message}", shown(&self.path)),
+            Some((line, column)) => write!(f, "{path}:{line}:{column}: {message}"),
+            None => write!(f, "{path}: {message}"),
         }
     }
 }
 
-/// The file that is to be corrected: where `/init` has laid out directories of links, the one of the image.
+/// The file that is to be corrected: where `/init` has laid out directories of links, the one of the image. It keeps the names of
+/// files; somebody else's link may lead to what is not to be touched.
 pub(crate) fn source(path: PathBuf) -> PathBuf {
+    let is_laid_out = || path.ancestors().skip(1).take(2).any(|dir| std::fs::read_link(dir.join(ORIGIN)).is_ok());
     match std::fs::read_link(&path) {
-        Ok(target) if target.is_absolute() && target.exists() => target,
+        Ok(target) if target.is_absolute() && target.exists() => {
+            if target.file_name() == path.file_name() || is_laid_out() {
+                target
+            } else {
+                path
+            }
+        }
         Ok(_) | Err(_) => origin(&path).unwrap_or(path),
     }
 }
@@ -49,6 +57,14 @@ pub(crate) fn source(path: PathBuf) -> PathBuf {
 fn origin(path: &Path) -> Option<PathBuf> {
     let dir = std::fs::read_link(path.parent()?.join(ORIGIN)).ok()?;
     Some(dir.join(path.file_name()?))
+}
+
+/// A path, and where it leads if it is a link: `/etc/s6/web/run -> /opt/web/start`.
+fn shown_with_target(path: &Path) -> String {
+    match std::fs::read_link(path) {
+        Ok(target) if path.exists() => format!("{} -> {}", shown(path), shown(&target)),
+        Ok(_) | Err(_) => shown(path),
+    }
 }
 
 /// A path as it may be printed: `/etc/s6/web\n` comes out with a backslash and an n.
@@ -68,6 +84,11 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
 }
 
 fn printable(bytes: &[u8]) -> String {
+    // Nearly all are plain.
+    let plain = std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control));
+    if let Some(plain) = plain {
+        return plain.to_owned();
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {

@@ -47,13 +47,16 @@ pub(crate) fn inspect(path: &Path) -> Inspection {
     let execution = user::execution(&metadata);
     match execution {
         Execution::Allowed => {}
-        Execution::Forbidden => faults.push(certain(
-            errno::EACCES,
-            format!("is not executable ({}): chmod +x {}", user::ownership(&metadata), shown(path)),
-        )),
+        Execution::Forbidden => {
+            // A link may lead to what is none, and is not to become one.
+            let cure = match path.is_symlink() {
+                true => "let the link lead to a program, or make that one (chmod +x)".to_owned(),
+                false => format!("chmod +x {}", shown(path)),
+            };
+            faults.push(certain(errno::EACCES, format!("is not executable ({}): {cure}", user::ownership(&metadata))));
+        }
         Execution::NotForUs => {
-            let (who, ownership, path) = (user::who(), user::ownership(&metadata), shown(path));
-            faults.push(uncertain(errno::EACCES, format!("is not executable by {who} ({ownership}): chmod a+x {path}")));
+            faults.push(uncertain(errno::EACCES, user::not_for(&user::who(), &metadata, path)));
         }
     }
     match look::head(path, HEAD) {
@@ -62,6 +65,16 @@ pub(crate) fn inspect(path: &Path) -> Inspection {
         Err(trouble) => faults.push(Fault { certain: execution != Execution::Allowed, ..trouble.into() }),
     }
     Inspection::Present(faults)
+}
+
+/// What keeps a script from being run by its first line as svc reads it: a mode does not matter then, nor a carriage return.
+pub(crate) fn fault_of_first_line(path: &Path) -> Option<String> {
+    let (_, mut head) = look::head(path, HEAD).ok()?;
+    let end = head.iter().position(|&byte| byte == b'\n').unwrap_or(head.len());
+    if head[..end].ends_with(b"\r") {
+        head.remove(end - 1);
+    }
+    script_fault(path, &head, 0).filter(|fault| fault.certain).map(|fault| fault.message)
 }
 
 /// Enough for the kernel's 256 bytes of a script, and for the header and loader of nearly every program.

@@ -9,6 +9,7 @@ use svc_core::graph::Wish;
 use svc_core::{Definition, Output, Program, ServiceName};
 
 use crate::classic::{self, Run};
+use crate::image::Image;
 use crate::look::{self, Folder, Look, look};
 use crate::problem::{Problem, shown};
 use crate::rc::{self, Rare, Source, Start};
@@ -43,13 +44,33 @@ pub enum Outcome {
 /// Reads `dir`, which is absolute, for the service `name`. `previous` is the last definition that was good: what cannot be read
 /// now stays as it was.
 pub fn read(dir: &Path, name: &ServiceName, previous: Option<&Definition>) -> Reading {
+    read_all(dir, name, previous, None)
+}
+
+/// The same of a service in an image: what it needs is looked for there.
+pub fn read_in(image: &Image, dir: &Path, name: &ServiceName) -> Reading {
+    let mut reading = read_all(dir, name, None, Some(image));
+    if let Some(rc::Kind::Oneshot { up, down }) = reading.source.as_ref().map(|source| &source.kind) {
+        image.scripts(up.iter().chain(down).map(Box::as_ref), &mut reading.problems);
+    }
+    reading
+}
+
+/// What keeps a service from being started here that is no matter of its files alone, such as an account that is not there.
+pub fn lacks(dir: &Path, name: &ServiceName) -> Vec<Problem> {
+    let mut reading = read_all(dir, name, None, Some(&Image::new(Path::new("/"), |_| true)));
+    reading.problems.retain(|problem| problem.fatal);
+    reading.problems
+}
+
+fn read_all(dir: &Path, name: &ServiceName, previous: Option<&Definition>, image: Option<&Image>) -> Reading {
     let mut problems = Vec::new();
     let layout = layout(dir);
     if let Some(layout) = layout.as_ref().filter(|layout| layout.main == dir) {
-        return one_file(layout, name, problems);
+        return one_file(layout, name, image, problems);
     }
     let (outcome, logger) = match (entrance(dir), layout) {
-        (Ok(true), Some(layout)) => return one_file(&layout, name, problems),
+        (Ok(true), Some(layout)) => return one_file(&layout, name, image, problems),
         (Ok(true), None) => {
             let dir = Folder::list(dir);
             if dir.has("type") {
@@ -109,11 +130,11 @@ fn source(dir: &Folder, name: &ServiceName, previous: Option<&Definition>, mut p
 }
 
 /// Reads a service.toml or a NAME.toml. Its output goes to svc-log.
-fn one_file(layout: &Layout, name: &ServiceName, mut problems: Vec<Problem>) -> Reading {
+fn one_file(layout: &Layout, name: &ServiceName, image: Option<&Image>, mut problems: Vec<Problem>) -> Reading {
     let broken = |problems| Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
     let instance = name.as_str().rsplit_once(TEMPLATE).map(|(_, instance)| instance);
     let instance = instance.filter(|instance| layout.is_template && !instance.is_empty());
-    let Some(mut said) = servicefile::read(layout, name, instance, &mut problems) else { return broken(problems) };
+    let Some(mut said) = servicefile::read(layout, name, instance, image, &mut problems) else { return broken(problems) };
     let is_template = layout.is_template && instance.is_none();
     if is_template {
         // Its name without the @ stands for all instances, which have the rest.
@@ -182,7 +203,7 @@ fn entrance(dir: &Path) -> Result<bool, Problem> {
         // Naming the directory's own dot needs the right to search it.
         Look::Here(_) => match std::fs::metadata(dir.join(".")) {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                let (what, cure) = look::closed_door(dir, "read");
+                let (what, cure) = look::closed_door(&crate::user::who(), dir, "read");
                 Err(Problem::fatal(dir, format!("{what}: {cure}")))
             }
             Ok(_) | Err(_) => Ok(true),

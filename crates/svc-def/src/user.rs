@@ -3,9 +3,12 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-/// What /proc says about this process.
-#[derive(Debug, PartialEq, Eq)]
+use crate::problem::shown;
+
+/// What /proc says about this process, or files of accounts about another.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
     uid: u32,
     gid: u32,
@@ -32,6 +35,20 @@ impl User {
             groups: field("Groups:")?.split_whitespace().filter_map(|id| id.parse().ok()).collect(),
             overrides: capabilities.unwrap_or(0) & CAP_DAC_OVERRIDE != 0,
         })
+    }
+
+    /// Somebody whom modes bind.
+    pub(crate) fn new(uid: u32, gid: u32, groups: Vec<u32>) -> User {
+        User { uid, gid, groups, overrides: false }
+    }
+
+    /// Whether the mode lets us execute the file, or search the directory.
+    pub(crate) fn may_enter(&self, file: &Metadata) -> bool {
+        self.may_execute(file.mode(), file.uid(), file.gid())
+    }
+
+    pub(crate) fn who(&self) -> String {
+        format!("uid {}", self.uid)
     }
 
     /// Whether the mode lets us execute the file.
@@ -62,7 +79,7 @@ pub(crate) fn execution(file: &Metadata) -> Execution {
         // The usual case is decided without asking /proc.
         0o111 => Execution::Allowed,
         _ => match User::own() {
-            Some(user) if !user.may_execute(file.mode(), file.uid(), file.gid()) => Execution::NotForUs,
+            Some(user) if !user.may_enter(file) => Execution::NotForUs,
             Some(_) | None => Execution::Allowed,
         },
     }
@@ -71,9 +88,14 @@ pub(crate) fn execution(file: &Metadata) -> Execution {
 /// The subject of a sentence: `uid 1000`.
 pub(crate) fn who() -> String {
     match User::own() {
-        Some(user) => format!("uid {}", user.uid),
+        Some(user) => user.who(),
         None => "this user".into(),
     }
+}
+
+/// What to say of a file that somebody may not execute, whom its mode leaves out.
+pub(crate) fn not_for(who: &str, file: &Metadata, path: &Path) -> String {
+    format!("is not executable by {who} ({}): chmod a+x {}", ownership(file), shown(path))
 }
 
 /// What a mode and an owner look like in a message.

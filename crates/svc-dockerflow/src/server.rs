@@ -62,13 +62,13 @@ async fn talk(stream: TcpStream, version_file: Rc<Path>) {
 async fn answer(request: &Request<Incoming>, version_file: &Path) -> Response<Full<Bytes>> {
     let is_question = request.method() == Method::GET || request.method() == Method::HEAD;
     let answer = match request.uri().path() {
-        _ if !is_question => Answer { code: 405, body: serde_json::json!({ "error": "only GET and HEAD are answered" }) },
+        _ if !is_question => Answer::new(405, serde_json::json!({ "error": "only GET and HEAD are answered" })),
         "/__lbheartbeat__" => answers::lbheartbeat(),
         "/__version__" => answers::version(&version_file.display().to_string(), std::fs::read_to_string(version_file)),
         "/__heartbeat__" => heartbeat().await,
         path => answers::not_found(path),
     };
-    let body = if request.method() == Method::HEAD { Bytes::new() } else { answer.body.to_string().into() };
+    let body = if request.method() == Method::HEAD { Bytes::new() } else { answer.body.into() };
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -17,7 +17,7 @@ use svc_sys::signals::Signals;
 use svc_sys::{Errno, clock, exit, fd, message, poll, say};
 
 use crate::outbox::Outbox;
-use crate::table::Table;
+use crate::table::{Launch, Table};
 use crate::{Refusal, rescue};
 
 /// The only slot.
@@ -67,9 +67,11 @@ impl Alone {
         let memory = rescue::memory(None, tail::LEAST_BYTES)?;
         let rescue::Memory { ledger, inbox_read, inbox_write, tail: _, bell: _ } = memory;
         ledger.set_own(Own::Exe, fd::release(exe) as u64 + 1);
-        let table = Table::new(ledger, fd::release(inbox_write), descriptors, "svc-supervise", None, supervise)
-            .map_err(|errno| Refusal::system("cannot make a stack for the supervisor", errno))?;
-        let label = Label { name: String::new(), device: 0, inode: 0, scan_dir: NO_SCAN_DIR, added_ms: clock::wall_ms() };
+        let table =
+            Table::new(ledger, fd::release(inbox_write), descriptors, "svc-supervise", None, Millis::ZERO, supervise)
+                .map_err(|errno| Refusal::system("cannot make a stack for the supervisor", errno))?;
+        let (name, added_ms) = (String::new(), clock::wall_ms());
+        let label = Label { name, device: 0, inode: 0, scan_dir: NO_SCAN_DIR, added_ms, kind: 0 };
         Ok(Alone {
             definition: definition::encode(service),
             label: label.encode(),
@@ -104,9 +106,16 @@ impl Alone {
 
     fn start(&mut self, now: Millis) {
         self.start_at = None;
-        let pipes = (None, None);
-        let launched = self.table.launch(SLOT, Output::Starter, pipes, &self.label, self.definition.clone(), &mut self.log);
-        if let Err(errno) = launched {
+        let service = Launch {
+            slot: SLOT,
+            output: Output::Starter,
+            stdin_of: None,
+            stdout_of: None,
+            stopped: false,
+            label: &self.label,
+            definition: &self.definition,
+        };
+        if let Err(errno) = self.table.launch(service, &mut self.log) {
             say!("svc-supervise: cannot start a supervisor: {errno}{} (retry in 1 s)", crate::daemons::hint(errno));
             self.start_at = Some(now + AGAIN);
         }

@@ -1,7 +1,9 @@
 //! svc-scan and svc-log: how they are started, and the sockets to them.
 
 use std::ffi::{CStr, CString};
+use std::io::IsTerminal;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use svc_core::init::Daemon;
@@ -116,6 +118,10 @@ impl Daemons {
                 svc_sys::say::use_standard_error();
                 let places = [(theirs.as_raw_fd(), SCAN_LINK), (self.tail, SCAN_TAIL), (self.bell, SCAN_BELL)];
                 let notify = notify.as_ref().map(|notify| (notify.as_raw_fd(), SCAN_NOTIFY));
+                // All others are ours alone, and there may be no room for these beside them.
+                let mut kept: Vec<RawFd> = places.iter().chain(&notify).map(|&(own, _)| own).collect();
+                kept.push(exe.as_raw_fd());
+                fd::close_all_but(3, &mut kept);
                 // Its own number may be one of those that are given away.
                 let exe = fd::duplicate(exe.as_raw_fd(), SCAN_NOTIFY + 1);
                 let placed = exe.and_then(|exe| place_all(places.into_iter().chain(notify)).map(|()| exe));
@@ -166,8 +172,13 @@ impl Daemons {
         self.log.disconnect();
     }
 
-    /// Nothing more will come: read to the end, and leave.
+    /// Nothing more will come: read to the end, and leave. A reader that has paused finds it later: a line that was moved alone has
+    /// taken a page of the sixteen that a pipe has, and what has waited behind them needs few.
     pub(crate) fn finish_log(&mut self) {
+        for number in 1..=2 {
+            // It is no pipe, or all pipes of its user have too much room: then this one keeps what it has.
+            let _ = fd::widen_pipe(number);
+        }
         self.log.send(None, ToLog::Finish.encode(), Vec::new());
     }
 
@@ -212,9 +223,25 @@ pub(crate) fn hint(errno: Errno) -> &'static str {
     match errno {
         Errno::AGAIN => ": the limit on processes is reached (hint: docker run --pids-limit)",
         Errno::TOO_MANY_FILES => ": the limit on open files is too low (hint: docker run --ulimit nofile=1024)",
+        Errno::FILE_TOO_LARGE => {
+            ": the limit on the size of files holds for memory that processes share, too (hint: docker run --ulimit fsize=-1, \
+             ulimit -f unlimited)"
+        }
         Errno::NO_MEMORY => ": the limit on memory or on address space is too low (hint: docker run --memory, ulimit -v)",
         _ => "",
     }
+}
+
+/// Whether it is no reader whom lines have waited for: there is a file among the two, and nobody who has no room.
+pub(crate) fn fails_to_store() -> bool {
+    let mut interests = [poll::writable(1), poll::writable(2)];
+    poll::wait(&mut interests, Millis::ZERO, Some(Millis::ZERO));
+    let is_file = |number: RawFd| {
+        let kind = std::fs::metadata(format!("/proc/self/fd/{number}")).map(|data| data.file_type());
+        let is_device = kind.as_ref().is_ok_and(|kind| kind.is_char_device());
+        kind.is_ok_and(|kind| kind.is_file()) || is_device && fd::borrow(number).is_some_and(|fd| !fd.is_terminal())
+    };
+    interests.iter().all(poll::is_ready) && (1..=2).any(is_file)
 }
 
 fn pid_of(daemon: Daemon) -> Own {

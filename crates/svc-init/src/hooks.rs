@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use svc_core::Signal;
-use svc_proto::api::s6_svscan::FOLDER;
-use svc_sys::{fd, process, say, spawn};
+use svc_proto::place::s6_svscan::FOLDER;
+use svc_sys::{Errno, fd, process, say, spawn};
 
 use crate::c_path;
 
@@ -20,8 +20,8 @@ pub(crate) fn stands_in(scan_dirs: &[PathBuf], signal: Signal) -> bool {
     match spawn::detached(&c_path(&hook), &directory) {
         Ok(_) => true,
         Err(trouble) => {
-            let errno = svc_sys::Errno(trouble.errno);
-            say!("svc-init: cannot run {}: {errno}: doing what {signal} means without it", hook.display());
+            let why = cure(Errno(trouble.errno));
+            say!("svc-init: cannot run {}: {why}: doing what {signal} means without it", hook.display());
             false
         }
     }
@@ -55,7 +55,17 @@ fn execute(scan_dirs: &[PathBuf], hook: &Path) {
     }
     let path = c_path(hook);
     let errno = svc_sys::exe::execute_path(&path, std::slice::from_ref(&path));
-    say!("svc-init: cannot execute {}: {errno}", hook.display());
+    say!("svc-init: cannot execute {}: {}", hook.display(), cure(errno));
+}
+
+/// Why a program that is there cannot be executed, and what helps.
+fn cure(errno: Errno) -> String {
+    match errno {
+        Errno::NOT_ALLOWED => format!("{errno}: make it executable (chmod +x)"),
+        Errno::NOT_FOUND => format!("{errno}: the interpreter that its first line names is not there"),
+        Errno::NOT_EXECUTABLE => format!("{errno}: begin it with a line such as #!/bin/sh"),
+        errno => errno.to_string(),
+    }
 }
 
 /// A program that is there, whether it can be executed or not: to find that out is not to have none.

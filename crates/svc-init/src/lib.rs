@@ -8,6 +8,7 @@
 mod alone;
 mod codes;
 mod daemons;
+mod ending;
 mod hooks;
 mod outbox;
 mod place;
@@ -30,21 +31,18 @@ use svc_sys::{Errno, clock, fd, message, poll, procfs, say};
 
 pub use alone::supervise_alone;
 use daemons::Daemons;
-pub use place::{own_run_dir, run_dir_beside, try_run_dir};
-use table::Table;
+pub use place::{Asked, run_dir_beside, try_run_dir};
+use table::{Launch, Table};
 
 /// Five for each of more than a thousand services. Each supervisor shares the table until it has one of its own.
 const DESCRIPTORS: u64 = 8192;
 /// Room for the table of children and for messages that a daemon has not taken yet.
 const HEAP: usize = 64 * 1024 * 1024;
 
+/// When nothing has happened for so long, nothing is soon to happen: the code that is in memory is given back.
+const QUIET: Millis = Millis::from_secs(1);
 /// So many ended processes are taken before requests have their turn again.
 const REAP_TURN: usize = 1024;
-
-/// So many times everybody who is left is looked for and killed before something else has its turn.
-const KILL_PASSES: usize = 64;
-/// So many of the killed are named; a line has an end.
-const MOST_NAMED: usize = 16;
 
 /// What the whole program is started with.
 pub struct Config {
@@ -54,6 +52,11 @@ pub struct Config {
     pub command: Vec<OsString>,
     /// How long a stop may take in all.
     pub stop_timeout: Millis,
+    /// How much of it what is left may have when all services have ended.
+    pub rest: Option<Millis>,
+    /// As in s6-overlay, SIGTERM is a message: a second one is no impatience, and the code of a main program that ends by the stop is
+    /// not the container's.
+    pub overlay: bool,
     /// Bytes of each service's last lines.
     pub ring_bytes: usize,
     /// What `ps` shows for a supervisor.
@@ -158,9 +161,10 @@ impl Tree {
             ledger.set_own(Own::Began, began.0);
         }
         let machine = if recovered { rescue::machine(ledger, config.stop_timeout) } else { Init::new(config.stop_timeout) };
+        let machine = machine.with_rest(config.rest);
         let files = place::files_of_s6(run_dir.as_deref());
         let (title, supervise) = (config.supervisor_title, config.supervise);
-        let table = Table::new(ledger, fd::release(inbox_write), descriptors, title, files, supervise)
+        let table = Table::new(ledger, fd::release(inbox_write), descriptors, title, files, config.stop_timeout, supervise)
             .map_err(|errno| Refusal::system("cannot make a stack for supervisors", errno))?;
         let daemons = Daemons::new(ledger, &config, run_dir, tail, bell);
         svc_sys::title::set(&[b"svc-init"], b"svc-init");
@@ -179,15 +183,23 @@ impl Tree {
 
     fn watch(&mut self) -> ! {
         self.step(Event::Deadline);
-        svc_sys::exe::forget_code();
+        let mut quiet_at = Some(clock::now() + QUIET);
         loop {
+            if quiet_at.is_some_and(|at| at <= clock::now()) {
+                quiet_at = None;
+                svc_sys::exe::forget_code();
+            }
             let mut interests = [
                 poll::readable(self.signals.as_raw_fd()),
                 poll::readable(self.inbox.as_raw_fd()),
                 self.daemons.scan.interest(),
                 self.daemons.log.interest(),
             ];
-            poll::wait(&mut interests, clock::now(), self.machine.deadline());
+            let deadline = self.machine.deadline().into_iter().chain(quiet_at).min();
+            poll::wait(&mut interests, clock::now(), deadline);
+            if interests.iter().any(|interest| interest.revents != 0) {
+                quiet_at = Some(clock::now() + QUIET);
+            }
             if poll::is_hung_up(&interests[3]) {
                 self.daemons.lose_log();
             }
@@ -233,6 +245,7 @@ impl Tree {
                             say!("svc-init: cannot start {name}: {errno}{hint} (trying again every second)");
                         }
                         self.step(Event::StartFailed(daemon));
+                        self.look_whether_all_is_read(daemon);
                     }
                 }
             }
@@ -250,6 +263,8 @@ impl Tree {
                 self.tell_lost(daemon);
             }
             Action::Exit { code } => {
+                // What svc-scan has run beside services, such as the command of a condition, is nobody else's.
+                self.kill_living();
                 let file = self.config.exit_code_file.as_deref();
                 let code = file.and_then(codes::read).unwrap_or(code);
                 hooks::leave(&self.config.scan_dirs, code, || place::clear_memory(self.daemons.run_dir(), file))
@@ -260,10 +275,13 @@ impl Tree {
     }
 
     /// The code with which svc is to end, unless scripts say another one on the way. Once everything ends it is theirs alone.
-    fn wish_for_code(&self, code: u8) {
-        if let Some(file) = self.config.exit_code_file.as_deref().filter(|_| self.machine.ending().is_none()) {
+    fn wish_for_code(&self, code: u8, named: bool) -> u8 {
+        let is_first = named || self.machine.ending().is_none();
+        if let Some(file) = self.config.exit_code_file.as_deref().filter(|_| is_first) {
             codes::write(file, code);
         }
+        // Where there is no such file, too.
+        if self.config.overlay && !is_first { svc_sys::exit::DONE } else { code }
     }
 
     fn read_signals(&mut self) {
@@ -273,7 +291,7 @@ impl Tree {
                 reap = true;
             } else if signal.number() == rescue::FAULT_SIGNAL {
                 rescue::provoke();
-            } else if !hooks::stands_in(&self.config.scan_dirs, signal) {
+            } else if !hooks::stands_in(&self.config.scan_dirs, signal) && !self.is_known_already(signal) {
                 // The machine must know who is there when it hears that everything is to end.
                 self.count_others();
                 self.step(Event::Signal(signal));
@@ -282,6 +300,11 @@ impl Tree {
         if reap {
             self.reap();
         }
+    }
+
+    /// One more message that everything is to end, which it does.
+    fn is_known_already(&self, signal: Signal) -> bool {
+        self.config.overlay && signal == Signal::TERM && self.machine.ending().is_some()
     }
 
     /// Takes everybody who has ended: one SIGCHLD may stand for many.
@@ -310,15 +333,24 @@ impl Tree {
         if let Some(daemon) = self.daemons.ended(reaped) {
             let done = reaped.exit == Exit::Code(svc_sys::exit::DONE);
             self.step(if done { Event::Exited(daemon) } else { Event::Crashed(daemon) });
+            self.look_whether_all_is_read(daemon);
         } else if let Some(slot) = self.table.supervisor_ended(reaped) {
             // svc-scan says so too, if it lives and is quick enough.
             if let Some(code) = self.table.code_of_command(slot) {
-                self.wish_for_code(code);
-                self.step(Event::Shutdown { code, force: false });
+                let code = self.wish_for_code(code, false);
+                self.step(Event::Shutdown { code, named: false, force: false });
             }
             self.daemons.scan.send(None, ToScan::Died { slot }.encode(), Vec::new());
         } else {
             self.table.orphan_ended(reaped);
+        }
+    }
+
+    /// Tells the machine whether a svc-log that did not come, or did not stay, is needed at the end.
+    fn look_whether_all_is_read(&mut self, gone: Daemon) {
+        match gone {
+            Daemon::Log if self.machine.ending().is_some() && self.table.unread().is_empty() => self.step(Event::AllRead),
+            Daemon::Log | Daemon::Scan => {}
         }
     }
 
@@ -342,67 +374,6 @@ impl Tree {
             if self.daemons.is_one(pid) || self.table.is_supervisor(pid) {
                 let _ = process::signal_child(pid, Signal::CONT);
             }
-        }
-    }
-
-    fn stop_orphans(&mut self) {
-        let own = process::id();
-        for pid in self.others() {
-            for pid in std::iter::once(pid).chain(procfs::descendants(pid.raw())) {
-                let _ = procfs::signal_descendant(pid, own, Signal::TERM);
-                let _ = procfs::signal_descendant(pid, own, Signal::CONT);
-            }
-        }
-    }
-
-    fn kill_everybody(&mut self) {
-        let mut late = Vec::new();
-        // Processes that make others all the time are not all in any one list; a few more looks find them.
-        for _ in 0..KILL_PASSES {
-            let living = self.living();
-            if living.is_empty() {
-                break;
-            }
-            for pid in living {
-                let named = format!("{} (pid {pid})", procfs::name(pid));
-                // The dying are still there at the next look.
-                if !self.table.is_supervisor(pid) && late.len() < MOST_NAMED && !late.contains(&named) {
-                    late.push(named);
-                }
-                let _ = procfs::signal_descendant(pid, process::id(), Signal::KILL);
-            }
-            self.reap();
-        }
-        if !late.is_empty() {
-            say!("svc-init: time is up: killed {}", late.join(", "));
-        }
-    }
-
-    /// Everybody below us who has not ended, but the daemons.
-    fn living(&self) -> Vec<Pid> {
-        let mut living = procfs::descendants(process::id());
-        living.retain(|&pid| !self.daemons.is_one(pid) && !procfs::is_zombie(pid));
-        living
-    }
-
-    /// svc-log had to be killed: nobody will read what it has not passed on.
-    fn tell_lost(&self, killed: Daemon) {
-        let mut unread = match killed {
-            Daemon::Log => self.table.unread(),
-            Daemon::Scan => return,
-        };
-        let others = unread.len().saturating_sub(MOST_NAMED);
-        unread.truncate(MOST_NAMED);
-        let mut named: Vec<String> = unread.iter().map(|(name, bytes)| format!("{name} ({bytes} bytes)")).collect();
-        if others > 0 {
-            named.push(format!("and {others} others"));
-        }
-        if !named.is_empty() {
-            say!(
-                "svc-init: time is up: nobody has read standard output or error to their end: lost are the last lines of {}: \
-                 whoever reads them must go on reading, or needs a longer SVC_STOP_TIMEOUT",
-                named.join(", ")
-            );
         }
     }
 
@@ -432,10 +403,12 @@ impl Tree {
 
     fn serve(&mut self, request: ToInit, mut fds: Vec<std::os::fd::OwnedFd>) {
         match request {
-            ToInit::Launch { slot, output, stdin_of, stdout_of, label, definition } => {
+            ToInit::Launch { slot, output, stdin_of, stdout_of, stopped, label, definition } => {
                 let is_new = self.ledger.row(slot).is_some_and(|row| !row.in_use());
                 let launched = if self.machine.takes_launch(is_new) {
-                    self.table.launch(slot, output, (stdin_of, stdout_of), &label, definition, &mut self.daemons.log)
+                    let service =
+                        Launch { slot, output, stdin_of, stdout_of, stopped, label: &label, definition: &definition };
+                    self.table.launch(service, &mut self.daemons.log)
                 } else {
                     // Asked for before svc-scan heard of the end.
                     Err(Errno::CANCELED)
@@ -459,10 +432,10 @@ impl Tree {
                     self.daemons.keep_listener(listener);
                 }
             }
-            ToInit::Shutdown { code, force } => {
-                self.wish_for_code(code);
+            ToInit::Shutdown { code, named, force } => {
+                let code = self.wish_for_code(code, named);
                 self.count_others();
-                self.step(Event::Shutdown { code, force });
+                self.step(Event::Shutdown { code, named, force });
             }
             ToInit::Stop { quick } => {
                 self.count_others();

@@ -1,14 +1,16 @@
 //! Where things are: the run directory, and the locks that keep a second svc away.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use svc_core::memory::{self as memory_of, MEMORY};
-use svc_proto::api::{self, place};
+use svc_proto::place::{self, s6_svscan};
 use svc_sys::at::{self, At, Holder, Open};
-use svc_sys::{Errno, fd, memory, say, user};
+use svc_sys::listen::{self, Address};
+use svc_sys::{Errno, memory, say, user};
 
 use crate::{Refusal, c_path};
 
@@ -20,24 +22,57 @@ const OF_SVC: &str = "svc";
 ///
 /// `recovered`: it was found before, and whatever has become of it since is no reason to end.
 pub(crate) fn run_dir(recovered: bool) -> Result<Option<PathBuf>, Refusal> {
-    if let Some(asked) = std::env::var_os(place::ENV).filter(|value| !value.is_empty()) {
-        let asked = std::path::absolute(PathBuf::from(asked)).unwrap_or_default();
-        return match usable(&asked) {
-            Ok(()) => Ok(Some(asked)),
-            Err(_) if recovered => Ok(Some(asked)),
-            Err(error) => Err(Refusal {
-                code: svc_sys::exit::SYSTEM,
-                message: format!(
-                    "{}={}: cannot be written: {error}: name a directory that can be written to",
-                    place::ENV,
-                    asked.display()
-                ),
-            }),
-        };
+    Asked::default().run_dir(recovered)
+}
+
+/// What the environment of this moment says of where things are to be.
+pub struct Asked {
+    dir: Option<OsString>,
+    runtime: Option<OsString>,
+}
+
+impl Default for Asked {
+    fn default() -> Asked {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        Asked { dir: variable(place::ENV), runtime: variable("XDG_RUNTIME_DIR") }
     }
-    let was_used = |dir: &Path| recovered && dir.join(place::SOCKET).exists();
-    let found = candidates().find(|dir| was_used(dir) || usable(dir).is_ok());
-    Ok(found.or_else(|| in_memory(recovered).filter(|dir| was_used(dir) || usable(dir).is_ok())))
+}
+
+impl Asked {
+    /// The run directory of the svc that has this environment, for programs that it runs; none if nothing can be written.
+    pub fn own_run_dir(&self) -> Option<PathBuf> {
+        self.run_dir(true).ok()?
+    }
+
+    fn run_dir(&self, recovered: bool) -> Result<Option<PathBuf>, Refusal> {
+        if let Some(asked) = &self.dir {
+            let asked = std::path::absolute(PathBuf::from(asked)).unwrap_or_default();
+            return match usable(&asked) {
+                Ok(()) => Ok(Some(asked)),
+                Err(_) if recovered => Ok(Some(asked)),
+                Err(error) => Err(Refusal {
+                    code: svc_sys::exit::SYSTEM,
+                    message: format!(
+                        "{}={}: cannot be written: {error}: name a directory that can be written to",
+                        place::ENV,
+                        asked.display()
+                    ),
+                }),
+            };
+        }
+        let was_used = |dir: &Path| recovered && dir.join(place::SOCKET).exists();
+        let found = self.candidates().find(|dir| was_used(dir) || usable(dir).is_ok());
+        Ok(found.or_else(|| in_memory(recovered).filter(|dir| was_used(dir) || usable(dir).is_ok())))
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = PathBuf> {
+        let all = [
+            Some(PathBuf::from(place::DEFAULT)),
+            self.runtime.as_ref().map(|dir| Path::new(dir).join("svc")),
+            Some(PathBuf::from(format!("/tmp/svc-{}", user::effective_uid()))),
+        ];
+        all.into_iter().flatten()
+    }
 }
 
 /// The one in memory, where nothing else can be written to. All that is ours there goes at the end.
@@ -83,7 +118,7 @@ fn owner(uid: u32) -> String {
 /// The same for who only wants to know: what was made for that is gone again.
 pub fn try_run_dir() -> Result<Option<PathBuf>, String> {
     let in_memory = memory::place().join(memory_of::RUN).join(OF_SVC);
-    let before: Vec<PathBuf> = candidates().chain([in_memory]).filter(|dir| dir.exists()).collect();
+    let before: Vec<PathBuf> = Asked::default().candidates().chain([in_memory]).filter(|dir| dir.exists()).collect();
     let found = run_dir(false).map_err(|refusal| refusal.message)?;
     if let Some(made) = found.as_ref().filter(|dir| !before.contains(dir)) {
         // Somebody may have come to it meanwhile.
@@ -93,16 +128,6 @@ pub fn try_run_dir() -> Result<Option<PathBuf>, String> {
         }
     }
     Ok(found)
-}
-
-fn candidates() -> impl Iterator<Item = PathBuf> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
-    let all = [
-        Some(PathBuf::from(place::DEFAULT)),
-        runtime.map(|dir| Path::new(&dir).join("svc")),
-        Some(PathBuf::from(format!("/tmp/svc-{}", user::effective_uid()))),
-    ];
-    all.into_iter().flatten()
 }
 
 /// Makes the directory if need be, and tries to write there.
@@ -180,7 +205,8 @@ pub(crate) fn guard_scan_dirs(scan_dirs: &[PathBuf]) -> Result<Vec<OwnedFd>, Ref
     for dir in scan_dirs {
         // A directory that is not there yet is watched for; svc-scan says so.
         let Ok(data) = fs::metadata(dir) else { continue };
-        match fd::hold_name(format!("svc/scan/{}:{}", data.dev(), data.ino()).as_bytes()) {
+        let name = Address::Abstract(format!("svc/scan/{}:{}", data.dev(), data.ino()).into_bytes());
+        match listen::hold(&name) {
             Ok(guard) => guards.push(guard),
             Err(Errno::IN_USE) => {
                 return Err(Refusal {
@@ -198,8 +224,8 @@ pub(crate) fn guard_scan_dirs(scan_dirs: &[PathBuf]) -> Result<Vec<OwnedFd>, Ref
 
 /// The lock that s6-svscan holds: its tools look at it, and no s6-svscan starts beside us. None where nothing can be written.
 fn lock_of_s6(dir: &Path) -> Result<Option<OwnedFd>, Refusal> {
-    let folder = dir.join(api::s6_svscan::FOLDER);
-    let open = || at::open(At::Here, &c_path(&folder.join(api::s6_svscan::LOCK)), Open::Lock(0o600));
+    let folder = dir.join(s6_svscan::FOLDER);
+    let open = || at::open(At::Here, &c_path(&folder.join(s6_svscan::LOCK)), Open::Lock(0o600));
     let make = || DirBuilder::new().mode(0o700).create(&folder);
     let Some(lock) = open().ok().or_else(|| make().ok().and_then(|()| open().ok())) else { return Ok(None) };
     // A file system without locks: then s6's tools find no scanner, and that is all.
@@ -217,11 +243,6 @@ fn lock_of_s6(dir: &Path) -> Result<Option<OwnedFd>, Refusal> {
         // A volume that another container has too: that one has the letters of s6-svscanctl.
         Ok(Holder::Elsewhere | Holder::Nobody) | Err(_) => Ok(None),
     }
-}
-
-/// The run directory of the svc that has this environment, for programs that it runs; none if nothing can be written.
-pub fn own_run_dir() -> Option<PathBuf> {
-    run_dir(true).ok()?
 }
 
 /// A run directory for a scanner on this directory, if the one that it would have is another svc's: one below that.

@@ -19,6 +19,17 @@ use svc_sys::{Errno, clock, message, procfs, say};
 
 use crate::outbox::Outbox;
 
+/// For whom a supervisor is to be forked: what svc-scan says of it.
+pub(crate) struct Launch<'a> {
+    pub(crate) slot: u32,
+    pub(crate) output: Output,
+    pub(crate) stdin_of: Option<u32>,
+    pub(crate) stdout_of: Option<u32>,
+    pub(crate) stopped: bool,
+    pub(crate) label: &'a [u8],
+    pub(crate) definition: &'a [u8],
+}
+
 pub(crate) struct Table {
     ledger: Ledger,
     /// The writing end of the inbox, for supervisors to inherit.
@@ -27,6 +38,8 @@ pub(crate) struct Table {
     descriptors: Option<Limit>,
     title: &'static str,
     run_dir: Option<&'static Path>,
+    /// How long a stop may take.
+    budget: Millis,
     supervise: fn(ToSupervise) -> u8,
     supervisors: BTreeMap<Pid, u32>,
     /// Processes that came to us when their supervisor died, and its slot.
@@ -43,6 +56,9 @@ pub(crate) struct Table {
 const STACK: usize = 256 * 1024;
 /// What is kept stands from here on: a supervisor is given low numbers, so that its table of descriptors is a small one.
 const KEPT_FROM: RawFd = 256;
+/// How many descriptors stay free when a service gets its first supervisor: so much a svc-scan and a svc-log need that come in the
+/// place of killed ones, and a supervisor that does, until it has a table of its own.
+const RESERVE: usize = 8;
 
 impl Table {
     pub(crate) fn new(
@@ -51,12 +67,26 @@ impl Table {
         descriptors: Option<Limit>,
         title: &'static str,
         run_dir: Option<&'static Path>,
+        budget: Millis,
         supervise: fn(ToSupervise) -> u8,
     ) -> Result<Table, Errno> {
         let nothing = std::fs::File::open("/dev/null").ok().map(OwnedFd::from);
         let (supervisors, orphans, shared) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let stack = Stack::new(STACK)?;
-        Ok(Table { ledger, inbox, descriptors, title, run_dir, supervise, supervisors, orphans, nothing, stack, shared })
+        Ok(Table {
+            ledger,
+            inbox,
+            descriptors,
+            title,
+            run_dir,
+            budget,
+            supervise,
+            supervisors,
+            orphans,
+            nothing,
+            stack,
+            shared,
+        })
     }
 
     /// Finds the living again, after this process has re-executed itself.
@@ -79,11 +109,7 @@ impl Table {
     /// Forks a supervisor for the slot, with the pipes that the slot has or gets now.
     pub(crate) fn launch(
         &mut self,
-        slot: u32,
-        output: Output,
-        (stdin_of, stdout_of): (Option<u32>, Option<u32>),
-        label: &[u8],
-        definition: Vec<u8>,
+        Launch { slot, output, stdin_of, stdout_of, stopped, label, definition }: Launch<'_>,
         log: &mut Outbox,
     ) -> Result<Row, Errno> {
         // Before others come: a supervisor copies all low numbers of ours that are open when it takes its table apart.
@@ -97,7 +123,7 @@ impl Table {
             row.set_label(label);
         } else {
             row.take(output, stdin_of, label);
-            match self.make_pipes(row, output, stdout_of.is_none(), log) {
+            match self.make_pipes(row, output, stdout_of.is_none(), log).and_then(|ends| self.reserve().map(|()| ends)) {
                 Ok(ends) => made = ends,
                 Err(errno) => {
                     self.retire(slot, log);
@@ -128,7 +154,8 @@ impl Table {
         let run_dir = self.run_dir.map(|path| self.stack.lay(path.as_os_str().as_bytes())).transpose()?;
         let handover = ToSupervise {
             row,
-            definition: self.stack.lay(&definition)?,
+            definition: self.stack.lay(definition)?,
+            stopped,
             link: link.as_raw_fd(),
             inbox: self.inbox,
             stdio: [stdin, out.as_ref().map(AsRawFd::as_raw_fd), err.as_ref().map(AsRawFd::as_raw_fd)],
@@ -141,6 +168,7 @@ impl Table {
             descriptors: self.descriptors.map(|limit| (limit.soft, limit.hard)),
             title: self.title,
             run_dir: run_dir.map(|bytes| Path::new(OsStr::from_bytes(bytes))),
+            budget: self.budget,
         };
         given.extend([Some(link), out, err].into_iter().flatten());
         self.ledger.note_launch(clock::now());
@@ -159,6 +187,15 @@ impl Table {
         self.shared.push((row, given));
         self.keep(row, Kept::ScanEnd, scan_end);
         Ok(row)
+    }
+
+    /// Whether enough is left for those who must come back. As a rule one look shows that; only where there is little room they are counted.
+    fn reserve(&self) -> Result<(), Errno> {
+        if fd::are_last_free::<RESERVE>() {
+            return Ok(());
+        }
+        let copies: Result<Vec<OwnedFd>, Errno> = (0..RESERVE).map(|_| fd::duplicate(self.inbox, 3)).collect();
+        copies.map(drop)
     }
 
     /// Closes what supervisors were given that have it in tables of their own now.
@@ -273,6 +310,15 @@ impl Table {
     fn owner(&self, child: Pid) -> Option<u32> {
         let session = Pid::new(procfs::session(child)?)?;
         self.row_of(session).map(Row::slot)
+    }
+
+    /// The name of the service that a process descends from.
+    pub(crate) fn service_of(&self, pid: Pid) -> Option<String> {
+        let slot = procfs::lineage(pid).find_map(|at| {
+            let known = self.supervisors.get(&at).or_else(|| self.orphans.get(&at)).copied();
+            known.or_else(|| self.row_of(at).map(Row::slot))
+        });
+        self.ledger.row(slot.or_else(|| self.owner(pid))?).map(name_of)
     }
 
     /// The exit code that the main program left, if it was this slot's and its supervisor is done with it.

@@ -18,7 +18,8 @@ use svc_sys::say;
 pub fn copy(arguments: Vec<std::ffi::OsString>) -> u8 {
     use std::io::{BufRead, Write};
     if arguments.len() > 1 {
-        const USAGE: &str = "Usage: svc-log < LINES\n\nReads standard input, and writes it to standard output line by line.";
+        const USAGE: &str =
+            "Usage: svc-log [--version] < LINES\n\nReads standard input, and writes it to standard output line by line.";
         if arguments[1] == "--help" || arguments[1] == "-h" {
             println!("{USAGE}");
             return svc_sys::exit::DONE;

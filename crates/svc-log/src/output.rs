@@ -74,12 +74,20 @@ impl Output {
         }
     }
 
+    /// Whether it is a terminal whose other side is closed. It says the same as a broken disk does, which may come back.
+    fn is_hung_up(&self) -> bool {
+        let mut interest = [poll::writable(self.number)];
+        poll::wait(&mut interest, Millis::ZERO, Some(Millis::ZERO));
+        poll::is_hung_up(&interest[0])
+    }
+
     /// Waits for what stands in the way, or gives up on a reader that is gone for good.
     fn refused(&mut self, errno: Errno) {
         match errno {
             Errno::INTERRUPTED => {}
             Errno::AGAIN => poll::wait(&mut [poll::writable(self.number)], Millis::ZERO, None),
             Errno::BROKEN_PIPE | Errno(9) => self.gone = true,
+            Errno::IO if self.is_hung_up() => self.gone = true,
             // A full disk: the services wait with us until there is room.
             _ => {
                 let now = clock::now();

@@ -18,11 +18,21 @@ pub fn check(wanted: &str, variables: &[Variable]) -> Result<(), String> {
 }
 
 fn parse(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err(" is empty, and must have JSON in it: write {} at least".to_owned());
+    }
     let wrong = |error: serde_json::Error| {
-        let quotes = if text.contains('"') { "" } else { " (it has no double quotes: a shell has eaten them)" };
+        let quotes = if lacks_quotes(text) { " (it has no double quotes: has a shell eaten them?)" } else { "" };
         format!(" is no JSON: {error}{quotes}: correct it; python3 -m json.tool shows the place")
     };
     serde_json::from_str::<serde_json::Value>(text).map(drop).map_err(wrong)
+}
+
+/// Whether it has words that are JSON only in quotes, and no quotes at all.
+fn lacks_quotes(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let is_bare = |word: &str| word.starts_with(char::is_alphabetic) && !["true", "false", "null"].contains(&word);
+    !text.contains(['"', '\'']) && words.any(is_bare)
 }
 
 #[cfg(test)]
@@ -35,11 +45,23 @@ mod tests {
         std::fs::write(&file, "{\"token\": \"secret\",}").expect("ours");
         let said = |value: &str| check("CONFIG", &[("CONFIG".into(), value.into())]).err().unwrap_or_default();
         assert_eq!(said("{\"token\": \"secret\"}"), "");
-        assert!(
-            said("{token: secret}")
-                .starts_with("CONFIG is no JSON: key must be a string at line 1 column 2 (it has no double")
-        );
-        assert!(said("").starts_with("CONFIG is no JSON: EOF while parsing a value at line 1 column 0"), "{}", said(""));
+        let eaten = " (it has no double quotes: has a shell eaten them?): correct it";
+        for (value, asked) in [
+            ("{token: secret}", true),
+            ("[one, 2]", true),
+            ("secret", true),
+            ("[1,]", false),
+            ("[true, 1e3,]", false),
+            ("{'token': 'secret'}", false),
+            ("{\"token\": secret}", false),
+        ] {
+            let told = said(value);
+            assert!(told.starts_with("CONFIG is no JSON: ") && told.contains(eaten) == asked, "{value}: {told}");
+        }
+        assert!(said("{token: secret}").starts_with("CONFIG is no JSON: key must be a string at line 1 column 2 ("));
+        for empty in ["", " \n"] {
+            assert_eq!(said(empty), "CONFIG is empty, and must have JSON in it: write {} at least");
+        }
         let told = said(&file);
         assert!(told.starts_with(&format!("CONFIG: {file} is no JSON: trailing comma at line 1 column 20")), "{told}");
         assert!(!told.contains("secret"), "{told}");

@@ -2,8 +2,10 @@
 //!
 //! Two languages: `${NAME}` of envsubst, with the defaults and demands of a shell, and that of Jinja for conditions and loops.
 
+use std::sync::Arc;
+
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{Environment, Error, UndefinedBehavior, Value, filters};
 use svc_core::expand::{Fault, expand};
 
 use crate::Variable;
@@ -58,6 +60,10 @@ fn value<'a>(variables: &'a [Variable], name: &str) -> Option<&'a str> {
 fn jinja(text: &str, variables: &[Variable]) -> Result<String, Fault> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // With it an error says what is undefined.
+    environment.set_debug(true);
+    environment.add_filter("split", split);
+    environment.add_filter("lines", lines);
     // The lines of a configuration file are those of its template, without empty ones where a condition stood.
     let mut lines = SyntaxConfig::builder();
     lines.keep_trailing_newline(true).trim_blocks(true).lstrip_blocks(true);
@@ -65,33 +71,42 @@ fn jinja(text: &str, variables: &[Variable]) -> Result<String, Fault> {
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     let pairs = || variables.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
     let context = Value::from_pairs(pairs().chain([("env".to_owned(), Value::from_pairs(pairs()))]));
-    environment.render_str(text, context).map_err(|error| fault(&error, text, variables))
+    environment.render_str(text, context).map_err(|error| fault(&error))
 }
 
-fn fault(error: &minijinja::Error, text: &str, variables: &[Variable]) -> Fault {
-    let line = error.line().unwrap_or(1);
-    let what = match (error.kind(), missing(text, line, variables)) {
-        (ErrorKind::UndefinedError, Some(name)) => {
+/// The engine's own tell of no string where nothing is given, and not of what is missing.
+fn split(text: &Value, by: Option<Arc<str>>, most: Option<i64>) -> Result<Value, Error> {
+    given(text).and_then(|()| filters::split(text, by, most))
+}
+
+fn lines(text: &Value) -> Result<Value, Error> {
+    given(text).and_then(|()| filters::lines(text))
+}
+
+/// Undefined has no attributes, and the error says what is undefined.
+fn given(value: &Value) -> Result<(), Error> {
+    if value.is_undefined() { value.get_attr("").map(drop) } else { Ok(()) }
+}
+
+fn fault(error: &Error) -> Fault {
+    let what = match (missing(error), error.detail()) {
+        (Some(name), _) => {
             format!("{name} is not set: set it, or write {{{{ {name} | default(\"TEXT\") }}}} for what holds then")
         }
-        _ => match error.detail() {
-            Some(detail) => format!("{}: {detail}", error.kind()),
-            None => error.kind().to_string(),
-        },
+        (None, Some(detail)) => format!("{}: {detail}", error.kind()),
+        (None, None) => error.kind().to_string(),
     };
-    Fault { line, what }
+    Fault { line: error.line().unwrap_or(1), what }
 }
 
-/// The engine says where something is undefined, and not what: a name on that line which no variable has.
-fn missing(text: &str, line: usize, variables: &[Variable]) -> Option<String> {
-    let line = text.lines().nth(line - 1)?;
-    let environment = Environment::new();
-    let parsed = environment.template_from_str(text).ok()?;
-    let mut names: Vec<String> = parsed.undeclared_variables(true).into_iter().collect();
-    names.sort();
-    let bare = |name: &str| name.strip_prefix("env.").unwrap_or(name).to_owned();
-    let in_line = |name: &String| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name);
-    names.iter().map(|name| bare(name)).find(|name| value(variables, name).is_none() && in_line(name))
+/// What the engine has found to be undefined. It has no other word for it than its message.
+fn missing(error: &Error) -> Option<&str> {
+    let expression = error.detail()?.split_once("` is undefined")?.0.rsplit('`').next()?;
+    if expression.starts_with("(...)") {
+        return None;
+    }
+    let key = |ends: [&str; 2]| expression.strip_prefix(ends[0])?.strip_suffix(ends[1]);
+    Some([["env.", ""], ["env[\"", "\"]"], ["env['", "']"]].into_iter().find_map(key).unwrap_or(expression))
 }
 
 #[cfg(test)]
@@ -126,8 +141,53 @@ mod tests {
         assert!(faults[0].what.starts_with("DB_HOST is not set"), "{}", faults[0]);
         let faults = rich("a {{ env.SECRET }}\n").expect_err("a fault");
         assert!(faults[0].what.starts_with("SECRET is not set"), "{}", faults[0]);
+        for given in
+            ["{% for host in NONE | split(' ') %}{{ host }}{% endfor %}", "{{ NONE | length }}", "{{ NONE | upper }}"]
+        {
+            let faults = rich(given).expect_err("a fault");
+            assert!(faults[0].what.starts_with("NONE is not set"), "{}", faults[0]);
+        }
+        let faults = rich("{{ NONE | default('x') | items }}").expect_err("a fault");
+        assert!(!faults[0].what.contains("NONE"), "{}", faults[0]);
         let faults = rich("a\n{% if %}").expect_err("a fault");
         assert_eq!(faults[0].line, 2);
+    }
+
+    /// Whatever else stands on its line, and has a default.
+    #[test]
+    fn nobody_else_is_blamed_for_what_jinja_misses() {
+        for (given, name) in [
+            ("{{ PORT }} {{ NONE | default('80') }} {{ env.HOST }}", "HOST"),
+            ("{% if DEBUG is defined %}debug{% endif %} listen {{ HOST }};", "HOST"),
+            ("{% for h in NONE | split(' ') %}x {{ HOST | default('80') }}{% endfor %}", "NONE"),
+            ("{{ NONE | split(' ') }} {{ HOST | default('80') }}", "NONE"),
+            ("{{ env.NONE | split(' ') }} {{ HOST | default('80') }}", "NONE"),
+            ("{{ env[\"NONE\"] | split(',') }}", "NONE"),
+            ("{{ env['NONE'] }}", "NONE"),
+            ("{{ NONE.split(' ') }}", "NONE"),
+            ("{{ NONE | upper }} {{ HOST | default('x') }}", "NONE"),
+            ("{{ NONE | int + 1 }}", "NONE"),
+            ("{{ NONE + 1 }}", "NONE"),
+            ("{{ PORT ~ NONE }}", "NONE"),
+            ("{{ HOST | default('x') ~ NONE }}", "NONE"),
+            ("{% if NONE %}x{% endif %}{{ HOST | default('x') }}", "NONE"),
+            ("{% if NONE == 'a' %}x{% endif %}", "NONE"),
+            ("{% set x = NONE | trim %}{{ HOST | default('x') }}", "NONE"),
+            ("{% for a in NONE %}{{ a }}{% endfor %}", "NONE"),
+            ("{{ PORT | replace('8', NONE) }}", "NONE"),
+            ("{{ PORT | default(NONE) | replace(NONE, 'x') }}", "NONE"),
+            ("{{ HOST | default('x') | replace('x', NONE) }}", "NONE"),
+            ("{{ (HOST | default('x') ~ '') if NONE else 'b' }}", "NONE"),
+            ("{{ NONE | join(',') }}", "NONE"),
+            ("{{ NONE | lines }}", "NONE"),
+            ("{{ NONE | length }} {{ HOST | default('x') }}", "NONE"),
+            ("{{ HOST | default(NONE) }}", "NONE"),
+            ("{{ NONE\n | split(' ') }}", "NONE"),
+        ] {
+            let faults = rich(given).expect_err(given);
+            let cure = format!("{name} is not set: set it, or write {{{{ {name} | default(\"TEXT\") }}}}");
+            assert!(faults[0].what.starts_with(&cure), "{given}: {}", faults[0]);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What svc-init hands to the children that it forks without exec. Descriptors are numbers here: they are open in the child
 //! under the same numbers, and close with it.
 
-use svc_core::Pid;
+use svc_core::{Millis, Pid};
 
 use crate::ledger::Row;
 
@@ -10,6 +10,8 @@ use crate::ledger::Row;
 pub struct ToSupervise<'a> {
     pub row: Row,
     pub definition: &'a [u8],
+    /// The service is to be down from the beginning: somebody said so while it had no supervisor.
+    pub stopped: bool,
     /// Packets from svc-scan and svc-init come here, reports go out.
     pub link: i32,
     /// Descriptors that must outlive the supervisor go in here.
@@ -33,6 +35,8 @@ pub struct ToSupervise<'a> {
     pub title: &'static str,
     /// Where the files of s6's tools may be made; none: nowhere but in the service directory.
     pub run_dir: Option<&'a std::path::Path>,
+    /// How long a stop may take where svc-init is gone and nobody else ends it; zero: as long as it likes.
+    pub budget: Millis,
 }
 
 impl ToSupervise<'_> {

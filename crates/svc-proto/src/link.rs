@@ -4,7 +4,7 @@
 //! and changes nothing.
 
 use svc_core::init::Order;
-use svc_core::service::Note;
+use svc_core::service::{Note, Recall};
 use svc_core::snapshot::{WORDS, Words};
 use svc_core::{Command, Millis, Output, Signal};
 
@@ -42,6 +42,11 @@ pub struct Report {
     pub words: Words,
 }
 
+/// From a supervisor to svc-scan: what keeps the files that s6's tools read from being as they should, with its place and its cure;
+/// empty when nothing does any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesReport(pub Vec<u8>);
+
 /// From svc-scan to svc-init.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToInit {
@@ -53,29 +58,22 @@ pub enum ToInit {
         stdin_of: Option<u32>,
         /// Standard output is the pipe of this slot, and not one of its own: two that write to one logger.
         stdout_of: Option<u32>,
+        /// It is to be down from the beginning, whatever an earlier supervisor was told.
+        stopped: bool,
         label: Vec<u8>,
         definition: Vec<u8>,
     },
     /// Nothing of this slot is needed any more: close its descriptors.
-    Retire {
-        slot: u32,
-    },
+    Retire { slot: u32 },
     /// The service listens on these sockets, which come as descriptors: keep them in place of those before. Each has a number that
     /// says what it was opened for.
-    Sockets {
-        slot: u32,
-        prints: Vec<u64>,
-    },
+    Sockets { slot: u32, prints: Vec<u64> },
     /// Keep this descriptor for the next svc-scan: the socket that listens for clients.
     KeepListener,
-    Shutdown {
-        code: u8,
-        force: bool,
-    },
+    /// `named`: by a client, and not by what has happened.
+    Shutdown { code: u8, named: bool, force: bool },
     /// What SIGTERM means, or SIGQUIT: s6-svscanctl has said so.
-    Stop {
-        quick: bool,
-    },
+    Stop { quick: bool },
     /// What SIGABRT means.
     Abort,
 }
@@ -149,6 +147,7 @@ impl ToSupervisor {
                 Command::KillGroup(signal) => (17, signal.number()),
                 Command::Arm => (18, 0),
                 Command::Hurry => (19, 0),
+                Command::Recall(recall) => (20, recall_number(*recall)),
             },
             ToSupervisor::Query => (64, 0),
             ToSupervisor::Look => (65, 0),
@@ -201,12 +200,30 @@ impl ToSupervisor {
             17 => Command::KillGroup(Signal::new(signal).ok_or(Malformed)?),
             18 => Command::Arm,
             19 => Command::Hurry,
+            20 => Command::Recall(recall_from(signal)?),
             64 => return Ok(ToSupervisor::Query),
             65 => return Ok(ToSupervisor::Look),
             68 => return Ok(ToSupervisor::Files),
             _ => return Err(Malformed),
         };
         Ok(ToSupervisor::Command(command))
+    }
+}
+
+fn recall_number(recall: Recall) -> u8 {
+    match recall {
+        Recall::No => 0,
+        Recall::Order => 1,
+        Recall::Late => 2,
+    }
+}
+
+fn recall_from(number: u8) -> Result<Recall, Malformed> {
+    match number {
+        0 => Ok(Recall::No),
+        1 => Ok(Recall::Order),
+        2 => Ok(Recall::Late),
+        _ => Err(Malformed),
     }
 }
 
@@ -259,20 +276,45 @@ impl Report {
     }
 }
 
+impl FilesReport {
+    /// The first byte of one: neither a [`Report`] nor a [`crate::checks::HealthReport`] begins with it.
+    const TAG: u8 = 254;
+
+    /// Whether a packet is one.
+    pub fn is(packet: &[u8]) -> bool {
+        packet.first() == Some(&Self::TAG)
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        Writer::tagged(Self::TAG).bytes(&self.0).finish()
+    }
+
+    pub fn decode(packet: &[u8]) -> Result<FilesReport, Malformed> {
+        let mut reader = Reader::new(packet);
+        if reader.u8()? != Self::TAG {
+            return Err(Malformed);
+        }
+        let text = reader.bytes()?.to_owned();
+        reader.end()?;
+        Ok(FilesReport(text))
+    }
+}
+
 impl ToInit {
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            ToInit::Launch { slot, output, stdin_of, stdout_of, label, definition } => Writer::tagged(0)
+            ToInit::Launch { slot, output, stdin_of, stdout_of, stopped, label, definition } => Writer::tagged(0)
                 .u32(*slot)
                 .u8(output_number(*output))
                 .option(*stdin_of)
                 .option(*stdout_of)
+                .flag(*stopped)
                 .bytes(label)
                 .bytes(definition)
                 .finish(),
             ToInit::Retire { slot } => Writer::tagged(1).u32(*slot).finish(),
             ToInit::KeepListener => Writer::tagged(2).finish(),
-            ToInit::Shutdown { code, force } => Writer::tagged(3).u8(*code).flag(*force).finish(),
+            ToInit::Shutdown { code, named, force } => Writer::tagged(3).u8(*code).flag(*force).flag(*named).finish(),
             ToInit::Stop { quick } => Writer::tagged(4).flag(*quick).finish(),
             ToInit::Abort => Writer::tagged(5).finish(),
             ToInit::Sockets { slot, prints } => Writer::tagged(6).u32(*slot).u32(prints.len() as u32).words(prints).finish(),
@@ -287,12 +329,13 @@ impl ToInit {
                 output: output_from(reader.u8()?)?,
                 stdin_of: reader.option()?,
                 stdout_of: reader.option()?,
+                stopped: reader.flag()?,
                 label: reader.bytes()?.to_owned(),
                 definition: reader.bytes()?.to_owned(),
             },
             1 => ToInit::Retire { slot: reader.u32()? },
             2 => ToInit::KeepListener,
-            3 => ToInit::Shutdown { code: reader.u8()?, force: reader.flag()? },
+            3 => ToInit::Shutdown { code: reader.u8()?, force: reader.flag()?, named: reader.flag()? },
             4 => ToInit::Stop { quick: reader.flag()? },
             5 => ToInit::Abort,
             6 => ToInit::Sockets { slot: reader.u32()?, prints: numbers(&mut reader)? },
@@ -402,6 +445,7 @@ mod tests {
             Command::KillGroup(Signal::KILL),
             Command::Arm,
             Command::Hurry,
+            Command::Recall(Recall::Late),
         ];
         let others = [
             ToSupervisor::Query,
@@ -416,8 +460,14 @@ mod tests {
         for note in NOTES.map(Some).into_iter().chain([None]) {
             let report = Report { before: note, note: Some(Note::Down), heard: 3, words: [7; WORDS] };
             check(report.clone(), &report.encode(), Report::decode);
+            assert!(!FilesReport::is(&report.encode()));
             let report = Report { before: None, note, heard: 3, words: [7; WORDS] };
             check(report.clone(), &report.encode(), Report::decode);
+        }
+        for text in ["", "cannot write into supervise/"] {
+            let report = FilesReport(text.into());
+            assert!(FilesReport::is(&report.encode()) && !crate::checks::HealthReport::is(&report.encode()));
+            check(report.clone(), &report.encode(), FilesReport::decode);
         }
         let label = b"label".to_vec();
         for message in [
@@ -426,12 +476,13 @@ mod tests {
                 output: Output::Logger,
                 stdin_of: Some(0),
                 stdout_of: Some(7),
+                stopped: true,
                 label: label.clone(),
                 definition: vec![1; 9],
             },
             ToInit::Retire { slot: 9 },
             ToInit::KeepListener,
-            ToInit::Shutdown { code: 7, force: true },
+            ToInit::Shutdown { code: 7, named: false, force: true },
             ToInit::Stop { quick: true },
             ToInit::Abort,
             ToInit::Sockets { slot: 9, prints: vec![1, u64::MAX] },

@@ -179,18 +179,19 @@ impl Candidates {
         }
     }
 
-    /// Those that are to be looked at now, at most `most`, in the order of their names.
+    /// Those that are to be looked at now, at most `most`, in the order of their names: first of those of which nothing is known.
     pub(crate) fn due<'a>(&'a self, now: Millis, most: usize) -> Vec<Identity> {
         let due = self.all.iter().filter(|(_, candidate)| candidate.look_at.is_some_and(|at| now >= at));
-        let mut due: Vec<(&'a ServiceName, u32, Identity)> =
-            due.map(|(&identity, candidate)| (&candidate.name, candidate.scan_dir, identity)).collect();
-        let key = |&(name, scan_dir, _): &(&'a ServiceName, u32, Identity)| (name, scan_dir);
+        let mut due: Vec<(bool, &'a ServiceName, u32, Identity)> = due
+            .map(|(&identity, candidate)| (candidate.problem.is_some(), &candidate.name, candidate.scan_dir, identity))
+            .collect();
+        let key = |&(known, name, scan_dir, _): &(bool, &'a ServiceName, u32, Identity)| (known, name, scan_dir);
         if due.len() > most {
             due.select_nth_unstable_by_key(most, key);
             due.truncate(most);
         }
         due.sort_by_key(key);
-        due.into_iter().map(|(_, _, identity)| identity).collect()
+        due.into_iter().map(|(.., identity)| identity).collect()
     }
 
     pub(crate) fn look_again(&mut self, which: impl Fn(&Candidate) -> bool) {

@@ -24,6 +24,20 @@ pub(crate) enum Ask {
     Shutdown { shutdown: api::Shutdown, answer: oneshot::Sender<api::Done> },
 }
 
+impl Ask {
+    /// The services that it asks for. Whoever waits for some waits until they are there, so long as they may come.
+    pub(crate) fn names(&self) -> &[String] {
+        match self {
+            Ask::Detail { service, .. } => std::slice::from_ref(service),
+            Ask::Control { control, .. } => &control.services,
+            Ask::Logs { services, .. } => services,
+            Ask::Scale { scale, .. } => std::slice::from_ref(&scale.template),
+            Ask::Version(_) | Ask::Services(_) | Ask::Graph(_) | Ask::Boot(_) | Ask::Wait { .. } | Ask::Events { .. } => &[],
+            Ask::Plan(_) | Ask::Apply { .. } | Ask::Rescan(_) | Ask::Shutdown { .. } => &[],
+        }
+    }
+}
+
 /// Why there is no other number of instances.
 pub(crate) enum NotScaled {
     NoSuchService(String),

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use svc_proto::api::s6_svscan::{CONTROL, FOLDER, LOCK};
+use svc_proto::place::s6_svscan::{CONTROL, FOLDER, LOCK};
 use svc_sys::at::{self, At, Holder, Open};
 use svc_sys::poll::{Epoll, Trigger};
 use svc_sys::{Errno, fd, say};
@@ -17,6 +17,8 @@ use crate::links::watch;
 
 pub(crate) struct Controls {
     pub(crate) ready: AsyncFd<Epoll>,
+    /// There may be something to read.
+    pub(crate) behind: bool,
     dirs: Vec<Control>,
 }
 
@@ -42,7 +44,7 @@ struct Served {
 impl Controls {
     pub(crate) fn new(scan_dirs: &[PathBuf]) -> Result<Controls, Errno> {
         let dirs = scan_dirs.iter().map(|dir| Control { scan_dir: dir.clone(), state: State::Missing }).collect();
-        let mut controls = Controls { ready: watch(Epoll::new()?, Interest::READABLE)?, dirs };
+        let mut controls = Controls { ready: watch(Epoll::new()?, Interest::READABLE)?, behind: false, dirs };
         controls.open();
         Ok(controls)
     }
@@ -65,14 +67,18 @@ impl Controls {
         }
     }
 
-    /// Letters that came, with the directory they were meant for.
+    /// Letters that came, with the directory they were meant for; none when there are no more. A turn takes so much of each FIFO and no
+    /// more, and the same letter twice asks for nothing else.
     pub(crate) fn read(&self) -> Vec<(PathBuf, u8)> {
         let mut letters = Vec::new();
         for control in &self.dirs {
             let State::Open(served) = &control.state else { continue };
-            let mut buffer = [0; 64];
-            while let Ok(length @ 1..) = fd::read(served.fifo.as_fd(), &mut buffer) {
-                letters.extend(buffer[..length].iter().map(|&letter| (control.scan_dir.clone(), letter)));
+            let mut buffer = [0; 512];
+            let length = fd::read(served.fifo.as_fd(), &mut buffer).unwrap_or(0);
+            for letter in buffer[..length].iter().map(|&letter| (control.scan_dir.clone(), letter)) {
+                if !letters.contains(&letter) {
+                    letters.push(letter);
+                }
             }
         }
         letters

@@ -1,5 +1,7 @@
 //! The scan directories: what stands in them, what came, what went, and what is not complete yet.
 
+mod seeing;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -7,14 +9,13 @@ use std::rc::Rc;
 use notify::EventKind;
 use notify::event::{AccessKind, ModifyKind, RemoveKind, RenameMode};
 use svc_core::{Millis, ServiceName};
-use svc_def::{Entry, Identity, Instances, Problem, Source};
-use svc_proto::api::s6_svscan::FOLDER;
+use svc_def::{Identity, Instances, Problem, Source};
 use svc_sys::{clock, say};
 
 use crate::candidates::{Candidate, Candidates, QUIET};
 use crate::held::Held;
 use crate::listener::Door;
-use crate::listing::{Place, Seen, entries};
+use crate::listing::{Place, Seen};
 use crate::pair::{self, Pair};
 use crate::repairs::Repairs;
 use crate::watches::Watches;
@@ -71,6 +72,17 @@ pub(crate) struct Changes {
     pub(crate) unwatched: bool,
 }
 
+/// What stands there now, beside what we know.
+pub(crate) struct Foresight {
+    pub(crate) removed: Vec<Identity>,
+    /// With what stands there under the new name.
+    pub(crate) renamed: Vec<(Identity, Result<Found, Unreadable>)>,
+    pub(crate) found: Vec<Result<Found, Unreadable>>,
+}
+
+/// A name, and what is wrong with its directory.
+pub(crate) type Unreadable = (ServiceName, String);
+
 /// The directory above a root.
 #[derive(Clone, Default)]
 struct Above {
@@ -120,6 +132,8 @@ pub(crate) struct Directories {
     list_at: Millis,
     /// The next look takes new directories as they are: it is the first, or somebody says that they are complete.
     at_once: bool,
+    /// Somebody says that what is not there now is gone.
+    gone_at_once: bool,
 }
 
 impl Directories {
@@ -144,6 +158,7 @@ impl Directories {
             stale: true,
             list_at: Millis::ZERO,
             at_once: true,
+            gone_at_once: false,
         }
     }
 
@@ -174,19 +189,24 @@ impl Directories {
         self.candidates.look_again(|candidate| candidate.blocked);
     }
 
-    /// It cannot be launched now, because something is in its way.
-    pub(crate) fn block(&mut self, found: Found, path: Rc<Path>, problem: String) {
+    /// It cannot be launched: `blocked`, now, because something is in its way; or as it is, and somebody may mend it.
+    pub(crate) fn refuse(&mut self, found: Found, path: Rc<Path>, problem: String, blocked: bool) {
         self.running.remove(&found.identity);
         let mut candidate = Candidate::new(found.name, path, found.scan_dir, None);
-        candidate.blocked = true;
+        candidate.blocked = blocked;
         candidate.said = found.said;
         candidate.has_problem(clock::now(), problem);
+        if !blocked {
+            candidate.watch(&mut self.watches);
+        }
         self.candidates.insert(found.identity, candidate);
     }
 
-    /// Somebody wants everything to be looked at again.
-    pub(crate) fn rescan(&mut self) {
+    /// Everything is looked at again. `asked`: somebody says that it stands there as it is meant to.
+    pub(crate) fn rescan(&mut self, asked: bool) {
+        self.take_in_all();
         self.at_once = true;
+        self.gone_at_once |= asked;
         self.look_at_all();
     }
 
@@ -252,9 +272,35 @@ impl Directories {
     /// Takes it in, with all that has happened since.
     pub(crate) fn take_in(&mut self, first: notify::Result<notify::Event>) {
         self.note(first);
+        self.take_in_all();
+    }
+
+    fn take_in_all(&mut self) {
         while let Some(event) = self.watches.try_next() {
             self.note(event);
         }
+    }
+
+    /// What stands now in the place of one that runs.
+    pub(crate) fn read_again(&self, identity: Identity) -> Option<Found> {
+        read(identity, self.running.get(&identity)?.clone()).ok()
+    }
+
+    /// What a rescan that is asked for would bring; nothing is taken in.
+    pub(crate) fn foresee(&mut self) -> Foresight {
+        self.take_in_all();
+        let seen = self.see();
+        let removed = self.running.iter().filter(|(identity, place)| self.is_gone(&seen, identity, &place.path));
+        let removed = removed.map(|(&identity, _)| identity).chain(self.lost(&seen)).collect();
+        let (mut renamed, mut found) = (Vec::new(), Vec::new());
+        for (identity, place) in seen.places {
+            match self.running.get(&identity) {
+                Some(known) if *known == place => {}
+                Some(_) => renamed.push((identity, read(identity, place))),
+                None => found.push(read(identity, place)),
+            }
+        }
+        Foresight { removed, renamed, found }
     }
 
     fn note(&mut self, event: notify::Result<notify::Event>) {
@@ -344,35 +390,20 @@ impl Directories {
     fn list(&mut self, now: Millis, changes: &mut Changes) {
         let at_once = std::mem::take(&mut self.at_once);
         let settle = if at_once { now } else { now + QUIET };
-        let mut seen = self.see_all();
-        for _ in 1..LOOKS {
-            if !self.running.iter().any(|(identity, place)| seen.misses(identity, &place.path)) {
-                break;
-            }
-            let again = self.see_all();
-            seen.extend(again);
+        let mut seen = self.see();
+        if std::mem::take(&mut self.gone_at_once) {
+            self.missing.clear();
+        } else {
+            self.spare(now, &mut seen);
         }
-        self.separate(&mut seen);
-        self.spare(now, &mut seen);
-        let deleted = std::mem::take(&mut self.deleted);
-        let is_gone = |identity: &Identity, place: &Path| {
-            seen.misses(identity, place) || deleted.contains(place) && !seen.is_unclear(identity, place)
-        };
         // Those that went come first: their paths may be those of others by now.
-        let lost: Vec<Identity> = self
-            .candidates
-            .iter()
-            .filter(|(identity, candidate)| is_gone(identity, &candidate.path))
-            .map(|(identity, _)| identity)
-            .collect();
-        let gone = self.running.iter().filter(|(identity, place)| is_gone(identity, &place.path));
-        changes.removed = gone.map(|(&identity, _)| identity).collect();
-        for identity in lost {
+        let gone = self.running.iter().filter(|(identity, place)| self.is_gone(&seen, identity, &place.path));
+        changes.removed = gone.map(|(&identity, _)| identity).chain(self.lost(&seen)).collect();
+        self.deleted.clear();
+        for &identity in &changes.removed {
             self.candidates.remove(identity, &mut self.watches);
-        }
-        for identity in &changes.removed {
-            self.missing.remove(identity);
-            self.running.remove(identity);
+            self.missing.remove(&identity);
+            self.running.remove(&identity);
         }
         let whole = std::mem::take(&mut self.whole);
         for (identity, place) in seen.places {
@@ -385,107 +416,14 @@ impl Directories {
         self.odd = seen.odd;
     }
 
-    fn see_all(&mut self) -> Seen {
-        let mut seen = Seen::default();
-        for scan_dir in 0..self.roots.len() {
-            // Watched before it is listed: what comes in between is noticed.
-            self.watch_root(scan_dir);
-            self.list_root(scan_dir, &mut seen);
-        }
-        seen
+    /// Those that are gone and were not running as they stood there; but maybe as they had stood there for an earlier svc-scan.
+    fn lost(&self, seen: &Seen) -> impl Iterator<Item = Identity> {
+        let all = self.candidates.iter();
+        all.filter(|(identity, candidate)| self.is_gone(seen, identity, &candidate.path)).map(|(identity, _)| identity)
     }
 
-    /// A directory NAME and a file NAME.toml: which of them is meant nobody can know. What runs goes on.
-    fn separate(&self, seen: &mut Seen) {
-        let mut by_name: HashMap<(u32, &ServiceName), Vec<(Identity, &Place)>> = HashMap::new();
-        if !seen.places.keys().any(|identity| identity.is_file()) {
-            return;
-        }
-        for (&identity, place) in &seen.places {
-            by_name.entry((place.scan_dir, &place.name)).or_default().push((identity, place));
-        }
-        let mut out = Vec::new();
-        for mut twins in by_name.into_values().filter(|twins| twins.len() > 1) {
-            twins.sort_by(|one, other| one.1.path.cmp(&other.1.path));
-            for (identity, place) in &twins {
-                let Some((_, other)) = twins.iter().find(|(other, _)| other != identity) else { continue };
-                let message = svc_def::two_forms(&other.path);
-                out.push((*identity, !self.running.contains_key(identity), place.path.clone(), message));
-            }
-        }
-        for (identity, leaves, path, message) in out {
-            seen.odd.insert(path.to_path_buf(), message);
-            if leaves {
-                seen.places.remove(&identity);
-            }
-        }
-    }
-
-    /// Files that are missing, and maybe not for long: editors take the old one away before they put the new one there.
-    fn spare(&mut self, now: Millis, seen: &mut Seen) {
-        let missing = |(identity, place): &(&Identity, &Place)| {
-            identity.is_file() && !seen.places.contains_key(identity) && !place.path.exists()
-        };
-        let missing: Vec<(Identity, Place)> =
-            self.running.iter().filter(missing).map(|(&identity, place)| (identity, place.clone())).collect();
-        self.missing.retain(|identity, _| missing.iter().any(|(known, _)| known == identity));
-        for (identity, place) in missing {
-            if now < *self.missing.entry(identity).or_insert(now + GRACE) {
-                seen.hidden.insert(place.path.to_path_buf());
-            }
-        }
-    }
-
-    fn list_root(&self, scan_dir: usize, seen: &mut Seen) {
-        let root = &self.roots[scan_dir];
-        let names = match entries(root) {
-            Ok(names) => names,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                seen.odd.insert(root.clone(), "no such directory: make it, with a directory for each service in it".into());
-                return;
-            }
-            Err(error) => {
-                let message = format!(
-                    "cannot be read: {error}: make it a directory that svc may read (chmod a+rx); until then its services stay as they are"
-                );
-                seen.odd.insert(root.clone(), message);
-                seen.hidden.insert(root.clone());
-                return;
-            }
-        };
-        for (file_name, inode) in names {
-            let path = root.join(&file_name);
-            match svc_def::entry(root, &file_name) {
-                Some(Entry::Service { name, identity }) => {
-                    let place = Place { name, scan_dir: scan_dir as u32, path: path.into() };
-                    self.see(identity, place, seen);
-                }
-                Some(Entry::Problem(problem)) => {
-                    if problem.fatal {
-                        seen.hidden.insert(problem.path.clone());
-                    }
-                    seen.odd.insert(problem.path, problem.message);
-                }
-                Some(Entry::Skip) => {}
-                None => drop(seen.moving.insert(inode)),
-            }
-        }
-    }
-
-    /// One directory may be there under several names. The one it has keeps it; else it is the first that is no link.
-    fn see(&self, identity: Identity, place: Place, seen: &mut Seen) {
-        let Some(other) = seen.places.get(&identity) else {
-            seen.places.insert(identity, place);
-            return;
-        };
-        let rank = |place: &Place| {
-            let is_known = self.running.get(&identity) == Some(place);
-            (!is_known, place.path.is_symlink(), place.scan_dir, place.name.clone())
-        };
-        let (first, second) = if rank(other) <= rank(&place) { (other.clone(), place) } else { (place, other.clone()) };
-        let message = format!("is the same directory as {}: remove one of the links", svc_def::shown(&first.path));
-        seen.odd.insert(second.path.to_path_buf(), message);
-        seen.places.insert(identity, first);
+    fn is_gone(&self, seen: &Seen, identity: &Identity, place: &Path) -> bool {
+        seen.misses(identity, place) || self.deleted.contains(place) && !seen.is_unclear(identity, place)
     }
 
     fn entry(&mut self, identity: Identity, place: Place, look_at: Millis, at_once: bool, changes: &mut Changes) {
@@ -514,14 +452,14 @@ impl Directories {
     fn examine(&mut self, identity: Identity, now: Millis) -> Option<Found> {
         let candidate = self.candidates.get_mut(identity)?;
         candidate.look_at = None;
-        match pair::read(&candidate.name, &candidate.path) {
-            Ok(Pair { definition, logger, source, warnings, instances }) => {
+        let (name, path, scan_dir) = (candidate.name.clone(), candidate.path.clone(), candidate.scan_dir);
+        match read(identity, Place { name, scan_dir, path }) {
+            Ok(found) => {
                 let Candidate { name, path, scan_dir, said, .. } = self.candidates.remove(identity, &mut self.watches)?;
-                self.running.insert(identity, Place { name: name.clone(), scan_dir, path: path.clone() });
-                let name = if instances.is_some() { svc_def::bundle_of(&name) } else { name };
-                Some(Found { name, identity, scan_dir, path, definition, logger, source, warnings, instances, said })
+                self.running.insert(identity, Place { name, scan_dir, path });
+                Some(Found { said, ..found })
             }
-            Err(problem) => {
+            Err((_, problem)) => {
                 candidate.blocked = false;
                 candidate.has_problem(now, problem);
                 if candidate.watch(&mut self.watches) {
@@ -532,54 +470,15 @@ impl Directories {
         }
     }
 
-    /// Watches a root, or the nearest directory above one that is not there (yet, or any more).
-    fn watch_root(&mut self, number: usize) {
-        let root = self.roots[number].clone();
-        loop {
-            let Some(there) = root.ancestors().find(|path| path.is_dir()) else { return };
-            let before = self.root_watches[number].replace(there.to_owned());
-            if before.as_deref() == Some(there) {
-                // The path may be another directory by now.
-                self.watches.renew(there);
-            } else {
-                self.watches.add_in_time(there);
-                if let Some(before) = before {
-                    self.watches.remove(&before);
-                }
-            }
-            self.watch_above(number, there == root);
-            // The next one below may have been made in between.
-            if root.ancestors().find(|path| path.is_dir()) == Some(there) {
-                return;
-            }
-        }
-    }
-
-    /// Of a directory that was removed the kernel tells only when nobody has anything open any more that was in it, and we have:
-    /// the lock and the FIFO for s6's tools. So where their folder was taken out, the directory above tells instead.
-    fn watch_above(&mut self, number: usize, is_there: bool) {
-        let root = &self.roots[number];
-        let above = &mut self.above[number];
-        let has_folder = root.join(FOLDER).exists();
-        above.had_folder |= has_folder;
-        let wanted = root.parent().filter(|_| is_there && above.had_folder && !has_folder);
-        match (wanted, &above.watched) {
-            (Some(wanted), Some(_)) => self.watches.renew(wanted),
-            (Some(wanted), None) => {
-                self.watches.add_in_time(wanted);
-                above.watched = Some(wanted.to_owned());
-            }
-            (None, Some(before)) => {
-                self.watches.remove(before);
-                above.watched = None;
-            }
-            (None, None) => {}
-        }
-    }
-
     /// Some directories are about to be read: more will be known in a moment.
     pub(crate) fn is_reading(&self) -> bool {
         self.stale || self.candidates.iter().any(|(_, candidate)| candidate.look_at.is_some())
+    }
+
+    /// Some have never been read. One that is to be read again, because something is wrong with it, is none of them.
+    pub(crate) fn is_new(&self) -> bool {
+        let is_unread = |candidate: &Candidate| candidate.look_at.is_some() && candidate.problem.is_none();
+        self.stale || self.candidates.iter().any(|(_, candidate)| is_unread(candidate))
     }
 
     /// Nothing that is or may become a service, and nothing that is wrong.
@@ -595,6 +494,11 @@ impl Directories {
         })
     }
 
+    /// Whether one of this name comes as soon as nothing is in its way.
+    pub(crate) fn is_blocked(&self, name: &str) -> bool {
+        self.candidates.iter().any(|(_, candidate)| candidate.blocked && candidate.name.as_str() == name)
+    }
+
     /// Names of directories that are there and are no services yet, whatever is wrong with them.
     pub(crate) fn unusable(&self) -> impl Iterator<Item = &ServiceName> {
         self.candidates.iter().map(|(_, candidate)| &candidate.name)
@@ -603,5 +507,16 @@ impl Directories {
     /// Entries that cannot be services, and scan directories that are not there.
     pub(crate) fn odd(&self) -> impl Iterator<Item = (String, String)> {
         self.odd.iter().map(|(path, message)| (svc_def::shown(path), message.clone()))
+    }
+}
+
+/// What one that stands there would be.
+fn read(identity: Identity, Place { name, scan_dir, path }: Place) -> Result<Found, Unreadable> {
+    match pair::read(&name, &path) {
+        Ok(Pair { definition, logger, source, warnings, instances }) => {
+            let name = if instances.is_some() { svc_def::bundle_of(&name) } else { name };
+            Ok(Found { name, identity, scan_dir, path, definition, logger, source, warnings, instances, said: None })
+        }
+        Err(problem) => Err((name, problem)),
     }
 }

@@ -28,7 +28,7 @@ use crate::clients::{Ask, NotScaled, STREAM_ROOM, json_line};
 
 /// Clients at a time. Those above it are told so.
 const MOST_CLIENTS: usize = 512;
-/// Clients of one who may only look: whoever steers always finds room.
+/// Clients of one who may only look: they leave room for those who steer.
 const MOST_CLIENTS_OF_ONE: usize = 128;
 /// Clients at a time who are being told that there is no room; more wait in the queue of the socket.
 const MOST_REFUSED: usize = 64;
@@ -344,12 +344,12 @@ async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refu
     let bytes = match collected {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) => {
-            let status = if error.is::<http_body_util::LengthLimitError>() {
-                StatusCode::PAYLOAD_TOO_LARGE
+            let (status, cure) = if error.is::<http_body_util::LengthLimitError>() {
+                (StatusCode::PAYLOAD_TOO_LARGE, format!("at most {MOST_BODY} bytes"))
             } else {
-                StatusCode::BAD_REQUEST
+                (StatusCode::BAD_REQUEST, "send all that its head announces".to_owned())
             };
-            return Err(Refusal(status, format!("the body cannot be read: {error}: at most {MOST_BODY} bytes")));
+            return Err(Refusal(status, format!("the body cannot be read: {error}: {cure}")));
         }
         Err(_) => return Err(Refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come within 10 s".into())),
     };

@@ -21,6 +21,7 @@ mod logs;
 mod matching;
 mod outside;
 mod pair;
+mod quiet;
 mod repairs;
 mod start;
 mod status;
@@ -62,7 +63,8 @@ const DESCRIPTORS: u64 = 2048;
 pub fn run(config: Config) -> u8 {
     svc_sys::title::set_name(b"svc-scan");
     svc_sys::fd::make_room(std::io::stderr().as_fd(), DESCRIPTORS);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().on_thread_park(quiet::park).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {

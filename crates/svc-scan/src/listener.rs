@@ -7,8 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 
-use svc_proto::api::place;
-use svc_sys::{Errno, listen, process, say, user};
+use svc_proto::place;
+use svc_sys::listen::{self, Address};
+use svc_sys::{Errno, process, say, user};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -92,7 +93,7 @@ impl Door {
     /// Makes again what is not there. Returns the new socket, where clients did not find the one before.
     pub(crate) fn restore(&mut self) -> Option<UnixListener> {
         let socket = self.run_dir.join(place::SOCKET);
-        let problem = match listen::who_listens(&socket) {
+        let problem = match listen::who_listens(&Address::Path(socket.clone())) {
             Ok(peer) if !self.apart && self.maker.is_none_or(|maker| maker == peer.pid) => {
                 let error = self.make_places().err()?;
                 format!("the directories beside it cannot be made again: {error}: s6's tools do not find services")

@@ -1,5 +1,6 @@
 //! The last lines of services, read from the memory that svc-log writes, and readers who follow them.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ pub(crate) struct Logs {
     ring_bytes: usize,
     /// How many readers want to be woken; svc-log looks here.
     readers: &'static AtomicU64,
-    rings: HashMap<u32, Ring<'static>>,
+    rings: RefCell<HashMap<u32, Ring<'static>>>,
     followers: Vec<Follower>,
 }
 
@@ -32,21 +33,22 @@ impl Logs {
         let page = shared::map(memory.as_fd(), 0, tail::PAGE)?;
         let readers = page.first().ok_or(Errno::INVALID)?;
         readers.store(0, Ordering::Release);
-        Ok(Logs { memory, ring_bytes, readers, rings: HashMap::new(), followers: Vec::new() })
+        Ok(Logs { memory, ring_bytes, readers, rings: RefCell::default(), followers: Vec::new() })
     }
 
-    fn ring(&mut self, slot: u32) -> Option<Ring<'static>> {
-        if let Some(ring) = self.rings.get(&slot) {
+    fn ring(&self, slot: u32) -> Option<Ring<'static>> {
+        let mut rings = self.rings.borrow_mut();
+        if let Some(ring) = rings.get(&slot) {
             return Some(*ring);
         }
         let words = shared::map(self.memory.as_fd(), tail::offset(slot, self.ring_bytes), self.ring_bytes).ok()?;
         let ring = Ring::new(words)?;
-        self.rings.insert(slot, ring);
+        rings.insert(slot, ring);
         Some(ring)
     }
 
     /// The last lines of a service, oldest first; at most `most`.
-    pub(crate) fn last(&mut self, slot: u32, service: &str, most: Option<usize>, stderr_only: bool) -> Vec<LogLine> {
+    pub(crate) fn last(&self, slot: u32, service: &str, most: Option<usize>, stderr_only: bool) -> Vec<LogLine> {
         let Some(ring) = self.ring(slot) else { return Vec::new() };
         let (records, ..) = ring.read(0);
         let mut lines = join(records, service);

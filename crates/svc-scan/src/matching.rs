@@ -2,8 +2,8 @@
 //! more. It looks at states and not at messages, so nothing is lost with a message, a supervisor or a svc-scan.
 
 use svc_core::graph::{Event, Id, Level, Progress, Reason};
-use svc_core::service::{Rest, Role, State, Stop, Want};
-use svc_core::{Command, Exit, Service};
+use svc_core::service::{Past, Rest, Role, State, Stop, Want};
+use svc_core::{Command, Exit, Service, Settings};
 
 /// What comes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,25 @@ fn undone(machine: &Service) -> u64 {
         State::Down { .. } | State::Armed | State::Gone => 0,
     };
     (machine.deaths() + runs).saturating_sub(machine.starts())
+}
+
+/// Whether it has ended, and is started again when its delay is over.
+pub(crate) fn is_delayed(machine: &Service) -> bool {
+    matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Up
+}
+
+/// Whether it has ended, and is started again when nothing is left of it and its delay is over.
+pub(crate) fn comes_back(machine: &Service) -> bool {
+    let has_ended = match machine.state() {
+        State::Down { .. } | State::Starting { role: Role::Finish } | State::Finish { .. } | State::Sweep { .. } => true,
+        State::Armed | State::Starting { role: Role::Run } | State::Up { .. } | State::Gone => false,
+    };
+    has_ended && machine.want() == Want::Up
+}
+
+/// Whether its last end was a success, and all that was asked of it: it was to run once, or is not started again after such an end.
+pub(crate) fn is_well(machine: &Service, last: Past, settings: &Settings) -> bool {
+    settings.is_success(last.exit) && (!last.counts || machine.rest() == Rest::Ended)
 }
 
 /// Whether it has ended by itself and well, and its policy does not start it again.
@@ -69,6 +88,12 @@ pub(crate) fn process(id: Id, progress: Progress, machine: &Service, counted: Co
             Match::Tell(Command::Start)
         }
         (Progress::Completed, State::Down { .. } | State::Gone) if rests(machine) => Match::Fits,
+        // It may have come and gone between two reports: what it was counts as if it had been seen.
+        (Progress::Starting | Progress::Up(Level::Started), State::Down { .. } | State::Gone)
+            if rests(machine) && machine.was_ready() =>
+        {
+            Match::Hear(Event::Ready(id))
+        }
         (Progress::Starting | Progress::Up(_), State::Down { .. } | State::Gone) if rests(machine) => {
             Match::Hear(Event::Completed(id))
         }
@@ -125,6 +150,8 @@ pub(crate) fn oneshot(id: Id, progress: Progress, machine: &Service, counted: Co
         {
             Match::Tell(Command::Undo)
         }
+        // It waits for somebody who has it.
+        (Progress::Stopping { .. }, State::Down { .. }) if machine.want() != Want::Down => Match::Tell(Command::Undo),
         // What could not be undone is told elsewhere; the others need not wait for it.
         (Progress::Stopping { .. }, State::Down { .. } | State::Gone) => Match::Hear(Event::Stopped(id)),
         (Progress::Stopping { .. }, _) => Match::Fits,
@@ -132,6 +159,8 @@ pub(crate) fn oneshot(id: Id, progress: Progress, machine: &Service, counted: Co
         (Progress::Starting, State::Up { .. }) if !machine.prepares() => Match::Hear(Event::Started(id)),
         (Progress::Starting, State::Down { .. }) if machine.starts() == counted.starts => Match::Tell(Command::Once),
         (Progress::Starting | Progress::Up(_), State::Down { .. }) if machine.done() => Match::Hear(Event::Completed(id)),
+        // Somebody else has it, and is waited for.
+        (Progress::Starting, State::Down { .. }) if machine.want() == Want::Once => Match::Fits,
         (Progress::Starting | Progress::Up(_), State::Down { .. } | State::Gone) => {
             Match::Hear(Event::Failed(id, ended(machine)))
         }

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use svc_core::{Pid, ServiceName};
+use svc_core::run::said_by_exec;
+use svc_core::{Pid, ServiceName, Signal};
 use svc_def::{CommandCondition, Endpoint};
 use svc_sys::process::PidFd;
 use svc_sys::say;
@@ -141,7 +142,7 @@ pub(crate) fn make(name: ServiceName, dir: PathBuf, mode: &str, options: Vec<Vec
                 Ok(())
             }
             Ok((_, said)) => {
-                let lines = said.lines().map(|line| line.strip_prefix("svc exec: ").unwrap_or(line));
+                let lines = said.lines().map(|line| said_by_exec(line, name.as_str()).unwrap_or(line));
                 Err(format!("its files cannot be made: {}", lines.collect::<Vec<_>>().join("; ")))
             }
             Err(what) => Err(format!("its files cannot be made: svc exec {what}")),
@@ -167,13 +168,15 @@ async fn said(words: &[Vec<u8>], dir: PathBuf) -> Result<(ExitStatus, String), S
     Ok((status?, lines))
 }
 
-/// `svc exec`, where the service is: its directory, or that of its file.
+/// `svc exec`, where the service is: its directory, or that of its file. It ends with all that it has started when its time is over,
+/// or when nobody holds the pipe any more, which we do.
 async fn execute(words: &[Vec<u8>], dir: PathBuf, most: Duration, errors: Stdio) -> Result<ExitStatus, String> {
     use std::os::unix::ffi::OsStrExt;
     let words = words.iter().map(|word| std::ffi::OsStr::from_bytes(word));
-    let dir = if dir.is_dir() { &dir } else { dir.parent().unwrap_or(&dir) };
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("svc").arg("exec").args(words).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+    let (reading, _held) = std::io::pipe().map_err(short)?;
+    command.arg0("svc").args(["exec", "--bounded"]).args(words).current_dir(svc_def::base(&dir));
+    command.stdin(reading).stdout(Stdio::null()).stderr(errors);
     let mut child = command.spawn().map_err(|error| format!("cannot be run: {}", short(error)))?;
     // What it writes to must end with it.
     drop(command);
@@ -182,7 +185,7 @@ async fn execute(words: &[Vec<u8>], dir: PathBuf, most: Duration, errors: Stdio)
         Ok(Ok(())) => {}
         Ok(Err(what)) => return Err(format!("cannot be waited for: {what}")),
         Err(_) => {
-            let _ = child.kill();
+            let _ = pid_of(&child).map(|pid| svc_sys::process::signal_child(pid, Signal::TERM));
             let _ = wait(&child).await;
             let _ = child.try_wait();
             return Err(format!("takes longer than {} s", most.as_secs()));
@@ -191,10 +194,13 @@ async fn execute(words: &[Vec<u8>], dir: PathBuf, most: Duration, errors: Stdio)
     child.wait().map_err(short)
 }
 
+fn pid_of(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::new)
+}
+
 /// Until it has ended; it is not reaped by that.
 async fn wait(child: &Child) -> Result<(), String> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::new).ok_or("it has no process id")?;
-    let handle = PidFd::open(pid).map_err(|errno| errno.to_string())?;
+    let handle = PidFd::open(pid_of(child).ok_or("it has no process id")?).map_err(|errno| errno.to_string())?;
     let handle = links::watch(handle, Interest::READABLE).map_err(|errno| errno.to_string())?;
     handle.readable().await.map(drop).map_err(short)
 }

@@ -1,6 +1,6 @@
 //! What clients are told of a service.
 
-use svc_core::service::{Past, Rest, Role, Stage, State, Stop, Trouble, Want};
+use svc_core::service::{Daemon, Past, Rest, Role, Stage, State, Stop, Trouble, Want};
 use svc_core::{Exit, Millis, Pid, Service};
 use svc_proto::api;
 use svc_sys::{Errno, clock};
@@ -39,7 +39,8 @@ pub(crate) fn word(machine: &Service, oneshot: bool) -> api::State {
         },
         State::Armed => api::State::Armed,
         State::Starting { role: Role::Run } => api::State::Starting,
-        State::Up { stop: Stop::No, .. } if machine.prepares() => api::State::Starting,
+        // A oneshot is up when it has ended.
+        State::Up { stop: Stop::No, .. } if machine.prepares() || oneshot => api::State::Starting,
         State::Up { stop: Stop::No, .. } => api::State::Up,
         State::Up { .. } => api::State::Stopping,
         State::Starting { role: Role::Finish } | State::Finish { .. } => api::State::Finishing,
@@ -95,6 +96,8 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
         | State::Gone => (None, false),
     };
     let next_start = match machine.state() {
+        // Who has its directory is waited for, whenever that is.
+        State::Down { .. } if machine.trouble().is_some_and(|trouble| trouble.stage == Stage::Supervised) => None,
         State::Down { not_before } if machine.want() != Want::Down => Some(not_before),
         _ => None,
     };
@@ -122,6 +125,20 @@ pub(crate) fn of(known: Known<'_>, now: Now) -> api::Status {
     }
 }
 
+/// Why one that was to put a daemon into the background is not there: nobody went on in its place.
+pub(crate) fn unforked(machine: &Service, definition: &Held) -> Option<String> {
+    let is_down = machine.pid().is_none() && machine.daemon() == Daemon::Launching;
+    machine.last().filter(|last| is_down && last.counts && last.exit == Exit::Code(0))?;
+    let settings = definition.settings();
+    let or = match settings.forking.as_ref()?.pid_file {
+        Some(_) => ", or does its pid-file name the command itself?",
+        None => "?",
+    };
+    Some(format!(
+        "forking, and its command ended with 0 and nobody went on in its place: does it stay in the foreground{or}"
+    ))
+}
+
 /// What its policy has made of its last end, in words.
 pub(crate) fn verdict(machine: &Service, definition: &Held) -> Option<String> {
     if !matches!(machine.state(), State::Down { .. }) {
@@ -131,7 +148,7 @@ pub(crate) fn verdict(machine: &Service, definition: &Held) -> Option<String> {
     let settings = definition.settings();
     let restart = settings.restart();
     match (machine.rest(), restart) {
-        (Rest::Limit, _) if machine.done() => {
+        (Rest::Limit, _) if machine.ends_in_vain() => {
             Some(format!("started {} times in a row by somebody who waits, and ended without taking him", machine.vain()))
         }
         (Rest::Limit, Some(restart)) => Some(format!("{} ends within {}", restart.limit, span(restart.window))),
@@ -159,6 +176,9 @@ pub(crate) fn stop_reason(machine: &Service, definition: &Held, now: Millis) -> 
     let steps = || definition.settings().stopping.map_or(0, |stopping| stopping.steps.len());
     let left = |until: Millis| format!("{} s", (until - now).0.div_ceil(1000));
     match stop {
+        Stop::No if machine.prepares() && definition.settings().lock_fd.is_some() => {
+            Some("waits for its lock (lock-fd), which another instance may hold: its last lines say who".into())
+        }
         Stop::No | Stop::Kill { .. } => None,
         Stop::Drain { until } => Some(format!("draining, for {} at most", left(until))),
         Stop::Command { until } => Some(format!("told to stop by its command, which has {}", left(until))),
@@ -200,7 +220,7 @@ pub(crate) fn rough(ms: u64) -> String {
 }
 
 /// Starts after the first one. One that could not be executed is none, so ends are counted; but those of a oneshot may be of `down`.
-fn restarts(machine: &Service, oneshot: bool) -> u64 {
+pub(crate) fn restarts(machine: &Service, oneshot: bool) -> u64 {
     if oneshot {
         return machine.starts().saturating_sub(1);
     }
@@ -222,6 +242,9 @@ pub(crate) fn has_moved(trouble: Trouble) -> bool {
     let gone = [Errno::NOT_FOUND, Errno::NOT_A_DIRECTORY];
     trouble.stage == Stage::Directory && gone.contains(&Errno(trouble.errno))
 }
+
+/// Stands for what `svc exec` has said, which may come later than how it ended.
+pub(crate) const IN_ITS_LINES: &str = "the last of its own lines says why (svc-ctl why)";
 
 /// Why it could not be started, with the cure where the directory tells.
 pub(crate) fn explain(trouble: Trouble, dir: &std::path::Path, program: &std::path::Path) -> String {
@@ -251,15 +274,13 @@ pub(crate) fn explain(trouble: Trouble, dir: &std::path::Path, program: &std::pa
             dir.display()
         ),
         Stage::Supervised => format!(
-            "{}: another supervisor runs it (supervise/lock is held): stop that one first, such as with s6-svscanctl -t or \
-             svc-ctl shutdown",
+            "{}: another supervisor runs it, and this one as soon as that has ended: s6-svscanctl -t or \
+             svc-ctl shutdown end it; without its svc it ends by itself, within SVC_STOP_TIMEOUT",
             dir.display()
         ),
-        Stage::Prepare => format!(
-            "{}: its program was not executed (exit code {}): the last of its own lines says why (svc-ctl why)",
-            program.display(),
-            trouble.errno
-        ),
+        Stage::Prepare => {
+            format!("{}: its program was not executed (exit code {}): {IN_ITS_LINES}", program.display(), trouble.errno)
+        }
         Stage::Lock => format!("{}: cannot open the directory to lock it (lock-fd): {reason}", dir.display()),
     }
 }

@@ -33,12 +33,19 @@ pub(crate) struct Unit {
     pub(crate) of: Option<ServiceName>,
     /// What keeps it out of the graph, or parts of it.
     pub(crate) problem: Option<Box<str>>,
-    /// What it was before an edit that has not been in the graph yet.
-    before: Option<Box<(Option<Held>, Source)>>,
+    /// What it was before an edit, or before its conditions said something else, which has not been in the graph yet.
+    before: Option<Box<Before>>,
     /// An edit that cannot be used: it is as it was before.
     #[expect(clippy::box_collection, reason = "as a rule there is none, and then it is a pointer")]
     edit: Option<Box<String>>,
     /// Whether its conditions hold, if it has any; none while that is not known.
+    verdict: Option<Result<(), Box<str>>>,
+}
+
+#[derive(Clone)]
+struct Before {
+    definition: Option<Held>,
+    source: Source,
     verdict: Option<Result<(), Box<str>>>,
 }
 
@@ -115,8 +122,7 @@ impl Units {
         let unit = Rc::make_mut(unit);
         unit.edit = None;
         if !same {
-            let old = (unit.definition.take(), unit.source.clone());
-            unit.before.get_or_insert(Box::new(old));
+            unit.remember();
             (unit.definition, unit.source) = (definition, source);
         }
     }
@@ -146,23 +152,25 @@ impl Units {
         for (name, unit) in &mut self.all {
             let again = again(unit);
             let verdict = match &unit.source.conditions {
-                Some(conditions) if again || unit.verdict.is_none() => match judging::judge(conditions, &unit.dir) {
-                    Ok(()) => match &conditions.command {
-                        // What held before holds until that has ended.
-                        Some(command) => {
-                            commands.push((name.clone(), unit.dir.to_path_buf(), command.clone()));
-                            continue;
-                        }
-                        None => Ok(()),
-                    },
-                    Err(why) => Err(why.into()),
-                },
+                Some(conditions) if again || unit.verdict.is_none() => {
+                    match judging::judge(conditions, svc_def::base(&unit.dir)) {
+                        Ok(()) => match &conditions.command {
+                            // What held before holds until that has ended.
+                            Some(command) => {
+                                commands.push((name.clone(), unit.dir.to_path_buf(), command.clone()));
+                                continue;
+                            }
+                            None => Ok(()),
+                        },
+                        Err(why) => Err(why.into()),
+                    }
+                }
                 Some(_) => continue,
                 None => Ok(()),
             };
             if unit.verdict.as_ref() != Some(&verdict) {
                 self.stale |= again;
-                Rc::make_mut(unit).verdict = Some(verdict);
+                Rc::make_mut(unit).decide(Some(verdict));
             }
         }
         commands
@@ -173,7 +181,7 @@ impl Units {
         let verdict = Some(verdict.map_err(Into::into));
         if unit.verdict != verdict {
             self.stale = true;
-            Rc::make_mut(unit).verdict = verdict;
+            Rc::make_mut(unit).decide(verdict);
         }
     }
 
@@ -247,6 +255,22 @@ impl Unit {
         self.verdict.as_ref()?.as_ref().err().map(|why| &**why)
     }
 
+    /// What does not fit in gives way to this.
+    fn remember(&mut self) {
+        if self.before.is_none() {
+            let (definition, source, verdict) = (self.definition.clone(), self.source.clone(), self.verdict.clone());
+            self.before = Some(Box::new(Before { definition, source, verdict }));
+        }
+    }
+
+    /// Its conditions say this now. What they say first is no change.
+    fn decide(&mut self, verdict: Option<Result<(), Box<str>>>) {
+        if self.verdict.is_some() {
+            self.remember();
+        }
+        self.verdict = verdict;
+    }
+
     fn admission(&self) -> Admission {
         match (&self.source.conditions, &self.verdict) {
             (None, _) | (Some(_), Some(Ok(()))) => Admission::Open,
@@ -264,6 +288,24 @@ impl Unit {
     pub(crate) fn is_one_file(&self) -> bool {
         self.source.facts.is_some()
     }
+
+    pub(crate) fn kind(&self) -> u8 {
+        kind(&self.source, &self.definition)
+    }
+}
+
+/// Which kind of service a service.toml makes: a supervisor is made for one, and can be no other. svc-init keeps the number for the
+/// next svc-scan; 0: there is no such file.
+pub(crate) fn kind(source: &Source, definition: &Option<Held>) -> u8 {
+    match &source.kind {
+        _ if source.facts.is_none() => 0,
+        svc_def::Kind::Longrun if source.timer.is_some() => 5,
+        svc_def::Kind::Longrun if definition.as_ref().is_some_and(Held::forks) => 6,
+        svc_def::Kind::Longrun => 1,
+        svc_def::Kind::Oneshot { up: None, down: None } => 2,
+        svc_def::Kind::Oneshot { .. } => 3,
+        svc_def::Kind::Bundle { .. } => 4,
+    }
 }
 
 fn is_hard(dependency: &Dependency) -> bool {
@@ -271,7 +313,7 @@ fn is_hard(dependency: &Dependency) -> bool {
 }
 
 /// What to say of an edit that is not used.
-fn unused(problem: &str) -> String {
+pub(crate) fn unused(problem: &str) -> String {
     format!("{problem}; until then it stays as it was before the edit")
 }
 

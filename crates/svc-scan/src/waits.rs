@@ -15,6 +15,10 @@ pub(crate) enum Goal {
     /// Happened already, or cannot happen.
     Settled,
     Until(Until),
+    /// Ready; but one that cannot be started is not waited for.
+    Comes,
+    /// Nothing left of it; but one that is to stay after all is not waited for.
+    Ends,
     /// Started anew: more starts than there were.
     Started {
         before: u64,
@@ -26,6 +30,10 @@ pub(crate) enum Goal {
     },
     /// Nothing left of it, and nobody wants it up.
     Stopped,
+    /// Neither it nor its name is left.
+    Gone,
+    /// What stands on disk has been read and taken in. It is of no service.
+    Read,
     /// Its files were made again, and it has been reloaded.
     Made,
     /// The command of its condition has ended.
@@ -42,13 +50,16 @@ impl Goal {
     /// Whether the next service of the name can reach it as well.
     pub(crate) fn is_of_the_next(self) -> bool {
         match self {
-            Goal::Until(Until::Up | Until::Ready | Until::Healthy) | Goal::Request { up: true, .. } => true,
+            Goal::Until(Until::Up | Until::Ready | Until::Healthy) | Goal::Comes | Goal::Request { up: true, .. } => true,
             Goal::Until(Until::Down | Until::Finished)
             | Goal::Request { up: false, .. }
+            | Goal::Ends
             | Goal::Settled
             | Goal::Started { .. }
             | Goal::Ran { .. }
             | Goal::Stopped
+            | Goal::Gone
+            | Goal::Read
             | Goal::Made
             | Goal::Judged => false,
         }
@@ -80,13 +91,13 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
     let reached = match goal {
         Goal::Settled => true,
         Goal::Until(Until::Up) => up,
-        Goal::Until(Until::Ready) => ready,
+        Goal::Until(Until::Ready) | Goal::Comes => ready,
         Goal::Until(Until::Healthy) if health.is_none() => {
             return Standing::Missed("has no health check: give it one, or wait for ready".into());
         }
         Goal::Until(Until::Healthy) => machine.state() == State::Armed || ready && health == Some(Health::Healthy),
         Goal::Until(Until::Down) => nothing_left || !matches!(machine.state(), State::Up { .. } | State::Starting { .. }),
-        Goal::Until(Until::Finished) => nothing_left,
+        Goal::Until(Until::Finished) | Goal::Ends => nothing_left,
         Goal::Started { before, .. } => machine.starts() > before && ready && !stopping,
         Goal::Stopped => nothing_left && machine.want() == Want::Down,
         Goal::Ran { before } => {
@@ -95,7 +106,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
         }
         // The graph says when it is.
         Goal::Request { .. } => false,
-        Goal::Made | Goal::Judged => return Standing::Open,
+        Goal::Gone | Goal::Read | Goal::Made | Goal::Judged => return Standing::Open,
     };
     if reached {
         return Standing::Reached;
@@ -110,7 +121,9 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
                 return Standing::Missed(failed(machine).into());
             }
             let died = machine.starts() > before && machine.deaths() > deaths + u64::from(stopping);
-            if died && !up && nothing_left {
+            // That was before somebody asked for the start that is to come.
+            let is_earlier = machine.want() != Want::Down && machine.last().is_some_and(|past| !past.counts);
+            if died && !is_earlier && !up && nothing_left {
                 let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
                 return Standing::Missed(format!("ended before it was ready{how}"));
             }
@@ -121,24 +134,32 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
             (Some(_), _) | (None, None) => Standing::Missed("could not be started".into()),
         },
         Goal::Ran { .. } => Standing::Open,
-        // Its supervisor tries again and again: who asked hears of the first time.
-        Goal::Request { up: true, deaths, .. }
-            if machine.want() == Want::Up && machine.trouble().is_some() && nothing_left =>
-        {
-            if machine.deaths() > deaths {
-                Standing::Missed("could not be started".into())
-            } else {
-                Standing::Open
-            }
-        }
-        Goal::Until(Until::Up | Until::Ready | Until::Healthy) if machine.failed() && nothing_left => {
+        Goal::Comes if machine.trouble().is_some() && nothing_left => Standing::Missed("could not be started".into()),
+        Goal::Until(Until::Up | Until::Ready | Until::Healthy) | Goal::Comes if machine.failed() && nothing_left => {
             Standing::Missed(failed(machine).into())
         }
-        Goal::Until(Until::Up | Until::Ready | Until::Healthy) if matching::rests(machine) => {
+        Goal::Until(Until::Up | Until::Ready | Until::Healthy) | Goal::Comes if matching::rests(machine) => {
             let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
             Standing::Missed(format!("has ended{how}, after which it is not started again: svc-ctl start starts it"))
         }
-        Goal::Settled | Goal::Until(_) | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request { .. } => Standing::Open,
+        Goal::Settled | Goal::Until(_) | Goal::Comes | Goal::Ends | Goal::Stopped | Goal::Gone => Standing::Open,
+        Goal::Read | Goal::Made | Goal::Judged | Goal::Request { .. } => Standing::Open,
+    }
+}
+
+/// Whether a supervisor that has heard the order wants something else since.
+pub(crate) fn is_contradicted(goal: Goal, machine: &Service) -> bool {
+    let down = machine.want() == Want::Down;
+    match goal {
+        Goal::Stopped => !down,
+        // What it came to by itself is told as that, when nothing is left of it.
+        Goal::Started { before, .. } if machine.starts() <= before => {
+            down && !machine.failed() && machine.rest() == Rest::No
+        }
+        Goal::Started { .. } => down && matches!(machine.state(), State::Up { stop, .. } if stop != Stop::No),
+        Goal::Comes => down && !machine.failed() && machine.rest() == Rest::No,
+        Goal::Settled | Goal::Until(_) | Goal::Ends | Goal::Gone | Goal::Read => false,
+        Goal::Ran { .. } | Goal::Made | Goal::Judged | Goal::Request { .. } => false,
     }
 }
 
@@ -147,6 +168,13 @@ pub(crate) struct Item {
     pub(crate) service: String,
     pub(crate) goal: Goal,
     pub(crate) outcome: Option<api::Outcome>,
+}
+
+impl Item {
+    /// That of whoever waits for what stands on disk to be taken in.
+    pub(crate) fn read() -> Item {
+        Item { service: String::new(), goal: Goal::Read, outcome: None }
+    }
 }
 
 /// One client that waits.
@@ -162,6 +190,7 @@ pub(crate) struct Waiter {
 pub(crate) enum Answer {
     Control(oneshot::Sender<Result<api::Outcomes, String>>),
     Wait(oneshot::Sender<api::Outcomes>),
+    Rescan(oneshot::Sender<api::Done>),
 }
 
 impl Waiter {
@@ -175,16 +204,22 @@ impl Waiter {
         match &self.answer {
             Some(Answer::Control(answer)) => answer.is_closed(),
             Some(Answer::Wait(answer)) => answer.is_closed(),
+            Some(Answer::Rescan(answer)) => answer.is_closed(),
             None => true,
         }
     }
 
-    pub(crate) fn reply(&mut self) {
+    /// `services`: how many there are.
+    pub(crate) fn reply(&mut self, services: usize) {
         let outcomes = self.items.drain(..).filter_map(|item| item.outcome).collect();
         let outcomes = api::Outcomes { outcomes };
         match self.answer.take() {
             Some(Answer::Control(answer)) => drop(answer.send(Ok(outcomes))),
             Some(Answer::Wait(answer)) => drop(answer.send(outcomes)),
+            Some(Answer::Rescan(answer)) => {
+                let are = if services == 1 { "service" } else { "services" };
+                drop(answer.send(api::Done { message: format!("looked at all directories again: {services} {are}") }));
+            }
             None => {}
         }
     }
@@ -194,7 +229,9 @@ fn failed(machine: &Service) -> &'static str {
     match machine.rest() {
         Rest::No => "has failed for good (its finish said 125)",
         Rest::Ended => "has failed for good (after such an end it is not started again)",
-        Rest::Limit if machine.done() => "has failed for good (it ends without taking those who wait at its sockets)",
+        Rest::Limit if machine.ends_in_vain() => {
+            "has failed for good (it ends without taking those who wait at its sockets)"
+        }
         Rest::Limit => "has failed for good (it has ended too often)",
     }
 }

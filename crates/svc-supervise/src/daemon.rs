@@ -21,7 +21,7 @@ const NONBLOCKING: i32 = 0o4000;
 /// Whom the process that `ended` with 0 has handed over to, out of `left`: the one that the pid file names, or that this one
 /// descends from; otherwise the oldest. Nobody, if the pid file names the one that has ended: it was the daemon.
 pub(crate) fn successor(ended: Pid, forking: &Forking, left: impl Iterator<Item = Pid>) -> Option<Pid> {
-    let named = forking.pid_file.as_deref().and_then(pid_in);
+    let named = named(forking);
     if named == Some(ended) {
         return None;
     }
@@ -34,6 +34,15 @@ pub(crate) fn successor(ended: Pid, forking: &Forking, left: impl Iterator<Item 
     let is_named = |pid: Pid| named.is_some_and(|named| named == pid || procfs::descends(named, pid.raw()));
     let found = left.iter().find(|&&(_, pid)| is_named(pid)).or(left.first());
     found.map(|&(_, pid)| pid)
+}
+
+/// Whether the pid file names the process that has ended.
+pub(crate) fn is_named(ended: Pid, forking: &Forking) -> bool {
+    named(forking) == Some(ended)
+}
+
+fn named(forking: &Forking) -> Option<Pid> {
+    forking.pid_file.as_deref().and_then(pid_in)
 }
 
 /// The number in a pid file; none if there is no file, or something else in it.

@@ -13,7 +13,7 @@ mod visitors;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use svc_core::definition::{Definition, Settings};
-use svc_core::service::{Actions, Command, Event, Note, Role, Service, State};
+use svc_core::service::{Actions, Command, Event, Note, Service, State};
 use svc_core::{Millis, Output, Pid, Program, Signal};
 use svc_proto::handover::ToSupervise;
 use svc_proto::ledger::Row;
@@ -90,16 +90,25 @@ pub(crate) struct Driver {
     small_files: SmallFiles,
     /// Why `finish` could not be run the last time, as it was told.
     told_finish: Option<Errno>,
+    /// Why nobody went on as the service when its command had ended the last time, as it was told.
+    told_missing: Option<&'static str>,
     /// What is looked at while it runs; none where nothing is.
     watch: Option<Box<checks::Watch>>,
     /// What the stop waits for, while it runs.
     errand: Option<errand::Errand>,
+    /// The name that says that we supervise it, whoever removes what files.
+    name: Option<OwnedFd>,
     /// What s6's tools find.
     files: OnDisk,
     /// Our own copy: what svc-init handed over is gone when the late files are made.
     run_dir: Option<Box<std::path::Path>>,
+    /// svc-scan has been told that they are not as they should be.
+    told_behind: bool,
     /// The files are made when the others have been started, and when to look whether they have.
     files_at: Option<Millis>,
+    /// How long a stop may take once svc-init is gone, and when what lives is killed then.
+    budget: Millis,
+    kill_at: Option<Millis>,
     /// What is to be run from the next start on.
     coming: Option<Program>,
     /// The settings were read just now, by svc-scan.
@@ -122,6 +131,7 @@ impl Driver {
         });
         // Any number will do, as long as not all services have the same.
         let machine = if heir { machine } else { machine.with_chance(process::id() as u32 ^ (now.0 as u32) << 16) };
+        let machine = if handover.stopped { machine.stopped(now) } else { machine };
         let settings = definition.settings.clone();
         let mut driver = Box::new(Driver {
             machine,
@@ -147,14 +157,19 @@ impl Driver {
             told_gone: false,
             small_files: SmallFiles::new(),
             told_finish: None,
+            told_missing: None,
             watch: None,
             errand: None,
             coming: None,
             fresh: true,
             init_pid: handover.init_pid,
+            name: None,
             files: OnDisk::None,
+            told_behind: false,
             run_dir: handover.run_dir.map(Box::from),
             files_at: None,
+            budget: handover.budget,
+            kill_at: None,
             programs: Programs::new(&handover, &definition),
             definition,
         });
@@ -179,7 +194,8 @@ impl Driver {
 
     fn deadline(&self) -> Option<Millis> {
         let files = self.files_at.or(self.files.deadline());
-        [self.machine.deadline(), files, self.checks_deadline(), self.span_deadline()].into_iter().flatten().min()
+        let others = [files, self.kill_at, self.checks_deadline(), self.span_deadline()];
+        others.into_iter().chain([self.machine.deadline()]).flatten().min()
     }
 
     /// Started for this one service, as s6-supervise is: nobody above us starts it again elsewhere.
@@ -199,6 +215,9 @@ impl Driver {
         }
         while self.machine.state() != State::Gone {
             self.tell_held();
+            if self.files.behind().is_some() != self.told_behind {
+                self.report_files();
+            }
             self.files.prepare();
             if self.deadline().is_none() && !self.machine.leaving() {
                 // Who sleeps without end gives back what it needs only while it works.
@@ -237,6 +256,7 @@ impl Driver {
                 self.reread();
             }
             self.feed(Event::Deadline);
+            self.kill_in_time();
             self.look_for_visitors();
             self.watch_visitors();
             self.check_time();
@@ -394,13 +414,4 @@ impl Driver {
             _ => {}
         }
     }
-}
-
-/// Which start of which program, as the ledger notes it beside the pid.
-fn start_mark(machine: &Service, role: Role) -> u32 {
-    let role = match role {
-        Role::Run => 0,
-        Role::Finish => 1,
-    };
-    (machine.starts() as u32) << 1 | role
 }

@@ -11,6 +11,7 @@ use svc_core::service::{Note, Past, Role, State, Want};
 use svc_core::{Exit, Millis, Service};
 use svc_proto::s6::{self, Death, Stamp, Status};
 use svc_sys::at::{self, At, Open};
+use svc_sys::process::PidFd;
 use svc_sys::{Errno, clock, fd, say};
 
 use crate::place::{Obstacle, Place};
@@ -22,11 +23,16 @@ const NEXT: &CStr = c"status.new";
 /// So long the status may not know that the supervisor is to leave while the service runs on.
 const LATE: Millis = Millis(100);
 
-/// The files of one service, if there are any.
+/// What could not be written is tried again after this long.
+const AGAIN: Millis = Millis::from_secs(5);
+
+/// The files of one service, if there are any, or what stands for them.
 pub(crate) enum OnDisk {
     Files(Box<Files>),
-    /// Somebody else supervises the directory.
-    Taken,
+    /// Somebody else supervises the service.
+    Taken(Option<PidFd>),
+    /// They could not be made, and why was said. It is tried again then.
+    Missing(Millis, Box<str>),
     None,
 }
 
@@ -44,10 +50,10 @@ pub(crate) struct Files {
     left: bool,
     /// An end of `run` that has not been told yet.
     ended: Option<End>,
-    /// The wish to leave is told with the end, or then.
+    /// When to write what is not written yet: the wish to leave, which is told with the end or then, or what could not be written.
     late_at: Option<Millis>,
-    /// That something cannot be written was said.
-    complained: bool,
+    /// Why something could not be written the last time, as it was said.
+    failing: Option<Box<str>>,
 }
 
 #[derive(Clone, Copy)]
@@ -65,21 +71,22 @@ impl OnDisk {
     }
 
     /// Finds or makes the files for the service in the working directory.
+    /// `again`: what is in the way has been said.
     #[inline(never)]
-    pub(crate) fn open(run_dir: Option<&Path>, name: &str) -> OnDisk {
+    pub(crate) fn open(run_dir: Option<&Path>, name: &str, again: bool) -> OnDisk {
         let place = match Place::find(run_dir, name) {
             Ok(place) => place,
-            Err(Obstacle::Supervised) => return OnDisk::Taken,
+            Err(Obstacle::Supervised(holder)) => return OnDisk::Taken(holder),
             // Said by svc-init, once for all.
             Err(Obstacle::System(_)) if run_dir.is_none() => return OnDisk::None,
-            Err(Obstacle::System(errno)) => {
-                say!("svc-supervise: {name}: no supervise/ for s6's tools: {errno}: the service runs all the same");
-                return OnDisk::None;
-            }
+            Err(Obstacle::System(errno)) => return OnDisk::missing(run_dir, name, errno, again),
         };
-        let control = control(&place).map_err(|errno| {
-            say!("svc-supervise: {name}: supervise/control: {errno}: s6-svc cannot steer the service");
-        });
+        let control = match control(&place) {
+            Err(errno @ Errno::NO_SPACE) => return OnDisk::missing(run_dir, name, errno, again),
+            control => control.map_err(|errno| {
+                say!("svc-supervise: {name}: supervise/control: {errno}: s6-svc cannot steer the service");
+            }),
+        };
         let now = Stamp::from_unix_nanos(clock::wall_nanos());
         let told = Status {
             changed: now,
@@ -102,8 +109,19 @@ impl OnDisk {
             left: false,
             ended: None,
             late_at: None,
-            complained: false,
+            failing: None,
         }))
+    }
+
+    fn missing(run_dir: Option<&Path>, name: &str, errno: Errno, again: bool) -> OnDisk {
+        let (dir, cure, seconds) = (run_dir.unwrap_or(Path::new(".")).display(), cure(errno), AGAIN.0 / 1000);
+        let why = format!(
+            "no supervise/ for s6's tools, here or in {dir}: {errno}{cure}: the service runs all the same (tried again every {seconds} s)"
+        );
+        if !again {
+            say!("svc-supervise: {name}: {why}");
+        }
+        OnDisk::Missing(clock::now() + AGAIN, why.into())
     }
 
     /// A service that nobody has started: there is a supervisor. Where it starts at once, that is told with the start.
@@ -214,11 +232,21 @@ impl OnDisk {
     pub(crate) fn deadline(&self) -> Option<Millis> {
         match self {
             OnDisk::Files(files) => files.late_at,
-            OnDisk::Taken | OnDisk::None => None,
+            OnDisk::Missing(again_at, _) => Some(*again_at),
+            OnDisk::Taken(_) | OnDisk::None => None,
         }
     }
 
-    /// The end has not come in a moment.
+    /// Why what was written last did not get there, if it did not.
+    pub(crate) fn behind(&self) -> Option<&str> {
+        match self {
+            OnDisk::Files(files) => files.failing.as_deref(),
+            OnDisk::Missing(_, why) => Some(why),
+            OnDisk::Taken(_) | OnDisk::None => None,
+        }
+    }
+
+    /// The end has not come in a moment, or there may be room by now.
     pub(crate) fn catch_up(&mut self, machine: &Service) {
         let OnDisk::Files(files) = self else { return };
         let new = files.status(machine);
@@ -241,19 +269,20 @@ impl OnDisk {
     pub(crate) fn are_lost(&self) -> bool {
         match self {
             OnDisk::Files(files) => !files.place.is_there(files.control.as_ref()),
-            OnDisk::Taken | OnDisk::None => false,
+            OnDisk::Taken(_) | OnDisk::Missing(..) | OnDisk::None => false,
         }
     }
 
     pub(crate) fn is_taken(&self) -> bool {
-        matches!(self, OnDisk::Taken)
+        matches!(self, OnDisk::Taken(_))
     }
 
-    /// The FIFO of commands, to be waited for.
+    /// The FIFO of commands, to be waited for; or the end of who has the directory.
     pub(crate) fn control(&self) -> i32 {
         match self {
             OnDisk::Files(files) => files.control.as_ref().map_or(-1, AsRawFd::as_raw_fd),
-            OnDisk::Taken | OnDisk::None => -1,
+            OnDisk::Taken(holder) => holder.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            OnDisk::Missing(..) | OnDisk::None => -1,
         }
     }
 
@@ -327,6 +356,9 @@ impl Files {
     fn write_status(&mut self) {
         let made = self.next.take().map_or_else(|| self.make(NEXT), Ok);
         let written = made.and_then(|file| self.replace(c"status", NEXT, file, &self.told.to_bytes()));
+        if written.is_ok() {
+            self.failing = None;
+        }
         self.check(written);
     }
 
@@ -443,15 +475,25 @@ impl Files {
         let _ = listed;
     }
 
-    /// Says once that something cannot be written.
+    /// Says once that something cannot be written, and sees to it that it is tried again.
     #[inline(never)]
     fn check(&mut self, written: Result<(), Errno>) {
-        if let Err(errno) = written
-            && !std::mem::replace(&mut self.complained, true)
-        {
-            say!("svc-supervise: {}: cannot write into supervise/: {errno}: s6's tools see what was before", self.name);
+        let Err(errno) = written else { return };
+        self.late_at = Some(clock::now() + AGAIN);
+        if self.failing.is_some() {
+            return;
         }
+        let (name, path, cure, seconds) = (&self.name, self.place.path(), cure(errno), AGAIN.0 / 1000);
+        let why = format!(
+            "cannot write into {path}: {errno}{cure}: s6's tools see what was before (tried again every {seconds} s)"
+        );
+        say!("svc-supervise: {name}: {why}");
+        self.failing = Some(why.into());
     }
+}
+
+fn cure(errno: Errno) -> &'static str {
+    if errno == Errno::NO_SPACE { ": free some of its file system (df, and df -i for its inodes)" } else { "" }
 }
 
 /// Whether the next start comes within this turn.

@@ -6,13 +6,17 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::fmt::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use svc_proto::api::place::{FILES, STAND_INS};
+use svc_core::Pid;
+use svc_proto::place::{FILES, STAND_INS};
 use svc_sys::at::{self, At, Holder, Open};
+use svc_sys::listen::{self, Address};
+use svc_sys::process::PidFd;
 use svc_sys::{Errno, say, user};
 
 const SUPERVISE: &CStr = c"supervise";
@@ -32,8 +36,8 @@ pub(crate) struct Place {
 
 /// Why there is none.
 pub(crate) enum Obstacle {
-    /// Another process holds the lock.
-    Supervised,
+    /// Another process holds the lock; its handle tells when it has ended.
+    Supervised(Option<PidFd>),
     System(Errno),
 }
 
@@ -72,7 +76,7 @@ impl Place {
         let lock = match (lock(&supervise), &own) {
             (Err(Obstacle::System(_)), Some(own)) if found == Found::There => {
                 // Left in an image that is read-only now, or on a volume that another container has too.
-                (supervise, found) = (own.open(SUPERVISE, false)?, Found::Apart);
+                (supervise, found) = (own.open(SUPERVISE)?, Found::Apart);
                 lock(&supervise)?
             }
             (lock, _) => lock?,
@@ -80,7 +84,7 @@ impl Place {
         let event = match &own {
             Some(own) if found == Found::Apart => {
                 own.stand_in();
-                own.open(EVENT, false)?
+                own.open(EVENT)?
             }
             own => settle(EVENT, own.as_ref())?.0,
         };
@@ -95,6 +99,13 @@ impl Place {
             let found = at::data(At::Here, &below(dir, c"control"));
             found.is_ok_and(|found| (found.device, found.inode) == (ours.device, ours.inode))
         })
+    }
+
+    /// Where the files are, in words.
+    pub(crate) fn path(&self) -> String {
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", self.supervise.as_raw_fd()));
+        let path = path.map_or_else(|_| "supervise/".into(), |path| path.display().to_string());
+        path.strip_suffix(" (deleted)").map_or(path.clone(), str::to_owned)
     }
 
     /// The service directory was removed: nobody will ask for these files any more.
@@ -135,15 +146,9 @@ impl<'a> Own<'a> {
         Ok(Own { service, folder: c_string(&path), id, run_dir, made: Cell::new(false) })
     }
 
-    /// Opens a directory in it, and makes what is missing. `new`: as a rule everything is.
-    fn open(&self, name: &CStr, new: bool) -> Result<OwnedFd, Errno> {
+    /// Opens a directory in it, and makes what is missing: as a rule everything is.
+    fn open(&self, name: &CStr) -> Result<OwnedFd, Errno> {
         let path = below(&self.folder, name);
-        if !new {
-            match at::open(At::Here, &path, Open::Directory) {
-                Err(Errno::NOT_FOUND) => {}
-                opened => return opened,
-            }
-        }
         if !self.made.replace(true) {
             there_already(at::make_directory(At::Here, &self.folder, 0o755))?;
         }
@@ -174,15 +179,55 @@ impl<'a> Own<'a> {
     }
 }
 
+/// Takes the name of the service in the working directory, which is a lock as long as this is open: it needs nothing that can be
+/// written, so that nobody can take it away, and ends with us. `service` tells apart those that may have one directory.
+#[inline(never)]
+pub(crate) fn take_name(service: Option<&str>) -> Result<OwnedFd, Obstacle> {
+    let data = at::data(At::Here, c".")?;
+    let mut name = format!("svc/run/{:x}:{:x}", data.device, data.inode);
+    if let Some(service) = service {
+        // There is little room in it (FNV-1a).
+        let hash = service
+            .bytes()
+            .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
+        let _ = write!(name, ":{hash:x}");
+    }
+    let name = Address::Abstract(name.into_bytes());
+    match listen::hold(&name) {
+        Err(Errno::IN_USE) => {}
+        // Or there are no Unix sockets here (a very strict sandbox): then nobody else has it either.
+        held => return Ok(held?),
+    }
+    let peer = match listen::who_listens(&name) {
+        Err(Errno::AGAIN) => return Err(Obstacle::Supervised(None)),
+        peer => peer.ok(),
+    };
+    // Anybody may take a name; whom we do not trust must not keep a service from running.
+    let peer = peer.filter(|peer| [0, user::effective_uid()].contains(&peer.uid));
+    let holder = peer.and_then(|peer| Pid::new(peer.pid)).and_then(|pid| PidFd::open(pid).ok());
+    // It may have ended before the handle was opened, and its number be somebody else's.
+    match (listen::hold(&name), holder) {
+        (Err(_), Some(holder)) => Err(Obstacle::Supervised(Some(holder))),
+        (held, _) => Ok(held?),
+    }
+}
+
 /// Takes the lock that says that somebody supervises the service.
 fn lock(supervise: &OwnedFd) -> Result<OwnedFd, Obstacle> {
     let lock = at::open(At::Dir(supervise.as_fd()), c"lock", Open::Lock(0o644))?;
     if at::lock_record(lock.as_fd())? {
         return Ok(lock);
     }
-    match at::record_holder(lock.as_fd())? {
-        Holder::Process(_) => Err(Obstacle::Supervised),
-        Holder::Elsewhere | Holder::Nobody => Err(Obstacle::System(Errno::AGAIN)),
+    let Some(holder) = holder(&lock) else { return Err(Obstacle::System(Errno::AGAIN)) };
+    // It may have ended before the handle was opened, and its number be somebody else's.
+    if at::lock_record(lock.as_fd())? { Ok(lock) } else { Err(Obstacle::Supervised(holder)) }
+}
+
+/// Who holds the lock, if that is somebody who can be seen from here.
+fn holder(lock: &OwnedFd) -> Option<Option<PidFd>> {
+    match at::record_holder(lock.as_fd()) {
+        Ok(Holder::Process(pid)) => Some(Pid::new(pid).and_then(|pid| PidFd::open(pid).ok())),
+        Ok(Holder::Elsewhere | Holder::Nobody) | Err(_) => None,
     }
 }
 
@@ -195,8 +240,10 @@ fn settle(name: &CStr, own: Option<&Own>) -> Result<(OwnedFd, Found), Obstacle> 
         };
     };
     let content = below(&own.folder, name);
+    // Before the link to it: who comes to listen takes a link that leads nowhere for what a reboot has left, and removes it.
+    let opened = own.open(name);
     let found = match at::make_link(At::Here, name, &content) {
-        Ok(()) => return Ok((own.open(name, true)?, Found::Linked)),
+        Ok(()) => Found::Linked,
         Err(Errno::EXISTS) => match existing(name, own, &content)? {
             Existing::Opened(opened) => return Ok((opened, Found::There)),
             Existing::Link => Found::Linked,
@@ -204,7 +251,7 @@ fn settle(name: &CStr, own: Option<&Own>) -> Result<(OwnedFd, Found), Obstacle> 
         },
         Err(_) => Found::Apart,
     };
-    Ok((own.open(name, false)?, found))
+    Ok((opened?, found))
 }
 
 /// Makes the directory in the service directory. A link of ours that leads nowhere, as after a reboot, gives way; behind
@@ -268,8 +315,11 @@ fn existing(name: &CStr, own: &Own, content: &CStr) -> Result<Existing, Obstacle
     match id_in(link, name) {
         // From another svc, of another time as a rule; or from a directory of which this one is a copy.
         Some(id) => {
-            if id == own.id.as_bytes() && is_supervised(name) {
-                return Err(Obstacle::Supervised);
+            if id == own.id.as_bytes()
+                && let Ok(lock) = at::open(At::Here, &below(name, c"lock"), Open::Read)
+                && let Some(holder) = holder(&lock)
+            {
+                return Err(Obstacle::Supervised(holder));
             }
             Ok(if replace_link(name, content).is_ok() { Existing::Link } else { Existing::Useless })
         }
@@ -300,12 +350,6 @@ fn id_in<'l>(link: &'l [u8], name: &CStr) -> Option<&'l [u8]> {
     let (last, id, files) = (parts.next()?, parts.next()?, parts.next()?);
     let hex = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
     (last == name.to_bytes() && files == FILES.as_bytes() && id.iter().all(hex)).then_some(id)
-}
-
-/// Whether somebody holds the lock behind a link.
-fn is_supervised(name: &CStr) -> bool {
-    let lock = at::open(At::Here, &below(name, c"lock"), Open::Read);
-    lock.is_ok_and(|lock| matches!(at::record_holder(lock.as_fd()), Ok(Holder::Process(_))))
 }
 
 fn leads_to(name: &CStr, content: &CStr) -> bool {

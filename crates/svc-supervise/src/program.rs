@@ -56,6 +56,11 @@ impl Programs {
         }
     }
 
+    /// Whether something waits to be read, by a logger: nobody else has a pipe there.
+    pub(crate) fn has_input(&self) -> bool {
+        self.stdio[0].is_some_and(|input| fd::available(input).is_ok_and(|bytes| bytes > 0))
+    }
+
     /// Whether the working directory is the service's.
     pub(crate) fn has_entered(&self) -> bool {
         self.entered.is_ok()
@@ -105,9 +110,10 @@ impl Programs {
             None => None,
         };
         if let Some((_, number)) = &lock {
-            words = words.behind_lock(*number);
+            words = words.behind_lock(*number, &definition.name);
         }
-        let launch = match definition.program.is_chain() {
+        // One that waits for its lock is not up.
+        let launch = match definition.program.is_chain() || lock.is_some() {
             true => {
                 let taken = [settings.notification_fd, settings.lock_fd].into_iter().flatten().map(|number| number as i32);
                 let number = taken.map(|number| number + 1).max().unwrap_or(0).max(FIRST_SOCKET + sockets.len() as i32);
@@ -167,24 +173,31 @@ impl Programs {
     }
 
     /// Starts a look at the service: `svc exec` with these words. What it says comes out of the pipe.
-    pub(crate) fn look(&self, words: &[Vec<u8>], main: Pid) -> Result<(Pid, OwnedFd), Errno> {
+    pub(crate) fn look(&self, service: &str, words: &[Vec<u8>], main: Pid) -> Result<(Pid, OwnedFd), Errno> {
         let (read, write) = fd::pipe()?;
         fd::set_nonblocking(read.as_fd())?;
         let output = Some(write.as_raw_fd());
         // A successor of ours need not know of it.
-        let pid = self.beside(words, main, [None, output, output], None)?;
+        let pid = self.beside(service, words, main, [None, output, output], None)?;
         Ok((pid, read))
     }
 
     /// Starts the command that stops the service; what it says goes where the service's words go.
-    pub(crate) fn stop_command(&self, words: &[Vec<u8>], main: Pid, note: &AtomicU64) -> Result<Pid, Errno> {
-        self.beside(words, main, self.stdio, Some(note))
+    pub(crate) fn stop_command(&self, service: &str, words: &[Vec<u8>], main: Pid, note: &AtomicU64) -> Result<Pid, Errno> {
+        self.beside(service, words, main, self.stdio, Some(note))
     }
 
     /// Starts something beside the service that knows its main process.
-    fn beside(&self, words: &[Vec<u8>], main: Pid, stdio: [Option<i32>; 3], note: Option<&AtomicU64>) -> Result<Pid, Errno> {
+    fn beside(
+        &self,
+        service: &str,
+        words: &[Vec<u8>],
+        main: Pid,
+        stdio: [Option<i32>; 3],
+        note: Option<&AtomicU64>,
+    ) -> Result<Pid, Errno> {
         let front = [c"--env".to_owned(), c_string(format!("MAINPID={main}").as_bytes())];
-        let mut words = Words::of_chain(words);
+        let mut words = Words::of_chain(service, words);
         words.arguments.splice(2..2, front);
         let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();
         let spawned = spawn::spawn(
@@ -231,7 +244,7 @@ impl Programs {
         ];
         let none = Trouble { stage: Stage::Exec, errno: Errno::NOT_FOUND.0 };
         let words = match last_words {
-            Some(chain) => Words::of_chain(chain),
+            Some(chain) => Words::of_chain(&definition.name, chain),
             None => Words::of_finish(definition, exit).ok_or(none)?,
         };
         let arguments: Vec<&CStr> = words.arguments.iter().map(CString::as_c_str).collect();

@@ -22,7 +22,7 @@ impl Words {
                 let path = look_up(words.first().map_or(&[], Vec::as_slice))?;
                 Words { path: Some(path), arguments: words.iter().map(|word| c_string(word)).collect() }
             }
-            Program::Chain(words) => Words::of_chain(words),
+            Program::Chain(words) => Words::of_chain(&definition.name, words),
             Program::Oneshot { up, .. } => of_script(definition, up.as_ref()),
         })
     }
@@ -36,16 +36,16 @@ impl Words {
         }
     }
 
-    /// What `svc exec` is to change, and to execute.
-    pub(crate) fn of_chain(words: &[Vec<u8>]) -> Words {
-        let front = [c"svc".to_owned(), c"exec".to_owned()];
+    /// What `svc exec` is to change, and to execute, for a service whose name it puts into what it says.
+    pub(crate) fn of_chain(service: &str, words: &[Vec<u8>]) -> Words {
+        let front = [c"svc".to_owned(), c"exec".to_owned(), c_string(format!("--for={service}").as_bytes())];
         Words { path: None, arguments: front.into_iter().chain(words.iter().map(|word| c_string(word))).collect() }
     }
 
     /// The same behind a lock on the descriptor `number`: it is waited for by a program in front, so that the supervisor can go
-    /// on and stop it.
-    pub(crate) fn behind_lock(self, number: i32) -> Words {
-        let lock = c_string(format!("--lock={number}").as_bytes());
+    /// on and stop it. `service` has a name in what that says.
+    pub(crate) fn behind_lock(self, number: i32, service: &str) -> Words {
+        let lock = [format!("--for={service}"), format!("--lock={number}")].map(|word| c_string(word.as_bytes()));
         let (front, rest) = match self.path {
             None => (Vec::new(), self.arguments.into_iter().skip(2).collect::<Vec<_>>()),
             Some(path) => {
@@ -54,7 +54,7 @@ impl Words {
                 (vec![c"--arg0".to_owned(), name, c"--".to_owned(), path], words.collect())
             }
         };
-        let arguments = [vec![c"svc".to_owned(), c"exec".to_owned(), lock], front, rest].concat();
+        let arguments = [vec![c"svc".to_owned(), c"exec".to_owned()], lock.to_vec(), front, rest].concat();
         Words { path: None, arguments }
     }
 }
@@ -103,7 +103,7 @@ fn of_script(definition: &Definition, script: Option<&Script>) -> Words {
         None => (c"--execline", c"/dev/null".to_owned()),
         Some(Script::File { path, language: Language::Execline }) => (c"--execline", c_string(path)),
         Some(Script::File { path, language: Language::FirstLine }) => (c"--script", c_string(path)),
-        Some(Script::Chain(words)) => return Words::of_chain(words),
+        Some(Script::Chain(words)) => return Words::of_chain(&definition.name, words),
     };
     let front = [c"svc", c"exec", c"--env"].map(CStr::to_owned);
     Words { path: None, arguments: [front.to_vec(), vec![name, language.to_owned(), c"--".to_owned(), path]].concat() }

@@ -28,7 +28,7 @@ impl Alarm {
     pub fn set(&self, wall_ms: u64) -> Result<(), Errno> {
         // A time of zero would take the alarm back.
         let wall_ms = wall_ms.max(1);
-        let value = libc::timespec { tv_sec: (wall_ms / 1000) as libc::time_t, tv_nsec: (wall_ms % 1000 * 1_000_000) as _ };
+        let value = libc::timespec { tv_sec: (wall_ms / 1000) as _, tv_nsec: (wall_ms % 1000 * 1_000_000) as _ };
         let once = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
         // SAFETY: `once` is a valid itimerspec, and nothing is to be written back.

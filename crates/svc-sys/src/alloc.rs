@@ -125,8 +125,8 @@ pub fn private_buffer(bytes: usize) -> Option<&'static mut [u8]> {
     }
 }
 
-/// How much address space this process may have.
-fn limit_of_space() -> usize {
+/// How much address space this process may have; `usize::MAX` where there is no limit.
+pub fn limit_of_space() -> usize {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for an rlimit; where there is no answer there is no limit.
     unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };

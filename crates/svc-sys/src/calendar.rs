@@ -30,11 +30,10 @@ pub fn universal(seconds: i64) -> Result<Moment, Errno> {
     })
 }
 
-fn convert(seconds: i64, call: fn(*const libc::time_t, *mut libc::tm) -> *mut libc::tm) -> Result<Moment, Errno> {
-    let time: libc::time_t = seconds;
+fn convert(seconds: i64, call: fn(*const i64, *mut libc::tm) -> *mut libc::tm) -> Result<Moment, Errno> {
     // SAFETY: all zero is a valid tm.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
-    if call(&time, &mut tm).is_null() {
+    if call(&seconds, &mut tm).is_null() {
         return Err(Errno::last());
     }
     let small = |number: libc::c_int| u8::try_from(number).unwrap_or(0);

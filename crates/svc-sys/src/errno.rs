@@ -7,6 +7,7 @@ pub struct Errno(pub i32);
 impl Errno {
     pub const AGAIN: Errno = Errno(libc::EAGAIN);
     pub const INTERRUPTED: Errno = Errno(libc::EINTR);
+    pub const IO: Errno = Errno(libc::EIO);
     pub const NOT_FOUND: Errno = Errno(libc::ENOENT);
     pub const NOT_A_DIRECTORY: Errno = Errno(libc::ENOTDIR);
     pub const NOT_ALLOWED: Errno = Errno(libc::EACCES);
@@ -21,6 +22,7 @@ impl Errno {
     pub const TEXT_BUSY: Errno = Errno(libc::ETXTBSY);
     pub const NO_SUCH_PROCESS: Errno = Errno(libc::ESRCH);
     pub const BROKEN_PIPE: Errno = Errno(libc::EPIPE);
+    pub const CONNECTION_RESET: Errno = Errno(libc::ECONNRESET);
     pub const IN_USE: Errno = Errno(libc::EADDRINUSE);
     pub const CANCELED: Errno = Errno(libc::ECANCELED);
     pub const INVALID: Errno = Errno(libc::EINVAL);
@@ -32,8 +34,10 @@ impl Errno {
     pub const NOT_SUPPORTED: Errno = Errno(libc::EOPNOTSUPP);
     /// A Unix socket of another type.
     pub const WRONG_TYPE: Errno = Errno(libc::EPROTOTYPE);
+    pub const FILE_TOO_LARGE: Errno = Errno(libc::EFBIG);
     pub const NO_SPACE: Errno = Errno(libc::ENOSPC);
     /// The writing end of a FIFO was asked for, and nobody reads it.
+    pub const NOT_EXECUTABLE: Errno = Errno(libc::ENOEXEC);
     pub const NOT_IMPLEMENTED: Errno = Errno(libc::ENOSYS);
 
     /// What the last system call of this thread left.

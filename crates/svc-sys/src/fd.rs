@@ -4,7 +4,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawF
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use svc_core::Millis;
+
 use crate::errno::{Errno, check};
+use crate::poll;
 
 fn own(fd: RawFd) -> OwnedFd {
     // SAFETY: every caller has just got `fd` from the kernel, and hands it to nobody else.
@@ -74,6 +77,20 @@ pub fn available(fd: RawFd) -> Result<usize, Errno> {
     // SAFETY: `count` is a valid place for an int.
     check(unsafe { libc::ioctl(fd, libc::FIONREAD, &mut count) })?;
     Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// Gives a pipe as much room as anybody may give one, whoever made it. What is in it stays; one that is larger stays as it is.
+pub fn widen_pipe(fd: RawFd) -> Result<(), Errno> {
+    const LIMIT: &str = "/proc/sys/fs/pipe-max-size";
+    const USUAL: i32 = 1 << 20;
+    let limit = std::fs::read_to_string(LIMIT).ok().and_then(|text| text.trim_end().parse().ok()).unwrap_or(USUAL);
+    // SAFETY: takes no pointers.
+    let before = check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) })?;
+    if before >= limit {
+        return Ok(());
+    }
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(fd, libc::F_SETPIPE_SZ, limit) }).map(drop)
 }
 
 /// Whether `fd` is a pipe, or a socket, that nobody reads any more.
@@ -332,6 +349,15 @@ pub fn limit_of_descriptors() -> Result<Limit, Errno> {
     Ok(Limit { soft: limit.rlim_cur, hard: limit.rlim_max })
 }
 
+/// Whether none of the last `N` numbers below the limit is taken: then so many can be opened. If not, there may be others.
+pub fn are_last_free<const N: usize>() -> bool {
+    let limit = limit_of_descriptors().ok().and_then(|limit| RawFd::try_from(limit.soft).ok());
+    let Some(first) = limit.map(|limit| limit - N as RawFd).filter(|&first| first >= 0) else { return false };
+    let mut numbers: [poll::Interest; N] = std::array::from_fn(|index| poll::ended(first + index as RawFd));
+    poll::wait(&mut numbers, Millis::ZERO, Some(Millis::ZERO));
+    numbers.iter().all(poll::is_free)
+}
+
 /// The limit before it was raised.
 static FOUND: OnceLock<Limit> = OnceLock::new();
 
@@ -357,22 +383,4 @@ pub fn raise_limit_of_descriptors() -> Result<Limit, Errno> {
     // SAFETY: `raised` is a valid rlimit.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) })?;
     Ok(limit)
-}
-
-/// Binds a socket to a name in the abstract namespace, as a lock that ends with us. `IN_USE` if somebody holds it.
-pub fn hold_name(name: &[u8]) -> Result<OwnedFd, Errno> {
-    // SAFETY: takes no pointers.
-    let socket = own(check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?);
-    // SAFETY: all zero is a valid sockaddr_un.
-    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
-    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
-    let room = &mut address.sun_path[1..];
-    let name = &name[..name.len().min(room.len())];
-    for (place, &byte) in room.iter_mut().zip(name) {
-        *place = byte as libc::c_char;
-    }
-    let length = std::mem::size_of::<libc::sa_family_t>() + 1 + name.len();
-    // SAFETY: `address` is a sockaddr_un of which the first `length` bytes are set.
-    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length as libc::socklen_t) })?;
-    Ok(socket)
 }

@@ -1,7 +1,8 @@
 //! The operating system, as safe functions. The only crate with `unsafe`.
 //!
 //! Each function wraps one system call or one idiom (a descriptor passed over a socket, a child that is held back until its
-//! pid is written down). Nothing here decides anything, and nothing here logs.
+//! pid is written down). Nothing here decides anything, and nothing here has something to say of its own (`say` writes what others
+//! say), but for the warning that a caller of `pattern` asks for.
 
 pub mod alarm;
 pub mod alloc;

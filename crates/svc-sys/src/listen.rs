@@ -179,14 +179,21 @@ fn name_of(socket: &OwnedFd) -> Option<Name> {
     }
 }
 
+/// Takes a name of Linux that is in no file system, as a lock that ends with us; [`who_listens`] tells who has it. `IN_USE` if somebody has.
+pub fn hold(name: &Address) -> Result<OwnedFd, Errno> {
+    // Who asks stays in the queue: nobody is accepted.
+    let options = Options { backlog: i32::MAX, reuse_port: false, dual_stack: false };
+    open(name, Flow::Stream, options)
+}
+
 /// Who listens at a Unix socket: the process that said so first. Nobody is waited for: `AGAIN` where somebody listens whose queue is full.
-pub fn who_listens(path: &Path) -> Result<Peer, Errno> {
+pub fn who_listens(address: &Address) -> Result<Peer, Errno> {
     // SAFETY: takes no pointers.
     let socket =
         check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) })?;
     // SAFETY: just made, and nobody else's.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-    let (place, length) = fill(&Address::Path(path.to_owned()))?;
+    let (place, length) = fill(address)?;
     // SAFETY: `place` is an address of which the first `length` bytes are set.
     check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const place).cast(), length) })?;
     process::peer(socket.as_fd())

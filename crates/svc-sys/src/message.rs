@@ -79,7 +79,13 @@ pub fn try_receive(socket: BorrowedFd, buffer: &mut [u8]) -> Result<Option<(usiz
     message.msg_controllen = SPACE as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: `message` points to live buffers of the lengths it names.
-    let length = match check_size(unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) }) {
+    let mut receive = || check_size(unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) });
+    let length = match receive() {
+        // Who went left something unread. The kernel tells that first, and once: what they said last comes behind it.
+        Err(Errno::CONNECTION_RESET) => receive(),
+        result => result,
+    };
+    let length = match length {
         Ok(length) => length,
         Err(Errno::AGAIN | Errno::INTERRUPTED) => return Ok(None),
         Err(errno) => return Err(errno),
@@ -101,4 +107,22 @@ pub fn try_receive(socket: BorrowedFd, buffer: &mut [u8]) -> Result<Option<(usiz
         }
     }
     Ok(Some((length, fds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_one_said_last_is_heard_though_it_left_something_unread() {
+        let (ours, theirs) = crate::fd::packet_pair().expect("two ends");
+        try_send(theirs.as_fd(), b"last", &[]).expect("room");
+        try_send(ours.as_fd(), b"too late", &[]).expect("room");
+        drop(theirs);
+        let mut buffer = [0; 16];
+        let mut next = || try_receive(ours.as_fd(), &mut buffer).expect("no error").expect("a packet").0;
+        assert_eq!([next(), next()], [4, 0], "and then its end");
+    }
 }

@@ -74,6 +74,11 @@ pub fn name(socket: BorrowedFd) -> Option<OsString> {
     Some(OsString::from_vec(bytes))
 }
 
+/// Whether it is in the file system.
+pub fn has_path(socket: BorrowedFd) -> bool {
+    name(socket).is_some_and(|name| name.as_bytes().first() == Some(&b'/'))
+}
+
 /// Room for the sender and some descriptors; others are closed by the kernel.
 #[repr(align(8))]
 struct Control([u8; 128]);

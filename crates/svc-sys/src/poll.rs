@@ -42,6 +42,11 @@ pub fn is_failed(interest: &Interest) -> bool {
     interest.revents & libc::POLLERR != 0
 }
 
+/// Whether no descriptor has the number.
+pub fn is_free(interest: &Interest) -> bool {
+    interest.revents & libc::POLLNVAL != 0
+}
+
 /// Waits until one of them is ready or `deadline` has come. A signal that nobody handles does not end it.
 pub fn wait(interests: &mut [Interest], now: Millis, deadline: Option<Millis>) {
     let left = deadline.map(|deadline| deadline - now);

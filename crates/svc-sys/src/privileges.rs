@@ -89,10 +89,6 @@ pub fn set_no_new() -> Result<(), Errno> {
     control(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)
 }
 
-pub fn has_no_new() -> bool {
-    control(libc::PR_GET_NO_NEW_PRIVS, 0, 0) == Ok(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

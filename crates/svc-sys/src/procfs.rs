@@ -49,6 +49,11 @@ pub fn descendants(pid: i32) -> Vec<Pid> {
     found
 }
 
+/// A process, its parent, and so on.
+pub fn lineage(pid: Pid) -> impl Iterator<Item = Pid> {
+    std::iter::successors(Some(pid), |&at| Pid::new(parent(at)?)).take(MAX_DEPTH)
+}
+
 /// Fields of /proc/PID/stat behind the name: state first.
 fn stat(pid: Pid) -> Option<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -67,6 +72,15 @@ pub fn session(pid: Pid) -> Option<i32> {
 /// Whether it has ended and only waits to be reaped.
 pub fn is_zombie(pid: Pid) -> bool {
     stat(pid).is_some_and(|fields| fields.first().is_some_and(|state| state == "Z" || state == "X"))
+}
+
+/// Whether it has ended, and its parent does not hear of that before its tracer has.
+pub fn is_held_by_tracer(pid: Pid) -> bool {
+    let tracer = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(|number| number.trim() != "0")
+    };
+    is_zombie(pid) && tracer().unwrap_or(false)
 }
 
 /// When it was started, in clock ticks since boot: with the pid, the name of a process that nobody else ever has.

@@ -7,9 +7,9 @@ use svc_core::Signal;
 
 use crate::errno::{Errno, check};
 
-/// Never blocked: the kernel raises them for a fault of our own, and a blocked one kills without a trace.
-const FAULTS: [libc::c_int; 7] =
-    [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
+/// Never blocked: there are handlers for a fault of our own, and a blocked one kills without a trace. Of other faults the kernel
+/// makes an end in any case, and who else sends their signals means nothing by that.
+const FAULTS: [libc::c_int; 3] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT];
 
 fn set_of(fill: bool) -> libc::sigset_t {
     // Not sigfillset: that of musl leaves out the three signals that it uses between threads, and an unblocked one of those
@@ -158,6 +158,14 @@ pub fn restore_pipe() {
 pub fn ignore_pipe() {
     // SAFETY: SIG_IGN is a valid disposition.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Writes to somebody who may go meanwhile: that is an error then, not our end.
+pub fn told_by_an_error<T>(write: impl FnOnce() -> T) -> T {
+    ignore_pipe();
+    let written = write();
+    restore_pipe();
+    written
 }
 
 /// Gives the signals their default back that a shell or nohup takes from what it starts in the background: no shell below can

@@ -49,12 +49,6 @@ impl Events {
         if first.event == EventKind::Subscribed { Ok(events) } else { Err(ErrorKind::InvalidData.into()) }
     }
 
-    /// The next event, whosoever it is.
-    #[track_caller]
-    pub fn next_any(&mut self) -> Change {
-        if self.waiting.is_empty() { self.read().expect("an event") } else { self.waiting.remove(0) }
-    }
-
     /// The next event of one service; those of others wait.
     #[track_caller]
     pub fn next_of(&mut self, service: &str) -> Change {

@@ -10,14 +10,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod chance;
 mod control;
+mod gate;
 mod machine;
 mod processes;
 pub mod raw;
 mod service_dir;
 mod tree;
 
+pub use chance::Chance;
 pub use control::{Events, get, post};
+pub use gate::{fifo, release};
 pub use machine::{NOBODY, Said, amount, free_port, is_root, needs, program};
 pub use processes::{
     Process, born, descendants, descriptors, figure, has_program, is_alive, kill, processes, processor_time, since_boot,
@@ -30,7 +34,7 @@ pub use tree::Tree;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up: generous, because machines are slow at times; nothing waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `condition` gives something, looking again every few milliseconds; for what has no event to wait for.
 #[track_caller]
@@ -43,18 +47,4 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         assert!(begin.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Asserts that something takes no longer than `limit`. `attempt` says how long it took; a machine that is busy with others gets
-/// some more attempts, which somebody who always waits for something does not pass either.
-#[track_caller]
-pub fn assert_prompt(limit: Duration, mut attempt: impl FnMut() -> Duration) {
-    let mut took = Vec::new();
-    while took.len() < 5 {
-        took.push(attempt());
-        if took.last().is_some_and(|took| *took < limit) {
-            return;
-        }
-    }
-    panic!("not once within {limit:?}: {took:?}");
 }

@@ -57,7 +57,7 @@ pub fn needs(what: &str, there: bool) -> bool {
     there
 }
 
-/// How often, or how long: `full` is what a promise says, for SVC_TEST_FULL=1, and takes an hour in all; `normal` is for every
+/// How often, or how long: `full` is what a promise says, for SVC_TEST_FULL=1, and takes hours in all; `normal` is for every
 /// day.
 pub fn amount(normal: u64, full: u64) -> u64 {
     if std::env::var("SVC_TEST_FULL").as_deref() == Ok("1") { full } else { normal }

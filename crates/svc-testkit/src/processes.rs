@@ -100,13 +100,17 @@ pub fn switches(pid: i32) -> u64 {
     status.map(|status| status.lines().filter_map(count).sum::<u64>()).sum()
 }
 
-/// Processor time that a process has used so far, user and system.
+/// Processor time that all threads of a process have used so far, user and system: what a machine that is busy with others does
+/// not change.
 pub fn processor_time(pid: i32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
     let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    // USER_HZ is 100 on every Linux that svc is built for.
-    Duration::from_millis(ticks * 10)
+    // To the nanosecond where the kernel tells it, otherwise in ticks: USER_HZ is 100 on every Linux that svc is built for.
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let exact = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
+    let exact: u64 = exact.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum();
+    Duration::from_nanos(exact).max(Duration::from_millis(ticks * 10))
 }
 
 /// When a process began, on the clock of [`since_boot`], as the kernel has noted it (in steps of 10 ms); `None` if it is gone.
@@ -123,13 +127,15 @@ pub fn since_boot() -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// Waits until a process has not been awake for so long; one that looks again and again never is.
+/// Waits until a process has not been awake for so long; one that looks again and again never is, nor is one that the machine has no
+/// time for.
 #[track_caller]
 pub fn wait_idle(pid: i32, span: Duration) {
     until(&format!("process {pid} to be idle for {span:?}"), || {
         let before = switches(pid);
         std::thread::sleep(span);
-        (switches(pid) == before).then_some(())
+        let is_asleep = Process::read(pid).is_none_or(|process| !matches!(process.state, 'R' | 'D'));
+        (is_asleep && switches(pid) == before).then_some(())
     });
 }
 

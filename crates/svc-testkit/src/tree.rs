@@ -1,7 +1,7 @@
 //! A scan directory of a test's own, and the svc that runs on it.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use svc_proto::api::{self, EventKind, Services, Status};
+use svc_proto::place;
 
 use crate::control::{self, Events};
 use crate::{Said, ServiceDir, processes, program, until};
@@ -40,10 +41,9 @@ impl Tree {
     pub fn new() -> Tree {
         // Tests that were started in the background of a shell are still about services that trap SIGINT and SIGHUP.
         svc_sys::signals::restore_defaults();
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("svc-test-{}-{number}", std::process::id()));
-        fs::create_dir_all(root.join("services")).expect("a folder for the test");
-        fs::create_dir_all(root.join("run")).expect("a run directory");
+        let root = new_folder();
+        fs::create_dir(root.join("services")).expect("a folder for the test");
+        fs::create_dir(root.join("run")).expect("a run directory");
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).expect("ours");
         Tree {
             root,
@@ -102,6 +102,26 @@ impl Tree {
         ServiceDir { path }
     }
 
+    /// A service with this service.toml, put there whole.
+    #[track_caller]
+    pub fn toml(&self, name: &str, text: &str) -> ServiceDir {
+        self.draft(name).file("service.toml", text);
+        self.place(name)
+    }
+
+    /// A file NAME.toml in the scan directory, put there whole; what is there already is replaced.
+    #[track_caller]
+    pub fn one_file(&self, name: &str, text: &str) {
+        replace(&self.services().join(format!("{name}.toml")), text);
+    }
+
+    /// Writes another service.toml in the place of one, as editors do, and has it applied.
+    #[track_caller]
+    pub fn edit(&self, name: &str, text: &str) {
+        replace(&self.services().join(name).join("service.toml"), text);
+        self.ctl_ok(&["rescan"]);
+    }
+
     /// The lines of a file below the scan directory, `web/seen`; none if it is not there.
     pub fn lines(&self, file: &str) -> Vec<String> {
         let text = fs::read_to_string(self.services().join(file)).unwrap_or_default();
@@ -158,7 +178,8 @@ impl Tree {
         }
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
-        command.env("SVC_RUN_DIR", self.run_dir()).envs(self.environment.iter().cloned());
+        // A stop that is cut short because the machine is slow would be another one: who tests that sets a time.
+        command.env("SVC_STOP_TIMEOUT", "100").env("SVC_RUN_DIR", self.run_dir()).envs(self.environment.iter().cloned());
         command
     }
 
@@ -190,7 +211,7 @@ impl Tree {
     }
 
     pub fn socket(&self) -> PathBuf {
-        self.run_dir().join(api::place::SOCKET)
+        self.run_dir().join(place::SOCKET)
     }
 
     /// The process that was started: svc-init, unless there is a wrapper that forks.
@@ -273,11 +294,24 @@ impl Tree {
         until(&format!("{name}: {what}; log:\n{}", self.log()), || self.status(name).filter(|status| wanted(status)))
     }
 
+    /// Waits until the problem of a service has all these words in it.
+    #[track_caller]
+    pub fn await_problem(&self, name: &str, words: &[&str]) -> String {
+        let has = |text: &String| words.iter().all(|word| text.contains(word));
+        until(&format!("{words:?} of {name}; log:\n{}", self.log()), || self.status(name)?.problem.filter(has))
+    }
+
     /// Waits until it is up, and returns its pid.
     #[track_caller]
     pub fn await_up(&self, name: &str) -> i32 {
         let status = self.await_status(name, "up", |status| status.state == api::State::Up && status.pid.is_some());
         status.pid.expect("just asked for")
+    }
+
+    /// Something of it runs, such as the `up` of a oneshot, which is not up by that.
+    #[track_caller]
+    pub fn await_running(&self, name: &str) -> i32 {
+        self.await_status(name, "running", |status| status.pid.is_some()).pid.expect("just asked for")
     }
 
     /// Takes events of one service until these have come in this order. Others of that service in between fail the test.
@@ -396,6 +430,27 @@ impl Tree {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// One that is not there yet: a test that was killed may have left others behind.
+fn new_folder() -> PathBuf {
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let root = std::env::temp_dir().join(format!("svc-test-{}-{number}", std::process::id()));
+        match fs::create_dir(&root) {
+            Ok(()) => return root,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{}: {error}", root.display()),
+        }
+    }
+}
+
+/// As editors do: nobody sees half of it.
+#[track_caller]
+fn replace(file: &Path, text: &str) {
+    let name = file.file_name().expect("a file").display();
+    let new = file.with_file_name(format!(".{name}.new"));
+    fs::write(&new, text).expect("ours");
+    fs::rename(new, file).expect("ours");
 }
 
 impl Drop for Tree {

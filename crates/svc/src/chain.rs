@@ -4,6 +4,7 @@ mod capabilities;
 mod cgroup;
 mod here;
 mod last;
+mod lock;
 mod paths;
 
 use std::ffi::{OsStr, OsString};
@@ -11,15 +12,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
-use svc_compat::settle::Limit;
+use svc_compat::settle::{Limit, User};
 use svc_core::definition::Language;
 use svc_core::{priority, rights};
 use svc_sys::seccomp::{PROFILES, Profile};
-use svc_sys::{Errno, exit, fd};
+use svc_sys::{Errno, exit};
 
 use crate::computed::Computed;
 use crate::prepare::{self, Taken};
-use crate::{launch, once, probe, script, setup};
+use crate::said::say;
+use crate::{bounded, launch, once, probe, said, script, setup};
 use capabilities::List;
 use last::Last;
 
@@ -29,6 +31,7 @@ Usage: svc exec [OPTION...] [--] PROGRAM [ARGUMENT...]
 Executes PROGRAM with something changed.
 
 Options:
+      --bounded        end PROGRAM and all that it has started with standard input (the first of all options)
       --lock FD        wait until this process holds the exclusive lock of the open file FD
       --arg0 NAME      what PROGRAM is told that it is called
   -C, --directory DIR  change to DIR
@@ -40,7 +43,7 @@ Options:
                        set a limit of setrlimit(2), such as nofile=1024:4096 or core=unlimited
       --user USER      become USER: NAME, UID, NAME:GROUP or UID:GID
       --groups LIST    the other groups of USER, names or numbers with commas between them
-      --home           set HOME, USER, LOGNAME and SHELL as USER has them
+      --home           set HOME, USER, LOGNAME and SHELL as the USER before it has them
       --env-command NAME MS N WORD...
                      set a variable to what the command of N words prints, as USER, within MS milliseconds
       --chroot DIR     make DIR the root; PROGRAM and --directory are then looked for in it
@@ -92,6 +95,9 @@ fn usage() -> String {
 
 pub fn main(arguments: Vec<OsString>) -> u8 {
     hide_values(&arguments);
+    if arguments.get(1).is_some_and(|word| word == "--bounded") {
+        return bounded::run(&arguments[2..]);
+    }
     match prepare(arguments) {
         Ok(None) => {
             print!("{}", usage());
@@ -104,11 +110,11 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         }
         Err(Failure::Usage(error)) => {
             // In a log, again and again: the whole of it would hide what is wrong.
-            eprintln!("svc exec: {error} (svc exec --help has all options)");
+            say(format_args!("{error} (svc exec --help has all options)"));
             exit::USAGE
         }
         Err(Failure::System(what)) => {
-            what.lines().for_each(|line| eprintln!("svc exec: {line}"));
+            what.lines().for_each(|line| say(format_args!("{line}")));
             exit::SYSTEM
         }
     }
@@ -188,7 +194,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(None),
-            Long("lock") => lock(number(&mut parser, "--lock", "an open file")?)?,
+            Long("lock") => lock::take(number(&mut parser, "--lock", "an open file")?)?,
             Long("launch") => launch::tell(number(&mut parser, "--launch", "an open file")?),
             Long("script") => way = Way::Script(Language::FirstLine),
             Long("execline") => way = Way::Script(Language::Execline),
@@ -220,10 +226,13 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             Long("env-file") => variables(Path::new(&parser.value()?)).map_err(Failure::System)?,
             Long("nice") => last.nice = Some(number(&mut parser, "--nice", "-20 to 19")?),
             Long("limit") => last.limits.push(Limit::parse(&parser.value()?.string()?).map_err(Failure::Usage)?),
-            Long("user") => last.user = Some(parser.value()?),
+            Long("user") => last.user = Some(User::find(&parser.value()?).map_err(Failure::System)?),
             Long("groups") => last.groups = Some(parser.value()?),
             Long("env-command") => last.computed.push(Computed::parse(&mut parser)?),
-            Long("home") => last.home = true,
+            Long("home") => {
+                let user = last.user.as_ref().ok_or_else(|| Failure::Usage("--home needs --user before it".into()))?;
+                user.variables().map_err(Failure::System)?.into_iter().for_each(svc_sys::environment::change);
+            }
             Long("chroot") => last.root = Some(parser.value()?.into()),
             Long("ionice") => last.io = Some(read(&mut parser, priority::io, "a class is idle or best-effort:4")?),
             Long("scheduler") => {
@@ -297,7 +306,7 @@ fn prepare(arguments: Vec<OsString>) -> Result<Option<Plan>, Failure> {
             return Err(Failure::System(format!("{}: is a directory: name a file in it as the marker", marker.display())));
         }
         launch::is_done();
-        return Ok(Some(Plan::Print(format!("svc exec: done before, as {} says\n", marker.display()))));
+        return Ok(Some(Plan::Print(said::line(format_args!("done before, as {} says", marker.display())))));
     }
     let closed = !last.paths.open.is_empty();
     last.carry_out().map_err(Failure::System)?;
@@ -364,16 +373,6 @@ fn variables(file: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Waits for the lock. It belongs to the open file, so everybody who inherits the descriptor holds it.
-fn lock(number: i32) -> Result<(), Failure> {
-    let failed = |errno: Errno| Failure::System(format!("cannot lock descriptor {number}: {errno}"));
-    if fd::try_lock(number).map_err(failed)? {
-        return Ok(());
-    }
-    eprintln!("svc exec: another instance holds the lock: waiting until it has ended");
-    fd::lock(number).map_err(failed)
-}
-
 fn execute(mut plan: Command) -> u8 {
     if let Way::Setup(service) = &plan.way {
         plan.command = setup::in_front(service, plan.command);
@@ -405,7 +404,7 @@ fn execute(mut plan: Command) -> u8 {
     } else {
         svc_def::explain_exec(Path::new(&program), errno.0)
     };
-    eprintln!("svc exec: {why}");
+    say(format_args!("{why}"));
     launch::failed();
     if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
 }

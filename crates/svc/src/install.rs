@@ -19,8 +19,8 @@ A link that is there is replaced, a file is not.
 Options:
       --own         only svc's own names
       --to PROGRAM  have the links lead to PROGRAM, as it is written here (../usr/bin/svc): DIR needs no svc
-      --s6-overlay  everything that images for s6-overlay look for, below ROOT: /usr/bin, /command, /init, and
-                    /package/admin/s6-overlay; a program that is there already, such as an image's own with-contenv, stays
+      --s6-overlay  everything that images for s6-overlay look for, below ROOT: /usr/bin, /command, /init,
+                    /package/admin/s6-overlay, and execlineb and with-contenv in a /bin of its own; a program that is there already, such as an image's own with-contenv, stays
       --my-init     the same for images of phusion's baseimage-docker: /usr/bin, /command, and /sbin/my_init, /sbin/setuser and
                     /usr/bin/sv, which are replaced
       --ubuntu-stack
@@ -109,13 +109,21 @@ struct Link {
 fn layout(option: &str, root: &Path) -> Option<Vec<Link>> {
     let link = |path: &str, target, replaces| Link { path: path.to_owned(), target, replaces };
     match option {
-        "--s6-overlay" => Some(vec![
-            link("init", "usr/bin/svc", true),
-            link("usr/bin/with-contenv", "svc", false),
-            link("usr/bin/execlineb", "svc", false),
-            link("package/admin/s6-overlay/libexec/preinit", "../../../../usr/bin/svc", false),
-            link("package/admin/s6-overlay/libexec/stage0", "../../../../usr/bin/svc", false),
-        ]),
+        "--s6-overlay" => {
+            let mut links = vec![
+                link("init", "usr/bin/svc", true),
+                link("usr/bin/with-contenv", "svc", false),
+                link("usr/bin/execlineb", "svc", false),
+                link("package/admin/s6-overlay/libexec/preinit", "../../../../usr/bin/svc", false),
+                link("package/admin/s6-overlay/libexec/stage0", "../../../../usr/bin/svc", false),
+            ];
+            // s6-overlay 2 has them here; where it is not /usr/bin by another name.
+            if root.join("bin").symlink_metadata().is_ok_and(|data| data.is_dir()) {
+                links
+                    .extend(["execlineb", "with-contenv"].map(|name| link(&format!("bin/{name}"), "../usr/bin/svc", false)));
+            }
+            Some(links)
+        }
         // runit's own sv does not understand our supervisors.
         "--my-init" => Some(vec![
             link("sbin/my_init", "/usr/bin/svc", true),

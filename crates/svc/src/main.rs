@@ -2,6 +2,7 @@
 //! or by its first argument.
 #![forbid(unsafe_code)]
 
+mod bounded;
 mod chain;
 mod computed;
 mod install;
@@ -10,6 +11,7 @@ mod manual;
 mod once;
 mod prepare;
 mod probe;
+mod said;
 mod scan;
 mod script;
 mod setup;
@@ -26,7 +28,7 @@ use svc_sys::exit;
 #[global_allocator]
 static ALLOCATOR: svc_sys::alloc::Allocator = svc_sys::alloc::Allocator;
 
-/// What `--version` says.
+/// What `--version` says behind the name.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SVC_COMMIT"), " ", env!("SVC_TARGET"), ")");
 
 /// A program by name: what it does with its arguments, its own name first.
@@ -40,7 +42,7 @@ struct Applet {
 
 const APPLETS: [Applet; 12] = [
     Applet { name: "svc-scan", about: "watch directories of services and run them", main: scan::main, linked: true },
-    Applet { name: "svc-ctl", about: "steer and look at services", main: svc_ctl::main, linked: true },
+    Applet { name: "svc-ctl", about: "steer and look at services", main: ctl, linked: true },
     Applet {
         name: "svc-init",
         about: "the same as svc-scan, under the name of its first process",
@@ -111,7 +113,8 @@ impl Program {
     /// By the first argument: ours also without the `svc-`.
     fn find(name: &str) -> Option<Program> {
         let ours = APPLETS.iter().find(|applet| applet.name == name || applet.name.strip_prefix("svc-") == Some(name));
-        ours.map(Program::Ours).or_else(|| command(name).map(Program::Theirs))
+        let theirs = || command(name).or_else(|| command(&format!("svc-{name}")));
+        ours.map(Program::Ours).or_else(|| theirs().map(Program::Theirs))
     }
 
     /// By the name of a link.
@@ -121,11 +124,30 @@ impl Program {
     }
 
     fn main(self, arguments: Vec<OsString>) -> u8 {
+        let name = match self {
+            Program::Ours(applet) => applet.name,
+            Program::Theirs(command) => command.name,
+        };
+        // The rest is called by the name of svc, or is as old as who it stands in for.
+        if name.starts_with("svc-") && arguments.get(1).is_some_and(asks_for_version) {
+            return tell_version(name);
+        }
         match self {
             Program::Ours(applet) => (applet.main)(arguments),
             Program::Theirs(command) => command.main(arguments),
         }
     }
+}
+
+/// svc-ctl, which knows of none of the others.
+fn ctl(arguments: Vec<OsString>) -> u8 {
+    /// More than it needs: a tenth of it for 10,000 services. Only what is used takes memory.
+    const HEAP: usize = 256 * 1024 * 1024;
+    // It has one thread, lives for a moment, and makes many small things of what it reads.
+    if svc_sys::alloc::limit_of_space() == usize::MAX {
+        let _ = svc_sys::alloc::use_small_heap(HEAP);
+    }
+    svc_ctl::main(arguments, |name| command(name).is_some())
 }
 
 /// The commands that scripts call: those of svc-compat, and those that start svc itself.
@@ -171,20 +193,27 @@ fn main() -> ExitCode {
     ExitCode::from(dispatch(arguments))
 }
 
+fn asks_for_version(word: &OsString) -> bool {
+    word == "--version" || word == "-V"
+}
+
+fn tell_version(name: &str) -> u8 {
+    println!("{name} {VERSION}");
+    exit::DONE
+}
+
 /// Acts by the first argument.
 fn dispatch(arguments: Vec<OsString>) -> u8 {
-    let Some(first) = arguments.first().map(|word| word.to_string_lossy().into_owned()) else {
+    let Some(first_word) = arguments.first() else {
         eprint!("{}", usage());
         return exit::USAGE;
     };
+    let first = first_word.to_string_lossy().into_owned();
     if let Some(command) = daemontools(&first, arguments.len()) {
         return command.main(["svc".into()].into_iter().chain(arguments).collect());
     }
     match first.as_str() {
-        "--version" | "-V" => {
-            println!("svc {VERSION}");
-            exit::DONE
-        }
+        _ if asks_for_version(first_word) => tell_version("svc"),
         "--help" | "-h" | "help" => {
             print!("{}", usage());
             exit::DONE
@@ -209,8 +238,10 @@ fn daemontools(first: &str, words: usize) -> Option<&'static svc_compat::Command
 fn usage() -> String {
     let mut text =
         String::from("svc: a process supervisor for containers\n\nUsage: svc PROGRAM [ARGUMENT...]\n\nPrograms:\n");
-    for applet in &APPLETS {
-        text += &format!("  {:14} {}\n", applet.name, applet.about);
+    let own = supervise::COMMANDS.iter().filter(|command| command.name.starts_with("svc-"));
+    let own = own.map(|command| (command.name, command.about));
+    for (name, about) in APPLETS.iter().map(|applet| (applet.name, applet.about)).chain(own) {
+        text += &format!("  {name:14} {about}\n");
     }
     text += "\nand those of s6, execline, runit and daemontools: `svc manual` lists them.\n";
     text +=
@@ -232,9 +263,12 @@ fn called(word: Option<&OsString>) -> Option<Program> {
         let dirs = std::env::var_os("PATH")?;
         path = std::env::split_paths(&dirs).map(|dir| dir.join(&path)).find(|path| path.exists())?;
     }
+    let mut target = path.read_link();
     for _ in 0..MAX_LINKS {
-        path = path.parent()?.join(path.read_link().ok()?);
-        if let Some(program) = ours(&path) {
+        path = path.parent()?.join(target.ok()?);
+        target = path.read_link();
+        // A file at the end may be a copy of svc, whatever it is called: /proc/self/exe leads to /init where that was copied.
+        if let Some(program) = ours(&path).filter(|_| target.is_ok()) {
             return Some(program);
         }
     }

@@ -9,10 +9,12 @@ use svc_sys::process::{self, Reap};
 use svc_sys::signals::Signals;
 use svc_sys::{clock, exit, poll};
 
+use crate::said::say;
+
 /// Runs it and hands on what signals come meanwhile. Its exit code, and 111 where the marker cannot be made.
 pub(crate) fn run(marker: &Path, command: &[OsString]) -> u8 {
     let failed = |what: String| {
-        eprintln!("svc exec: {what}");
+        say(format_args!("{what}"));
         exit::SYSTEM
     };
     // Found out before, not after: it is to be done once.

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use svc_compat::settle::User;
 use svc_core::links;
 use svc_core::run::CREDENTIALS;
+use svc_init::Asked;
 use svc_prepare::distribution::{Distribution, Look, Staged};
 use svc_prepare::render::{self, Done, ELSEWHERE, Material, Template};
 use svc_prepare::template::Language;
 use svc_prepare::volumes::Volume;
 use svc_prepare::{Owner, Variable, certificates, json, place, secrets, variables};
+
+use crate::said::{self, say};
 
 /// What `--help` says of them.
 pub(crate) const USAGE: &str = "      --env-dir DIR    set the variables of DIR, a file each; an empty file removes one
@@ -47,6 +50,8 @@ pub(crate) const USAGE: &str = "      --env-dir DIR    set the variables of DIR,
 /// What is still to be done when all options are read.
 #[derive(Default)]
 pub(crate) struct Preparations {
+    /// Before any option is taken: the run directory is svc's, whatever the program is to know of it.
+    asked: Asked,
     /// The environment of svc, before anything was removed from it: links and names of files are looked for there.
     original: Option<Vec<Variable>>,
     templates: Vec<(Template, Option<OsString>)>,
@@ -124,7 +129,11 @@ impl Preparations {
                 let links = known.ok_or_else(|| format!("{value}: a distribution is put by copy or link"))?.1;
                 last(&mut self.distributions, "distribution")?.0.links = links;
             }
-            "for" => self.service = Some(value()?),
+            "for" => {
+                let service = value()?;
+                said::is_for(&service);
+                self.service = Some(service);
+            }
             "json" => self.json.push(value()?),
             "template" => {
                 let template = Template::parse(&value()?)?;
@@ -149,8 +158,8 @@ impl Preparations {
         self.original.get_or_insert_with(variables::all)
     }
 
-    /// Makes the files for a program that is to run as `user`.
-    pub(crate) fn carry_out(self, user: Option<&User>) -> Result<(), String> {
+    /// Makes the files for a program that is to run as `user`. Those that it must be able to read in the end.
+    pub(crate) fn carry_out(self, user: Option<&User>) -> Result<Vec<PathBuf>, String> {
         let owner = user.map(owner);
         self.json.iter().try_for_each(|wanted| json::check(wanted, &variables::all()))?;
         for (path, mode) in &self.volumes {
@@ -158,23 +167,28 @@ impl Preparations {
             let counted = volume.settle(path, &mut |_| {})?;
             if counted.owners + counted.modes > 0 {
                 let (owners, modes, seen) = (counted.owners, counted.modes, counted.seen);
-                eprintln!("svc exec: {}: changed the owner of {owners} and the mode of {modes} of {seen}", path.display());
+                let path = path.display();
+                say(format_args!("{path}: changed the owner of {owners} and the mode of {modes} of {seen}"));
             }
         }
+        let mut made = Vec::new();
         // Looked for by who needs it: that takes a file made and removed.
-        let run_dir = LazyCell::new(svc_init::own_run_dir);
+        let run_dir = LazyCell::new(|| self.asked.own_run_dir());
         let needed = || run_dir.as_deref().ok_or_else(|| format!("no directory can be written to: {}", place::cure()));
         if !self.credentials.is_empty() {
             let dir = place::of_service(needed()?, CREDENTIALS, &self.service());
             secrets::hand_over(&dir, &self.credentials, owner)?;
+            made.extend(self.credentials.iter().map(|(name, _)| dir.join(name)));
             change("CREDENTIALS_DIRECTORY", Some(&dir.to_string_lossy()));
         }
         if !self.certificates.is_empty() {
             let bundle = place::of_service(needed()?, "certificates", &self.service()).join("bundle.pem");
             certificates::add(&self.certificates, &bundle, &variables::all())?.iter().for_each(set);
+            made.push(bundle);
         }
         self.distribute(owner, Distribute::AtStart)?;
-        self.put(owner).map(drop)
+        self.put(owner)?;
+        Ok(made)
     }
 
     /// Makes the files of templates and distributions; a line for each that has changed.
@@ -220,7 +234,7 @@ impl Preparations {
                 };
                 let version = earlier.iter().find(|version| !version.is_empty());
                 let version = version.map_or(String::new(), |version| format!(", version {version}"));
-                eprintln!("svc exec: {what}: starting with what is in place{version}");
+                say(format_args!("{what}: starting with what is in place{version}"));
                 return Ok(String::new());
             }
             (Err(what), Distribute::WhileItRuns | Distribute::Never) => return Err(what),
@@ -234,7 +248,7 @@ impl Preparations {
                 let (put, seen, removed) = (look.put.len(), look.seen(), look.removed.len());
                 let version = if look.version.is_empty() { String::new() } else { format!(", version {}", look.version) };
                 let to = distribution.to.display();
-                eprintln!("svc exec: {to}: put {put} of {seen} files in place, removed {removed}{version}");
+                say(format_args!("{to}: put {put} of {seen} files in place, removed {removed}{version}"));
             }
         }
         Ok(changed)
@@ -247,24 +261,24 @@ impl Preparations {
             return Ok(changed);
         }
         let (templates, service, variables) = (self.owned()?, self.service(), variables::all());
-        let run_dir = svc_init::own_run_dir();
+        let run_dir = self.asked.own_run_dir();
         let material = self.material(&service, &variables, user, run_dir.as_deref());
         for (template, done) in templates.iter().zip(render::put(&templates, &material)?) {
             let to = template.to.display();
             match done {
                 Done::Written { exposed } => {
-                    eprintln!("svc exec: wrote {to}");
+                    say(format_args!("wrote {to}"));
                     if exposed {
-                        eprintln!(
-                            "svc exec: {to}: has a secret in it, and everybody may read it: say mode = \"0640\" and its owner"
-                        );
+                        say(format_args!(
+                            "{to}: has a secret in it, and everybody may read it: say mode = \"0640\" and its owner"
+                        ));
                     }
                     changed.push(template.to.clone());
                 }
                 Done::Unchanged => {}
-                Done::Skipped => eprintln!("svc exec: left {to} alone, as SVC_SKIP_RENDER says"),
+                Done::Skipped => say(format_args!("left {to} alone, as SVC_SKIP_RENDER says")),
                 Done::Elsewhere { root, file, changed: is_new } => {
-                    eprintln!("svc exec: {to} is on a read-only file system: it is {} instead", file.display());
+                    say(format_args!("{to} is on a read-only file system: it is {} instead", file.display()));
                     change(ELSEWHERE, Some(&root.to_string_lossy()));
                     changed.extend(is_new.then_some(file));
                 }
@@ -292,7 +306,7 @@ impl Preparations {
             volume.settle(path, &mut |line| text += &format!("{line}\n"))?;
         }
         text += &self.distribute(user.map(owner), Distribute::Never)?;
-        let (service, variables, run_dir) = (self.service(), variables::all(), svc_init::own_run_dir());
+        let (service, variables, run_dir) = (self.service(), variables::all(), self.asked.own_run_dir());
         let material = self.material(&service, &variables, user.map(owner), run_dir.as_deref());
         for template in self.owned()? {
             text += &template.diff(&material)?;

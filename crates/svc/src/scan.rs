@@ -62,6 +62,9 @@ struct Typed {
     notify: Option<i32>,
     exit_code_file: Option<PathBuf>,
     start: svc_scan::StartPolicy,
+    /// For /init and my_init alone: their manners at the end.
+    overlay: bool,
+    rest: Option<Millis>,
     told: bool,
 }
 
@@ -107,11 +110,6 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
                 typed.told = true;
                 return Ok(typed);
             }
-            Short('V') | Long("version") => {
-                println!("svc {}", crate::VERSION);
-                typed.told = true;
-                return Ok(typed);
-            }
             Long("title") => typed.title = Some(parser.value()?.string()?),
             // svc-scan reads it, and svc-init keeps it for the next one.
             Long("watch") => svc_sys::environment::change("SVC_APPLY=auto".into()),
@@ -123,6 +121,8 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
             Long("exit-code-file") => typed.exit_code_file = Some(parser.value()?.into()),
             Long("start-failure") => typed.start.failure = parser.value()?.parse_with(svc_scan::StartFailure::parse)?,
             Long("start-limit") => typed.start.limit = Millis(parser.value()?.parse()?),
+            Long("overlay") => typed.overlay = true,
+            Long("rest-limit") => typed.rest = Some(Millis(parser.value()?.parse()?)),
             Long("guard") => typed.guards.push(parser.value()?.parse()?),
             Long("recover") => typed.recover = Some(parser.value()?.parse()?),
             Value(dir) => typed.dirs.push(dir.into()),
@@ -171,6 +171,8 @@ fn start(typed: Typed) -> Result<u8, String> {
         exit_code_file: typed.exit_code_file,
         command: typed.command,
         stop_timeout,
+        rest: typed.rest,
+        overlay: typed.overlay,
         ring_bytes,
         supervisor_title: title,
         recover: typed.recover,
@@ -185,6 +187,8 @@ fn start(typed: Typed) -> Result<u8, String> {
 fn own_arguments(scan_dirs: &[PathBuf], typed: &Typed, title: &str) -> Vec<CString> {
     let mut words: Vec<OsString> = vec!["--title".into(), title.into()];
     words.extend(typed.rescan.map(|rescan| format!("--rescan={}", rescan.0).into()));
+    words.extend(typed.rest.map(|rest| format!("--rest-limit={}", rest.0).into()));
+    words.extend(typed.overlay.then(|| "--overlay".into()));
     // In one word: the first that begins with / is the first directory.
     words.extend(typed.exit_code_file.iter().map(|file| {
         let mut word = OsString::from("--exit-code-file=");

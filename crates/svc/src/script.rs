@@ -7,6 +7,8 @@ use std::path::Path;
 use svc_core::definition::Language;
 use svc_sys::{Errno, exit};
 
+use crate::said::say;
+
 /// Becomes the interpreter of the script at `path`.
 pub fn run(language: Language, path: OsString, arguments: Vec<OsString>) -> u8 {
     match language {
@@ -27,7 +29,7 @@ pub fn beside(arguments: Vec<OsString>) -> u8 {
 
 fn run_by_first_line(path: OsString, arguments: Vec<OsString>) -> u8 {
     let failed = |code, what: &str| {
-        eprintln!("svc exec: {}: {what}", path.display());
+        say(format_args!("{}: {what}", path.display()));
         code
     };
     let head = match std::fs::read(&path) {
@@ -48,7 +50,7 @@ fn run_by_first_line(path: OsString, arguments: Vec<OsString>) -> u8 {
     if errno == Errno::NOT_FOUND && svc_compat::find(&name).is_some() {
         return become_command(&name, words[1..].to_vec());
     }
-    eprintln!("svc exec: {}: {errno}", interpreter.display());
+    say(format_args!("{}: {errno}", interpreter.display()));
     if errno == Errno::NOT_FOUND { exit::NOT_FOUND } else { exit::CANNOT_EXECUTE }
 }
 
@@ -67,7 +69,7 @@ fn become_command(name: &str, arguments: Vec<OsString>) -> u8 {
     match svc_compat::find(name) {
         Some(command) => command.main([vec![name.into()], arguments].concat()),
         None => {
-            eprintln!("svc exec: {name}: this build has no such command");
+            say(format_args!("{name}: this build has no such command"));
             exit::NOT_FOUND
         }
     }

@@ -275,3 +275,20 @@ fn each_test_that_the_page_of_peers_names_is_there() {
     ];
     assert_eq!(counts, all, "none of theirs is left out");
 }
+
+/// The rows of a page's tables: the first cell, and the second.
+fn figures(page: &str) -> BTreeMap<&str, &str> {
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    cells.filter_map(|(what, rest)| Some((what, rest.split(" |").next()?))).collect()
+}
+
+#[test]
+fn the_page_of_images_says_what_was_recorded_last() {
+    let [benchmarks, images] = ["docs/benchmarks.md", "docs/images.md"].map(|page| read(&root().join(page)));
+    let (recorded, told) = (figures(&benchmarks), figures(&images));
+    for what in ["added by /init", "from /init to the main program", "from SIGTERM to the end"] {
+        let what = format!("{what}, no service");
+        let figure = recorded.get(&*what).unwrap_or_else(|| panic!("{what}: nothing is recorded in docs/benchmarks.md"));
+        assert_eq!(told.get(&*what), Some(figure), "{what}: docs/images.md says something else");
+    }
+}

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use svc_prepare::{Variable, dumps, variables};
-use svc_sys::{environment, say};
+use svc_sys::{environment, say, user};
 
 const DIRECTORY: &str = "/etc/container_environment";
 const FOR_SHELL: &str = "/etc/container_environment.sh";
@@ -21,17 +22,30 @@ pub(super) struct Environment {
     kept: BTreeSet<String>,
     /// Whether the two files can be written; what is lost is said once.
     dumped: bool,
+    /// The directory is there, and we may not look into it.
+    closed: bool,
 }
 
 impl Environment {
     /// Takes what the image says and the container does not, and writes everything down.
     pub(super) fn begin() -> Result<Environment, String> {
+        if let Err(error) = fs::read_dir(DIRECTORY)
+            && error.kind() == ErrorKind::PermissionDenied
+        {
+            let uid = user::effective_uid();
+            say!(
+                "my_init: {DIRECTORY} may not be read by {uid}: variables that the image has there are not set, startup files cannot \
+                 set any, and {FOR_SHELL} and {JSON} are not written: RUN chown -R {uid} {DIRECTORY} {FOR_SHELL} {JSON} in the image, \
+                 or give variables with docker run -e"
+            );
+            return Ok(Environment { kept: BTreeSet::new(), dumped: false, closed: true });
+        }
         for (name, value) in of_directory()? {
             if std::env::var_os(&name).is_none() {
                 set(&name, Some(&value));
             }
         }
-        let mut environment = Environment { kept: BTreeSet::new(), dumped: true };
+        let mut environment = Environment { kept: BTreeSet::new(), dumped: true, closed: false };
         let shared: Vec<Variable> = shared();
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(DIRECTORY);
         let made = made.map_err(|error| format!("{DIRECTORY}: {error}"));
@@ -47,6 +61,9 @@ impl Environment {
 
     /// A startup file has run: what it wrote is set, what it removed is not.
     pub(super) fn read_again(&mut self) -> Result<(), String> {
+        if self.closed {
+            return Ok(());
+        }
         let now = of_directory()?;
         let names: BTreeSet<String> = now.iter().map(|(name, _)| name.clone()).collect();
         self.kept.difference(&names).for_each(|name| set(name, None));

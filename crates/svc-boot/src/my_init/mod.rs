@@ -136,7 +136,7 @@ fn executable(path: &Path) -> Option<PathBuf> {
             mistakes::tell(path, mistake);
             Some(path.to_owned())
         }
-        None => Some(path.to_owned()),
+        Some(Mistake::NoLink) | None => Some(path.to_owned()),
     }
 }
 
@@ -154,6 +154,7 @@ fn lay_out(options: &Options) -> Result<Vec<OsString>, crate::files::Failed> {
     write(&code, format!("{INTERRUPTED}\n").as_bytes())?;
     let mut words: Vec<OsString> = ["svc-scan", "--title=runsv", "--exit-code-file"].map(OsString::from).into();
     words.push(code.into());
+    words.push(format!("--rest-limit={}", steps::rest().0).into());
     if options.runit {
         words.push(SERVICES.into());
     }

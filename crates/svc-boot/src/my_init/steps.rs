@@ -17,12 +17,16 @@ pub(super) fn patience() -> Millis {
     seconds("KILL_PROCESS_TIMEOUT").unwrap_or(PATIENCE)
 }
 
+/// How long may take what is left when the scripts at the end have run.
+pub(super) fn rest() -> Millis {
+    seconds("KILL_ALL_PROCESSES_TIMEOUT").unwrap_or(PATIENCE)
+}
+
 /// How long the end may take in all, if phusion's variables say so: the main program, the services, and whatever is left. The
 /// orderly part of svc's end gets three quarters.
 pub(super) fn budget() -> Option<Millis> {
-    let (one, rest) = (seconds("KILL_PROCESS_TIMEOUT"), seconds("KILL_ALL_PROCESSES_TIMEOUT"));
-    let orderly = 2 * one.unwrap_or(PATIENCE).0 + rest.unwrap_or(PATIENCE).0;
-    (one.is_some() || rest.is_some()).then_some(Millis(orderly / 3 * 4))
+    let is_told = seconds("KILL_PROCESS_TIMEOUT").or(seconds("KILL_ALL_PROCESSES_TIMEOUT")).is_some();
+    is_told.then(|| Millis((2 * patience().0 + rest().0) / 3 * 4))
 }
 
 /// `my_init --end`.
@@ -39,7 +43,7 @@ pub(super) fn end() -> u8 {
     let services: Vec<PathBuf> =
         entries(Path::new(SERVICES)).into_iter().map(|name| Path::new(SERVICES).join(name)).collect();
     for stubborn in scripts::stop(services, patience) {
-        scripts::tell(&stubborn, b"k");
+        scripts::tell(&stubborn, b"k", &["kill", "KILL"]);
     }
     run_all(POST_SHUTDOWN);
     exit::DONE

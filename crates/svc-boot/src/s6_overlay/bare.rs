@@ -5,11 +5,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use svc_core::Millis;
-use svc_prepare::place::cure;
 use svc_sys::{exit, say};
 
 use super::settings::{Failure, Settings};
-use super::{become_scan, hook, options, sources};
+use super::{become_scan, hook, memory, options, sources};
 use crate::children::{Children, Ended};
 use crate::files::entries;
 use crate::scripts::own;
@@ -31,7 +30,7 @@ pub(super) fn boot(children: &mut Children, settings: &Settings, nowhere: &str, 
         losses.push("cont-finish.d is not run".to_owned());
     }
     losses.push("scripts that write to /run fail".to_owned());
-    say!("init: {nowhere}: {}: {}", losses.join(", "), cure());
+    say!("init: {nowhere}: {}: {}", losses.join(", "), memory::cure());
     if !lost.is_empty() && settings.failure == Failure::Stop {
         say!("init: ending, as S6_BEHAVIOUR_IF_STAGE2_FAILS says");
         return exit::FAILED;

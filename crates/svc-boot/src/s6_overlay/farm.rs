@@ -62,7 +62,7 @@ fn repair(program: &Path, place: &Path) -> Result<(), Failed> {
         // What cannot be run in any case, svc-scan says.
         Mistake::CarriageReturn => Ok(()),
         Mistake::NotExecutable if !mistakes::is_script_or_program(program) => Ok(()),
-        Mistake::NotExecutable => {
+        Mistake::NotExecutable | Mistake::NoLink => {
             mistakes::tell(program, mistake);
             let failed = |error| (place.to_owned(), error);
             fs::remove_file(place).map_err(failed)?;

@@ -49,7 +49,7 @@ pub fn init(arguments: Vec<OsString>) -> u8 {
         Ok(places) => boot(&mut children, &settings, &places, command),
         Err(message) => {
             svc_sys::say!("init: {message}");
-            exit::USAGE
+            exit::SYSTEM
         }
     };
     give_up();
@@ -99,7 +99,7 @@ fn words(settings: &Settings, places: &Places, command: Vec<OsString>, may_write
 
 /// svc-scan, and what variables have to say to it.
 fn options(settings: &Settings) -> Vec<OsString> {
-    let mut words: Vec<OsString> = vec!["svc-scan".into(), "--title=s6-supervise".into()];
+    let mut words: Vec<OsString> = vec!["svc-scan".into(), "--title=s6-supervise".into(), "--overlay".into()];
     words.extend(match settings.failure {
         Failure::Continue => None,
         Failure::Warn => Some(OsString::from("--start-failure=warn")),

@@ -1,16 +1,17 @@
 //! The places that scripts know by their paths: made at each start, whatever was there before.
 
 use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
-use svc_prepare::place::cure;
 use svc_sys::say;
 
 use super::memory;
 use super::settings::Settings;
-use crate::files::{Failed, anew, link, make_dir, remove, write};
+use crate::files::{Failed, anew, link, make_dir, remove, told, write};
+use crate::mistakes;
 
 /// Names another place than /run, for steps and for with-contenv and halt.
 const RUN: &str = "SVC_OVERLAY_RUN";
@@ -41,6 +42,9 @@ const HOOKS: &str = ".s6-svscan";
 
 /// Makes the scan directory anew, whatever was there before: whether that can be made tells whether anything can be written.
 pub(super) fn begin(run: &Path) -> std::io::Result<()> {
+    if memory::is_tiny(run) {
+        return Err(ErrorKind::StorageFull.into());
+    }
     let dir = run.join(SERVICE);
     anew(&dir, || DirBuilder::new().mode(0o755).create(&dir)).map_err(|(_, error)| error)
 }
@@ -62,13 +66,12 @@ impl Places {
     pub(super) fn make(run: PathBuf, trouble: Option<String>, settings: &Settings) -> Result<Places, String> {
         let store = memory::in_place_of(&run);
         let places = Places { store: store.unwrap_or_else(|| run.clone()), run };
-        let failed = |(path, error): Failed| format!("{}: {error}", path.display());
-        places.make_all(settings).map_err(failed)?;
+        places.make_all(settings).map_err(told)?;
         if let Some(trouble) = trouble {
             say!(
                 "init: {trouble}: using {}: scripts that name paths in /run or /var/run find nothing there: {}",
-                places.run.display(),
-                cure()
+                places.used(),
+                memory::cure()
             );
             for (name, path) in
                 [(RUN, places.run.clone()), (CONTAINER_ENVIRONMENT, places.environment()), (EXIT_CODE, places.exit_code())]
@@ -79,7 +82,18 @@ impl Places {
             }
         }
         places.link_var_run();
+        link_interpreters(Path::new("/bin"));
         Ok(places)
+    }
+
+    /// Where what is ours is, for who looks for it.
+    fn used(&self) -> String {
+        let run = self.run.display();
+        if self.store == self.run {
+            run.to_string()
+        } else {
+            format!("{run}, with what is ours in {}", self.store.display())
+        }
     }
 
     /// The scan directory of longruns and of services.d.
@@ -173,7 +187,7 @@ impl Places {
                 continue;
             }
             match write(&self.environment().join(&name), &[value.as_bytes(), b"\n"].concat()) {
-                Err((_, error)) if error.kind() == std::io::ErrorKind::InvalidFilename => {
+                Err((_, error)) if error.kind() == ErrorKind::InvalidFilename => {
                     let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_SHOWN)]);
                     say!("init: a variable {begin}... has a name too long for a file: with-contenv takes it away");
                 }
@@ -201,5 +215,30 @@ impl Places {
                 say!("init: /var/run/{name}: cannot be linked to {}: scripts that say /var/run fail", self.run.display());
             }
         }
+    }
+}
+
+/// Scripts for s6-overlay 2 say /bin/execlineb. Where that is another directory than /usr/bin, nothing that is copied into an image for
+/// all of them may have a link there; and where it cannot be made here, scripts of the layout run all the same.
+fn link_interpreters(bin: &Path) {
+    if !bin.is_symlink()
+        && bin.is_dir()
+        && let Ok(program) = std::env::current_exe()
+    {
+        // What is there already stays.
+        mistakes::OURS.iter().for_each(|name| drop(symlink(&program, bin.join(name))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_for_run_is_told_with_where_its_files_are() {
+        let used = |store: &str| Places { run: "/tmp/s6-run-1000/run".into(), store: store.into() }.used();
+        assert_eq!(used("/tmp/s6-run-1000/run"), "/tmp/s6-run-1000/run");
+        let memory = "/dev/shm/svc-1000-4026/run";
+        assert_eq!(used(memory), format!("/tmp/s6-run-1000/run, with what is ours in {memory}"));
     }
 }

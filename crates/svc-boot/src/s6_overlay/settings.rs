@@ -1,11 +1,15 @@
 //! The variables of s6-overlay: what each means here, and a sentence for those that mean nothing.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use svc_core::Millis;
+use svc_core::graph::distance;
 use svc_sys::say;
+
+use crate::files::entries;
 
 /// What a failure before the main program means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,18 @@ const WITHOUT_EFFECT: [(&str, &str); 9] = [
     ("S6_RC_TIMEOUT", "give services a timeout-up"),
     ("S6_BEHAVIOR_IF_STAGE2_FAILS", "it is spelled S6_BEHAVIOUR_IF_STAGE2_FAILS"),
 ];
+
+/// Those that others read: with-contenv, logutil-service, fix-attrs; and what nobody needs any more, without a word.
+const ELSEWHERE: [&str; 5] = [
+    "S6_KEEP_ENV",
+    "S6_LOGGING_SCRIPT",
+    "S6_FIX_ATTRS_HIDDEN",
+    "S6_READ_ONLY_ROOT",
+    "S6_YES_I_WANT_A_WORLD_WRITABLE_RUN_BECAUSE_KUBERNETES",
+];
+
+/// What is in the names that builders of images keep for themselves, such as S6_OVERLAY_VERSION.
+const OF_BUILDERS: [&str; 3] = ["OVERLAY", "VERSION", "ARCH"];
 
 /// Where other trees are, of which S6_RUNTIME_PROFILE chooses one.
 const PROFILES: &str = "/etc/cont-profile.d";
@@ -58,13 +74,18 @@ pub(super) struct Settings {
     pub(super) profile: Option<OsString>,
     /// What is to be said once.
     odd: Vec<String>,
+    /// Every name that was looked for.
+    known: Vec<&'static str>,
 }
 
 impl Settings {
     pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Settings {
-        let mut odd = Vec::new();
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let mut number = |name: &str, default: u64| match set(name) {
+        let (mut odd, known) = (Vec::new(), RefCell::new(ELSEWHERE.to_vec()));
+        let set = |name: &'static str| {
+            known.borrow_mut().push(name);
+            variable(name).filter(|value| !value.is_empty())
+        };
+        let mut number = |name: &'static str, default: u64| match set(name) {
             None => default,
             Some(value) => value.to_str().and_then(|text| text.trim().parse().ok()).unwrap_or_else(|| {
                 odd.push(format!("{name}={}: must be a number: using {default}", value.display()));
@@ -97,6 +118,8 @@ impl Settings {
             }
             good
         });
+        let (arg0, hook) = (split(set("S6_CMD_ARG0")), split(set("S6_STAGE2_HOOK")));
+        let bundles = set("S6_RUNTIME_BUNDLEDIR").map(PathBuf::from);
         Settings {
             failure,
             start_limit,
@@ -104,19 +127,33 @@ impl Settings {
             services_grace,
             kill_grace,
             finish_limit,
-            arg0: split(set("S6_CMD_ARG0")),
-            hook: split(set("S6_STAGE2_HOOK")),
+            arg0,
+            hook,
             receive_signals,
             verbosity,
-            bundles: set("S6_RUNTIME_BUNDLEDIR").map(PathBuf::from),
+            bundles,
             profile,
             odd,
+            known: known.into_inner(),
         }
+    }
+
+    /// A sentence for a variable that looks as if it were for us, and that nobody reads.
+    fn misspelt(&self, name: &str) -> Option<String> {
+        let is_ours = name.starts_with("S6_") && !self.known.contains(&name);
+        if !is_ours || OF_BUILDERS.iter().any(|word| name.contains(word)) {
+            return None;
+        }
+        let near = self.known.iter().map(|known| (distance(name, known), known)).min();
+        let near = near.filter(|(far, _)| *far <= name.len() / 3).map(|(_, known)| format!(": did you mean {known}?"));
+        Some(format!("{name} is no variable that svc knows{}", near.unwrap_or_default()))
     }
 
     /// Says once what is set and means nothing, or is no value, or names what is not there.
     pub(super) fn explain(&self) {
-        self.odd.iter().for_each(|line| say!("init: {line}"));
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let misspelt = names.filter(|_| self.verbosity > 0).filter_map(|name| self.misspelt(&name));
+        self.odd.iter().cloned().chain(misspelt).for_each(|line| say!("init: {line}"));
         let profile = self.profile.as_ref().map(|name| ("S6_RUNTIME_PROFILE", PathBuf::from(PROFILES).join(name)));
         let bundles = self.bundles.clone().map(|dir| ("S6_RUNTIME_BUNDLEDIR", dir));
         for (name, dir) in profile.into_iter().chain(bundles).filter(|(_, dir)| !dir.is_dir()) {
@@ -132,10 +169,17 @@ impl Settings {
         }
     }
 
-    /// How long the end may take in all, where the slowest service may take `longest`. The orderly part gets three quarters.
+    /// How long the end may take in all, where the slowest service may take `longest`. The orderly part gets three quarters; the
+    /// scripts of cont-finish.d are in it, one after the other.
     pub(super) fn budget(&self, longest: Millis) -> Millis {
-        let orderly = Millis(longest.0.max(self.services_grace.0));
-        LEAST_BUDGET.max(Millis(orderly.0 / 3 * 4) + self.kill_grace)
+        let scripts = self.finish_limit.map_or(0, |_| entries(&self.etc("cont-finish.d")).len());
+        self.budget_with(longest, scripts as u64)
+    }
+
+    fn budget_with(&self, longest: Millis, scripts: u64) -> Millis {
+        let finishing = self.finish_limit.map_or(0, |limit| limit.0.saturating_mul(scripts));
+        let orderly = longest.0.max(self.services_grace.0).saturating_add(finishing);
+        LEAST_BUDGET.max(Millis((orderly / 3).saturating_mul(4)) + self.kill_grace)
     }
 }
 
@@ -173,9 +217,27 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_that_is_misspelt_is_told() {
+        let misspelt = |name: &str| settings(&[]).misspelt(name);
+        let told = misspelt("S6_CMD_WAIT_FOR_SERVICE").unwrap_or_default();
+        assert_eq!(told, "S6_CMD_WAIT_FOR_SERVICE is no variable that svc knows: did you mean S6_CMD_WAIT_FOR_SERVICES?");
+        assert_eq!(misspelt("S6_NONSENSE").as_deref(), Some("S6_NONSENSE is no variable that svc knows"));
+        for known in ["S6_KEEP_ENV", "S6_RUNTIME_BUNDLEDIR", "S6_CMD_ARG0", "S6_LOGGING", "S6_OVERLAY_VERSION", "S3_BUCKET"]
+        {
+            assert_eq!(misspelt(known), None);
+        }
+    }
+
+    #[test]
     fn the_end_has_time_for_the_slowest() {
         assert_eq!(settings(&[]).budget(Millis(30_000)), Millis(43_000));
         assert_eq!(settings(&[("S6_SERVICES_GRACETIME", "60000")]).budget(Millis::ZERO), Millis(83_000));
+        // Each of two scripts has all of its time, and services that stop before them theirs.
+        assert_eq!(settings(&[("S6_KILL_FINISH_MAXTIME", "15000")]).budget_with(Millis::ZERO, 2), Millis(47_000));
+        assert_eq!(
+            settings(&[("S6_KILL_FINISH_MAXTIME", "1000")]).budget_with(Millis::ZERO, 1),
+            LEAST_BUDGET.max(Millis(8332))
+        );
         assert_eq!(settings(&[("S6_CMD_ARG0", "tini -s")]).arg0, ["tini", "-s"]);
     }
 }

@@ -13,7 +13,7 @@ use super::farm;
 use super::places::Places;
 use super::settings::Settings;
 use crate::complain;
-use crate::files::{entries, link, make_dir, write};
+use crate::files::{Failed, entries, link, make_dir, told, write};
 use crate::mistakes::{self, Mistake};
 
 /// Places below /etc where people put things and nobody looks, and where they belong.
@@ -49,6 +49,8 @@ struct Unit {
     needs: BTreeSet<String>,
     contents: BTreeSet<String>,
     layers: Vec<PathBuf>,
+    /// Those whose lists count: of s6-overlay's own ones nothing else does.
+    listing: Vec<PathBuf>,
     up: Option<String>,
     down: Option<String>,
     own: bool,
@@ -58,6 +60,15 @@ impl Unit {
     /// Whether a layer has a file of this name.
     fn has(&self, file: &str) -> bool {
         self.layers.iter().any(|layer| layer.join(file).exists())
+    }
+
+    /// The file that puts a name into one of its lists.
+    fn file_with(&self, folder: &Path, name: &str) -> Option<PathBuf> {
+        let folder = folder.file_name().unwrap_or_default();
+        let list = Path::new(folder).with_extension("");
+        let layers = || self.listing.iter().rev();
+        let mut files = layers().map(|layer| layer.join(folder).join(name)).chain(layers().map(|layer| layer.join(&list)));
+        files.find(|file| file.is_file())
     }
 
     /// Where to look for what is wrong with it, if something may be: a complaint has the path of the image.
@@ -106,8 +117,11 @@ impl Tree {
         tree.read_root(Path::new(SOURCES), |name| !(elsewhere && CHOSEN.contains(&name)));
         tree.read_root(settings.bundles.as_deref().unwrap_or(Path::new(BUNDLES)), |name| {
             let known = CHOSEN.contains(&name);
-            if !known {
-                let place = settings.bundles.as_deref().unwrap_or(Path::new(BUNDLES)).join(name);
+            let root = settings.bundles.as_deref().unwrap_or(Path::new(BUNDLES));
+            let place = root.join(name);
+            if MERGED.contains(&name) {
+                tell_misplaced(&place, &root.join("user").join(name));
+            } else if !known {
                 complain(&place, "only user and user2 are read here", &format!("move it to {SOURCES}/{name}"));
             }
             known
@@ -139,12 +153,11 @@ impl Tree {
                 continue;
             }
             if MERGED.contains(&name.as_str()) || name == "user-bundles.d" {
-                let cure = if name == "user-bundles.d" {
-                    format!("move it to {BUNDLES}")
+                if name == "user-bundles.d" {
+                    complain(&dir, "is read by nobody here, and is no service", &format!("move it to {BUNDLES}"));
                 } else {
-                    format!("move what is in it to {SOURCES}/user/{name}")
-                };
-                complain(&dir, "is read by nobody here, and is no service", &cure);
+                    tell_misplaced(&dir, &Path::new(SOURCES).join("user").join(name));
+                }
                 continue;
             }
             self.read_layer(name, dir);
@@ -168,9 +181,14 @@ impl Tree {
             if place.is_file() {
                 complain(&place, "is no directory, and nobody reads it", &format!("rename it to {list}"));
             }
+            let older = dir.join(list);
+            if place.is_dir() && older.is_file() {
+                complain(&older, format!("is not read, for {list}.d is there"), "move its names there, or remove it");
+            }
         }
         unit.needs.extend(names(&dir, "dependencies"));
         unit.contents.extend(names(&dir, "contents"));
+        unit.listing.push(dir.clone());
         if unit.own {
             // Its scripts are steps here.
             return;
@@ -206,6 +224,12 @@ impl Tree {
             if unit.is(b"oneshot") {
                 unit.up = script(&unit.layers, "up", name);
                 unit.down = script(&unit.layers, "down", name);
+            }
+            // svc-supervise runs them by their first line.
+            for program in ["run", "finish"].into_iter().filter(|_| unit.is(b"longrun")) {
+                let path = unit.layers.iter().rev().map(|layer| layer.join(program)).find(|path| path.exists());
+                let path = path.filter(|path| mistakes::find(path) == Some(Mistake::NotExecutable));
+                path.into_iter().for_each(|path| mistakes::tell(&path, Mistake::NotExecutable));
             }
             mistakes::look_at_check(&unit.layers);
         }
@@ -279,12 +303,16 @@ impl Tree {
 
     /// Makes the directories.
     pub(super) fn lay_out(&self, places: &Places) -> Result<(), String> {
-        let failed = |(path, error): (PathBuf, std::io::Error)| format!("{}: {error}", path.display());
-        self.units.iter().try_for_each(|(name, unit)| lay_out(name, unit, places)).map_err(failed)
+        self.units.iter().try_for_each(|(name, unit)| lay_out(name, unit, places)).map_err(told)
     }
 }
 
-fn lay_out(name: &str, unit: &Unit, places: &Places) -> Result<(), (PathBuf, std::io::Error)> {
+/// Part of a source that lies beside sources.
+fn tell_misplaced(place: &Path, right: &Path) {
+    complain(place, "is read by nobody here, and is no service", &format!("move what is in it to {}", right.display()));
+}
+
+fn lay_out(name: &str, unit: &Unit, places: &Places) -> Result<(), Failed> {
     let dir = places.servicedirs().join(name);
     make_dir(&dir)?;
     for layer in &unit.layers {
@@ -296,7 +324,11 @@ fn lay_out(name: &str, unit: &Unit, places: &Places) -> Result<(), (PathBuf, std
     let list = |folder: &str, names: &BTreeSet<String>| {
         let folder = dir.join(folder);
         make_dir(&folder)?;
-        names.iter().try_for_each(|name| write(&folder.join(name), b""))
+        names.iter().try_for_each(|name| match unit.file_with(&folder, name) {
+            // So that what is said of the name leads to where it was written.
+            Some(file) => link(&file, &folder.join(name)),
+            None => write(&folder.join(name), b""),
+        })
     };
     if unit.is(b"bundle") {
         list("contents.d", &unit.contents)?;
@@ -349,8 +381,8 @@ fn script(layers: &[PathBuf], file: &str, name: &str) -> Option<String> {
             complain(&path, format!("{name} names {shown}, which {what}"), &cure);
         };
         match mistakes::find(target) {
-            Some(Mistake::NotExecutable) => {
-                mistakes::tell(target, Mistake::NotExecutable);
+            Some(mistake @ (Mistake::NotExecutable | Mistake::NoLink)) => {
+                mistakes::tell(target, mistake);
                 return Some(format!("/proc/self/exe exec --script {line}\n"));
             }
             Some(mistake @ Mistake::CarriageReturn) => mistakes::tell(target, mistake),

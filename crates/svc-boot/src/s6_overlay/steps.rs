@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use svc_core::Millis;
 use svc_sys::{exit, say};
@@ -12,7 +12,7 @@ use svc_sys::{exit, say};
 use super::farm;
 use super::places::Places;
 use super::settings::{Failure, Settings};
-use crate::files::{Failed, entries, remove};
+use crate::files::{Failed, entries, remove, told};
 use crate::scripts::own;
 use crate::{mistakes, scripts};
 
@@ -39,7 +39,7 @@ pub(super) fn fix_attrs(settings: &Settings) -> u8 {
 /// `cont-init`: the scripts one after the other, each with the environment as the one before has left it. All of them run; a
 /// failure counts in the end, if failures count.
 pub(super) fn cont_init(settings: &Settings) -> u8 {
-    let failed = run_all(settings, "cont-init", "cont-init.d", None);
+    let failed = run_all(settings, "cont-init", "cont-init.d", mistakes::command_of_shell, None);
     match (failed.is_empty(), settings.failure) {
         (true, _) | (_, Failure::Continue | Failure::Warn) => exit::DONE,
         (false, Failure::Stop) => exit::FAILED,
@@ -48,17 +48,17 @@ pub(super) fn cont_init(settings: &Settings) -> u8 {
 
 /// `cont-finish`: the same at the end, each for a while only. The end goes on whatever comes of them.
 pub(super) fn cont_finish(settings: &Settings) -> u8 {
-    run_all(settings, "cont-finish", "cont-finish.d", settings.finish_limit);
+    run_all(settings, "cont-finish", "cont-finish.d", mistakes::command, settings.finish_limit);
     exit::DONE
 }
 
 /// Runs what is in a directory, each with the environment of the container as it is then; those that failed.
-fn run_all(settings: &Settings, who: &str, dir: &str, limit: Option<Millis>) -> Vec<PathBuf> {
+fn run_all(settings: &Settings, who: &str, dir: &str, command: fn(&Path) -> Command, limit: Option<Millis>) -> Vec<PathBuf> {
     let dir = settings.etc(dir);
     let scripts = entries(&dir).into_iter().map(|name| dir.join(name)).filter(|path| path.is_file());
     let told = settings.verbosity >= TELLS_SCRIPTS;
     let one = |script: &Path| {
-        let plain = mistakes::command(script);
+        let plain = command(script);
         let mut command = own(&["with-contenv"]);
         command.arg(plain.get_program()).args(plain.get_args()).stdin(Stdio::null());
         scripts::run(who, script, &mut command, limit, told)
@@ -74,12 +74,22 @@ pub(super) fn services_up(settings: &Settings, places: &Places) -> u8 {
     for name in entries(&from).into_iter().filter(|name| from.join(name).is_dir()) {
         match add(&from.join(&name), &name, places) {
             Ok(()) => added.push(name),
-            Err((path, error)) => {
-                say!("services.d: {}: {error}", path.display());
+            Err(failed) => {
+                say!("services.d: {}", told(failed));
                 code = exit::FAILED;
             }
         }
     }
+    // All at once, when the last directory is there: a service finds those that it waits for.
+    added.retain(|name| {
+        let shown = appear(name, places);
+        shown
+            .map_err(|failed| {
+                say!("services.d: {}", told(failed));
+                code = exit::FAILED;
+            })
+            .is_ok()
+    });
     if added.is_empty() {
         return code;
     }
@@ -108,7 +118,7 @@ fn are_ready(names: &[&String], limit: Option<Millis>) -> bool {
     code == Some(i32::from(exit::DONE))
 }
 
-/// Makes the directory where scripts look for it, then the link that makes it a service: by a rename, so that it is whole.
+/// Makes the directory where scripts look for it, and the link that is to make it a service.
 fn add(from: &Path, name: &str, places: &Places) -> Result<(), Failed> {
     let dir = places.legacy().join(name);
     let link = places.services().join(name);
@@ -117,11 +127,20 @@ fn add(from: &Path, name: &str, places: &Places) -> Result<(), Failed> {
         return Err((from.to_owned(), error));
     }
     farm::plant_service(from, &dir)?;
-    // Beside it: what is ours may be on another file system.
-    let new = places.services().join(format!(".{name}"));
+    let new = hidden(name, places);
     remove(&new)?;
-    symlink(&dir, &new).map_err(|error| (new.clone(), error))?;
-    fs::rename(&new, &link).map_err(|error| (link, error))
+    symlink(&dir, &new).map_err(|error| (new, error))
+}
+
+/// Where the link is until then: beside its place, for what is ours may be on another file system.
+fn hidden(name: &str, places: &Places) -> PathBuf {
+    places.services().join(format!(".{name}"))
+}
+
+/// Makes it a service.
+fn appear(name: &str, places: &Places) -> Result<(), Failed> {
+    let link = places.services().join(name);
+    fs::rename(hidden(name, places), &link).map_err(|error| (link, error))
 }
 
 /// `services-down`: stops them, and waits for as long as S6_SERVICES_GRACETIME says.

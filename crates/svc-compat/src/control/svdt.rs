@@ -37,8 +37,7 @@ pub(super) const CLEAR: Command = Command {
 fn show(call: &Call) -> Outcome {
     let dir = Path::new(call.operand(0, "the service directory")?);
     let most: usize = call.number('n')?.unwrap_or(usize::MAX);
-    let last = call.given.iter().rev().find(|given| matches!(given.letter, 's' | 'S'));
-    let numbers = last.is_some_and(|given| given.letter == 's');
+    let numbers = call.last(&['s', 'S']) == Some('s');
     // No tally in it is one without deaths; no such folder is no service, or one that nobody has ever supervised.
     let deaths = dir.join(supervise::SUPERVISE).metadata().and_then(|_| supervise::deaths(dir));
     let deaths =

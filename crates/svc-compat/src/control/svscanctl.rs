@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use svc_ctl::ask;
+use svc_proto::api::Version;
 use svc_sys::exit;
+use svc_sys::signals::told_by_an_error;
 
 use crate::command::{Call, Command, Failure, Opt, Outcome};
 use crate::servicedir::supervise::{self, Refusal, SCANNER};
@@ -35,6 +38,9 @@ pub(super) const COMMAND: Command = Command {
     run,
 };
 
+/// Those that stop all services.
+const ENDING: [u8; 3] = [b't', b'i', b'q'];
+
 const REMOVED: &str = "not since s6 2.10";
 
 /// What to type instead of a letter that s6 had once; none for those that it has.
@@ -56,7 +62,7 @@ fn run(call: &Call) -> Outcome {
     }
     let letters: Vec<u8> = call.given.iter().map(|given| given.letter as u8).collect();
     let dir = Path::new(call.operand(0, "the scan directory")?);
-    supervise::send(dir, SCANNER, &letters).map(|()| exit::DONE).map_err(|refusal| {
+    supervise::send(dir, SCANNER, &letters).map_err(|refusal| {
         let code = match refusal {
             Refusal::NotListening | Refusal::Odd(_) => exit::USAGE,
             Refusal::System(_) => exit::SYSTEM,
@@ -66,5 +72,11 @@ fn run(call: &Call) -> Outcome {
             other => other.to_string(),
         };
         Failure::with_code(code, format!("unable to control {}: {text}", dir.display()))
-    })
+    })?;
+    if letters.iter().any(|letter| ENDING.contains(letter)) {
+        // A finish script that ends with this would be followed by the next start before svc has read the letter: what svc answers
+        // comes behind it. Another scanner answers nothing.
+        let _ = told_by_an_error(|| ask::get::<Version>("/v1/version"));
+    }
+    Ok(exit::DONE)
 }

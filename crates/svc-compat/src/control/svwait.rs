@@ -44,8 +44,7 @@ pub(super) fn wish(call: &Call) -> Wish {
 }
 
 pub(super) fn quorum(call: &Call) -> Quorum {
-    let last = call.given.iter().rev().find(|given| matches!(given.letter, 'a' | 'o'));
-    if last.is_some_and(|given| given.letter == 'o') { Quorum::Any } else { Quorum::All }
+    if call.last(&['a', 'o']) == Some('o') { Quorum::Any } else { Quorum::All }
 }
 
 fn run(call: &Call) -> Outcome {

@@ -32,7 +32,7 @@ pub(super) const DAEMON: Command = Command {
 
 fn daemon(call: &Call) -> Outcome {
     let path = call.operand(0, "the path of the socket")?;
-    let rules = call.given.iter().rev().find(|given| given.letter == 'i' || given.letter == 'x');
+    let rules = call.last_given(&['i', 'x']);
     let rules = rules.ok_or_else(|| Failure::usage("without rules (-i or -x) nobody could do anything"))?;
     let mut words = binder_words(call, path, &[])?;
     words.extend(chain::own_words("s6-fdholderd"));

@@ -58,7 +58,7 @@ struct Server<'a> {
 }
 
 fn fdholderd(call: &Call) -> Outcome {
-    let place = call.given.iter().rev().find(|given| given.letter == 'i' || given.letter == 'x');
+    let place = call.last_given(&['i', 'x']);
     let place = place.ok_or_else(|| Failure::usage("without rules (-i or -x) nobody could do anything"))?;
     let path = Path::new(&place.value).to_owned();
     let (rules, file) = if place.letter == 'i' {

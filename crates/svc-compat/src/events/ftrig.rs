@@ -76,8 +76,7 @@ fn listen(call: &Call) -> Outcome {
     if words.is_empty() || words.len() % 2 != 0 {
         return Err(Failure::usage("there must be a regular expression for each fifodir"));
     }
-    let last = call.given.iter().rev().find(|given| matches!(given.letter, 'a' | 'o'));
-    let one_will_do = last.is_some_and(|given| given.letter == 'o');
+    let one_will_do = call.last(&['a', 'o']) == Some('o');
     let mut open: Vec<Expected> =
         words.chunks_exact(2).map(|pair| Expected::new(&pair[0], &pair[1])).collect::<Result<_, _>>()?;
     spawn::start(program)?;

@@ -270,9 +270,7 @@ fn elgetpositionals(call: &Call, plan: &mut Plan) -> Result<usize, Wrong> {
 
 /// A parameter that is missing makes no good key.
 fn key_of(failure: Failure) -> Wrong {
-    match failure {
-        Failure::Usage(message) | Failure::Fatal { message, .. } => Wrong::Key(message),
-    }
+    Wrong::Key(failure.message())
 }
 
 pub fn too_few(least: u32, count: u32) -> String {

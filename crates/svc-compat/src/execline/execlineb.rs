@@ -7,10 +7,10 @@ use svc_sys::exit;
 use super::block::Strictness;
 use super::defining::{positional_keys, too_few};
 use super::frame;
-use super::lexer;
 use super::program::{Changes, become_program, refused};
 use super::substitute::substitute;
 use crate::command::{Call, Command, Failure, Opt, Outcome, number};
+use svc_def::execline;
 
 pub const EXECLINEB: Command = Command {
     name: "execlineb",
@@ -121,7 +121,7 @@ fn own_name() -> OsString {
 }
 
 fn parse(script: &[u8], name: &str) -> Result<Vec<OsString>, Failure> {
-    lexer::words(script).map_err(|trouble| refused(format!("{name}: {trouble}")))
+    execline::words(script).map_err(|trouble| refused(format!("{name}: {trouble}")))
 }
 
 /// What holds for the script, which also finds it in its environment; none: nobody said anything.

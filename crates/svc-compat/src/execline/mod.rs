@@ -13,7 +13,6 @@ mod envfile;
 mod environment;
 mod execlineb;
 mod frame;
-mod lexer;
 mod loops;
 mod places;
 mod positionals;

@@ -59,9 +59,7 @@ pub fn in_sequence(call: &Call, first: &[OsString], second: &[OsString]) -> Outc
     let code = match spawn(first, Changes::default(), || Ok(())) {
         Ok(pid) => exact(wait(pid)?),
         Err(errno) => {
-            match cannot_start(first, errno) {
-                Failure::Usage(message) | Failure::Fatal { message, .. } => call.warn(message),
-            }
+            call.warn(cannot_start(first, errno).message());
             u16::from(exit::NOT_FOUND)
         }
     };

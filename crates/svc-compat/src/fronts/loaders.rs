@@ -153,9 +153,8 @@ pub(super) const SETLOCK: Command = Command {
 fn setlock(call: &Call) -> Outcome {
     let path = call.operand(0, "the lock file")?;
     let program = call.program(1)?;
-    let last = |letters: &str| call.given.iter().rfind(|given| letters.contains(given.letter)).map(|given| given.letter);
-    match lock(path, last("nN") != Some('n')).and_then(|file| file.ok_or_else(|| taken(path))) {
-        Err(_) if last("xX") == Some('x') => Ok(exit::DONE),
+    match lock(path, call.last(&['n', 'N']) != Some('n')).and_then(|file| file.ok_or_else(|| taken(path))) {
+        Err(_) if call.last(&['x', 'X']) == Some('x') => Ok(exit::DONE),
         Err(failure) => Err(failure),
         Ok(held) => {
             let outcome = execute(program);

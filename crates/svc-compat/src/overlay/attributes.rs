@@ -175,7 +175,7 @@ fn owner(text: &str) -> Result<(Uid, Gid), String> {
     let known = match account.split_once(':') {
         Some((user, group)) => uid(user)?.zip(gid(group)?),
         None => account::account(OsStr::new(account))
-            .map_err(said)?
+            .map_err(Failure::message)?
             .map(|account| (Uid::from_raw(account.uid), Gid::from_raw(account.gid))),
     };
     let numbers = |text: &str| {
@@ -192,20 +192,13 @@ fn owner(text: &str) -> Result<(Uid, Gid), String> {
 fn uid(text: &str) -> Result<Option<Uid>, String> {
     Ok(match text.parse() {
         Ok(number) => Some(Uid::from_raw(number)),
-        Err(_) => account::account(OsStr::new(text)).map_err(said)?.map(|account| Uid::from_raw(account.uid)),
+        Err(_) => account::account(OsStr::new(text)).map_err(Failure::message)?.map(|account| Uid::from_raw(account.uid)),
     })
 }
 
 fn gid(text: &str) -> Result<Option<Gid>, String> {
     Ok(match text.parse() {
         Ok(number) => Some(Gid::from_raw(number)),
-        Err(_) => account::group(OsStr::new(text)).map_err(said)?.map(Gid::from_raw),
+        Err(_) => account::group(OsStr::new(text)).map_err(Failure::message)?.map(Gid::from_raw),
     })
-}
-
-/// A failure as a line that is reported while the next ones are read.
-fn said(failure: Failure) -> String {
-    match failure {
-        Failure::Usage(message) | Failure::Fatal { message, .. } => message,
-    }
 }

@@ -121,7 +121,7 @@ pub(super) const ENVDIR: Command = Command {
 fn run(call: &Call, manners: Manners) -> Outcome {
     let dir = Path::new(call.operand(0, "the directory")?);
     let program = call.program(1)?;
-    let insist = call.given.iter().rfind(|given| "Ii".contains(given.letter)).is_none_or(|given| given.letter == 'i');
+    let insist = call.last(&['I', 'i']) != Some('I');
     match apply(dir, manners) {
         Err((path, error)) if !insist && path == dir && error.kind() == ErrorKind::NotFound => {}
         result => result.map_err(unreadable)?,

@@ -44,8 +44,7 @@ pub(super) const SETLOCK: Command = Command {
     run: |call| {
         let path = Path::new(call.operand(0, "the lock file")?);
         let program = call.program(1)?;
-        let last = |letters: &str| call.given.iter().rfind(|given| letters.contains(given.letter)).map(|given| given.letter);
-        let kind = if last("rw") == Some('r') { Kind::Shared } else { Kind::Exclusive };
+        let kind = if call.last(&['r', 'w']) == Some('r') { Kind::Shared } else { Kind::Exclusive };
         let patience = call.number::<u32>('t')?.filter(|&ms| ms > 0).map(|ms| Duration::from_millis(ms.into()));
         let number = call.number::<RawFd>('d')?;
 
@@ -56,7 +55,7 @@ pub(super) const SETLOCK: Command = Command {
             fd::place(file.as_raw_fd(), number).map_err(failed)?;
             file = File::from(fd::adopt(number).ok_or_else(|| failed(Errno::INVALID))?);
         }
-        let locked = if last("nN") == Some('n') {
+        let locked = if call.last(&['n', 'N']) == Some('n') {
             lock::try_record(file.as_fd(), kind)
         } else {
             lock::record(file.as_fd(), kind, patience)

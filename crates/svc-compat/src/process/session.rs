@@ -41,14 +41,13 @@ pub(super) const SETSID: Command = Command {
 
 fn run(call: &Call) -> Outcome {
     let program = call.program(0)?;
-    let last = |letters: &str| call.given.iter().rfind(|given| letters.contains(given.letter)).map(|given| given.letter);
-    let place = match last("sbfg") {
+    let place = match call.last(&['s', 'b', 'f', 'g']) {
         Some('b') => Place::Background,
         Some('f') => Place::Foreground,
         Some('g') => Place::Grab,
         Some(_) | None => Place::Session,
     };
-    let failed = |what: &str, errno: nix::Error| match last("iIq") {
+    let failed = |what: &str, errno: nix::Error| match call.last(&['i', 'I', 'q']) {
         Some('i') => Err(Failure::system(format!("unable to make {what}: {errno}"))),
         Some('q') => Ok(()),
         Some(_) | None => {

@@ -19,22 +19,24 @@ pub struct User {
 }
 
 impl User {
-    /// `NAME`, `UID`, `NAME:GROUP` or `UID:GID`. Without a group it is that of the account, and the account's other groups.
+    /// `NAME`, `UID`, `NAME:GROUP` or `UID:GID`. Without a group it is that of the account. The account's other groups come with it,
+    /// unless a number with a group says all there is.
     pub fn find(text: &OsStr) -> Result<User, String> {
+        let groups_of = |name: &OsStr| account::groups_of(name).map_err(Failure::message);
         let mut parts = text.as_bytes().splitn(2, |&byte| byte == b':');
         let name = OsStr::from_bytes(parts.next().unwrap_or_default());
         let group = parts.next().map(OsStr::from_bytes);
-        let known = match account::account(name).map_err(words)? {
+        let known = match account::account(name).map_err(Failure::message)? {
             Some(account) => Some((name.to_owned(), account)),
             None => by_number(name)?,
         };
         let uid = known.as_ref().map(|(_, account)| account.uid).or_else(|| account::number(name.as_bytes()));
-        let uid =
-            uid.ok_or_else(|| format!("there is no account {} in /etc/passwd: make it, or give UID:GID", name.display()))?;
+        let uid = uid.ok_or_else(|| svc_def::no_account(&name.to_string_lossy()))?;
         let (gid, groups) = match (group, &known) {
+            (Some(group), Some((named, _))) if named == name => (self::group(group)?, groups_of(named)?),
             (Some(group), _) => (self::group(group)?, Vec::new()),
-            (None, Some((name, account))) => (account.gid, account::groups_of(name).map_err(words)?),
-            (None, None) => return Err(format!("no account has the uid {uid}: say its group too, as in {uid}:{uid}")),
+            (None, Some((name, account))) => (account.gid, groups_of(name)?),
+            (None, None) => return Err(svc_def::no_group_of(&uid.to_string())),
         };
         Ok(User { identity: Identity { uid: Some(uid), gid: Some(gid), groups: Some(groups) }, account: known })
     }
@@ -53,10 +55,7 @@ impl User {
 
     /// `HOME`, `USER`, `LOGNAME` and `SHELL` as they are after a login.
     pub fn variables(&self) -> Result<Vec<OsString>, String> {
-        let (name, account) = self
-            .account
-            .as_ref()
-            .ok_or("this uid has no account in /etc/passwd, and so no home: add the account, or set HOME as a variable in place of this")?;
+        let (name, account) = self.account.as_ref().ok_or(svc_def::NO_HOME)?;
         let shell = if account.shell.is_empty() { b"/bin/sh".to_vec() } else { account.shell.clone() };
         let variables = [
             ("HOME", OsString::from_vec(account.home.clone())),
@@ -73,14 +72,14 @@ impl User {
 
 fn by_number(name: &OsStr) -> Result<Option<(OsString, Account)>, String> {
     let Some(uid) = account::number(name.as_bytes()) else { return Ok(None) };
-    let Some(name) = account::user_name(uid).map_err(words)?.map(OsString::from_vec) else { return Ok(None) };
-    Ok(account::account(&name).map_err(words)?.map(|account| (name, account)))
+    let Some(name) = account::user_name(uid).map_err(Failure::message)?.map(OsString::from_vec) else { return Ok(None) };
+    Ok(account::account(&name).map_err(Failure::message)?.map(|account| (name, account)))
 }
 
 /// The number of a group, by name or number.
 fn group(name: &OsStr) -> Result<u32, String> {
-    let found = account::group(name).map_err(words)?.or_else(|| account::number(name.as_bytes()));
-    found.ok_or_else(|| format!("there is no group {} in /etc/group: make it, or give its number", name.display()))
+    let found = account::group(name).map_err(Failure::message)?.or_else(|| account::number(name.as_bytes()));
+    found.ok_or_else(|| svc_def::no_line(&svc_def::GROUP, &name.to_string_lossy()))
 }
 
 /// The supplementary groups of a list with commas; none in an empty one.
@@ -93,13 +92,7 @@ pub fn groups(list: &OsStr) -> Result<Vec<u32>, String> {
 pub fn become_user(user: Option<User>, groups: Option<Vec<u32>>) -> Result<(), String> {
     let mut identity = user.map(|user| user.identity).unwrap_or_default();
     identity.groups = groups.or(identity.groups);
-    identity.assume().map_err(words)
-}
-
-fn words(failure: Failure) -> String {
-    match failure {
-        Failure::Usage(message) | Failure::Fatal { message, .. } => message,
-    }
+    identity.assume().map_err(Failure::message)
 }
 
 /// Limits by name, as in setrlimit(2), without `RLIMIT_`.

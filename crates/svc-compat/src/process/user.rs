@@ -249,9 +249,7 @@ fn setuser(call: &Call) -> Outcome {
     let (Ok(name), Ok(program)) = (call.operand(0, "the account"), call.program(1)) else {
         return Err(Failure::with_code(1, format!("usage: {}", call.command.synopsis())));
     };
-    let one = |failure: Failure| match failure {
-        Failure::Usage(message) | Failure::Fatal { message, .. } => Failure::with_code(1, message),
-    };
+    let one = |failure: Failure| Failure::with_code(1, failure.message());
     let account = account::account(name).map_err(one)?;
     let account = account.ok_or_else(|| Failure::with_code(1, format!("user {} not found", name.display())))?;
     of(name, &account).and_then(|identity| identity.assume()).map_err(one)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use svc_ctl::ask;
 use svc_proto::api::{Control, Graph, Node, NodeKind, Outcomes, Verb, Verdict};
 use svc_sys::exit;
+use svc_sys::signals::told_by_an_error;
 
 use super::graph::{atoms, chosen, closure, load};
 use crate::command::{Call, Failure, Outcome};
@@ -141,7 +142,8 @@ fn order(call: &Call, control: Control, nodes: &[&Node], timeout: Option<u64>) -
     }
     let services = nodes.iter().map(|node| node.name.clone()).collect();
     let control = Control { services, timeout_ms: timeout, ..control };
-    let answer: Result<Outcomes, _> = ask::post("/v1/control", &control, timeout.map(Duration::from_millis));
+    let answer: Result<Outcomes, _> =
+        told_by_an_error(|| ask::post("/v1/control", &control, timeout.map(Duration::from_millis)));
     let answer = answer.map_err(|unanswered| Failure::with_code(unanswered.code, unanswered.message))?;
     let mut code = exit::DONE;
     for outcome in answer.outcomes.iter().filter(|outcome| outcome.result != Verdict::Done) {
@@ -173,15 +175,13 @@ fn would_do(graph: &Graph, nodes: &[&Node], way: Way, prune: bool) -> Outcome {
 fn reload(names: &[OsString]) -> Outcome {
     let graph = load()?;
     let nodes = atoms(&graph, &chosen(&graph, names)?);
-    let running: Vec<String> = nodes
-        .iter()
-        .filter(|node| matches!(node.kind, NodeKind::Longrun | NodeKind::Timer) && node.up)
-        .map(|node| node.name.clone())
-        .collect();
+    let running: Vec<String> =
+        nodes.iter().filter(|node| node.kind.is_longrun() && node.up).map(|node| node.name.clone()).collect();
     if running.is_empty() {
         return Ok(exit::DONE);
     }
-    let answer: Result<Outcomes, _> = ask::post("/v1/control", &Control::new(Verb::Reload, running), None);
+    let answer: Result<Outcomes, _> =
+        told_by_an_error(|| ask::post("/v1/control", &Control::new(Verb::Reload, running), None));
     let answer = answer.map_err(|unanswered| Failure::with_code(unanswered.code, unanswered.message))?;
     let failed = answer.outcomes.iter().any(|outcome| outcome.result != Verdict::Done);
     Ok(if failed { FAILED } else { exit::DONE })

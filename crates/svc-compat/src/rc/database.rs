@@ -61,10 +61,9 @@ pub(super) fn run(call: &Call) -> Outcome {
 
 fn kind(node: &Node) -> &'static str {
     match node.kind {
-        // s6-rc knows none of those.
-        NodeKind::Longrun | NodeKind::Timer => "longrun",
-        NodeKind::Oneshot => "oneshot",
         NodeKind::Bundle => "bundle",
+        kind if kind.is_oneshot() => "oneshot",
+        _ => "longrun",
     }
 }
 
@@ -72,8 +71,8 @@ fn list(graph: &Graph, what: &str) -> Outcome {
     let wanted = |node: &&Node| match what {
         "all" => true,
         "services" => node.kind != NodeKind::Bundle,
-        "oneshots" => node.kind == NodeKind::Oneshot,
-        "longruns" => matches!(node.kind, NodeKind::Longrun | NodeKind::Timer),
+        "oneshots" => node.kind.is_oneshot(),
+        "longruns" => node.kind.is_longrun(),
         "bundles" => node.kind == NodeKind::Bundle,
         _ => false,
     };
@@ -97,7 +96,7 @@ fn print_all(nodes: &[&Node]) -> Outcome {
 
 /// The neighbours in a pipeline: who writes to it, and who reads it.
 fn pipeline(node: &Node) -> Outcome {
-    let dir = node.dir.as_deref().map(Path::new).filter(|_| node.kind == NodeKind::Longrun);
+    let dir = node.dir.as_deref().map(Path::new).filter(|_| node.kind.is_longrun());
     let Some(dir) = dir else {
         return Err(Failure::with_code(
             NO_SENSE,
@@ -112,7 +111,7 @@ fn pipeline(node: &Node) -> Outcome {
 }
 
 fn script(node: &Node, down: bool) -> Outcome {
-    let dir = node.dir.as_deref().map(Path::new).filter(|_| node.kind == NodeKind::Oneshot);
+    let dir = node.dir.as_deref().map(Path::new).filter(|_| node.kind.is_oneshot());
     let Some(dir) = dir else {
         return Err(Failure::with_code(
             NO_SENSE,

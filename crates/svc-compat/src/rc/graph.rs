@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use svc_ctl::ask;
 use svc_proto::api::{Graph, Node, NodeKind};
+use svc_sys::signals::told_by_an_error;
 
 use crate::command::Failure;
 
@@ -12,7 +13,7 @@ use crate::command::Failure;
 pub(super) const UNKNOWN: u8 = 3;
 
 pub(super) fn load() -> Result<Graph, Failure> {
-    ask::get("/v1/graph").map_err(|unanswered| Failure::with_code(unanswered.code, unanswered.message))
+    told_by_an_error(|| ask::get("/v1/graph")).map_err(|unanswered| Failure::with_code(unanswered.code, unanswered.message))
 }
 
 /// The node of this name.

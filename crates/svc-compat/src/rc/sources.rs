@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use svc_core::ServiceName;
 use svc_ctl::ask;
-use svc_def::{Entry, Kind, Outcome as Read, Source};
+use svc_def::{Entry, Image, Kind, Outcome as Read, Source};
 use svc_proto::api::{Done, Version};
 use svc_sys::exit;
+use svc_sys::signals::told_by_an_error;
 
 use crate::command::{Call, Failure, Outcome};
 
@@ -24,13 +25,14 @@ pub(super) fn compile(call: &Call) -> Outcome {
     if sources.is_empty() {
         return Err(Failure::usage("a source directory is missing"));
     }
+    let image = Image::new(Path::new("/"), |name| crate::find(name).is_some());
     let mut found: BTreeMap<ServiceName, Source> = BTreeMap::new();
     let mut wrong = 0;
     for dir in &sources {
         let entries = fs::read_dir(dir).map_err(|error| Failure::system(format!("{}: {error}", dir.display())))?;
         for entry in entries.flatten() {
             let Some(Entry::Service { name, .. }) = svc_def::entry(dir, &entry.file_name()) else { continue };
-            let reading = svc_def::read(&dir.join(entry.file_name()), &name, None);
+            let reading = svc_def::read_in(&image, &dir.join(entry.file_name()), &name);
             for problem in &reading.problems {
                 wrong += u32::from(problem.fatal);
                 call.warn(problem);
@@ -78,8 +80,8 @@ pub(super) fn init(call: &Call) -> Outcome {
     let list = fs::read_to_string(&list).map_err(|error| {
         Failure::system(format!("{}: {error}: make it with s6-rc-compile {} SOURCE...", list.display(), compiled.display()))
     })?;
-    let version: Version =
-        ask::get("/v1/version").map_err(|unanswered| Failure::with_code(unanswered.code, unanswered.message))?;
+    let version: Version = told_by_an_error(|| ask::get("/v1/version"))
+        .map_err(|unanswered| Failure::with_code(unanswered.code, unanswered.message))?;
     let known: Vec<PathBuf> =
         version.scan_dirs.iter().map(|dir| fs::canonicalize(dir).unwrap_or_else(|_| dir.into())).collect();
     let missing: Vec<&str> = list.lines().filter(|dir| !known.iter().any(|known| known == Path::new(dir))).collect();
@@ -95,7 +97,7 @@ pub(super) fn init(call: &Call) -> Outcome {
 }
 
 pub(super) fn update(_call: &Call) -> Outcome {
-    let done: Result<Done, _> = ask::post("/v1/rescan", &(), None);
+    let done: Result<Done, _> = told_by_an_error(|| ask::post("/v1/rescan", &(), None));
     done.map_err(|unanswered| Failure::with_code(unanswered.code, unanswered.message))?;
     Ok(exit::DONE)
 }

@@ -91,11 +91,7 @@ pub(crate) fn notify(path: &Path, bytes: &[u8]) -> io::Result<usize> {
     let mut heard = 0;
     for fifo in fifos(path)? {
         let Some(mut file) = open_for_writing(&fifo) else { continue };
-        // A listener may go while we write: that is an error then, not our end.
-        svc_sys::signals::ignore_pipe();
-        let written = file.write(bytes);
-        svc_sys::signals::restore_pipe();
-        match written {
+        match svc_sys::signals::told_by_an_error(|| file.write(bytes)) {
             Ok(written) if written == bytes.len() => heard += 1,
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 let _ = fs::remove_file(&fifo);

@@ -40,7 +40,7 @@ impl How {
     ];
 
     pub(crate) fn from(call: &Call) -> Result<How, Failure> {
-        let last = call.given.iter().rev().find(|given| matches!(given.letter, 'd' | 'D')).map(|given| given.letter);
+        let last = call.last(&['d', 'D']);
         Ok(How {
             down: last.is_some(),
             down_until_then: last == Some('d'),

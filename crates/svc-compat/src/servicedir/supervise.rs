@@ -10,7 +10,7 @@ use std::path::Path;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use svc_core::Pid;
-use svc_proto::api::place::FILES;
+use svc_proto::place::FILES;
 use svc_proto::s6::{Death, Status};
 
 /// The folder of a supervisor, below a service directory.
@@ -116,18 +116,10 @@ pub(crate) fn send(dir: &Path, folder: &str, bytes: &[u8]) -> Result<(), Refusal
         return Err(Refusal::Odd(io::Error::other("it is not a fifo")));
     }
     // A full fifo is a supervisor that does not read: what was to be said is not lost in silence.
-    write(&mut fifo, bytes).map_err(|error| match error.kind() {
+    svc_sys::signals::told_by_an_error(|| fifo.write_all(bytes)).map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Refusal::NotListening,
         _ => Refusal::System(error),
     })
-}
-
-/// Writes to a fifo, whose reader may go while we write: that is an error then, not our end.
-fn write(fifo: &mut File, bytes: &[u8]) -> io::Result<()> {
-    svc_sys::signals::ignore_pipe();
-    let result = fifo.write_all(bytes);
-    svc_sys::signals::restore_pipe();
-    result
 }
 
 /// What is missing: the directory, a supervisor that ever was there, or only its fifo.

@@ -1,13 +1,17 @@
 //! Waits until services are what somebody wants them to be. Listen, read the status, wait: in this order nothing is missed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::getegid;
 use svc_core::Millis;
+use svc_ctl::ask;
+use svc_proto::api::{Detail, Version};
 use svc_sys::process::PidFd;
+use svc_sys::signals::told_by_an_error;
 use svc_sys::{clock, exit, poll};
 
 use super::fifodir::{self, Listener};
@@ -104,7 +108,9 @@ impl Watched {
         let supervisor = supervisor(&dir);
         let progress = match supervise::status(&dir) {
             Ok(status) => Progress::new(wish(&dir), &status),
-            Err(error) if error.kind() == ErrorKind::NotFound && supervisor.is_some() => Progress::at_begin(wish(&dir)),
+            Err(error) if error.kind() == ErrorKind::NotFound && (supervisor.is_some() || is_coming(&dir)) => {
+                Progress::at_begin(wish(&dir))
+            }
             Err(error) => {
                 let text = format!("unable to read the status of {}: {error}", dir.display());
                 return Err(Failure::system(text));
@@ -139,6 +145,18 @@ impl Watched {
         }
         Ok(())
     }
+}
+
+/// Whether it is a service of the svc that runs here, whose supervisor is only about to begin: that one says so in `event/`. As long as
+/// svc still reads what there is, it answers when it has.
+fn is_coming(dir: &Path) -> bool {
+    let (Some(parent), Some(name)) = (dir.parent(), dir.file_name().and_then(OsStr::to_str)) else { return false };
+    let Ok(parent) = fs::canonicalize(parent) else { return false };
+    let is_there = |version: Version| {
+        version.scan_dirs.iter().any(|scan_dir| fs::canonicalize(scan_dir).is_ok_and(|scan_dir| scan_dir == parent))
+    };
+    told_by_an_error(|| ask::get("/v1/version")).is_ok_and(is_there)
+        && told_by_an_error(|| ask::get::<Detail>(&format!("/v1/services/{name}"))).is_ok()
 }
 
 pub(super) fn has_ended(process: &PidFd) -> bool {

@@ -181,7 +181,7 @@ fn ln(call: &Call) -> Outcome {
 }
 
 fn link(call: &Call, old: &Path, new: &Path) -> io::Result<()> {
-    let follow = call.given.iter().rfind(|given| "LP".contains(given.letter)).is_some_and(|given| given.letter == 'L');
+    let follow = call.last(&['L', 'P']) == Some('L');
     let flags = if follow { AtFlags::AT_SYMLINK_FOLLOW } else { AtFlags::empty() };
     let make = |new: &Path| {
         if call.has('s') { symlink(old, new) } else { linkat(AT_FDCWD, old, AT_FDCWD, new, flags).map_err(io::Error::from) }

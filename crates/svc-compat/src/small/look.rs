@@ -32,8 +32,7 @@ fn ls(call: &Call) -> Outcome {
     let entries = fs::read_dir(dir).map_err(failed)?;
     let mut names =
         entries.map(|entry| Ok(entry?.file_name().into_vec())).collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
-    let dots = call.given.iter().rfind(|given| "aA".contains(given.letter)).map(|given| given.letter);
-    match dots {
+    match call.last(&['a', 'A']) {
         None => names.retain(|name| !name.starts_with(b".")),
         Some('A') => names.splice(..0, [b".".to_vec(), b"..".to_vec()]).for_each(drop),
         Some(_) => {}

@@ -101,7 +101,7 @@ fn dumpenv(call: &Call) -> Outcome {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
         result => result.map_err(|error| Failure::system(format!("unable to make {}: {error}", dir.display())))?,
     }
-    let newline = call.given.iter().rfind(|given| "nN".contains(given.letter)).is_some_and(|given| given.letter == 'N');
+    let newline = call.last(&['n', 'N']) == Some('N');
     for (name, value) in std::env::vars_os() {
         let mut new = name.clone();
         new.push("=.tmp");

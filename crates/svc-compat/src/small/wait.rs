@@ -160,7 +160,7 @@ pub(super) const NICE: Command = Command {
         };
         if let Err(errno) = process::renice(increment) {
             let message = format!("unable to change the nice value: {errno}");
-            if call.given.iter().rfind(|given| "iI".contains(given.letter)).is_some_and(|given| given.letter == 'i') {
+            if call.last(&['i', 'I']) == Some('i') {
                 return Err(Failure::system(message));
             }
             call.warn(message);

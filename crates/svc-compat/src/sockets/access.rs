@@ -70,8 +70,7 @@ fn ipcserver_access(call: &Call) -> Outcome {
     let gid = number_in(&variable(&proto, "REMOTEEGID"))?;
     let verbosity: u32 = call.number('v')?.unwrap_or(1);
     let who = format!("pid {} uid {uid} gid {gid}", std::process::id());
-    let place = call.given.iter().rev().find(|given| given.letter == 'i' || given.letter == 'x');
-    let verdict = match place {
+    let verdict = match call.last_given(&['i', 'x']) {
         Some(place) => {
             let path = Path::new(&place.value);
             let failed = |error| Failure::system(format!("unable to look into the rules in {}: {error}", path.display()));
@@ -95,7 +94,7 @@ fn ipcserver_access(call: &Call) -> Outcome {
         eprintln!("{}: info: allow {who}", call.command.name);
     }
     variables.into_iter().for_each(svc_sys::environment::change);
-    if matches!(call.given.iter().rev().map(|given| given.letter).find(|letter| "eE".contains(*letter)), Some('E')) {
+    if call.last(&['e', 'E']) == Some('E') {
         for name in ["REMOTEEUID", "REMOTEEGID", "REMOTEPATH", "LOCALPATH", "CONNNUM"] {
             svc_sys::environment::change(variable(&proto, name));
         }

@@ -48,8 +48,7 @@ fn ipcserverd(call: &Call) -> Outcome {
     let program = call.program(0)?;
     let listener = svc_sys::fd::adopt(0).filter(|socket| local::is_socket(socket.as_fd()));
     let listener = listener.ok_or_else(|| Failure::usage("standard input is not a socket"))?;
-    let looks =
-        !matches!(call.given.iter().rev().map(|given| given.letter).find(|letter| "pP".contains(*letter)), Some('P'));
+    let looks = call.last(&['p', 'P']) != Some('P');
     let most = call.number('c')?.unwrap_or(40).max(1);
     let most_of_one = if looks { call.number('C')?.unwrap_or(40).clamp(1, most) } else { most };
     let verbosity = call.number('v')?.unwrap_or(1);

@@ -55,12 +55,10 @@ pub(super) const IPCSERVER: Command = Command {
 fn socketbinder(call: &Call) -> Outcome {
     let path = call.operand(0, "the path of the socket")?;
     let program = call.program(1)?;
-    let last_of =
-        |letters: [char; 2]| call.given.iter().rev().map(|given| given.letter).find(|letter| letters.contains(letter));
     let listener = Listener {
-        datagrams: last_of(['m', 'M']) == Some('m'),
+        datagrams: call.last(&['m', 'M']) == Some('m'),
         blocking: call.has('B'),
-        replace: last_of(['d', 'D']) != Some('D'),
+        replace: call.last(&['d', 'D']) != Some('D'),
         permissions: call.value('a').map_or(Ok(0o777), octal)?,
         backlog: call.number('b')?,
     };
@@ -84,8 +82,7 @@ fn ipcserver(call: &Call) -> Outcome {
     let program = call.program(1)?;
     let mut words = binder_words(call, path, &['a'])?;
     words.extend(chain::own_words("s6-ipcserverd"));
-    let last_of = |letters: &str| call.given.iter().rev().map(|given| given.letter).find(|letter| letters.contains(*letter));
-    match last_of("qQv") {
+    match call.last(&['q', 'Q', 'v']) {
         Some('q') => words.push("-v0".into()),
         Some('v') => words.push("-v2".into()),
         Some(_) | None => {}
@@ -93,7 +90,7 @@ fn ipcserver(call: &Call) -> Outcome {
     if call.has('1') {
         words.push("-1".into());
     }
-    if last_of("pP") == Some('P') {
+    if call.last(&['p', 'P']) == Some('P') {
         words.push("-P".into());
     }
     pass_on(call, &['c', 'C'], &mut words)?;
@@ -105,8 +102,7 @@ fn ipcserver(call: &Call) -> Outcome {
 /// The words that come before the server itself: those of the socket binder, and of the one who becomes somebody else.
 pub(crate) fn binder_words(call: &Call, path: &OsStr, octals: &[char]) -> Result<Vec<OsString>, Failure> {
     let mut words: Vec<OsString> = Vec::new();
-    let last = call.given.iter().rev().find(|given| given.letter == 'd' || given.letter == 'D');
-    if last.is_some_and(|given| given.letter == 'D') {
+    if call.last(&['d', 'D']) == Some('D') {
         words.push("-D".into());
     }
     pass_on(call, &['b'], &mut words)?;

@@ -3,8 +3,8 @@
 use super::build::{Back, Edge, Strength};
 use super::definition::{Admission, Condition, Id, Kind};
 use super::engine::{Action, Engine};
-use super::state::{Level, Progress, Reason, Times};
-use crate::time::{Millis, Noted};
+use super::state::{Level, Progress, Reason};
+use crate::time::Millis;
 
 /// How an edge stands for a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +56,14 @@ impl Engine {
     /// Looks whether anything holds the node. If not it starts later, when every neighbour has looked too: one that seems to have
     /// failed may be about to come back.
     fn begin(&mut self, id: Id) {
-        let next = match (self.graph.node(id).admission, self.gate(id)) {
-            (Admission::Refused, _) => Progress::Failed(Reason::Condition),
-            (Admission::Pending, Gate::Open | Gate::Wait) => Progress::Waiting,
-            (Admission::Open, Gate::Open) => {
+        let gate = match self.graph.node(id).admission {
+            Admission::Refused => return self.hold_back(id, Progress::Failed(Reason::Condition)),
+            // What it needs is started when it may start itself.
+            Admission::Pending => return self.hold_back(id, Progress::Waiting),
+            Admission::Open => self.gate(id),
+        };
+        let next = match gate {
+            Gate::Open => {
                 let run = &self.runs[id.at()];
                 let awaiting = run.progress == Progress::Awaiting;
                 if !awaiting || run.reached {
@@ -70,21 +74,27 @@ impl Engine {
                 }
                 Progress::Waiting
             }
-            (Admission::Open, Gate::Wait) => Progress::Waiting,
-            (Admission::Open | Admission::Pending, Gate::Hopeless(on)) => Progress::Failed(Reason::Dependency(on)),
+            Gate::Wait => Progress::Waiting,
+            Gate::Hopeless(on) => Progress::Failed(Reason::Dependency(on)),
         };
-        match (self.runs[id.at()].progress, next) {
-            (Progress::Awaiting, _) => self.out.push(Action::Forget(id)),
-            // A reason that holds is not exchanged for another one.
-            (Progress::Failed(Reason::Dependency(on)), Progress::Failed(Reason::Dependency(_))) => {
-                let mut edges = self.graph.edges(id).iter().filter(|edge| edge.to == on);
-                if edges.any(|edge| self.stand(*edge) == Stand::Hopeless) {
-                    return;
-                }
+        // A reason that holds is not exchanged for another one.
+        if let (Progress::Failed(Reason::Dependency(on)), Progress::Failed(Reason::Dependency(_))) =
+            (self.runs[id.at()].progress, next)
+        {
+            let mut edges = self.graph.edges(id).iter().filter(|edge| edge.to == on);
+            if edges.any(|edge| self.stand(*edge) == Stand::Hopeless) {
+                return;
             }
-            _ => {}
         }
-        self.set(id, next);
+        self.hold_back(id, next);
+    }
+
+    /// It is not started now.
+    fn hold_back(&mut self, id: Id, progress: Progress) {
+        if self.runs[id.at()].progress == Progress::Awaiting {
+            self.out.push(Action::Forget(id));
+        }
+        self.set(id, progress);
     }
 
     /// Starts or stops the node, if still nothing holds it.
@@ -110,6 +120,7 @@ impl Engine {
             (true, false, Progress::Awaiting) => {}
             (true, false, _) => {
                 self.out.push(Action::Await(id));
+                self.run(id).answered = 0;
                 self.set(id, Progress::Awaiting);
             }
         }
@@ -122,13 +133,12 @@ impl Engine {
         let run = self.run(id);
         run.reached = false;
         run.lasts = false;
-        run.times = Times { since: now, began: Noted::at(now), ..Times::default() };
+        run.since = now;
         run.process = has_process;
         if has_process {
             self.out.push(Action::Start(id));
             self.set(id, Progress::Starting);
         } else {
-            run.times.completed = Noted::at(now);
             self.set(id, Progress::Completed);
         }
     }
@@ -206,7 +216,7 @@ impl Engine {
     }
 
     /// Whether the node fulfils the condition, and is not about to leave.
-    pub(super) fn holds(&self, id: Id, until: Condition) -> bool {
+    pub fn holds(&self, id: Id, until: Condition) -> bool {
         if self.is_leaving(id) {
             return false;
         }
@@ -218,7 +228,13 @@ impl Engine {
                 Condition::Healthy => level == Level::Healthy,
                 Condition::Completed => false,
             },
-            Progress::Completed => node.kind != Kind::Process || until == Condition::Completed,
+            // A process that has ended well has been all that it was to be; only well is nobody who does not run.
+            Progress::Completed => match (node.kind, until) {
+                (Kind::Oneshot | Kind::Milestone | Kind::Bundle, _) => true,
+                (Kind::Process, Condition::Started | Condition::Completed) => true,
+                (Kind::Process, Condition::Ready) => !node.readiness || self.runs[id.at()].was_ready,
+                (Kind::Process, Condition::Healthy) => false,
+            },
             Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Starting => false,
             Progress::Failed(_) | Progress::Stopping { .. } => false,
         }
@@ -250,7 +266,7 @@ impl Engine {
     }
 
     /// Whether it is there, and is to go.
-    pub(super) fn is_leaving(&self, id: Id) -> bool {
+    pub fn is_leaving(&self, id: Id) -> bool {
         let run = &self.runs[id.at()];
         (!run.is_wished() || run.again || run.doom.is_some() || matches!(run.progress, Progress::Stopping { .. }))
             && self.is_active(id)
@@ -277,7 +293,7 @@ impl Engine {
         if before == progress {
             return;
         }
-        self.run(id).times.since = now;
+        self.run(id).since = now;
         let node = self.graph.node(id);
         let (start, stop) = (limit(now, node.start_timeout), limit(now, node.stop_timeout));
         let wait = limit(now, node.wait_timeout);

@@ -1,24 +1,27 @@
 //! A new set of definitions takes the place of the old one.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::build::Graph;
 use super::definition::{Admission, Id, Node};
 use super::engine::{Action, Engine};
-use super::plan::{Change, Step, Why, plan};
-use super::request::{Goal, Refusal, RequestId};
-use super::state::{Progress, Run, Wish};
+use super::plan::{Change, Step, Why, is_other};
+use super::request::{Goal, Refusal};
+use super::state::{Progress, Reason, Run, Wish};
 
 impl Engine {
-    /// Does what [`plan`] says. A set that is wrong changes nothing.
-    pub(super) fn ask_apply(&mut self, request: RequestId, nodes: Vec<Node>) -> Result<Vec<(Id, Goal)>, Refusal> {
+    /// Does what [`Engine::plan`] says. A set that is wrong changes nothing.
+    pub(super) fn ask_apply(&mut self, nodes: Vec<Node>) -> Result<Vec<(Id, Goal)>, Refusal> {
         let graph = self.graph.succeed(nodes, |id| self.is_busy(id)).map_err(Refusal::Problems)?;
-        let steps = plan(&self.graph, &graph);
+        let kept = core::mem::take(&mut self.kept);
+        let steps = self.plan(&graph, &kept);
+        let was_wanted: BTreeSet<Id> = self.graph.living().into_iter().filter(|&id| self.is_wanted(id)).collect();
         let mut watched = Vec::new();
         for id in self.graph.living() {
             if graph.id(self.graph.name(id)).is_none() {
-                self.wish_down(id, request);
+                self.wish_down(id);
                 if graph.is_retired(id) {
                     watched.push((id, Goal::Down));
                 }
@@ -31,12 +34,21 @@ impl Engine {
         for step in &steps {
             let Some(id) = self.graph.id(&step.name) else { continue };
             let wished = self.runs[id.at()].is_wished();
+            let before = old.id(&step.name).map(|before| old.node(before));
+            let comes = match step.change {
+                Change::Start => true,
+                // A bundle that was up only by what is in it, and no longer is one.
+                Change::Restart => !wished && self.graph.node(id).up && was_wanted.contains(&id),
+                Change::Stop | Change::Reload | Change::Nothing => false,
+            };
             match step.change {
-                Change::Start => {
-                    let wish = if self.graph.node(id).up { Wish::Explicit } else { Wish::Dependency };
-                    self.wish_up(id, wish, request);
+                _ if comes => {
+                    let is_needed = matches!(step.why, Why::NeededBy(_));
+                    self.wish_up(id, if is_needed { Wish::Dependency } else { Wish::Explicit });
+                    // On its way out still, as what it was.
+                    self.run(id).again |= self.is_active(id) && before.is_some_and(|it| is_other(it, self.graph.node(id)));
                     self.renew(id, None);
-                    self.pull(id, true, request);
+                    self.pull(id, true);
                     watched.push((id, Goal::Up));
                 }
                 Change::Restart if self.leader(&steps, step).is_some_and(|leader| examined.contains(&leader)) => {
@@ -46,17 +58,39 @@ impl Engine {
                     }
                 }
                 Change::Restart if wished => _ = restarted.insert(id),
+                // On its way out still: if somebody wants it up before, what starts is what it is now.
+                Change::Restart if self.is_active(id) => self.run(id).again = true,
                 Change::Reload if self.has_risen(id) => self.out.push(Action::Reload(id)),
-                Change::Restart | Change::Reload | Change::Stop | Change::Nothing => {}
+                Change::Stop => {
+                    let on = if let Why::Needs(on) = &step.why { self.graph.id(on) } else { None };
+                    self.turn_away(id, on.map_or(Reason::Condition, Reason::Dependency));
+                }
+                Change::Start | Change::Restart | Change::Reload | Change::Nothing => {}
             }
-            // What a running node now depends on is started for it.
-            let before = old.id(&step.name).map(|before| &old.node(before).dependencies);
-            if wished && before != Some(&self.graph.node(id).dependencies) {
-                self.pull(id, false, request);
+            // One that was down by its definition may be up, or kept out, already.
+            let stays = wished || step.change == Change::Stop;
+            if stays && self.graph.node(id).up && before.is_some_and(|before| !before.up) {
+                self.wish_up(id, Wish::Explicit);
             }
         }
-        watched.extend(self.restart(restarted, request));
+        watched.extend(self.restart(restarted));
         Ok(watched)
+    }
+
+    /// What was wanted of some that left, and come again with the next set: that counts, and not that they are new.
+    pub fn keep_wishes(&mut self, wishes: BTreeMap<String, Wish>) {
+        self.kept = wishes;
+    }
+
+    /// It stops, and has failed then, until its conditions, or those of what it needs, let it in again. A process that had ended well
+    /// counts no longer for what it was.
+    fn turn_away(&mut self, id: Id, reason: Reason) {
+        if self.is_active(id) {
+            self.run(id).doom.get_or_insert(reason);
+            self.touch(id);
+        } else if self.runs[id.at()].progress == Progress::Completed {
+            self.set(id, Progress::Failed(reason));
+        }
     }
 
     /// Those that run, and go on until it is known that they can start as they are now.
@@ -111,6 +145,12 @@ impl Engine {
             run.gate = None;
             run.hold = 0;
             self.enqueue(id);
+        }
+        // One that was left out stood as a point, of which there is nothing to stop: it begins as what it is from now on.
+        for id in old.ids().filter(|&id| !old.node(id).kind.has_process()) {
+            if self.runs[id.at()].progress == Progress::Completed && !self.is_active(id) {
+                self.gone(id);
+            }
         }
     }
 }

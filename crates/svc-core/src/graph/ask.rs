@@ -3,9 +3,10 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::build::Strength;
-use super::definition::{Bond, Condition, Id, Kind};
+use super::build::{Edge, Strength};
+use super::definition::{Admission, Bond, Condition, Id, Kind};
 use super::engine::{Action, Engine};
+use super::plan::pulled;
 use super::request::{Dependents, Goal, Outcome, Pending, Refusal, Request, RequestId};
 use super::state::{Progress, Reason, Wish};
 use crate::time::Millis;
@@ -21,12 +22,12 @@ impl Engine {
             (Request::Apply(_) | Request::Shutdown, _) => Ok(()),
         };
         let result = result.and_then(|()| match what {
-            Request::Start(nodes) => Ok(self.ask_start(request, &nodes)),
-            Request::Stop { nodes, dependents, prune } => self.ask_stop(request, &nodes, dependents, prune),
-            Request::Restart(nodes) => Ok(self.ask_restart(request, &nodes)),
-            Request::Run(node) => self.ask_run(request, node),
-            Request::Apply(nodes) => self.ask_apply(request, nodes),
-            Request::Shutdown => Ok(self.ask_shutdown(request)),
+            Request::Start(nodes) => Ok(self.ask_start(&nodes)),
+            Request::Stop { nodes, dependents, prune } => self.ask_stop(&nodes, dependents, prune),
+            Request::Restart(nodes) => Ok(self.ask_restart(&nodes)),
+            Request::Run(node) => self.ask_run(node),
+            Request::Apply(nodes) => self.ask_apply(nodes),
+            Request::Shutdown => Ok(self.ask_shutdown()),
         });
         match result {
             Err(refusal) => self.out.push(Action::Finished(request, Outcome::Refused(refusal))),
@@ -53,18 +54,18 @@ impl Engine {
         }
     }
 
-    fn ask_start(&mut self, request: RequestId, nodes: &[Id]) -> Vec<(Id, Goal)> {
+    fn ask_start(&mut self, nodes: &[Id]) -> Vec<(Id, Goal)> {
         let nodes: BTreeSet<Id> = nodes.iter().copied().collect();
         for &id in &nodes {
-            self.wish_up(id, Wish::Explicit, request);
+            self.wish_up(id, Wish::Explicit);
             self.renew(id, None);
-            self.pull(id, true, request);
+            self.pull(id, true);
         }
         nodes.into_iter().map(|id| (id, Goal::Up)).collect()
     }
 
     /// Wishes the node up; a request that wants it down is over.
-    pub(super) fn wish_up(&mut self, id: Id, wish: Wish, request: RequestId) {
+    pub(super) fn wish_up(&mut self, id: Id, wish: Wish) {
         let run = self.run(id);
         if run.wish >= wish {
             return;
@@ -76,7 +77,7 @@ impl Engine {
         self.touch(id);
         if turned {
             self.allow_time(id);
-            self.supersede(id, Goal::Down, request);
+            self.supersede(id, Goal::Down);
         }
     }
 
@@ -89,25 +90,25 @@ impl Engine {
         }
     }
 
-    pub(super) fn wish_down(&mut self, id: Id, request: RequestId) {
+    pub(super) fn wish_down(&mut self, id: Id) {
+        // Who wants it up again before it is gone gets it as it is then: its restart is not forgotten.
         let run = self.run(id);
-        run.again = false;
         run.lasts = false;
         if run.is_wished() {
             run.wish = Wish::Down;
             self.touch(id);
-            self.supersede(id, Goal::Up, request);
+            self.supersede(id, Goal::Up);
         }
     }
 
-    fn supersede(&mut self, id: Id, goal: Goal, by: RequestId) {
-        for index in 0..self.runs[id.at()].watchers.len() {
-            let (request, watched) = self.runs[id.at()].watchers[index];
-            if watched == goal && self.requests.remove(&request).is_some() {
-                self.out.push(Action::Finished(request, Outcome::Superseded(by)));
+    /// Who waits for that of this node waits in vain.
+    fn supersede(&mut self, id: Id, goal: Goal) {
+        for (request, watched) in core::mem::take(&mut self.run(id).watchers) {
+            match watched == goal {
+                true => self.settled(request, id, Err(Reason::Superseded)),
+                false => self.run(id).watchers.push((request, watched)),
             }
         }
-        self.run(id).watchers.retain(|&(_, watched)| watched != goal);
     }
 
     /// Gives a node that has failed another chance. `until`: what is waited for, if it is only a dependency: a process that has
@@ -120,9 +121,11 @@ impl Engine {
                 self.set(id, Progress::Down);
             }
             Progress::Starting | Progress::Up(_) | Progress::Completed | Progress::Stopping { .. } => {
-                // It was to fail; it stops, and then starts again.
-                if self.run(id).doom.take().is_some() {
-                    self.run(id).again = true;
+                // It was to fail; it stops, and then starts again, if it may.
+                if self.runs[id.at()].doom.is_some() {
+                    let doom = self.turned_away(id);
+                    let run = self.run(id);
+                    (run.doom, run.again) = (doom, doom.is_none());
                     self.touch(id);
                 }
             }
@@ -130,21 +133,29 @@ impl Engine {
         }
     }
 
-    /// Wishes up whatever this node depends on, hard or soft. `retry`: also those who have failed.
-    pub(super) fn pull(&mut self, id: Id, retry: bool, request: RequestId) {
+    /// Why a start would come to nothing: its conditions do not let it in, or not one by which it fails.
+    fn turned_away(&self, id: Id) -> Option<Reason> {
+        if self.graph.node(id).admission == Admission::Refused {
+            return Some(Reason::Condition);
+        }
+        let run = &self.runs[id.at()];
+        let reason = if let Progress::Failed(reason) = run.progress { Some(reason) } else { run.doom };
+        let needs = |on| self.graph.edges(id).iter().any(|edge| edge.to == on);
+        reason.filter(|&reason| matches!(reason, Reason::Dependency(on) if needs(on) && self.turned_away(on).is_some()))
+    }
+
+    /// Wishes up whatever this node depends on, hard or soft, if it may start. `retry`: also those who have failed.
+    pub(super) fn pull(&mut self, id: Id, retry: bool) {
         self.walks += 1;
         let walk = self.walks;
         let mut stack = Vec::from([id]);
         while let Some(id) = stack.pop() {
-            for index in 0..self.graph.edges(id).len() {
-                let edge = self.graph.edges(id)[index];
-                if edge.strength == Strength::Order {
-                    continue;
-                }
+            let edges: Vec<Edge> = pulled(&self.graph, id).copied().collect();
+            for edge in edges {
                 let run = &self.runs[edge.to.at()];
                 let was_down = !run.is_wished();
                 let fine = run.is_wished() && self.is_active(edge.to) && run.doom.is_none();
-                self.wish_up(edge.to, Wish::Dependency, request);
+                self.wish_up(edge.to, Wish::Dependency);
                 if retry || was_down {
                     self.renew(edge.to, Some(edge.until));
                 }
@@ -155,13 +166,7 @@ impl Engine {
         }
     }
 
-    fn ask_stop(
-        &mut self,
-        request: RequestId,
-        nodes: &[Id],
-        dependents: Dependents,
-        prune: bool,
-    ) -> Result<Vec<(Id, Goal)>, Refusal> {
+    fn ask_stop(&mut self, nodes: &[Id], dependents: Dependents, prune: bool) -> Result<Vec<(Id, Goal)>, Refusal> {
         let mut set: BTreeSet<Id> = BTreeSet::new();
         let mut walk = nodes.to_vec();
         while let Some(id) = walk.pop() {
@@ -179,10 +184,10 @@ impl Engine {
             Dependents::Leave => {}
         }
         for &id in &set {
-            self.wish_down(id, request);
+            self.wish_down(id);
         }
         if prune {
-            self.prune(&mut set, request);
+            self.prune(&mut set);
         }
         Ok(set.into_iter().map(|id| (id, Goal::Down)).collect())
     }
@@ -207,25 +212,23 @@ impl Engine {
     }
 
     /// Stops what is only there for somebody who goes, and so on.
-    fn prune(&mut self, set: &mut BTreeSet<Id>, request: RequestId) {
+    fn prune(&mut self, set: &mut BTreeSet<Id>) {
         let mut walk: Vec<Id> = set.iter().copied().collect();
         while let Some(id) = walk.pop() {
             for index in 0..self.graph.edges(id).len() {
                 let edge = self.graph.edges(id)[index];
-                let wants = |(from, edge): (Id, super::build::Edge)| {
-                    edge.strength != Strength::Order && self.runs[from.at()].is_wished()
-                };
+                let wants = |(from, edge): (Id, Edge)| edge.strength != Strength::Order && self.runs[from.at()].is_wished();
                 let unwanted =
                     self.runs[edge.to.at()].wish == Wish::Dependency && !self.graph.dependents(edge.to).any(wants);
                 if unwanted && edge.strength != Strength::Order && set.insert(edge.to) {
-                    self.wish_down(edge.to, request);
+                    self.wish_down(edge.to);
                     walk.push(edge.to);
                 }
             }
         }
     }
 
-    fn ask_restart(&mut self, request: RequestId, nodes: &[Id]) -> Vec<(Id, Goal)> {
+    fn ask_restart(&mut self, nodes: &[Id]) -> Vec<(Id, Goal)> {
         let mut set: BTreeSet<Id> = BTreeSet::new();
         let mut walk = nodes.to_vec();
         while let Some(id) = walk.pop() {
@@ -235,13 +238,13 @@ impl Engine {
         }
         for &id in &set {
             let wish = if nodes.contains(&id) { Wish::Explicit } else { Wish::Dependency };
-            self.wish_up(id, wish, request);
+            self.wish_up(id, wish);
         }
-        self.restart(set, request)
+        self.restart(set)
     }
 
     /// Stops those of the nodes that are there, and who follows them, and starts all of them again.
-    pub(super) fn restart(&mut self, mut set: BTreeSet<Id>, request: RequestId) -> Vec<(Id, Goal)> {
+    pub(super) fn restart(&mut self, mut set: BTreeSet<Id>) -> Vec<(Id, Goal)> {
         let mut walk: Vec<Id> = set.iter().copied().collect();
         while let Some(id) = walk.pop() {
             let backs = self.graph.dependents(id);
@@ -258,12 +261,12 @@ impl Engine {
             }
         }
         for &id in &set {
-            self.pull(id, true, request);
+            self.pull(id, true);
         }
         set.into_iter().map(|id| (id, Goal::Up)).collect()
     }
 
-    fn ask_run(&mut self, request: RequestId, id: Id) -> Result<Vec<(Id, Goal)>, Refusal> {
+    fn ask_run(&mut self, id: Id) -> Result<Vec<(Id, Goal)>, Refusal> {
         if self.graph.node(id).kind != Kind::Oneshot {
             return Err(Refusal::NotAOneshot(id));
         }
@@ -277,16 +280,16 @@ impl Engine {
                 self.set(id, Progress::Down);
             }
         }
-        Ok(self.ask_start(request, &[id]))
+        Ok(self.ask_start(&[id]))
     }
 
-    fn ask_shutdown(&mut self, request: RequestId) -> Vec<(Id, Goal)> {
+    fn ask_shutdown(&mut self) -> Vec<(Id, Goal)> {
         if self.ending.is_none() {
             self.begin_ending();
         }
         let all: Vec<Id> = self.graph.ids().collect();
         for &id in &all {
-            self.wish_down(id, request);
+            self.wish_down(id);
         }
         all.into_iter().filter(|&id| self.is_active(id)).map(|id| (id, Goal::Down)).collect()
     }

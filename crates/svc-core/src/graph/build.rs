@@ -260,18 +260,19 @@ impl Graph {
     }
 }
 
-/// How many letters to change, add or drop to make one of the other (Levenshtein).
+/// How many letters to change, add, drop or swap with the next one to make one of the other (Damerau and Levenshtein).
 pub fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for column in 0..other.len() {
-            let changed = diagonal + usize::from(letter != other[column]);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let mut rows: Vec<Vec<usize>> = Vec::from([(0..=other.len()).collect()]);
+    for line in 1..=one.len() {
+        let mut row = Vec::from([line]);
+        for column in 1..=other.len() {
+            let changed = rows[line - 1][column - 1] + usize::from(one[line - 1] != other[column - 1]);
+            let least = changed.min(rows[line - 1][column] + 1).min(row[column - 1] + 1);
+            let is_swap = line > 1 && column > 1 && (one[line - 1], one[line - 2]) == (other[column - 2], other[column - 1]);
+            row.push(if is_swap { least.min(rows[line - 2][column - 2] + 1) } else { least });
         }
+        rows.push(row);
     }
-    row[other.len()]
+    rows[one.len()][other.len()]
 }

@@ -40,12 +40,14 @@ impl Kind {
     }
 }
 
-/// What an edge waits for. A oneshot or bundle that has completed fulfils all of them.
+/// What an edge waits for. A oneshot or bundle that has completed fulfils all of them; a process that has ended well, and is not started
+/// again, what it had been and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Condition {
     Started,
     /// It said so; where it never says, that it was started.
     Ready,
+    /// As long as it runs.
     Healthy,
     /// It ran to its end, with success.
     Completed,
@@ -67,7 +69,8 @@ impl fmt::Display for Condition {
 pub enum Bond {
     /// Needed for the start only: afterwards the dependency may be stopped without asking.
     Start,
-    /// Stopping the dependency takes it along; if that restarts or fails, it runs on. What s6-rc does.
+    /// Stopping the dependency takes it along, also where its conditions cease to hold; if that restarts or fails, it runs on. What
+    /// s6-rc does.
     Stay,
     /// As `Stay`, and it restarts when the dependency restarts, and stops when that fails.
     Follow,
@@ -134,8 +137,10 @@ pub struct Node {
     pub stop_timeout: Millis,
     /// A fingerprint of everything that takes a restart to change.
     pub substance: u64,
-    /// A fingerprint of everything that takes a reload to change.
-    pub reloadable: u64,
+    /// What it reads beside its definition: of each, which files these are, and a fingerprint of what is in them.
+    pub reads: Vec<(u64, u64)>,
+    /// A change in one of those takes a restart, and not a reload.
+    pub change_restarts: bool,
     /// It is made from files: whether it could start from them is found out before it is stopped for a restart.
     pub examined: bool,
 }
@@ -158,7 +163,8 @@ impl Node {
             start_timeout: Millis::ZERO,
             stop_timeout: Millis::ZERO,
             substance: 0,
-            reloadable: 0,
+            reads: Vec::new(),
+            change_restarts: false,
             examined: false,
         }
     }

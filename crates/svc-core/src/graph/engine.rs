@@ -1,14 +1,16 @@
 //! The engine: what happened comes in, what is to be done goes out.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::advance::Stand;
 use super::build::Graph;
 use super::definition::{Id, Kind};
 use super::request::{Goal, Outcome, Pending, Request, RequestId};
-use super::state::{Level, Progress, Reason, Run, Times, Wish};
+use super::state::{Level, Progress, Reason, Run, Wish, place_of};
 use super::stop::Ending;
-use crate::time::{Millis, Noted};
+use crate::time::Millis;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Event {
     /// The time of [`Engine::deadline`] has come (early or spurious calls do no harm).
     Deadline,
     Request(RequestId, Request),
+    /// That one of its external endpoints has answered, by its place in the list.
+    Answered(Id, usize),
     /// All external endpoints of the node have answered.
     Reachable(Id),
     /// It runs.
@@ -32,12 +36,14 @@ pub enum Event {
     Completed(Id),
     /// It died, and its supervisor starts it again.
     Died(Id),
+    /// A start of it came to nothing, and its supervisor tries again: who waits for it hears of this one.
+    Missed(Id, Reason),
     /// It is not there, and its supervisor does not start it again.
     Failed(Id, Reason),
     /// Nothing of it is left: the answer to [`Action::Stop`], or somebody else stopped it.
     Stopped(Id),
-    /// This is what was wished of it before svc-scan was started again. Comes after the reports of those that run.
-    Recovered(Id, Wish),
+    /// This is what was wished of them before svc-scan was started again. Comes after the reports of those that run.
+    Recovered(Vec<(Id, Wish)>),
 }
 
 /// What to do, in this order.
@@ -75,6 +81,8 @@ pub struct Engine {
     deadlines: BTreeSet<(Millis, Id)>,
     pub(super) requests: BTreeMap<RequestId, Pending>,
     pub(super) ending: Option<Ending>,
+    /// What was wanted of those that come again.
+    pub(super) kept: BTreeMap<String, Wish>,
     /// How many walks through the graph there have been.
     pub(super) walks: u64,
     pub(super) out: Vec<Action>,
@@ -101,6 +109,7 @@ impl Engine {
         match event {
             Event::Deadline => self.time(),
             Event::Request(id, request) => self.request(id, request),
+            Event::Answered(id, index) => self.answered(id, index),
             Event::Reachable(id) => self.reachable(id),
             Event::Started(id) => self.risen(id, Level::Started),
             Event::Ready(id) => self.risen(id, Level::Ready),
@@ -123,12 +132,16 @@ impl Engine {
             }
             Event::Completed(id) => self.completed(id),
             Event::Died(id) => self.died(id),
+            Event::Missed(id, reason) => self.missed(id, reason),
             Event::Failed(id, reason) => self.failed(id, reason),
             Event::Stopped(id) => self.stopped(id),
-            Event::Recovered(id, wish) => {
-                if self.knows(id) {
-                    self.run(id).wish = wish;
-                    self.touch(id);
+            Event::Recovered(wishes) => {
+                // Nobody looks before all are known: one that goes waits for those that go before it.
+                for (id, wish) in wishes {
+                    if self.knows(id) {
+                        self.run(id).wish = wish;
+                        self.touch(id);
+                    }
                 }
             }
         }
@@ -146,6 +159,12 @@ impl Engine {
 
     // --- reports
 
+    fn answered(&mut self, id: Id, index: usize) {
+        if self.knows(id) && self.runs[id.at()].progress == Progress::Awaiting {
+            self.run(id).answered |= place_of(index);
+        }
+    }
+
     fn reachable(&mut self, id: Id) {
         if self.knows(id) && self.runs[id.at()].progress == Progress::Awaiting {
             self.run(id).reached = true;
@@ -157,7 +176,6 @@ impl Engine {
         if !self.knows(id) {
             return;
         }
-        let now = self.now;
         let run = self.run(id);
         let before = match run.progress {
             Progress::Starting => None,
@@ -169,16 +187,6 @@ impl Engine {
                 None
             }
         };
-        let times = &mut self.run(id).times;
-        times.started.fill(Some(now));
-        match level {
-            Level::Started => {}
-            Level::Ready | Level::Unhealthy => times.ready.fill(Some(now)),
-            Level::Healthy => {
-                times.ready.fill(Some(now));
-                times.healthy.fill(Some(now));
-            }
-        }
         let level = match (before, level) {
             // Health says more than readiness; and only a death takes back what was said.
             (Some(before), Level::Started | Level::Ready) => before.max(level),
@@ -207,22 +215,23 @@ impl Engine {
         if !self.knows(id) {
             return;
         }
-        let now = self.now;
         let oneshot = self.graph.node(id).kind != Kind::Process;
+        // One whose `down` failed on its way out is not asked again.
+        let adopts = oneshot && self.ending.is_none() && !self.graph.is_retired(id);
         match self.runs[id.at()].progress {
             Progress::Starting | Progress::Up(_) => {}
-            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Failed(_) if oneshot => self.adopt(id),
+            Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Failed(_) if adopts => self.adopt(id),
             Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Failed(_) => return,
             Progress::Completed | Progress::Stopping { .. } => return,
         }
         let run = self.run(id);
-        run.times.completed = Noted::at(now);
         if oneshot {
             self.set(id, Progress::Completed);
         } else if run.again || run.doom.is_some() || !run.is_wished() {
             self.gone(id);
         } else {
             run.process = false;
+            run.was_ready = matches!(run.progress, Progress::Up(level) if level >= Level::Ready);
             self.set(id, Progress::Completed);
         }
     }
@@ -237,14 +246,48 @@ impl Engine {
             Progress::Up(_) => {
                 let was_up = self.is_up(id);
                 let until = self.runs[id.at()].until;
-                let began = self.runs[id.at()].times.began;
-                self.run(id).times = Times { began, ..Times::default() };
                 self.set(id, Progress::Starting);
                 // Once it was up, its supervisor may take the time it needs to bring it back.
                 self.set_until(id, if was_up { None } else { until });
             }
             Progress::Down | Progress::Waiting | Progress::Awaiting => {}
             Progress::Completed | Progress::Failed(_) | Progress::Stopping { .. } => {}
+        }
+    }
+
+    fn missed(&mut self, id: Id, reason: Reason) {
+        if !self.knows(id) || !self.is_active(id) || self.is_up(id) || self.is_leaving(id) {
+            return;
+        }
+        self.give_up(id, (id, reason), reason);
+        self.walks += 1;
+        let walk = self.walks;
+        let mut stack = Vec::from([id]);
+        while let Some(on) = stack.pop() {
+            let backs = self.graph.dependents(on).filter(|(_, edge)| self.stand(*edge) == Stand::Wait);
+            let waiting: Vec<Id> =
+                backs.map(|(from, _)| from).filter(|from| self.runs[from.at()].progress == Progress::Waiting).collect();
+            for from in waiting {
+                if core::mem::replace(&mut self.run(from).walk, walk) != walk {
+                    self.give_up(from, (id, reason), Reason::Dependency(id));
+                    stack.push(from);
+                }
+            }
+        }
+    }
+
+    /// Requests do not wait for this one any more, because of that one.
+    fn give_up(&mut self, id: Id, root: (Id, Reason), reason: Reason) {
+        for (request, goal) in core::mem::take(&mut self.run(id).watchers) {
+            match (goal, self.requests.get_mut(&request)) {
+                (Goal::Up, Some(pending)) => {
+                    if id != root.0 && !pending.failures.contains(&root) {
+                        pending.failures.push(root);
+                    }
+                    self.settled(request, id, Err(reason));
+                }
+                (Goal::Up | Goal::Down, _) => self.run(id).watchers.push((request, goal)),
+            }
         }
     }
 
@@ -380,18 +423,22 @@ impl Engine {
         let mut left = Vec::new();
         for (request, goal) in watchers {
             let verdict = self.verdict(id, goal);
-            let Some(pending) = self.requests.get_mut(&request) else { continue };
-            let Some(result) = verdict else {
-                left.push((request, goal));
-                continue;
-            };
-            pending.open -= 1;
-            pending.failures.extend(result.err().map(|reason| (id, reason)));
-            if pending.open == 0 {
-                self.finish(request);
+            match verdict {
+                Some(result) => self.settled(request, id, result),
+                None => left.push((request, goal)),
             }
         }
         self.run(id).watchers = left;
+    }
+
+    /// One of those that a request is about has come to its end.
+    pub(super) fn settled(&mut self, request: RequestId, id: Id, result: Result<(), Reason>) {
+        let Some(pending) = self.requests.get_mut(&request) else { return };
+        pending.open -= 1;
+        pending.failures.extend(result.err().map(|reason| (id, reason)));
+        if pending.open == 0 {
+            self.finish(request);
+        }
     }
 
     /// Whether the node is where the request wants it, or has failed to get there; `None` while that is open.

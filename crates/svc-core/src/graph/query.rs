@@ -1,4 +1,4 @@
-//! Questions: who waits for whom and why, what the start was waiting for, and the edges for a picture.
+//! Questions: who waits for whom and why, and the edges for a picture.
 
 use alloc::format;
 use alloc::string::String;
@@ -8,7 +8,7 @@ use super::advance::Stand;
 use super::build::Strength;
 use super::definition::{Admission, Condition, Id, Kind};
 use super::engine::Engine;
-use super::state::{Progress, Reason, Times, Wish};
+use super::state::{Progress, Reason, Wish, place_of};
 use crate::service::{Stage, Trouble};
 use crate::time::Millis;
 
@@ -67,9 +67,20 @@ impl Engine {
         self.runs[id.at()].wish
     }
 
+    /// Whether somebody wants it up, or all that is in it.
+    pub fn is_wanted(&self, id: Id) -> bool {
+        let members = || self.graph.edges(id).iter().all(|edge| self.is_wanted(edge.to));
+        self.runs[id.at()].is_wished() || self.graph.node(id).kind == Kind::Bundle && members()
+    }
+
     /// What it fails by, while it is still being stopped.
     pub fn failing(&self, id: Id) -> Option<Reason> {
         self.runs[id.at()].doom
+    }
+
+    /// Whether it is there, and nobody wants it to go.
+    pub fn is_to_stay(&self, id: Id) -> bool {
+        self.is_active(id) && !self.is_leaving(id)
     }
 
     /// Whether it cannot stop, because one above it does not stop in time.
@@ -77,8 +88,9 @@ impl Engine {
         self.runs[id.at()].stuck
     }
 
-    pub fn times(&self, id: Id) -> Times {
-        self.runs[id.at()].times
+    /// When it entered its progress.
+    pub fn since(&self, id: Id) -> Millis {
+        self.runs[id.at()].since
     }
 
     /// Whether somebody asked for the shutdown.
@@ -90,9 +102,9 @@ impl Engine {
     pub fn blockers(&self, id: Id) -> Vec<Blocker> {
         let run = &self.runs[id.at()];
         match run.progress {
-            Progress::Awaiting => Vec::from([Blocker { node: id, hindrance: Hindrance::External, since: run.times.since }]),
+            Progress::Awaiting => Vec::from([Blocker { node: id, hindrance: Hindrance::External, since: run.since }]),
             Progress::Waiting if self.graph.node(id).admission == Admission::Pending => {
-                Vec::from([Blocker { node: id, hindrance: Hindrance::Condition, since: run.times.since }])
+                Vec::from([Blocker { node: id, hindrance: Hindrance::Condition, since: run.since }])
             }
             Progress::Waiting | Progress::Failed(Reason::Dependency(_)) => {
                 let edges = self.graph.edges(id).iter();
@@ -103,8 +115,7 @@ impl Engine {
             }
             Progress::Starting | Progress::Up(_) | Progress::Completed if self.is_leaving(id) => {
                 let above = self.graph.backs(id).iter().map(|back| back.from).filter(|&from| self.is_leaving(from));
-                let blocker =
-                    |node: Id| Blocker { node, hindrance: Hindrance::StillUp, since: self.runs[node.at()].times.since };
+                let blocker = |node: Id| Blocker { node, hindrance: Hindrance::StillUp, since: self.runs[node.at()].since };
                 above.map(blocker).collect()
             }
             Progress::Down | Progress::Starting | Progress::Up(_) | Progress::Completed => Vec::new(),
@@ -123,16 +134,25 @@ impl Engine {
             Progress::Down | Progress::Waiting | Progress::Awaiting | Progress::Starting => Hindrance::NotYet(until),
             Progress::Up(_) | Progress::Stopping { overdue: false } => Hindrance::NotYet(until),
         };
-        Blocker { node, hindrance, since: run.times.since }
+        Blocker { node, hindrance, since: run.since }
     }
 
     /// From this node's first blocker to the root of it all.
     pub fn blocked_by(&self, id: Id) -> Vec<Blocker> {
         let mut chain: Vec<Blocker> = Vec::new();
         let mut at = id;
-        while let Some(&blocker) = self.blockers(at).iter().min_by_key(|blocker| blocker.rank()) {
+        loop {
+            let blockers = self.blockers(at);
+            // The one that has been named as the reason, or the next step would be about another.
+            let reason =
+                if let Progress::Failed(Reason::Dependency(on)) = self.runs[at.at()].progress { Some(on) } else { None };
+            let named = reason.and_then(|on| blockers.iter().find(|blocker| blocker.node == on));
+            let first = named.or_else(|| blockers.iter().min_by_key(|blocker| blocker.rank()));
+            let Some(&blocker) = first else { break };
             chain.push(blocker);
-            if blocker.node == at {
+            // What holds up the end of one that fails is not why it does.
+            let is_ending = matches!(blocker.hindrance, Hindrance::Failed(_)) && self.is_leaving(blocker.node);
+            if blocker.node == at || is_ending {
                 break;
             }
             at = blocker.node;
@@ -160,12 +180,19 @@ impl Engine {
             Hindrance::Down => format!("blocked by {name}: it is down, and nobody wants it up"),
             Hindrance::Ended(until) => format!("blocked by {name}: it has ended, and is not {until}"),
             Hindrance::External => {
-                let endpoints = self.graph.node(blocker.node).external.join(", ");
-                format!("waiting for {endpoints}, {seconds} s")
+                format!("waiting for {}, {seconds} s", self.unanswered(blocker.node))
             }
             Hindrance::Condition => format!("waiting for the condition of {name}, {seconds} s"),
             Hindrance::StillUp => format!("blocked by {name}: not down after {seconds} s"),
         }
+    }
+
+    /// Its endpoints outside that have not answered.
+    fn unanswered(&self, id: Id) -> String {
+        let answered = |index: usize| self.runs[id.at()].answered & place_of(index) != 0;
+        let external = self.graph.node(id).external.iter().enumerate();
+        let missing: Vec<&str> = external.filter(|&(at, _)| !answered(at)).map(|(_, name)| name.as_str()).collect();
+        missing.join(", ")
     }
 
     /// Why a node failed, in words.
@@ -177,6 +204,7 @@ impl Engine {
         };
         match reason {
             Reason::Exit(exit) => format!("it ended ({exit}), and is not started again"),
+            Reason::Unready(exit) => format!("ended before it was ready ({exit})"),
             Reason::Trouble(Trouble { stage: Stage::Prepare, errno: code }) => {
                 format!("its program was not executed (exit code {code})")
             }
@@ -187,37 +215,14 @@ impl Engine {
                 format!("not {goal} after {}, which is its time to start", span(node.start_timeout))
             }
             Reason::ExternalTimeout => {
-                let endpoints = node.external.join(", ");
+                let endpoints = self.unanswered(id);
                 format!("{endpoints} did not answer within {}, which is its wait-timeout", span(node.wait_timeout))
             }
             Reason::StopTimeout => format!("not down after {}, which is its time to stop", span(node.stop_timeout)),
             Reason::Held => "somebody who needs it was not down in time".into(),
             Reason::StoppedOutside => "somebody stopped it".into(),
+            Reason::Superseded => Reason::SUPERSEDED.into(),
             Reason::Condition => "its conditions do not hold".into(),
-        }
-    }
-
-    /// What the start of this node waited for last, and that one's, and so on, this node first: the time of a boot is the time of
-    /// the chain. Each with how long it took from its own start until it was as far as it had to be.
-    pub fn critical_chain(&self, id: Id) -> Vec<(Id, Millis)> {
-        let mut chain = Vec::new();
-        let mut at = (id, None);
-        loop {
-            let (node, until) = at;
-            let times = self.runs[node.at()].times;
-            let Some(began) = times.began.get() else { return chain };
-            let reached = match until {
-                Some(until) => times.reached(until),
-                None => times.completed.get().or(times.ready.get()).or(times.started.get()),
-            };
-            let Some(reached) = reached else { return chain };
-            chain.push((node, reached - began));
-            let last = self.graph.edges(node).iter().filter_map(|edge| {
-                let reached = self.runs[edge.to.at()].times.reached(edge.until)?;
-                (reached <= began).then_some((reached, edge.to, edge.until))
-            });
-            let Some((_, next, until)) = last.max_by_key(|(reached, ..)| *reached) else { return chain };
-            at = (next, Some(until));
         }
     }
 

@@ -48,8 +48,6 @@ pub enum Outcome {
     Failed(Vec<(Id, Reason)>),
     /// Nothing has been changed.
     Refused(Refusal),
-    /// This later request wants something else of the same nodes.
-    Superseded(RequestId),
 }
 
 /// Why a request is not carried out.

@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::definition::{Condition, Id};
+use super::definition::Id;
 use super::request::{Goal, RequestId};
 use crate::service::Trouble;
 use crate::signal::Exit;
-use crate::time::{Millis, Noted};
+use crate::time::Millis;
 
 /// What somebody wants of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +53,8 @@ pub enum Progress {
 pub enum Reason {
     /// It ended like this, and is not started again.
     Exit(Exit),
+    /// It ended like this before it was ready, and is started again.
+    Unready(Exit),
     /// It could not be started.
     Trouble(Trouble),
     /// It needs that one.
@@ -67,34 +69,15 @@ pub enum Reason {
     Held,
     /// Somebody stopped it behind our back.
     StoppedOutside,
+    /// A later request wants something else of it. The others of the request go on.
+    Superseded,
     /// Its conditions do not hold here.
     Condition,
 }
 
-/// When what happened to a node, in its present life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Times {
-    /// It entered its progress.
-    pub since: Millis,
-    /// Its supervisor was told to start it.
-    pub began: Noted,
-    pub started: Noted,
-    pub ready: Noted,
-    pub healthy: Noted,
-    pub completed: Noted,
-}
-
-impl Times {
-    /// When it first fulfilled this condition, or one that implies it.
-    pub fn reached(&self, until: Condition) -> Option<Millis> {
-        let (ready, completed) = (self.ready.get(), self.completed.get());
-        match until {
-            Condition::Started => self.started.get().or(ready).or(completed),
-            Condition::Ready => ready.or(completed).or(self.started.get()),
-            Condition::Healthy => self.healthy.get().or(completed),
-            Condition::Completed => completed,
-        }
-    }
+impl Reason {
+    /// What is said of an order that a later one contradicts.
+    pub const SUPERSEDED: &str = "somebody asked for something else meanwhile";
 }
 
 /// A node at run time.
@@ -102,14 +85,17 @@ impl Times {
 pub(super) struct Run {
     pub wish: Wish,
     pub progress: Progress,
-    pub times: Times,
+    /// When it entered its progress.
+    pub since: Millis,
     /// It is to stop, and then to start again.
     pub again: bool,
     /// It is to stop, and has failed then.
     pub doom: Option<Reason>,
     /// It was told to start, and has not been told to be gone: a stop must be asked for.
     pub process: bool,
-    /// Its external endpoints have answered.
+    /// Which of its external endpoints have answered since it last began to wait for them: a bit for each of the first ones.
+    pub answered: u64,
+    /// All of them have.
     pub reached: bool,
     /// It cannot stop because somebody above it does not.
     pub stuck: bool,
@@ -121,6 +107,8 @@ pub(super) struct Run {
     pub hold: u32,
     /// It was up, and others still count on that.
     pub lasts: bool,
+    /// A process that has ended well was ready then.
+    pub was_ready: bool,
     /// It stands in the work list.
     pub queued: bool,
     /// It stands in the list of those to start or to stop.
@@ -138,16 +126,18 @@ impl Run {
         Run {
             wish: Wish::Down,
             progress: Progress::Down,
-            times: Times { since: now, ..Times::default() },
+            since: now,
             again: false,
             doom: None,
             process: false,
+            answered: 0,
             reached: false,
             stuck: false,
             until: None,
             gate: None,
             hold: 0,
             lasts: false,
+            was_ready: false,
             queued: false,
             moving: false,
             listed: false,
@@ -160,4 +150,9 @@ impl Run {
     pub fn is_wished(&self) -> bool {
         self.wish != Wish::Down
     }
+}
+
+/// The bit of an external endpoint in [`Run::answered`]; none for those behind the first 64.
+pub(super) fn place_of(endpoint: usize) -> u64 {
+    u32::try_from(endpoint).ok().and_then(|endpoint| 1u64.checked_shl(endpoint)).unwrap_or(0)
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::advance::Stand;
 use super::build::{Edge, Strength};
-use super::definition::{Bond, Condition, Id};
+use super::definition::{Bond, Id};
 use super::engine::{Action, Engine};
 use super::state::{Progress, Reason};
 
@@ -99,8 +99,8 @@ impl Engine {
                 let back = self.graph.backs(id)[index];
                 let edge = self.graph.edges(back.from)[back.edge as usize];
                 let follows = edge.strength == Strength::Hard(Bond::Follow);
-                // Who waited for the end of a process has nothing to lose by it.
-                let lost = follows && !(ended && edge.until == Condition::Completed);
+                // Who waited for what a process that has ended well was, or for its end, has nothing to lose by that.
+                let lost = follows && !(ended && self.holds(id, edge.until));
                 if !lost || !self.is_active(back.from) || self.is_leaving(back.from) {
                     continue;
                 }

@@ -39,6 +39,7 @@ impl Service {
             | Command::Interrupt => self.quit(out),
             // Nobody is there to get it; svc-scan says so to the one who asked.
             Command::Wish(_)
+            | Command::Recall(_)
             | Command::Reload
             | Command::DownSignal
             | Command::Kill(_)
@@ -79,7 +80,7 @@ impl Service {
                 out.push(Action::Publish(Note::Changed));
             }
             Command::Hurry => self.begin(now, running, Step::Signal(0), Note::Stopping, settings, out),
-            Command::Wish(_) => {}
+            Command::Wish(_) | Command::Recall(_) => {}
             Command::Reload => out.push(Action::Signal { target: Target::Main, signal: settings.reload_signal }),
             Command::DownSignal => {
                 self.called = true;
@@ -96,10 +97,10 @@ impl Service {
                 self.state = State::Up { pid, ready, paused: false, stop };
                 out.push(Action::Publish(Note::Killed));
             }
-            Command::Abandon => self.quit(out),
+            Command::Abandon => self.abandon(out),
             Command::Interrupt => {
                 out.push(Action::Signal { target: Target::Group, signal: Signal::INT });
-                self.quit(out);
+                self.abandon(out);
             }
         }
     }
@@ -135,6 +136,7 @@ impl Service {
             }
             Command::Stop | Command::AtMostOnce | Command::Undo => self.want = Want::Down,
             Command::Wish(wish) => self.wished = wish,
+            Command::Recall(recall) => self.recall = recall,
             Command::Drain | Command::Terminate | Command::Hurry | Command::Force => {
                 self.want = Want::Down;
                 self.leaving = true;

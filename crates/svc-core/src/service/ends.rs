@@ -44,7 +44,9 @@ impl Service {
         let ran = now - self.started.unwrap_or(now);
         self.past.truncate(HISTORY - 1);
         let (starved, unfed) = (core::mem::take(&mut self.starved), core::mem::take(&mut self.unfed));
-        self.past.insert(0, Past { exit, ended: now, ran, counts, starved, unfed });
+        let ready = matches!(self.state, State::Up { ready: Some(_), .. });
+        let stopped = matches!(self.state, State::Up { stop, .. } if stop != Stop::No);
+        self.past.insert(0, Past { exit, ended: now, ran, counts, starved, unfed, ready, stopped });
         self.deaths += 1;
         self.since = now;
     }

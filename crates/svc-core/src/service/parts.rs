@@ -126,6 +126,8 @@ pub enum Command {
     Undo,
     /// Remember this of who steers the service: how much it is wished. Changes nothing else.
     Wish(Wish),
+    /// Remember why one that is wished is stopped. Changes nothing else.
+    Recall(Recall),
     /// Send the reload signal.
     Reload,
     /// Send the down signal, and change no wish: a service that is wanted up comes back.
@@ -249,6 +251,22 @@ pub struct Past {
     pub starved: bool,
     /// It had not fed its watchdog.
     pub unfed: bool,
+    /// It had said that it is ready.
+    pub ready: bool,
+    /// It had been told to stop.
+    pub stopped: bool,
+}
+
+/// Why who steers a service stops one that is wished; kept here for the svc-scan after a killed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Recall {
+    /// It does not.
+    #[default]
+    No,
+    /// Because of others, or to start it again: it comes back as soon as they let it.
+    Order,
+    /// It was not ready in time, and is not started again.
+    Late,
 }
 
 /// Why a service that ended by itself is not started again.

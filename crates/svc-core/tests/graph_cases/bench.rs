@@ -81,6 +81,11 @@ impl Bench {
         self.ask(Request::Stop { nodes: self.ids(names), dependents, prune })
     }
 
+    /// What becomes of a request when others want something else of these.
+    pub fn superseded(&self, names: &[&str]) -> Outcome {
+        Outcome::Failed(self.ids(names).into_iter().map(|id| (id, Reason::Superseded)).collect())
+    }
+
     fn step(&mut self, event: Event) {
         let mut out = Vec::new();
         self.engine.step(self.now, event, &mut out);
@@ -178,10 +183,18 @@ impl Bench {
         self.step(Event::Died(self.id(name)));
     }
 
+    pub fn missed(&mut self, name: &str) {
+        self.step(Event::Missed(self.id(name), Reason::Unready(Exit::Code(1))));
+    }
+
     /// It was started for somebody now; or it is ready for him.
     pub fn begun(&mut self, name: &str, begun: bool) {
         let at = begun.then_some(self.now);
         self.step(Event::Begun(self.id(name), at));
+    }
+
+    pub fn answered(&mut self, name: &str, index: usize) {
+        self.step(Event::Answered(self.id(name), index));
     }
 
     pub fn reachable(&mut self, name: &str) {
@@ -215,7 +228,7 @@ impl Bench {
 
     pub fn plan(&self, nodes: impl IntoIterator<Item = Node>) -> Vec<(String, Change)> {
         let new = Graph::new(nodes.into_iter().collect()).expect("a good set");
-        let steps = svc_core::graph::plan(self.engine.graph(), &new);
+        let steps = self.engine.plan(&new, &BTreeMap::new());
         steps.into_iter().map(|step| (step.name, step.change)).collect()
     }
 }

@@ -1,10 +1,12 @@
 //! Timeouts, recovery, what is stuck, and the questions that can be asked.
 
-use svc_core::Millis;
+use std::collections::BTreeMap;
+
 use svc_core::graph::{
-    Action, Condition, Dependents, Engine, Event, Graph, Id, Node, Outcome, Problem, Progress, Reason, Refusal, Relation,
-    Request, RequestId, Strength, Why, Wish, plan,
+    Action, Admission, Condition, Dependents, Engine, Event, Graph, Id, Node, Outcome, Problem, Progress, Reason, Refusal,
+    Relation, Request, RequestId, Strength, Why, Wish,
 };
+use svc_core::{Exit, Millis};
 
 use crate::bench::{self, Bench, follows, hard, milestone, oneshot, process, soft};
 
@@ -27,6 +29,82 @@ fn who_does_not_stop_in_time_holds_those_below_and_the_request_says_so() {
     bench.take();
     bench.stopped("web");
     assert_eq!(bench.take(), ["stop db"], "it goes on nevertheless");
+}
+
+#[test]
+fn who_waits_for_a_start_hears_of_the_first_that_comes_to_nothing_and_it_goes_on_nevertheless() {
+    let apart = process("apart").with("slow", hard(), READY);
+    let needs = |name: &str, on: &str| process(name).with(on, hard(), READY);
+    let nodes = [process("slow"), process("db"), needs("app", "db"), needs("web", "app"), apart];
+    let mut bench = Bench::new(nodes.map(|node| Node { up: false, ..node }));
+    let (db, web) = (bench.id("db"), bench.id("web"));
+    let both = bench.start(&["db", "web"]);
+    let above = bench.start(&["web"]);
+    let other = bench.start(&["apart"]);
+    bench.missed("db");
+    let root = (db, Reason::Unready(Exit::Code(1)));
+    let blocked = (web, Reason::Dependency(db));
+    let failed = |request| match bench.outcome(request) {
+        Some(Outcome::Failed(mut failed)) => {
+            failed.sort_by_key(|(id, _)| *id);
+            failed
+        }
+        outcome => panic!("{outcome:?}"),
+    };
+    assert_eq!((failed(both), failed(above)), (vec![root, blocked], vec![root, blocked]));
+    assert_eq!(bench.outcome(other), None, "it waits for another one");
+    assert_eq!(
+        bench.explain("web").as_deref(),
+        Some("blocked by app: not ready after 0 s, blocked by db: not ready after 0 s")
+    );
+    bench.take();
+    bench.ready("db");
+    assert_eq!(bench.take(), ["start app"]);
+    // Who is up has not missed anything, nor has one that is being stopped.
+    let again = bench.ask(Request::Restart(vec![db]));
+    bench.missed("db");
+    assert_eq!(bench.outcome(again), None);
+}
+
+#[test]
+fn what_was_left_out_and_now_fails_by_its_conditions_starts_when_they_hold() {
+    let web = || process("web").with("db", hard(), READY);
+    let fol = || process("fol").with("db", follows(), READY);
+    let mut bench = Bench::new([milestone("db"), web(), fol()]);
+    bench.bring_up();
+    let refused = Node { admission: Admission::Refused, ..process("db") };
+    bench.apply([refused, web(), fol()]);
+    assert_eq!(bench.progress("db"), Progress::Failed(Reason::Condition));
+    assert_eq!(bench.take(), ["stop web", "stop fol"]);
+    ["web", "fol"].iter().for_each(|name| bench.stopped(name));
+    assert_eq!(bench.explain("web").as_deref(), Some("blocked by db: its conditions do not hold"));
+    bench.apply([process("db"), web(), fol()]);
+    assert_eq!(bench.take(), ["start db"]);
+    bench.ready("db");
+    assert_eq!(bench.take().len(), 2);
+}
+
+#[test]
+fn who_is_blocked_by_one_that_is_turned_away_is_not_blocked_by_those_whose_stop_that_one_waits_for() {
+    let needs = |name: &str| process(name).with("db", hard(), READY);
+    let mut bench = Bench::new([process("db"), needs("web"), needs("aaa")]);
+    bench.bring_up();
+    bench.apply([Node { admission: Admission::Refused, ..process("db") }, needs("web"), needs("aaa")]);
+    bench.stopped("aaa");
+    assert_eq!(bench.explain("aaa").as_deref(), Some("blocked by db: its conditions do not hold"));
+}
+
+#[test]
+fn the_chain_leads_to_the_one_that_it_has_named() {
+    let names = ["bad", "worse"];
+    let needs = |node: Node, names: &[&str]| names.iter().fold(node, |node, name| node.with(name, hard(), READY));
+    let mut bench =
+        Bench::new([process("bad"), process("worse"), needs(process("user"), &names), needs(process("last"), &["user"])]);
+    bench.take();
+    bench.failed("worse");
+    bench.failed("bad");
+    let told = bench.explain("last").unwrap_or_default();
+    assert!(told.starts_with("blocked by user: it needs worse, blocked by worse: it ended"), "{told}");
 }
 
 #[test]
@@ -67,15 +145,21 @@ fn a_crash_restarts_those_that_follow_once_it_is_back() {
 #[test]
 fn an_external_endpoint_is_waited_for_in_its_time() {
     let mut web = process("web");
-    web.external = vec!["tcp:db:5432".into()];
+    web.external = vec!["tcp:db:5432".into(), "file:/data".into()];
     web.wait_timeout = Millis(30_000);
     let mut bench = Bench::new([web.clone()]);
     bench.advance(10_000);
+    assert_eq!(bench.explain("web").as_deref(), Some("waiting for tcp:db:5432, file:/data, 10 s"));
+    bench.answered("web", 1);
     assert_eq!(bench.explain("web").as_deref(), Some("waiting for tcp:db:5432, 10 s"));
     bench.reachable("web");
     assert_eq!(bench.take(), ["await web", "start web"]);
-    let mut bench = Bench::new([web]);
+    let mut bench = Bench::new([web, process("app").with("web", hard(), READY)]);
+    bench.answered("web", 0);
     bench.deadline();
+    let late = "file:/data did not answer within 30 s, which is its wait-timeout";
+    let blocked = format!("blocked by web: {late}");
+    assert_eq!(bench.explain("app").as_deref(), Some(blocked.as_str()));
     assert_eq!(bench.take(), ["await web", "forget web"]);
     assert_eq!(bench.progress("web"), Progress::Failed(Reason::ExternalTimeout));
 }
@@ -86,18 +170,34 @@ fn what_runs_already_is_taken_over_with_its_wish() {
     let mut engine = Engine::new(Millis(0), Graph::new(set()).expect("a good set"));
     let mut out = Vec::new();
     let (db, web, late) = (Id(0), Id(1), Id(2));
-    let events = [
-        Event::Ready(db),
-        Event::Started(web),
-        Event::Recovered(db, Wish::Dependency),
-        Event::Recovered(late, Wish::Explicit),
-    ];
+    let events =
+        [Event::Ready(db), Event::Started(web), Event::Recovered(vec![(db, Wish::Dependency), (late, Wish::Explicit)])];
     for event in events {
         engine.step(Millis(5), event, &mut out);
     }
     out.retain(|action| !matches!(action, Action::Publish(_)));
     assert_eq!(out, [Action::Start(late)]);
     assert_eq!((engine.wish(db), engine.wish(web)), (Wish::Dependency, Wish::Explicit));
+}
+
+/// One after the other lost its wish, and went before those that need it were to go.
+#[test]
+fn a_stop_that_is_taken_over_goes_on_in_order() {
+    let set = vec![process("a"), process("b").with("a", hard(), READY), process("c").with("b", hard(), READY)];
+    let mut engine = Engine::new(Millis(0), Graph::new(set).expect("a good set"));
+    let (a, b, c) = (Id(0), Id(1), Id(2));
+    let mut told = |event: Event| {
+        let mut out = Vec::new();
+        engine.step(Millis(5), event, &mut out);
+        out.retain(|action| !matches!(action, Action::Publish(_)));
+        out
+    };
+    for event in [Event::Ready(a), Event::Ready(b), Event::Started(c)] {
+        assert_eq!(told(event), []);
+    }
+    assert_eq!(told(Event::Recovered([a, b, c].map(|id| (id, Wish::Down)).to_vec())), [Action::Stop(c)]);
+    assert_eq!(told(Event::Stopped(c)), [Action::Stop(b)]);
+    assert_eq!(told(Event::Stopped(b)), [Action::Stop(a)]);
 }
 
 #[test]
@@ -162,7 +262,7 @@ fn a_plan_says_why() {
     let graph = |nodes: Vec<Node>| Graph::new(nodes).expect("a good set");
     let mut down = process("down");
     down.up = false;
-    let old = graph(vec![
+    let mut bench = Bench::new([
         process("db"),
         process("web").with("db", follows(), READY),
         process("gone"),
@@ -175,7 +275,8 @@ fn a_plan_says_why() {
     quiet.up = false;
     let rules = process("rules").with("down", soft(), READY);
     let new = graph(vec![db, process("web").with("db", follows(), READY), rules, down, process("new"), quiet]);
-    let steps: Vec<(String, Why)> = plan(&old, &new).into_iter().map(|step| (step.name, step.why)).collect();
+    let steps: Vec<(String, Why)> =
+        bench.engine().plan(&new, &BTreeMap::new()).into_iter().map(|step| (step.name, step.why)).collect();
     let expected = [
         ("gone", Why::Removed),
         ("db", Why::Changed),
@@ -186,29 +287,9 @@ fn a_plan_says_why() {
         ("web", Why::Follows("db".into())),
     ];
     assert_eq!(steps, expected.map(|(name, why)| (String::from(name), why)));
-    assert!(plan(&new, &new).iter().all(|step| step.why == Why::Same));
+    bench.apply(new.clone().into_nodes());
+    assert!(bench.engine().plan(&new, &BTreeMap::new()).iter().all(|step| step.why == Why::Same));
     assert_eq!(Why::NeededBy("web".into()).to_string(), "web depends on it now");
-}
-
-#[test]
-fn the_critical_chain_follows_what_came_last() {
-    let mut bench = Bench::new([
-        oneshot("quick"),
-        oneshot("slow"),
-        milestone("init").with("quick", hard(), Condition::Completed).with("slow", hard(), Condition::Completed),
-        process("web").with("init", hard(), Condition::Completed),
-    ]);
-    bench.advance(10);
-    bench.completed("quick");
-    bench.advance(400);
-    bench.completed("slow");
-    bench.advance(50);
-    bench.ready("web");
-    let chain = bench.engine().critical_chain(bench.id("web"));
-    let names: Vec<Id> = chain.iter().map(|(id, _)| *id).collect();
-    assert_eq!(bench.names(&names), ["web", "init", "slow"]);
-    let times: Vec<u64> = chain.iter().map(|(_, took)| took.0).collect();
-    assert_eq!(times, [50, 0, 410]);
 }
 
 #[test]
@@ -310,4 +391,25 @@ fn what_lasts_counts_as_up_when_its_process_has_ended_until_it_is_stopped() {
     assert_eq!(bench.take(), ["start app"]);
     bench.stop(&["optional"], Dependents::Take, false);
     assert!(!bench.engine().lasts(bench.id("optional")));
+}
+
+/// It ran on as what it had been: of another kind even, which is never up, or never stopped.
+#[test]
+fn a_restart_for_a_new_definition_is_not_forgotten_by_a_stop_that_is_taken_back() {
+    let web = || process("web").with("db", follows(), READY);
+    let changed = Node { substance: 1, ..process("db") };
+    for (new, next) in [(changed, "start db"), (milestone("db"), "start web")] {
+        let mut bench = Bench::new([process("db"), web()]);
+        bench.bring_up();
+        bench.take();
+        bench.apply([new, web()]);
+        assert_eq!(bench.take(), ["stop web"]);
+        bench.stop(&["db"], Dependents::Take, false);
+        bench.start(&["web"]);
+        assert_eq!(bench.take(), Vec::<String>::new());
+        bench.stopped("web");
+        assert_eq!(bench.take(), ["stop db"]);
+        bench.stopped("db");
+        assert_eq!(bench.take(), [next]);
+    }
 }

@@ -17,9 +17,13 @@ enum Turn {
     Unhealthy,
     Completed,
     Died,
+    /// It is started again after that.
+    Missed,
     Failed,
     /// The answer to a stop.
     Stopped,
+    /// The answer of a oneshot whose `down` failed: what its `up` did stays as it is.
+    NotUndone,
     /// Somebody else stops it.
     StoppedOutside,
     Reachable,
@@ -31,6 +35,8 @@ struct Real {
     life: u64,
     runs: bool,
     is_process: bool,
+    /// A oneshot has run to its end, and was not undone.
+    done: bool,
     stopping: bool,
     /// How often it may still die and come back, in all.
     deaths: u64,
@@ -47,6 +53,8 @@ pub struct Nodes {
     /// On their way to the engine.
     reports: BTreeSet<(Millis, u64, Id, Turn)>,
     sequence: u64,
+    /// The one whose `down` has just failed: its supervisor says still that it is done.
+    pub not_undone: Option<Id>,
     /// Percentages and times of this world.
     failing: u64,
     flapping: u64,
@@ -67,6 +75,7 @@ impl Nodes {
             turns: BTreeSet::new(),
             reports: BTreeSet::new(),
             sequence: 0,
+            not_undone: None,
             failing,
             flapping,
             deaf,
@@ -90,6 +99,9 @@ impl Nodes {
         let &report = self.reports.first().filter(|report| report.0 <= now)?;
         self.reports.remove(&report);
         let (_, _, id, what) = report;
+        if what == Turn::NotUndone {
+            self.not_undone = Some(id);
+        }
         Some(match what {
             Turn::Started => Event::Started(id),
             Turn::Ready => Event::Ready(id),
@@ -97,8 +109,9 @@ impl Nodes {
             Turn::Unhealthy => Event::Unhealthy(id),
             Turn::Completed => Event::Completed(id),
             Turn::Died => Event::Died(id),
+            Turn::Missed => Event::Missed(id, Reason::Unready(Exit::Code(1))),
             Turn::Failed => Event::Failed(id, Reason::Exit(Exit::Code(125))),
-            Turn::Stopped | Turn::StoppedOutside => Event::Stopped(id),
+            Turn::Stopped | Turn::NotUndone | Turn::StoppedOutside => Event::Stopped(id),
             Turn::Reachable => Event::Reachable(id),
         })
     }
@@ -110,11 +123,20 @@ impl Nodes {
         }
         match what {
             Turn::Started | Turn::Ready | Turn::Healthy | Turn::Unhealthy | Turn::Reachable => {}
-            Turn::Completed | Turn::Failed => real.life += 1,
-            Turn::Died => {}
+            Turn::Completed => {
+                real.life += 1;
+                real.done = !real.is_process;
+            }
+            Turn::Failed => real.life += 1,
+            Turn::Died | Turn::Missed => {}
+            Turn::NotUndone => {
+                real.life += 1;
+                real.stopping = false;
+            }
             Turn::Stopped => {
                 real.life += 1;
                 real.runs = false;
+                real.done = false;
                 real.stopping = false;
             }
             Turn::StoppedOutside => {
@@ -148,6 +170,7 @@ impl Nodes {
     pub fn start(&mut self, graph: &Graph, id: Id, now: Millis) {
         let real = self.real.entry(id).or_default();
         real.runs = true;
+        real.done = false;
         real.is_process = graph.node(id).kind == Kind::Process;
         real.life += 1;
         let first = real.tries == 0;
@@ -157,6 +180,10 @@ impl Nodes {
         }
         let node = graph.node(id);
         let mut at = now + self.soon();
+        if ends_by_itself(node) && self.rng.chance(30) {
+            // Before anybody has seen that it runs.
+            return self.plan(id, at, Turn::Completed);
+        }
         let mut flaps =
             if self.rng.chance(self.flapping) { core::mem::take(&mut self.real.entry(id).or_default().deaths) } else { 0 };
         loop {
@@ -193,6 +220,7 @@ impl Nodes {
             }
             flaps -= 1;
             self.plan(id, at, Turn::Died);
+            self.plan(id, at, Turn::Missed);
             at = at + self.soon();
         }
         if ends_by_itself(node) {
@@ -206,11 +234,13 @@ impl Nodes {
     pub fn stop(&mut self, id: Id, now: Millis) {
         let for_ever = self.rng.chance(self.deaf / 2);
         let takes = if self.rng.chance(self.deaf) { Millis(8000 + self.rng.below(5000)) } else { self.soon() };
+        let fails = self.rng.chance(self.failing);
         let real = self.real.entry(id).or_default();
         real.life += 1;
         real.stopping = true;
+        let answer = if fails && real.done { Turn::NotUndone } else { Turn::Stopped };
         if !for_ever {
-            self.plan(id, now + takes, Turn::Stopped);
+            self.plan(id, now + takes, answer);
         }
     }
 

@@ -33,6 +33,16 @@ fn number(node: &Node) -> usize {
     node.name[1..].parse().expect("names are made here")
 }
 
+/// And what a node is when it is not left out.
+fn kind(node: &Node) -> Kind {
+    match node.name.as_bytes()[0] {
+        b'p' => Kind::Process,
+        b'o' => Kind::Oneshot,
+        b'm' => Kind::Milestone,
+        _ => Kind::Bundle,
+    }
+}
+
 fn node(rng: &mut Rng, number: usize, earlier: &[Node]) -> Node {
     let kind = rng.pick(&[
         Kind::Process,
@@ -43,7 +53,13 @@ fn node(rng: &mut Rng, number: usize, earlier: &[Node]) -> Node {
         Kind::Milestone,
         Kind::Bundle,
     ]);
-    let mut node = Node::new(format!("n{number}"), kind);
+    let letter = match kind {
+        Kind::Process => 'p',
+        Kind::Oneshot => 'o',
+        Kind::Milestone => 'm',
+        Kind::Bundle => 'b',
+    };
+    let mut node = Node::new(format!("{letter}{number}"), kind);
     let process = kind == Kind::Process;
     node.up = rng.chance(70);
     node.readiness = process && rng.chance(60);
@@ -54,7 +70,8 @@ fn node(rng: &mut Rng, number: usize, earlier: &[Node]) -> Node {
     node.wait_timeout = Millis(300 + rng.below(3000));
     node.admission = admission(rng);
     node.substance = rng.below(3);
-    node.reloadable = rng.below(3);
+    node.reads = vec![(0, rng.below(3))];
+    node.change_restarts = number % 3 == 2;
     node.examined = rng.below(4) == 0;
     if kind.has_process() && rng.chance(8) {
         node.external = vec!["tcp:db:5432".into()];
@@ -97,7 +114,7 @@ fn dependency(rng: &mut Rng, node: &Node, earlier: &[Node]) -> Option<Dependency
 
 /// A condition that the node can fulfil.
 fn condition(rng: &mut Rng, on: &Node) -> Condition {
-    match on.kind {
+    match kind(on) {
         Kind::Process if on.health => rng.pick(&[Condition::Started, Condition::Ready, Condition::Healthy]),
         Kind::Process if ends_by_itself(on) => rng.pick(&[Condition::Started, Condition::Ready, Condition::Completed]),
         Kind::Process => rng.pick(&[Condition::Started, Condition::Ready]),
@@ -108,7 +125,7 @@ fn condition(rng: &mut Rng, on: &Node) -> Condition {
 
 /// Processes that run to an end with success: declared by chance, without readiness and health.
 pub fn ends_by_itself(node: &Node) -> bool {
-    node.kind == Kind::Process && !node.readiness && !node.health && node.start_timeout.0.is_multiple_of(4)
+    node.kind == Kind::Process && !node.health && node.start_timeout.0.is_multiple_of(4)
 }
 
 /// The set with some changes.
@@ -119,10 +136,15 @@ pub fn changed(rng: &mut Rng, set: &[Node]) -> Vec<Node> {
             return nodes;
         }
         let index = rng.below(nodes.len() as u64) as usize;
-        match rng.below(9) {
-            7 => nodes[index].admission = admission(rng),
+        match rng.below(10) {
+            8 => otherwise(rng, &mut nodes[index]),
+            // Conditions hold no longer, or again, under those that run.
+            7 => {
+                nodes[index].admission =
+                    rng.pick(&[Admission::Open, Admission::Open, Admission::Refused, Admission::Pending])
+            }
             0 => nodes[index].substance += 1,
-            1 => nodes[index].reloadable += 1,
+            1 => nodes[index].reads.iter_mut().for_each(|(_, content)| *content += 1),
             2 => {
                 // Gone, and nobody names it any more.
                 let gone = nodes.remove(index).name;
@@ -134,8 +156,10 @@ pub fn changed(rng: &mut Rng, set: &[Node]) -> Vec<Node> {
                 // New, or again; later ones may name it.
                 let number = rng.below(nodes.len() as u64 * 2) as usize;
                 if nodes.iter().all(|other| self::number(other) != number) {
+                    // Whatever of its name was there before is another one.
+                    let substance = 3 + rng.below(1 << 32);
                     let new = node(rng, number, &nodes);
-                    nodes.push(new);
+                    nodes.push(Node { substance, ..new });
                 }
             }
             5 => {
@@ -150,6 +174,21 @@ pub fn changed(rng: &mut Rng, set: &[Node]) -> Vec<Node> {
         }
     }
     nodes
+}
+
+/// Its conditions do not hold: now it is left out for that, now it fails by it, or they hold after all.
+fn otherwise(rng: &mut Rng, node: &mut Node) {
+    let kind = kind(node);
+    if !kind.has_process() {
+        return;
+    }
+    let is_left_out = node.kind != kind;
+    (node.kind, node.admission) = match is_left_out {
+        true => (kind, rng.pick(&[Admission::Open, Admission::Refused, Admission::Refused])),
+        false => (Kind::Milestone, Admission::Open),
+    };
+    node.dependencies.retain(|_| is_left_out);
+    node.external.clear();
 }
 
 /// The set with something wrong in it.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use svc_core::Millis;
 use svc_core::graph::{
-    Action, Admission, Bond, Condition, Dependents, Edge, Engine, Event, Id, Kind, Progress, Reason, Request, Strength, Wish,
+    Action, Admission, Bond, Condition, Dependents, Edge, Engine, Event, Id, Kind, Node, Progress, Reason, Relation,
+    Request, Strength, Wish,
 };
 
 /// What has been reported of a node since it was last started.
@@ -28,6 +29,10 @@ pub struct Rules {
     requests: u64,
     /// Stopped under the feet of those who need them.
     forced: BTreeSet<Id>,
+    /// Their `down` failed: the stop of others goes on all the same.
+    not_undone: BTreeSet<Id>,
+    /// Running when their conditions, or those of one that they need, ceased to hold: they must stop, and in order.
+    turned_away: BTreeSet<Id>,
 }
 
 impl Rules {
@@ -40,6 +45,11 @@ impl Rules {
         if let Request::Run(id) = request {
             self.forget_completed(engine, *id);
         }
+        if let Request::Restart(nodes) = request {
+            // A point in time that may pass again does so in one step.
+            let is_point = |id: &&Id| !engine.graph().node(**id).kind.has_process();
+            nodes.iter().filter(is_point).for_each(|id| _ = self.turned_away.remove(id));
+        }
         if let Request::Stop { nodes, dependents: Dependents::Leave, .. } = request {
             let mut walk = nodes.clone();
             while let Some(id) = walk.pop() {
@@ -51,6 +61,28 @@ impl Rules {
         }
     }
 
+    /// A set is about to be applied: whoever needs one whose conditions no longer hold goes with it, and whoever needs those.
+    pub fn turn_away(&mut self, engine: &Engine, nodes: &[Node]) {
+        let was_let_in = |node: &Node| {
+            let id = engine.graph().id(&node.name);
+            id.is_some_and(|id| engine.graph().node(id).admission != Admission::Refused)
+        };
+        let ceased = nodes.iter().filter(|node| node.admission == Admission::Refused && was_let_in(node));
+        let mut walk: Vec<&str> = ceased.map(|node| &*node.name).collect();
+        let mut found: BTreeSet<&str> = walk.iter().copied().collect();
+        while let Some(name) = walk.pop() {
+            let goes_with = |node: &&Node| {
+                let is_old = engine.graph().id(&node.name).is_some();
+                is_old && node.dependencies.iter().any(|needed| &*needed.on == name && ties(needed.relation))
+            };
+            let above = nodes.iter().filter(goes_with).map(|node| &*node.name);
+            walk.extend(above.filter(|name| found.insert(name)).collect::<Vec<&str>>());
+        }
+        let running = found.into_iter().filter_map(|name| engine.graph().id(name)).filter(|id| self.is_active(engine, *id));
+        let running: Vec<Id> = running.collect();
+        self.turned_away.extend(running);
+    }
+
     /// Who runs again begins anew, without having been stopped.
     fn forget_completed(&mut self, engine: &Engine, id: Id) {
         let oneshot = engine.graph().node(id).kind == Kind::Oneshot;
@@ -60,24 +92,34 @@ impl Rules {
         }
     }
 
-    pub fn reported(&mut self, event: &Event) {
+    pub fn reported(&mut self, engine: &Engine, event: &Event) {
         match *event {
             // Perhaps somebody else has started it.
-            Event::Started(id) if !self.of(id).stopping => (self.of(id).active, self.of(id).started) = (true, true),
+            Event::Started(id) if !self.of(id).active => {
+                *self.of(id) = Known { active: true, started: true, ..Known::default() };
+            }
+            Event::Started(id) if !self.of(id).stopping => self.of(id).started = true,
             Event::Started(_) => {}
             Event::Ready(id) => self.alive(id, |known| known.ready = true),
             Event::Healthy(id) => self.alive(id, |known| known.healthy = true),
             Event::Unhealthy(id) => self.alive(id, |known| (known.ready, known.healthy) = (true, false)),
             Event::Completed(id) => {
-                let is_process = self.is_process[id.0 as usize];
+                let graph = engine.graph();
+                // One that is left out by now is told to stop all the same: it may have something to undo.
+                let is_process = self.is_process[id.0 as usize] && graph.node(id).kind == Kind::Process;
+                let stays = !engine.is_ending() && graph.id(graph.name(id)) == Some(id);
+                if !is_process && stays && !self.of(id).active {
+                    self.of(id).active = true;
+                    self.not_undone.insert(id);
+                }
                 self.alive(id, |known| (known.active, known.completed) = (!is_process, true));
             }
             Event::Died(id) => self.alive(id, |known| *known = Known { active: true, ..Known::default() }),
             Event::Failed(id, _) => self.alive(id, |known| *known = Known::default()),
             Event::Stopped(id) if !self.of(id).active => {}
             Event::Stopped(id) => *self.of(id) = Known::default(),
-            Event::Deadline | Event::Request(..) | Event::Reachable(_) | Event::Recovered(..) => {}
-            Event::Extend(..) | Event::Begun(..) => {}
+            Event::Deadline | Event::Request(..) | Event::Reachable(_) | Event::Recovered(..) | Event::Answered(..) => {}
+            Event::Missed(..) | Event::Extend(..) | Event::Begun(..) => {}
         }
     }
 
@@ -109,6 +151,11 @@ impl Rules {
         }
     }
 
+    fn forget_stopped(&mut self, engine: &Engine) {
+        let gone: Vec<Id> = self.turned_away.iter().copied().filter(|id| !self.is_active(engine, *id)).collect();
+        gone.iter().for_each(|id| _ = self.turned_away.remove(id));
+    }
+
     pub fn action(&mut self, engine: &Engine, action: &Action) -> Result<(), String> {
         match *action {
             Action::Start(id) => {
@@ -129,11 +176,13 @@ impl Rules {
                     }
                 }
                 self.started.insert(id, self.requests);
+                self.not_undone.remove(&id);
                 self.is_process[id.0 as usize] = engine.graph().node(id).kind == Kind::Process;
                 *self.of(id) = Known { active: true, ..Known::default() };
             }
             Action::Stop(id) => {
                 let name = engine.graph().name(id);
+                self.turned_away.remove(&id);
                 let known = self.of(id);
                 if !known.active || known.stopping {
                     return Err(format!("{name} is stopped, and is not there"));
@@ -144,12 +193,12 @@ impl Rules {
                 }
                 for (from, edge) in engine.graph().dependents(id) {
                     let above = engine.graph().name(from);
-                    if !self.is_active(engine, from) {
+                    if !self.is_active(engine, from) || self.not_undone.contains(&from) {
                         continue;
                     }
                     let (down, forced) = (engine.wish(id) == Wish::Down, self.forced.contains(&id));
                     let bad = match edge.strength {
-                        _ if engine.wish(from) == Wish::Down => true,
+                        _ if engine.wish(from) == Wish::Down || self.turned_away.contains(&from) => true,
                         Strength::Hard(Bond::Stay) => down && !forced,
                         Strength::Hard(Bond::Follow) => !forced,
                         Strength::Hard(Bond::Start) | Strength::Soft | Strength::Order => false,
@@ -209,13 +258,18 @@ impl Rules {
             Kind::Milestone | Kind::Bundle => engine.progress(edge.to) == Progress::Completed,
             Kind::Oneshot if known.completed => true,
             Kind::Oneshot => edge.until == Condition::Started && (known.started || known.ready),
-            Kind::Process => match edge.until {
-                Condition::Started => known.active && (known.started || known.ready || known.healthy),
-                Condition::Ready if node.readiness => known.active && (known.ready || known.healthy),
-                Condition::Ready => known.active && (known.started || known.ready || known.healthy),
-                Condition::Healthy => known.active && known.healthy,
-                Condition::Completed => known.completed && engine.progress(edge.to) == Progress::Completed,
-            },
+            Kind::Process => {
+                // It counts for what it was, however little of that was heard before its end.
+                let ended = known.completed && engine.progress(edge.to) == Progress::Completed;
+                let started = ended || known.active && (known.started || known.ready || known.healthy);
+                match edge.until {
+                    Condition::Started => started,
+                    Condition::Ready if node.readiness => (ended || known.active) && (known.ready || known.healthy),
+                    Condition::Ready => started,
+                    Condition::Healthy => known.active && known.healthy,
+                    Condition::Completed => ended,
+                }
+            }
         }
     }
 
@@ -238,6 +292,7 @@ impl Rules {
             return Err("a deadline is left behind".into());
         }
         self.forced.retain(|&id| engine.wish(id) == Wish::Down);
+        self.forget_stopped(engine);
         let living = engine.graph().living();
         let anybody = living.iter().any(|&id| self.is_active(engine, id));
         for id in living {
@@ -251,14 +306,13 @@ impl Rules {
                 Progress::Down => wish != Wish::Down,
                 Progress::Waiting | Progress::Awaiting | Progress::Failed(_) if wish == Wish::Down => true,
                 Progress::Waiting if node.admission == Admission::Refused => true,
-                // That is found out by and by.
-                Progress::Waiting if node.admission == Admission::Pending && !waits => {
-                    hard.any(|edge| !self.may_come(engine, *edge))
-                }
+                // That is found out by and by, and nobody is needed before.
+                Progress::Waiting if node.admission == Admission::Pending => false,
                 Progress::Failed(Reason::Condition) => node.admission != Admission::Refused,
                 Progress::Waiting if node.kind == Kind::Bundle => !waits,
                 Progress::Waiting => !waits || hard.any(|edge| !self.may_come(engine, *edge)),
                 Progress::Awaiting => waits || hard.next().is_some() || node.admission != Admission::Open,
+                Progress::Failed(Reason::Dependency(_)) if node.admission != Admission::Open => true,
                 Progress::Failed(Reason::Dependency(on)) => {
                     (node.kind == Kind::Bundle && waits) || !hard.any(|edge| edge.to == on)
                 }
@@ -267,6 +321,8 @@ impl Rules {
                     !(above || engine.is_ending() && anybody)
                 }
                 Progress::Starting | Progress::Up(_) => !self.is_active(engine, id),
+                // A point in time passes; what runs is done when it says so.
+                Progress::Completed if node.kind.has_process() => !self.known[id.0 as usize].completed,
                 Progress::Failed(_) | Progress::Completed | Progress::Stopping { .. } => false,
             };
             if bad {
@@ -298,6 +354,7 @@ impl Rules {
     fn stays(&self, engine: &Engine, id: Id, number: u64) -> bool {
         self.is_active(engine, id)
             && engine.wish(id) == Wish::Down
+            && !self.not_undone.contains(&id)
             && self.started.get(&id).is_some_and(|&started| started < number)
     }
 
@@ -321,6 +378,9 @@ impl Rules {
                 Progress::Up(_) | Progress::Completed if engine.wish(id) == Wish::Down && !engine.is_stuck(id) => {
                     return Err(format!("{name} stays up"));
                 }
+                Progress::Up(_) | Progress::Completed if self.turned_away.contains(&id) && !engine.is_stuck(id) => {
+                    return Err(format!("{name} stays up, though its conditions, or those of one it needs, ceased to hold"));
+                }
                 // One that never stops, and those that it holds.
                 Progress::Stopping { overdue: true } => {}
                 Progress::Down | Progress::Up(_) | Progress::Completed | Progress::Failed(_) => {}
@@ -328,4 +388,9 @@ impl Rules {
         }
         Ok(())
     }
+}
+
+/// Whether who is tied so stops with what it needs.
+fn ties(relation: Relation) -> bool {
+    matches!(relation, Relation::Needs(Bond::Stay | Bond::Follow))
 }

@@ -14,11 +14,10 @@ pub struct Outcome {
 
 /// Plays all seeds below `count`; the flag given to `play` asks for the story.
 ///
-/// With SVC_SEED=n: that one, with its story. With SVC_SURVEY=1: all of them, and at the end each broken promise with its
-/// first seed.
+/// With SVC_SEED=n: that one, with its story. With SVC_FIRST=n: as many from that one on. With SVC_SURVEY=1: all of them, and at
+/// the end each broken promise with its first seed.
 pub fn play_all(count: u64, play: impl Fn(u64, bool) -> Outcome + Sync) {
-    if let Ok(text) = std::env::var("SVC_SEED") {
-        let seed = text.parse().expect("SVC_SEED is a number");
+    if let Some(seed) = number("SVC_SEED") {
         let Outcome { result, story } = play(seed, true);
         println!("{}", story.join("\n"));
         if let Err(broken) = result {
@@ -27,8 +26,9 @@ pub fn play_all(count: u64, play: impl Fn(u64, bool) -> Outcome + Sync) {
         return;
     }
     let survey = std::env::var_os("SVC_SURVEY").is_some();
-    let next = AtomicU64::new(0);
-    let end = AtomicU64::new(count);
+    let first = number("SVC_FIRST").unwrap_or(0);
+    let next = AtomicU64::new(first);
+    let end = AtomicU64::new(first + count);
     // Of each broken promise, whatever the numbers in it: how often, and the first seed.
     let found: Mutex<BTreeMap<String, (u64, u64)>> = Mutex::default();
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
@@ -64,4 +64,9 @@ pub fn play_all(count: u64, play: impl Fn(u64, bool) -> Outcome + Sync) {
         let broken = result.expect_err("the same seed goes the same way");
         panic!("{}\nseed {bad}: {broken}\n(SVC_SEED={bad} plays it again)", story.join("\n"));
     }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")))
 }

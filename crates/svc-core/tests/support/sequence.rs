@@ -1,6 +1,6 @@
 //! Sequences of events for one machine, told as sentences: when this comes, it does that.
 
-use svc_core::definition::Settings;
+use svc_core::definition::{OnDemand, Settings};
 use svc_core::service::{
     Action, Actions, Command, Event, NOTHING_TO_DO, Note, Role, Service, Stage, State, Stop, Target, Trouble,
 };
@@ -28,6 +28,12 @@ pub fn wanted() -> Sequence {
 fn begin(up: bool) -> Sequence {
     let now = Millis::from_secs(10);
     Sequence { service: Service::new(now, up), settings: Settings::default(), now, next_pid: 100, done: Vec::new() }
+}
+
+/// It is started on demand.
+pub fn on_demand(mut it: Sequence) -> Sequence {
+    it.settings.on_demand = Some(OnDemand { idle_stop: Millis::from_secs(60) });
+    it
 }
 
 /// `run` was started at 10 s.

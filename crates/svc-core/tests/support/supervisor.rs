@@ -47,7 +47,7 @@ impl Supervisor {
 
     fn inherit(&mut self, world: &mut World, promises: &mut Promises) -> Turn {
         if let State::Starting { role } = self.machine.state() {
-            match world.ledger.spawned.filter(|&(_, mark)| mark == start_mark(&self.machine, role)) {
+            match world.ledger.spawned.filter(|&(_, mark)| mark == self.machine.start_mark(role)) {
                 Some((pid, _)) => self.feed(world, promises, Event::Spawned(pid))?,
                 None => self.spawn(world, promises, role)?,
             }
@@ -58,7 +58,7 @@ impl Supervisor {
             && let State::Up { pid, .. } = self.machine.state()
             && world.ledger.spawned.is_none_or(|(spawned, _)| spawned != pid)
         {
-            world.ledger.spawned = Some((pid, start_mark(&self.machine, Role::Run)));
+            world.ledger.spawned = Some((pid, self.machine.start_mark(Role::Run)));
         }
         if let Some(pid) = self.machine.pid().filter(|_| self.adopted.is_none()) {
             let own = world.process(pid).is_some_and(|process| process.owner == Owner::Supervisor);
@@ -137,7 +137,7 @@ impl Supervisor {
             {
                 world.becomes_main(pid);
                 world.instant()?;
-                world.ledger.spawned = Some((pid, start_mark(&self.machine, Role::Run)));
+                world.ledger.spawned = Some((pid, self.machine.start_mark(Role::Run)));
             }
             self.perform_all(world, promises, before.pid().or(self.machine.pid()), list)?;
             match (self.machine.state(), self.machine.deadline()) {
@@ -188,7 +188,7 @@ impl Supervisor {
             return self.feed(world, promises, Event::SpawnFailed { retry: Millis::ZERO, trouble });
         }
         self.settings = world.settings.clone();
-        let mark = start_mark(&self.machine, role);
+        let mark = self.machine.start_mark(role);
         world.ledger.relayed = None;
         world.ledger.spawned = None;
         world.instant()?;
@@ -314,12 +314,4 @@ impl Supervisor {
 
 fn failed(retry: Millis, stage: Stage) -> Event {
     Event::SpawnFailed { retry, trouble: Trouble { stage, errno: 2 } }
-}
-
-fn start_mark(machine: &Service, role: Role) -> u32 {
-    let role = match role {
-        Role::Run => 0,
-        Role::Finish => 1,
-    };
-    (machine.starts() as u32) << 1 | role
 }

@@ -1,7 +1,7 @@
 //! The whole tree in a model: svc-init around its machine as crates/svc-init/src/lib.rs has it, svc-scan around the roster
 //! and the plan of the end, svc-log, and services that stop soon, late or never.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use svc_core::init::{Action, Daemon, Event, Init, Order};
 use svc_core::roster::{Decision, Happened, Roster};
@@ -42,8 +42,10 @@ pub struct Process {
 enum Told {
     Slot { id: u32, alive: bool },
     Launched { id: u32 },
+    LaunchFailed { id: u32 },
     Begin,
     Died { id: u32, over: bool },
+    Removed { id: u32 },
     Order(Order),
 }
 
@@ -115,6 +117,9 @@ pub struct Tree {
     pub log_left: bool,
     pub stop_takes: [u64; 4],
     pub stubborn_percent: u64,
+    /// How many of those that have no supervisor yet get none when it is tried.
+    pub no_room_percent: u64,
+    began: BTreeSet<u32>,
     /// Whether there were such services.
     pub stubborn_producers: bool,
     pub stubborn_loggers: bool,
@@ -164,6 +169,8 @@ impl Tree {
             log_left: false,
             stop_takes: [0, 10, 10, 300],
             stubborn_percent: 0,
+            no_room_percent: 0,
+            began: BTreeSet::new(),
             stubborn_producers: false,
             stubborn_loggers: false,
             story: told.then(Vec::new),
@@ -247,7 +254,7 @@ impl Tree {
     /// What svc-init was asked for, and when.
     fn note_request(&mut self, event: Event) {
         let (code, force) = match event {
-            Event::Shutdown { code, force } => (Some(code), force),
+            Event::Shutdown { code, force, .. } => (Some(code), force),
             Event::Stop { .. } => (None, false),
             // Only the second signal is impatience; an end that svc-scan asked for was nobody's signal.
             Event::Signal(Signal::TERM | Signal::INT) => (None, self.signalled),
@@ -318,6 +325,9 @@ impl Tree {
         self.starts.push((self.now, daemon));
         if manner == Manner::Never {
             self.step(Event::StartFailed(daemon));
+            if daemon == Daemon::Log {
+                self.look_whether_all_is_read();
+            }
             return;
         }
         let dies_at = if let Manner::Dies(after) = manner { Some(self.now + Millis(after)) } else { None };
@@ -336,6 +346,12 @@ impl Tree {
         self.step(Event::Started(daemon));
     }
 
+    fn look_whether_all_is_read(&mut self) {
+        if self.flush_takes == 0 && self.init.ending().is_some() {
+            self.step(Event::AllRead);
+        }
+    }
+
     fn reap(&mut self) {
         while let Some(zombie) = self.zombies.pop_front() {
             match zombie {
@@ -343,6 +359,9 @@ impl Tree {
                     self.tell(|| format!("{daemon:?} ended, {}", if clean { "as it was told" } else { "by accident" }));
                     self.log_left |= clean && daemon == Daemon::Log;
                     self.step(if clean { Event::Exited(daemon) } else { Event::Crashed(daemon) });
+                    if daemon == Daemon::Log {
+                        self.look_whether_all_is_read();
+                    }
                 }
                 Zombie::Supervisor { id, over } => self.tell_scan(Told::Died { id, over }),
                 Zombie::Other => {}
@@ -364,6 +383,10 @@ impl Tree {
             Request::Launch(id) => {
                 let producer = self.wanted.iter().find(|wanted| wanted.0 == id).and_then(|wanted| wanted.1);
                 let (takes, stubborn) = (self.rng.pick(&self.stop_takes), self.rng.chance(self.stubborn_percent));
+                let no_room = !self.began.contains(&id) && self.rng.chance(self.no_room_percent);
+                if !no_room {
+                    self.began.insert(id);
+                }
                 self.stubborn_loggers |= stubborn && producer.is_some() && !self.slots.contains_key(&id);
                 self.stubborn_producers |= stubborn && producer.is_none() && !self.slots.contains_key(&id);
                 let slot = self.slots.entry(id).or_insert(Slot {
@@ -375,6 +398,9 @@ impl Tree {
                     stop_takes: takes,
                     stubborn,
                 });
+                if no_room && !slot.supervised {
+                    return self.tell_scan(Told::LaunchFailed { id });
+                }
                 if !slot.supervised {
                     slot.supervised = true;
                     match slot.leaving {
@@ -389,7 +415,7 @@ impl Tree {
             }
             Request::Shutdown { code, force } => {
                 self.count();
-                self.step(Event::Shutdown { code, force });
+                self.step(Event::Shutdown { code, named: false, force });
             }
             Request::Stop { quick } => {
                 self.count();
@@ -404,6 +430,12 @@ impl Tree {
         if let Some(scan) = &mut self.scan {
             scan.told.push_back(told);
         }
+    }
+
+    /// The directory of a service is removed.
+    pub fn remove(&mut self, id: u32) {
+        self.wanted.retain(|wanted| wanted.0 != id && wanted.1 != Some(id));
+        self.tell_scan(Told::Removed { id });
     }
 
     /// A client of svc-scan asks for the end.
@@ -471,6 +503,7 @@ impl Tree {
                     Happened::Recovered { id, producer, alive }
                 }
                 Told::Launched { id } => Happened::Launched { id },
+                Told::LaunchFailed { id } => Happened::LaunchFailed { id },
                 Told::Begin => {
                     for &(id, producer) in &self.wanted {
                         if !self.slots.contains_key(&id) {
@@ -480,6 +513,7 @@ impl Tree {
                     Happened::Deadline
                 }
                 Told::Died { id, over } => Happened::Died { id, over },
+                Told::Removed { id } => Happened::Removed { id },
                 Told::Order(Order::Rescan) => continue,
                 Told::Order(Order::Shutdown { left, force, quick }) => {
                     dies |= scan.manner == Manner::DiesWhenTold;

@@ -1,5 +1,4 @@
-//! The contract of the supervisor, case by case: s6's table of commands and its timing rules (s6-contract 2.4 and 1.3), and
-//! where svc differs from s6 on purpose.
+//! What a supervisor does, case by case: s6's table of commands and its timing rules, and where svc differs from s6 on purpose.
 
 #[path = "../support/sequence.rs"]
 #[allow(dead_code, reason = "states.rs uses what this file does not")]

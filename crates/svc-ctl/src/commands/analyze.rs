@@ -46,11 +46,13 @@ fn link((depth, service): (usize, &FirstStart)) -> String {
     let indent = "  ".repeat(depth + 1);
     let what = match service.kind {
         NodeKind::Oneshot => "done",
-        NodeKind::Bundle => "whole",
-        NodeKind::Longrun | NodeKind::Timer => "up",
+        NodeKind::Bundle | NodeKind::Milestone => "whole",
+        NodeKind::Longrun | NodeKind::Process | NodeKind::Forking | NodeKind::Timer => "up",
     };
     let took = took(service).map_or_else(String::new, |took| format!(", {} after it began", span(took)));
-    format!("{indent}{}  {what} at {}{took}", service.name, cell(service.there_after_ms, service))
+    let healthy = service.healthy_after_ms.filter(|_| service.kind.is_longrun());
+    let healthy = healthy.map_or_else(String::new, |at| format!(", healthy at {}", span(at)));
+    format!("{indent}{}  {what} at {}{took}{healthy}", service.name, cell(service.there_after_ms, service))
 }
 
 /// How long it took from its own start until others could go on.
@@ -117,6 +119,7 @@ mod tests {
             wanted_after_ms,
             began_after_ms,
             there_after_ms,
+            healthy_after_ms: None,
             waited_for: waited_for.map(str::to_owned),
             later: false,
             recovered: false,
@@ -126,7 +129,7 @@ mod tests {
     #[test]
     fn the_chain_comes_first_and_the_slowest_before_the_others() {
         let services = vec![
-            service("db", [Some(3), Some(5), Some(1205)], None),
+            FirstStart { healthy_after_ms: Some(1206), ..service("db", [Some(3), Some(5), Some(1205)], None) },
             FirstStart { recovered: true, ..service("old", [None, None, None], None) },
             service("stuck", [Some(3), Some(6), None], None),
             service("web", [Some(3), Some(1206), Some(1208)], Some("db")),
@@ -139,7 +142,7 @@ mod tests {
                 "the start was over 1.209s after svc began",
                 "the last service of it was web, after 1.208s; each line waited for the next one:",
                 "  web  up at 1.208s, 2ms after it began",
-                "    db  up at 1.205s, 1.200s after it began",
+                "    db  up at 1.205s, 1.200s after it began, healthy at 1.206s",
                 "all services, slowest first:",
                 "NAME   WANTED   BEGAN   THERE    TOOK  WAITED FOR",
                 "stuck     3ms     6ms       -       -",

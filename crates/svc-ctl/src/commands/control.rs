@@ -40,7 +40,10 @@ async fn send(
     patience: Option<Duration>,
     typed: &[String],
 ) -> Result<Code, Failure> {
-    let chosen = choose(session, typed).await?;
+    let mut chosen = choose(session, typed).await?;
+    if control.verb == Verb::Stop {
+        chosen.names.retain(|name| !chosen.idle.contains(name));
+    }
     if chosen.names.is_empty() {
         return Ok(chosen.code);
     }
@@ -81,8 +84,11 @@ pub async fn report(
     if session.json {
         session.out.json(&answer)?;
     } else {
-        print(session, &answer.outcomes, needed)?;
+        let done = answer.outcomes.iter().filter(|outcome| outcome.result == Verdict::Done);
+        done.map(|outcome| format!("{}: {}", outcome.service, outcome.message))
+            .try_for_each(|line| session.out.line(&line))?;
     }
+    complain_of_missing(&answer.outcomes, needed);
     let unknown: Vec<&Outcome> = answer.outcomes.iter().filter(|outcome| outcome.result == Verdict::NoSuchService).collect();
     if let [first, ..] = unknown[..] {
         let names: Vec<&str> = unknown.iter().map(|outcome| outcome.service.as_str()).collect();
@@ -91,19 +97,17 @@ pub async fn report(
     Ok(verdict(&answer.outcomes, needed))
 }
 
-fn print(session: &mut Session, outcomes: &[Outcome], needed: Needed) -> Result<(), Failure> {
-    let enough = enough(outcomes, needed);
+/// Says of whom it is not so. With `--any` those that are not there yet are no news; unknown names are told with a suggestion.
+fn complain_of_missing(outcomes: &[Outcome], needed: Needed) {
+    if enough(outcomes, needed) {
+        return;
+    }
     for outcome in outcomes {
         match outcome.result {
-            Verdict::Done => session.out.line(&format!("{}: {}", outcome.service, outcome.message))?,
-            Verdict::Failed | Verdict::TimedOut if !enough => {
-                complain(&format!("{}: {}", outcome.service, outcome.message));
-            }
-            // With --any those that are not there yet are no news; unknown names are told with a suggestion by `report`.
-            Verdict::Failed | Verdict::TimedOut | Verdict::NoSuchService => {}
+            Verdict::Failed | Verdict::TimedOut => complain(&format!("{}: {}", outcome.service, outcome.message)),
+            Verdict::Done | Verdict::NoSuchService => {}
         }
     }
-    Ok(())
 }
 
 /// Whether those that are there are all that was needed.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use svc_proto::api::{Graph, Node};
+use svc_proto::api::{Graph, Node, NodeKind};
 
 use crate::exit::{Code, Failure};
 use crate::names;
@@ -39,6 +39,10 @@ pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failur
         {
             session.out.line(&format!("  {what}: {}", told(&direct, all)))?;
         }
+        let bundles: Vec<&str> = part_of(&nodes, name).collect();
+        if !bundles.is_empty() {
+            session.out.line(&format!("  part of: {}", bundles.join(", ")))?;
+        }
         let without: Vec<&str> = soft(&nodes, name).collect();
         if !without.is_empty() {
             session.out.line(&format!("  waits for, and goes on without: {}", without.join(", ")))?;
@@ -64,6 +68,12 @@ fn direct_below(nodes: &[Node], name: &str) -> BTreeSet<String> {
 
 fn direct_above(nodes: &[Node], name: &str) -> BTreeSet<String> {
     nodes.iter().filter(|node| hard(node).any(|on| on == name)).map(|node| node.name.clone()).collect()
+}
+
+/// Bundles, and pipelines, in which it is.
+pub(super) fn part_of<'a>(nodes: &'a [Node], name: &str) -> impl Iterator<Item = &'a str> {
+    let holds = move |node: &&Node| node.kind == NodeKind::Bundle && node.needs.iter().any(|on| on == name);
+    nodes.iter().filter(holds).map(|node| node.name.as_str())
 }
 
 fn hard(node: &Node) -> impl Iterator<Item = &str> {

@@ -29,6 +29,9 @@ pub async fn run(session: &mut Session, dot: bool, mermaid: bool) -> Result<Code
 fn kind(node: &Node) -> &'static str {
     match node.kind {
         NodeKind::Longrun => "longrun",
+        NodeKind::Process => "process",
+        NodeKind::Forking => "forking",
+        NodeKind::Milestone => "milestone",
         NodeKind::Oneshot => "oneshot",
         NodeKind::Bundle => "bundle",
         NodeKind::Timer => "timer",
@@ -58,7 +61,7 @@ fn is_up(node: &Node) -> bool {
 /// How one is that others count as up.
 fn up(node: &Node) -> &'static str {
     let is_down = matches!(node.state, State::Down | State::Failed);
-    if is_down && node.kind == NodeKind::Longrun { "down, and counts as up" } else { "up" }
+    if is_down && node.kind.is_longrun() { "down, and counts as up" } else { "up" }
 }
 
 /// How one is that is not up.
@@ -80,8 +83,8 @@ fn as_dot(nodes: &[Node]) -> Vec<String> {
     let mut lines = vec!["digraph services {".to_owned()];
     for node in nodes {
         let shape = match node.kind {
-            NodeKind::Longrun => "box",
-            NodeKind::Oneshot => "ellipse",
+            NodeKind::Longrun | NodeKind::Process | NodeKind::Forking => "box",
+            NodeKind::Oneshot | NodeKind::Milestone => "ellipse",
             NodeKind::Bundle => "folder",
             NodeKind::Timer => "diamond",
         };
@@ -102,8 +105,8 @@ fn as_mermaid(nodes: &[Node]) -> Vec<String> {
     for (index, node) in nodes.iter().enumerate() {
         let name = node.name.replace('"', "#quot;");
         lines.push(match node.kind {
-            NodeKind::Longrun => format!("  n{index}[\"{name}\"]"),
-            NodeKind::Oneshot => format!("  n{index}([\"{name}\"])"),
+            NodeKind::Longrun | NodeKind::Process | NodeKind::Forking => format!("  n{index}[\"{name}\"]"),
+            NodeKind::Oneshot | NodeKind::Milestone => format!("  n{index}([\"{name}\"])"),
             NodeKind::Bundle => format!("  n{index}[[\"{name}\"]]"),
             NodeKind::Timer => format!("  n{index}{{{{\"{name}\"}}}}"),
         });

@@ -5,11 +5,11 @@ use svc_proto::api::{HealthVerdict, State, Status};
 use crate::exit::{Code, Failure};
 use crate::{names, span, words};
 
-use super::{Session, status};
+use super::{Session, services, status};
 
 pub async fn run(session: &mut Session, quiet: bool, typed: &[String]) -> Result<Code, Failure> {
     names::check(typed)?;
-    let mut answer = session.client.services().await?;
+    let mut answer = services(session, typed).await?;
     let known = match typed.is_empty() {
         true => Code::Done,
         false => status::narrow(&mut answer, typed),

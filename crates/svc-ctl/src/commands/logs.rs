@@ -4,6 +4,7 @@ use svc_proto::api::LogLine;
 
 use crate::client::{encode, parse};
 use crate::exit::{Code, Failure};
+use crate::output::complain;
 
 use super::{Session, choose, complain_of_unknown};
 
@@ -12,6 +13,7 @@ pub async fn run(session: &mut Session, follow: bool, lines: Option<u64>, typed:
     if chosen.names.is_empty() && !typed.is_empty() {
         return Ok(chosen.code);
     }
+    say_who_reads(session, typed).await;
     // Who asked for one service knows whose lines they are.
     let named = chosen.names.len() != 1;
     let mut stream = match session.client.stream(&path(&chosen.names, follow, lines)).await {
@@ -39,6 +41,20 @@ pub async fn run(session: &mut Session, follow: bool, lines: Option<u64>, typed:
         session.out.flush()?;
     }
     Ok(chosen.code)
+}
+
+/// Of those that were named and have a logger of their own, only standard error comes here.
+async fn say_who_reads(session: &mut Session, typed: &[String]) {
+    if typed.is_empty() {
+        return;
+    }
+    let services = session.client.services().await.map(|answer| answer.services).unwrap_or_default();
+    for name in typed {
+        let logger = format!("{name}/log");
+        if services.iter().any(|status| status.name == logger) {
+            complain(&format!("{name}: its standard output goes to its logger, {logger}, and not here"));
+        }
+    }
 }
 
 fn path(names: &[String], follow: bool, lines: Option<u64>) -> String {

@@ -20,10 +20,10 @@ mod why;
 
 use std::time::Duration;
 
-use svc_proto::api::{Done, Verb};
+use svc_proto::api::{Detail, Done, Services, State, Status, Verb};
 
 use crate::args::Command;
-use crate::client::Client;
+use crate::client::{Client, encode};
 use crate::exit::{Code, Failure};
 use crate::names;
 use crate::output::{Output, complain};
@@ -78,7 +78,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Code, Failu
         Command::Deps(names) => deps::run(session, &names.names).await,
         Command::Analyze => analyze::run(session).await,
         Command::Tree(names) => tree::run(session, &names.names).await,
-        Command::Scale { waiting, scales } => scale::run(session, &waiting, scales).await,
+        Command::Scale { dependents, waiting, scales } => scale::run(session, dependents, &waiting, scales).await,
         Command::Render { diff, names } => render::run(session, diff, &names.names).await,
         Command::Rescan => rescan(session).await,
         Command::Shutdown { code, force, waiting } => shutdown::run(session, code, force, &waiting).await,
@@ -112,13 +112,26 @@ async fn complete(session: &mut Session, beginning: &str) -> Result<Code, Failur
 /// What the user's names stand for: the services to ask about, and the code of what could not be found.
 struct Chosen {
     names: Vec<String>,
+    /// Those that a glob stands for and of which nothing is there to be stopped: they cannot run as they are.
+    idle: Vec<String>,
     code: Code,
+}
+
+/// All services. svc says at once what it knows, but of a name that is not among them only when it has read all its directories.
+async fn services(session: &mut Session, typed: &[String]) -> Result<Services, Failure> {
+    let services = session.client.services().await?;
+    let known: Vec<&str> = services.services.iter().map(|status| status.name.as_str()).collect();
+    let Some(unknown) = names::expand(typed, &known).unmatched.into_iter().next() else { return Ok(services) };
+    match session.client.get::<Detail>(&format!("/v1/services/{}", encode(&unknown))).await {
+        Ok(_) | Err(Failure::Told { code: Code::NoSuchService, .. }) => session.client.services().await,
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Turns what was typed into names. Only globs need a question to svc: plain names are checked by the request itself.
 async fn choose(session: &mut Session, typed: &[String]) -> Result<Chosen, Failure> {
     names::check(typed)?;
-    let mut chosen = Chosen { names: Vec::new(), code: Code::Done };
+    let mut chosen = Chosen { names: Vec::new(), idle: Vec::new(), code: Code::Done };
     if !typed.iter().any(|typed| names::is_glob(typed)) {
         for name in typed {
             if !chosen.names.contains(name) {
@@ -127,7 +140,7 @@ async fn choose(session: &mut Session, typed: &[String]) -> Result<Chosen, Failu
         }
         return Ok(chosen);
     }
-    let services = session.client.services().await?;
+    let services = services(session, typed).await?;
     let known: Vec<&str> = services.services.iter().map(|status| status.name.as_str()).collect();
     let expanded = names::expand(typed, &known);
     if !expanded.unmatched.is_empty() {
@@ -136,6 +149,8 @@ async fn choose(session: &mut Session, typed: &[String]) -> Result<Chosen, Failu
             complain(&names::unknown(typed, &known));
         }
     }
+    let is_idle = |status: &&Status| status.state == State::Broken && status.pid.is_none() && !typed.contains(&status.name);
+    chosen.idle = services.services.iter().filter(is_idle).map(|status| status.name.clone()).collect();
     chosen.names = expanded.names;
     Ok(chosen)
 }

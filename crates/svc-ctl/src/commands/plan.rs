@@ -24,11 +24,11 @@ pub async fn apply(session: &mut Session, waiting: &Waiting) -> Result<Code, Fai
         tell(session, &plan)?;
     }
     let timeout = waiting.timeout.timeout;
-    let apply = Apply { wait: !waiting.no_wait, timeout_ms: timeout.map(in_ms) };
+    let moved = |step: &&Step| matches!(step.change, Planned::Start | Planned::Restart | Planned::Stop);
+    let names: Vec<String> = plan.steps.iter().filter(moved).map(|step| step.service.clone()).collect();
+    let apply = Apply { wait: !waiting.no_wait, timeout_ms: timeout.map(in_ms), services: names.clone() };
     let patience = timeout.map(|timeout| timeout + GRACE);
     let answer = session.client.post("/v1/apply", &apply, patience).await;
-    let started = |step: &&Step| matches!(step.change, Planned::Start | Planned::Restart);
-    let names: Vec<String> = plan.steps.iter().filter(started).map(|step| step.service.clone()).collect();
     let code = report(session, answer, &names, Needed::All).await?;
     // What could be done was, and something was not.
     let broken = plan.steps.iter().any(|step| step.broken);
@@ -63,6 +63,7 @@ fn line(Difference { key, before, after }: &Difference) -> String {
         (Some(before), Some(after)) => format!("{key}: {before} -> {after}"),
         (None, Some(after)) => format!("{key}: {after} is new"),
         (Some(before), None) => format!("{key}: {before} is gone"),
-        (None, None) => key.clone(),
+        // A file, whose content is not told.
+        (None, None) => format!("{key} has changed"),
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::json;
+use svc_core::run::said_by_exec;
 use svc_proto::api::{Detail, Verb};
 
 use crate::client::encode;
@@ -20,13 +21,18 @@ pub async fn run(session: &mut Session, diff: bool, typed: &[String]) -> Result<
     for name in &chosen.names {
         let detail: Detail = session.client.get(&format!("/v1/services/{}", encode(name))).await?;
         let words = match options(name, Path::new(&detail.status.dir)) {
-            Some(Some(words)) => words,
-            Some(None) if typed.contains(name) && !session.json => {
+            Ok(Some(words)) => words,
+            Ok(None) if typed.contains(name) && !session.json => {
                 session.out.line(&format!("{name}: has no templates and no distributions"))?;
                 continue;
             }
-            Some(None) => continue,
-            None => {
+            Ok(None) => continue,
+            Err(problems) => {
+                problems.iter().for_each(|problem| complain(&format!("{name}: {problem}")));
+                if problems.is_empty() {
+                    let why = detail.status.problem.as_deref().unwrap_or("cannot be read as it is");
+                    complain(&format!("{name}: {why}"));
+                }
                 code = code.max(Code::Failed);
                 continue;
             }
@@ -36,7 +42,7 @@ pub async fn run(session: &mut Session, diff: bool, typed: &[String]) -> Result<
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         // It does not know who asks.
         for line in String::from_utf8_lossy(&output.stderr).lines() {
-            complain(&format!("{name}: {}", line.strip_prefix("svc exec: ").unwrap_or(line)));
+            complain(&format!("{name}: {}", said_by_exec(line, name).unwrap_or(line)));
         }
         if !output.status.success() {
             code = code.max(Code::Failed);
@@ -60,15 +66,19 @@ pub async fn run(session: &mut Session, diff: bool, typed: &[String]) -> Result<
     Ok(code)
 }
 
-/// What `svc exec` is told for this service, without its program, or that there is nothing to make; none if that cannot be known.
-fn options(name: &str, dir: &Path) -> Option<Option<Vec<Vec<u8>>>> {
-    let name = svc_core::ServiceName::new(name.as_bytes()).ok()?;
-    let reading = svc_def::read(dir, &name, None);
-    reading.problems.iter().filter(|problem| problem.fatal).for_each(|problem| complain(&problem.to_string()));
+/// What `svc exec` is told for this service, without its program, or that there is nothing to make; or why that cannot be known, as
+/// far as its directory says that.
+fn options(name: &str, dir: &Path) -> Result<Option<Vec<Vec<u8>>>, Vec<svc_def::Problem>> {
+    let name = svc_core::ServiceName::new(name.as_bytes()).map_err(|_| Vec::new())?;
+    let mut reading = svc_def::read(dir, &name, None);
     match reading.outcome {
-        svc_def::Outcome::Ready(definition) => Some(definition.program.made_by().map(<[_]>::to_vec)),
-        svc_def::Outcome::Template(_) | svc_def::Outcome::Name => Some(None),
-        svc_def::Outcome::Incomplete | svc_def::Outcome::Broken => None,
+        svc_def::Outcome::Ready(definition) => Ok(definition.program.made_by().map(<[_]>::to_vec)),
+        svc_def::Outcome::Template(_) | svc_def::Outcome::Name => Ok(None),
+        svc_def::Outcome::Incomplete => Err(vec![svc_def::missing_run(dir)]),
+        svc_def::Outcome::Broken => {
+            reading.problems.retain(|problem| problem.fatal);
+            Err(reading.problems)
+        }
     }
 }
 

@@ -34,14 +34,19 @@ fn one(session: &mut Session, name: &str, dir: &Path) -> Result<Code, Failure> {
     let mut problems = Vec::new();
     let values = svc_def::show(dir, &mut problems);
     if session.json {
-        let object =
-            |shown: &svc_def::Shown| serde_json::json!({ "key": shown.key, "value": shown.value, "place": shown.place });
+        let replaced = |(key, place): &(String, String)| serde_json::json!({ "key": key, "place": place });
+        let object = |shown: &svc_def::Shown| {
+            let replaces: Vec<serde_json::Value> = shown.replaces.iter().map(replaced).collect();
+            serde_json::json!({ "key": shown.key, "value": shown.value, "place": shown.place, "replaces": replaces })
+        };
         let values: Vec<serde_json::Value> = values.iter().map(object).collect();
         session.out.json(&serde_json::json!({ "service": name, "values": values }))?;
     } else {
         session.out.line(&format!("# {name}"))?;
         for shown in &values {
-            session.out.line(&format!("{} = {}  # {}", shown.key, shown.value, shown.place))?;
+            let replaced: Vec<String> = shown.replaces.iter().map(|(key, place)| format!("{key} ({place})")).collect();
+            let instead = if replaced.is_empty() { String::new() } else { format!(", in place of {}", replaced.join(", ")) };
+            session.out.line(&format!("{} = {}  # {}{instead}", shown.key, shown.value, shown.place))?;
         }
     }
     problems.iter().for_each(|problem| complain(&problem.to_string()));

@@ -9,7 +9,10 @@ use crate::span;
 
 use super::Session;
 
-pub async fn run(session: &mut Session, code: u8, force: bool, waiting: &Waiting) -> Result<Code, Failure> {
+pub async fn run(session: &mut Session, code: Option<u8>, force: bool, waiting: &Waiting) -> Result<Code, Failure> {
+    // It would wait for its own end.
+    let version = session.client.get::<Version>("/v1/version").await;
+    let waits = !waiting.no_wait && !version.is_ok_and(|version| is_within(version.init_pid));
     let done: Done = match session.client.post("/v1/shutdown", &Shutdown { code, force }, Some(QUESTION)).await {
         Ok(done) => done,
         // It ended faster than it could say so, unless it still answers.
@@ -26,7 +29,7 @@ pub async fn run(session: &mut Session, code: u8, force: bool, waiting: &Waiting
         false => session.out.line(&done.message)?,
     }
     session.out.flush()?;
-    if waiting.no_wait {
+    if !waits {
         return Ok(Code::Done);
     }
     let gone = session.client.gone();
@@ -40,4 +43,17 @@ pub async fn run(session: &mut Session, code: u8, force: bool, waiting: &Waiting
         }
     }
     Ok(Code::Done)
+}
+
+/// Whether we are a process of one of the services that we end.
+fn is_within(init: i32) -> bool {
+    let mut pid = std::process::id().to_string();
+    while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap_or_default().trim();
+        if parent == init.to_string() {
+            return true;
+        }
+        pid = parent.to_owned();
+    }
+    false
 }

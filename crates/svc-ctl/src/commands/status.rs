@@ -6,11 +6,11 @@ use crate::exit::{Code, Failure};
 use crate::output::complain;
 use crate::{names, table};
 
-use super::Session;
+use super::{Session, services};
 
 pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failure> {
     names::check(typed)?;
-    let mut answer = session.client.services().await?;
+    let mut answer = services(session, typed).await?;
     let code = match typed.is_empty() {
         true => Code::Done,
         false => narrow(&mut answer, typed),
@@ -34,7 +34,7 @@ pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failur
     Ok(code)
 }
 
-/// Leaves the services asked for, in the order asked, and the problems of directories that were asked for by name.
+/// Leaves the services asked for, in the order asked, each template with its instances, and the problems of directories that were asked for by name.
 pub fn narrow(answer: &mut Services, typed: &[String]) -> Code {
     let known: Vec<&str> = answer.services.iter().map(|status| status.name.as_str()).collect();
     let expanded = names::expand(typed, &known);
@@ -45,8 +45,16 @@ pub fn narrow(answer: &mut Services, typed: &[String]) -> Code {
             None => complain(&names::unknown(typed, &known)),
         }
     }
-    let mut places: std::collections::HashMap<&str, usize> =
-        expanded.names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+    // What is wrong is with an instance, and not with the template that stands for all of them.
+    let is_of =
+        |other: &str, name: &str| other.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'));
+    let mut places = std::collections::HashMap::new();
+    for name in &expanded.names {
+        for other in known.iter().filter(|other| is_of(other, name)) {
+            let next = places.len();
+            places.entry((*other).to_owned()).or_insert(next);
+        }
+    }
     answer.services.retain(|status| places.contains_key(status.name.as_str()));
     answer.services.sort_by_key(|status| places.remove(status.name.as_str()));
     answer.problems.clear();

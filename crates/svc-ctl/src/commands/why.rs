@@ -1,15 +1,18 @@
 //! `svc-ctl why`: everything that explains what a service is doing.
 
-use svc_proto::api::{Detail, HealthVerdict, Stream};
+use svc_proto::api::{Detail, Graph, HealthVerdict, Stream};
 
 use crate::client::encode;
 use crate::exit::{Code, Failure};
 use crate::{span, words};
 
+use super::deps::part_of;
 use super::{Session, choose, complain_of_unknown};
 
 pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failure> {
     let chosen = choose(session, typed).await?;
+    // Of what it is part is one line among others, and no reason to say nothing.
+    let nodes = session.client.get("/v1/graph").await.map_or_else(|_| Vec::new(), |Graph { nodes, .. }| nodes);
     let mut code = chosen.code;
     let mut first = true;
     for name in &chosen.names {
@@ -19,7 +22,7 @@ pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failur
                 if !first {
                     session.out.text("\n")?;
                 }
-                session.out.text(&explain(&detail, span::now_ms()))?;
+                session.out.text(&explain(&detail, &part_of(&nodes, name).collect::<Vec<&str>>(), span::now_ms()))?;
                 first = false;
             }
             Err(Failure::Told { code: Code::NoSuchService, message }) => {
@@ -32,7 +35,7 @@ pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failur
     Ok(code)
 }
 
-fn explain(detail: &Detail, now_ms: u64) -> String {
+fn explain(detail: &Detail, bundles: &[&str], now_ms: u64) -> String {
     let status = &detail.status;
     let mut lines = vec![format!("{}: {}", status.name, words::sentence(status, now_ms))];
     if let Some(reason) = &status.reason {
@@ -61,6 +64,9 @@ fn explain(detail: &Detail, now_ms: u64) -> String {
         Some(pid) => format!("  directory: {} (supervisor pid {pid})", status.dir),
         None => format!("  directory: {} (no supervisor)", status.dir),
     });
+    if !bundles.is_empty() {
+        lines.push(format!("  part of: {}", bundles.join(", ")));
+    }
     if let Some(timer) = &status.timer {
         lines.push(format!("  runs: {}", timer.schedule));
         let next = timer.next_run_ms.map_or("none yet".into(), span::stamp);
@@ -81,6 +87,7 @@ fn explain(detail: &Detail, now_ms: u64) -> String {
     }
     match (detail.deaths.len() as u64, detail.death_count) {
         (_, 0) => lines.push("  it has never ended".into()),
+        (0, all) => lines.push(format!("  ends: {all}, none of which is kept (max-death-tally)")),
         (listed, all) if listed < all => lines.push(format!("  the last {listed} of {all} ends:")),
         (_, all) => lines.push(format!("  {all} {}:", if all == 1 { "end" } else { "ends" })),
     }
@@ -142,12 +149,13 @@ mod tests {
         let expected = "\
 web: waiting to be started again, down for 3s, restarted 4 times, next start in 700ms
   directory: /etc/s6/web (supervisor pid 11)
+  part of: sites
   out of memory: the kernel has killed 2 of its processes
   the last 1 of 5 ends:
     1970-01-01T00:00:07.000Z       3s ago  exit 1 after 200ms
   last lines on standard error:
     1970-01-01T00:00:06.900Z  bind: address already in use
 ";
-        assert_eq!(explain(&detail, 10_000), expected);
+        assert_eq!(explain(&detail, &["sites"], 10_000), expected);
     }
 }

@@ -11,12 +11,18 @@ use crate::problem::{Problem, quoted};
 /// More than any list of names or script has; so much is read.
 const MOST: usize = 1 << 20;
 
-/// The names of `NAME.d/`, or of the file `NAME`, which is the older form; `NAME.d/` counts where both are there.
+/// The names of `NAME.d/`, or of the file `NAME`, which is the older form: s6-rc looks at that only where there is no `NAME.d/`.
 pub(super) fn names(dir: &Folder, name: &str, problems: &mut Vec<Problem>) -> Vec<ServiceName> {
     let listed = format!("{name}.d");
     let folder = dir.join(&listed);
     match dir.look(&listed) {
-        Look::Here(metadata) if metadata.is_dir() => in_folder(&folder, problems),
+        Look::Here(metadata) if metadata.is_dir() => {
+            if dir.has(name) {
+                let message = format!("is not read, for {listed} is there: move its names there, or remove it");
+                problems.push(Problem::warning(dir.join(name), message));
+            }
+            in_folder(&folder, problems)
+        }
         Look::Here(metadata) => {
             let kind = look::kind(&metadata);
             let message = format!("is {kind}, and must be a directory with an empty file for each name");

@@ -1,6 +1,7 @@
 //! The s6-rc form: a directory with `type`, read as it is. Nothing is compiled: what a compiler would refuse about one directory
 //! is refused here, what concerns several of them (undefined names, cycles, halves of pipelines) where they come together.
 
+mod files;
 pub(crate) mod lists;
 mod pipelines;
 mod script;
@@ -9,6 +10,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use svc_core::definition::Script;
+use svc_core::files::ORIGIN;
 use svc_core::graph::Dependency;
 use svc_core::{Millis, ServiceName};
 
@@ -18,6 +20,7 @@ use crate::look::{Folder, Look, look};
 use crate::problem::{Problem, quoted};
 use crate::servicefile::Socket;
 
+pub use files::Files;
 pub use pipelines::{Half, halves, pipelines};
 
 /// What a source directory or a service.toml says, beyond what the classic files in a directory say.
@@ -56,6 +59,8 @@ pub struct Rare {
     /// What must answer before it starts, as it is called in messages, and for how long that is waited for.
     pub wait_for: Vec<(String, Endpoint)>,
     pub wait_timeout: Millis,
+    /// The files of a source, to compare them with what stands there later.
+    pub files: Files,
 }
 
 impl Rare {
@@ -69,6 +74,7 @@ impl Rare {
         conditions: None,
         wait_for: Vec::new(),
         wait_timeout: Millis::ZERO,
+        files: Files::NONE,
     };
 }
 
@@ -125,9 +131,16 @@ pub struct Facts {
 pub struct Outside {
     /// What it listens on.
     pub sockets: Vec<Socket>,
-    /// Patterns of files that it reads, and those that there are, each with a number that is another one when its content is.
-    pub watch: Vec<PathBuf>,
-    pub watched: Vec<(PathBuf, u64)>,
+    /// Files that it reads.
+    pub watch: Vec<Watched>,
+}
+
+/// What one pattern stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    pub pattern: PathBuf,
+    /// Those that there are, each with a number that is another one when its content is.
+    pub files: Vec<(PathBuf, u64)>,
 }
 
 impl Facts {
@@ -135,12 +148,8 @@ impl Facts {
         self.outside.as_ref().map_or(&[], |outside| &outside.sockets)
     }
 
-    pub fn watch(&self) -> &[PathBuf] {
+    pub fn watch(&self) -> &[Watched] {
         self.outside.as_ref().map_or(&[], |outside| &outside.watch)
-    }
-
-    pub fn watched(&self) -> &[(PathBuf, u64)] {
-        self.outside.as_ref().map_or(&[], |outside| &outside.watched)
     }
 }
 
@@ -201,6 +210,7 @@ pub(crate) fn read(dir: &Folder, name: &ServiceName, problems: &mut Vec<Problem>
             producer_for: lists::one(dir, "producer-for", problems),
             consumer_for: lists::file(dir, "consumer-for", problems),
             pipeline_name: lists::one(dir, "pipeline-name", problems),
+            files: Files::of(dir),
             ..Rare::NONE
         };
         Source {
@@ -251,20 +261,20 @@ fn check_run(dir: &Folder, problems: &mut Vec<Problem>) {
         let message = "does not exist, and a longrun needs one: write a script that begins with #!/bin/sh";
         problems.push(Problem::fatal(dir.join("run"), message.into()));
     }
-    problems.extend(found.into_iter().filter(|problem| !is_helped(problem)));
+    problems.extend(found.into_iter().filter(|problem| !is_helped(&problem.message)));
 }
 
 /// The same for `finish`.
 pub(crate) fn check_finish(dir: &Folder, problems: &mut Vec<Problem>) {
     let mut found = Vec::new();
     classic::check_finish(dir, &mut found);
-    problems.extend(found.into_iter().filter(|problem| !is_helped(problem)));
+    problems.extend(found.into_iter().filter(|problem| !is_helped(&problem.message)));
 }
 
 /// Whether a script runs all the same, by its first line.
-fn is_helped(problem: &Problem) -> bool {
-    let missing = OURS.iter().any(|name| problem.message.contains(&format!("/{name}, which is not in this image")));
-    missing || problem.message.starts_with("is not executable")
+pub fn is_helped(message: &str) -> bool {
+    let missing = OURS.iter().any(|name| message.contains(&format!("/{name}, which is not in this image")));
+    missing || message.starts_with("is not executable")
 }
 
 /// Files that mean nothing for this type: somebody hoped for more.
@@ -301,8 +311,16 @@ fn milliseconds(dir: &Folder, file: &str, problems: &mut Vec<Problem>) -> Millis
 
 /// What to say of a directory that has parts of a source and no `type`: layers of an image may bring the rest.
 pub(crate) fn missing_type(dir: &Path) -> Option<Problem> {
+    // Where /init has laid it out, some of that is its own.
+    let origin = std::fs::read_link(dir.join(ORIGIN)).ok();
+    let there = origin.as_deref().unwrap_or(dir);
     let part = ["dependencies.d", "contents.d", "up", "producer-for", "consumer-for"];
-    let part = part.into_iter().find(|name| !matches!(look(&dir.join(name)), Look::Absent))?;
-    let message = format!("does not exist, and {part} is part of an s6-rc source: write oneshot, longrun or bundle into it");
+    let part = part.into_iter().find(|name| !matches!(look(&there.join(name)), Look::Absent));
+    let why = match part {
+        Some(part) => format!("{part} is part of an s6-rc source"),
+        None if origin.is_some() => "each source in s6-rc.d has one".to_owned(),
+        None => return None,
+    };
+    let message = format!("does not exist, and {why}: write oneshot, longrun or bundle into it");
     Some(Problem::fatal(dir.join("type"), message))
 }

@@ -12,9 +12,9 @@ const TIMEOUT: Millis = Millis::from_secs(10);
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Computed {
-    name: String,
+    pub(super) name: String,
     timeout: Millis,
-    command: Vec<String>,
+    pub(super) command: Vec<String>,
 }
 
 impl Computed {

@@ -97,7 +97,7 @@ pub(super) struct Draft {
     pub(super) settings: Settings,
     pub(super) user: Option<String>,
     pub(super) groups: Option<Vec<String>>,
-    pub(super) home: bool,
+    pub(super) home: Option<bool>,
     pub(super) env: Vec<(String, String)>,
     pub(super) computed: Vec<Computed>,
     pub(super) env_files: Vec<String>,
@@ -162,7 +162,7 @@ impl Draft {
             settings,
             user: None,
             groups: None,
-            home: false,
+            home: None,
             env: Vec::new(),
             computed: Vec::new(),
             env_files: Vec::new(),
@@ -193,7 +193,7 @@ impl Draft {
     /// Why a key means nothing without a user, if it does.
     pub(super) fn needs_user(&self, key: &str) -> Option<&'static str> {
         let wants = [
-            ("home", self.home, "home needs user, whose home it is"),
+            ("home", self.home == Some(true), "home needs user, whose home it is"),
             ("uid", self.prepared.uid.is_some(), "uid needs user, whose number it is"),
             ("gid", self.prepared.gid.is_some(), "gid needs user, whose group it is"),
             (
@@ -364,17 +364,25 @@ impl Draft {
 
     /// The words behind `svc exec` for a condition: as the service's user and in its environment, and with nothing made ready.
     pub(super) fn check_chain(&self, command: &[String]) -> Vec<Vec<u8>> {
-        let mut words: Vec<String> = Vec::new();
+        let mut words = self.whose();
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.env_files.iter().for_each(|file| option("env-file", file));
         self.unset.iter().for_each(|name| option("env", name));
         self.env.iter().for_each(|(name, value)| option("env", &format!("{name}={value}")));
-        self.user.iter().for_each(|user| option("user", user));
         self.groups.iter().for_each(|groups| option("groups", &groups.join(",")));
         self.directory.iter().for_each(|dir| option("directory", dir));
         words.push("--".into());
         words.extend(command.iter().cloned());
         words.into_iter().map(String::into_bytes).collect()
+    }
+
+    /// Who it is, in front of the variables that it says itself: those win over what its account has.
+    fn whose(&self) -> Vec<String> {
+        let Some(user) = &self.user else { return Vec::new() };
+        // Numbers for both may be nobody's account, and have no home then.
+        let has_account = || user.split_once(':').is_none_or(|(uid, _)| uid.parse::<u32>().is_err());
+        let home = self.home.unwrap_or_else(has_account).then(|| "--home".to_owned());
+        ["--user".to_owned(), user.clone()].into_iter().chain(home).collect()
     }
 
     /// The words behind `svc exec`: what it is to change, in an order in which each finds what it needs, and the command.
@@ -387,6 +395,9 @@ impl Draft {
         let mut words: Vec<String> = Vec::new();
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
         self.prepared.choice().iter().for_each(|(name, value)| option(name, value));
+        words.extend(self.whose());
+        let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
+        self.prepared.env_dirs.iter().for_each(|dir| option("env-dir", dir));
         self.env_files.iter().for_each(|file| option("env-file", file));
         self.prepared.found_out().iter().for_each(|(name, value)| option(name, value));
         self.unset.iter().for_each(|name| option("env", name));
@@ -402,13 +413,9 @@ impl Draft {
         made.iter().for_each(|(name, value)| option(name, value));
         words.extend(self.rights.options(&self.name));
         let mut option = |name: &str, value: &str| words.extend([format!("--{name}"), value.to_owned()]);
-        self.user.iter().for_each(|user| option("user", user));
         self.prepared.numbers().iter().for_each(|(name, value)| option(name, value));
         self.groups.iter().for_each(|groups| option("groups", &groups.join(",")));
         self.directory.iter().for_each(|dir| option("directory", dir));
-        if self.home && self.user.is_some() {
-            words.push("--home".into());
-        }
         words.extend(self.computed.iter().flat_map(Computed::words));
         words.push("--".into());
         words.extend(command.iter().cloned());

@@ -226,5 +226,6 @@ fn table_of(key: &'static str) -> &'static str {
 
 /// Whether there are keys in a table of this name.
 pub(super) fn is_table(name: &str) -> bool {
-    all().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    // The dot first: it turns nearly all of them down, and this is asked for each key of a thousand files.
+    all().any(|key| key.name.as_bytes().get(name.len()) == Some(&b'.') && key.name.starts_with(name))
 }

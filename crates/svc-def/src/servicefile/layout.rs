@@ -34,7 +34,7 @@ pub(crate) fn layout(path: &Path) -> Option<Layout> {
     let is_there = |path: &Path| !matches!(look(path), Look::Absent);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if let Some(stem) = stem(&name).filter(|_| is_there(path) && !path.is_dir()) {
-        let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let base = base(path).to_owned();
         let is_template = is_template(stem);
         return Some(Layout { main: path.to_owned(), drop_ins: beside(path), base, is_template, name: stem.to_owned() });
     }
@@ -44,6 +44,14 @@ pub(crate) fn layout(path: &Path) -> Option<Layout> {
     }
     let is_template = is_template(&name);
     Some(Layout { drop_ins: beside(&main), main, base: path.to_owned(), is_template, name: name.into_owned() })
+}
+
+/// Where paths of the service at this path begin, and where it runs: its directory, or that of its file.
+pub fn base(path: &Path) -> &Path {
+    match path.is_dir() {
+        true => path,
+        false => path.parent().unwrap_or(Path::new("/")),
+    }
 }
 
 /// Whether the service at a path has this form.

@@ -41,6 +41,11 @@ pub(super) const LIMITS: [(&str, Counts); 16] = [
     ("stack", Counts::Bytes),
 ];
 
+/// Of an amount as it is written for `svc exec`; without a limit nothing is above it.
+fn size(amount: &str) -> u64 {
+    amount.parse().unwrap_or(u64::MAX)
+}
+
 impl Reader<'_> {
     pub(super) fn limits(&self, node: &Node) -> Result<Vec<Limit>, Vec<Fault>> {
         let Item::Table(entries) = &node.item else { return Err(vec![self.fault(node, "a table")]) };
@@ -63,6 +68,10 @@ impl Reader<'_> {
                 }
             }
             match (soft, hard) {
+                (Some(soft), Some(hard)) if faults.is_empty() && size(&soft) > size(&hard) => Err(vec![(
+                    entry.node.place,
+                    format!("limits.{name} has {soft} as soft, which is above its hard {hard}: lower soft, or raise hard"),
+                )]),
                 (Some(soft), Some(hard)) if faults.is_empty() => Ok(Limit { name, soft, hard }),
                 _ if faults.is_empty() => Err(vec![(
                     entry.node.place,

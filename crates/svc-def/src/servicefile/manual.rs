@@ -53,7 +53,7 @@ fn value(shape: &Shape) -> String {
             "a list of services, or of tables with on and until (started, ready, healthy, completed; ready if not given)"
         }
         Shape::Instances(_) => "a number, a list of names, or a text with a *",
-        Shape::Assignments(_) => "a table of texts and numbers, and of tables with command and timeout",
+        Shape::Assignments(_) => "a table of texts, numbers, true and false, and of tables with command and timeout",
         Shape::Sources { .. } => "a table of files",
         Shape::Form { wanted, .. } => wanted,
         Shape::Words { .. } => "a list of names",
@@ -116,7 +116,8 @@ error is told at once, with file, line and column.
 .PP
 The files in service.toml.d are merged over service.toml in the order of their names: a value takes the place of the one before,
 lists included; tables grow together. Of several keys of which a service has one (ready.tcp and its kind, health.tcp and its kind, cron
-and every) that of the last file counts.
+and every) that of the last file counts, and what earlier files say that means something beside the replaced one alone goes with it:
+zone with cron, every\-from with every, ready.interval and ready.timeout with what they are for, idle\-stop with start = "on\-demand".
 .PP
 In every text, ${NAME} stands for a variable of the environment of svc, which must be set, and ${NAME:\-TEXT} for TEXT where it is
 not set, or empty. Numbers and flags may be written as such a text. $${ stands for ${.

@@ -10,6 +10,7 @@ mod keys;
 pub(crate) mod layout;
 mod limits;
 mod manual;
+mod needed;
 mod policies;
 mod prepared;
 mod probes;
@@ -23,7 +24,7 @@ mod tree;
 mod values;
 mod watched;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use svc_core::expand::Variable;
 use svc_core::graph::Dependency;
@@ -32,6 +33,7 @@ use svc_core::restart::AtLimit;
 use svc_core::{Millis, Program, ServiceName, Settings};
 
 use crate::conditions::{Conditions, Endpoint};
+use crate::image::Image;
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted, shown};
 use crate::rc::{self, Values};
@@ -40,12 +42,12 @@ use keys::Change;
 use layout::{FILE, Layout};
 use tree::{Entry, Item, Place, Tree};
 
-pub use layout::{bundle_of, find, is_one_file};
+pub use layout::{base, bundle_of, find, is_one_file};
 pub use manual::manual;
 pub use schema::schema;
 pub use show::{Shown, show};
 pub use sockets::{Address, Flow, Socket};
-pub use watched::{edit_stamp, edited_in, is_like};
+pub use watched::{edit_stamp, edited_in, is_like, look_at};
 
 /// The directory with what is merged over a service.toml.
 pub(crate) const DROP_INS: &str = "service.toml.d";
@@ -98,6 +100,7 @@ pub(crate) fn read(
     layout: &Layout,
     name: &ServiceName,
     instance: Option<&str>,
+    image: Option<&Image>,
     problems: &mut Vec<Problem>,
 ) -> Option<Said> {
     let before = problems.len();
@@ -105,6 +108,7 @@ pub(crate) fn read(
         check_other_forms(&layout.base, problems);
     }
     let tree = tree::read(layout, problems);
+    let read = problems.len();
     // What is wrong with a template is wrong with its first instance. Where there is none, no variable can be missing.
     let first = (instance.is_none() && layout.is_template).then(|| first_instance(&tree));
     let has_none = first == Some(None);
@@ -116,12 +120,14 @@ pub(crate) fn read(
     let (mut draft, mut facts) = draft(&tree, &variable, problems);
     draft.name = name.to_string();
     facts.stamp = watched::stamp_of(layout);
-    let watch: Vec<PathBuf> = draft.watched().iter().map(|pattern| watched::absolute(&layout.base, pattern)).collect();
-    let outside = rc::Outside { sockets: draft.sockets.clone(), watched: watched::marks(&watch), watch };
+    let watch = draft.watched().iter().map(|pattern| watched::look_at(layout.base.join(pattern))).collect();
+    let outside = rc::Outside { sockets: draft.sockets.clone(), watch };
     facts.outside = (outside != rc::Outside::default()).then(|| Box::new(outside));
     facts.change_restarts = draft.change_restarts();
     facts.applies = draft.applies;
     check_instances(layout, &tree, problems);
+    let meant = problems.split_off(read);
+    problems.extend(meant.into_iter().filter(|problem| !tree.is_consequence(problem)));
     // In the order of the lines; the parser may say a thing twice.
     problems[before..].sort_by(|a, b| (&a.path, a.place).cmp(&(&b.path, b.place)));
     problems.dedup();
@@ -131,6 +137,9 @@ pub(crate) fn read(
     if let Some(what) = draft.missing() {
         problems.push(Problem::fatal(&layout.main, what.into()));
         return None;
+    }
+    if let Some(image) = image {
+        needed::look(&draft, &tree, &layout.base, image, problems);
     }
     let program = draft.program();
     let mut settings = draft.settings();

@@ -5,7 +5,7 @@ use svc_core::restart::{AtLimit, ONE};
 use svc_core::{Exit, Signal};
 
 use super::draft::Draft;
-use super::schema;
+use super::schema::{self, VARIABLE};
 use super::tree::{Entry, Item, Node};
 use super::values::{Fault, Reader, gather, unknown};
 
@@ -60,7 +60,7 @@ impl Kind {
                 schema::WORDS
             ),
             Kind::Essential => format!(
-                r#"{{"anyOf":[{{"type":"boolean"}},{{"enum":["own-code"]}},{{"type":"object","additionalProperties":false,"properties":{{"code":{code},"on":{{"enum":["end","failure"]}}}}}}]}}"#
+                r#"{{"anyOf":[{{"type":"boolean"}},{{"enum":["own-code"]}},{VARIABLE},{{"type":"object","additionalProperties":false,"properties":{{"code":{code},"on":{{"enum":["end","failure"]}}}}}}]}}"#
             ),
         }
     }
@@ -165,9 +165,11 @@ fn essential(reader: &Reader<'_>, node: &Node) -> Result<Option<Essential>, Vec<
         }
         _ => {
             let text = reader.text(node).map_err(|_| vec![reader.fault(node, "true, false, \"own-code\" or a table")])?;
+            let has_variables = matches!(&node.item, Item::Text(written) if *written != text);
             match text.as_str() {
-                "own-code" | "true" => Ok(Some(plain)),
-                "false" => Ok(None),
+                "own-code" => Ok(Some(plain)),
+                "true" if has_variables => Ok(Some(plain)),
+                "false" if has_variables => Ok(None),
                 _ => Err(vec![reader.fault(node, "true, false, \"own-code\" or a table")]),
             }
         }

@@ -53,8 +53,7 @@ impl Prepared {
     pub(super) fn choice(&self) -> Vec<Word> {
         let allowed = self.env_allow.as_ref().map(|patterns| ("env-allow", patterns.join(",")));
         let denied = (!self.env_deny.is_empty()).then(|| ("env-deny", self.env_deny.join(",")));
-        let choice = [allowed, denied].into_iter().flatten();
-        choice.chain(self.env_dirs.iter().map(|dir| ("env-dir", dir.clone()))).collect()
+        [allowed, denied].into_iter().flatten().collect()
     }
 
     /// Variables that are found out.

@@ -16,7 +16,7 @@ pub(super) const READY_FD: u32 = 63;
 pub(super) const READY: [&str; 8] =
     ["ready.fd", "ready.notify", "ready.exec", "ready.tcp", "ready.http", "ready.unix", "ready.file", "ready.log"];
 /// Those of them that look again and again.
-const LOOKING: [&str; 5] = ["ready.exec", "ready.tcp", "ready.http", "ready.unix", "ready.file"];
+pub(super) const LOOKING: [&str; 5] = ["ready.exec", "ready.tcp", "ready.http", "ready.unix", "ready.file"];
 pub(super) const HEALTH: [&str; 5] = ["health.exec", "health.tcp", "health.http", "health.unix", "health.file"];
 const RULES: [&str; 6] =
     ["health.interval", "health.timeout", "health.start-period", "health.failures", "health.successes", "health.action"];
@@ -35,7 +35,8 @@ const TIMEOUT: Millis = Millis::from_secs(5);
 /// The probe keeps to its time itself, and says what was wrong; it is killed only if it does not.
 const GRACE: Millis = Millis::from_secs(1);
 
-const PACE: [&str; 2] = ["ready.interval", "ready.timeout"];
+/// How they do it.
+pub(super) const PACE: [&str; 2] = ["ready.interval", "ready.timeout"];
 const GUARD: [&str; 2] = ["memory.interval", "memory.action"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,13 @@ pub(super) struct MemoryKeys {
     pub(super) bytes: Option<u64>,
     pub(super) interval: Option<Millis>,
     pub(super) remedy: Option<Remedy>,
+}
+
+impl Probe {
+    /// What is executed for it.
+    pub(super) fn program(&self) -> Option<&String> {
+        self.target.first().filter(|_| self.kind == "exec")
+    }
 }
 
 impl Probes {
@@ -192,7 +200,10 @@ pub(super) fn read(reader: &Reader<'_>, kind: Kind, node: &Node) -> Result<Probe
         Kind::Http => http(reader, node)?,
         Kind::Unix => plain("unix", vec![path()?]),
         Kind::File => plain("file", vec![path()?]),
-        Kind::Log => plain("log", vec![regex(reader, node).map_err(one)?]),
+        Kind::Log => match regex(reader, node).map_err(one)? {
+            text if text.is_empty() => return Err(vec![reader.fault(node, "a regular expression")]),
+            text => plain("log", vec![text]),
+        },
     })
 }
 

@@ -36,7 +36,7 @@ fn object(properties: &[(&str, String)], more: &str) -> String {
 /// A name or a number of a user or group.
 const WHO: &str = r#"{"anyOf":[{"type":"string","minLength":1},{"type":"integer","minimum":0}]}"#;
 /// In place of numbers and flags: a text with a variable in it.
-const VARIABLE: &str = r#"{"type":"string","pattern":"\\$\\{"}"#;
+pub(super) const VARIABLE: &str = r#"{"type":"string","pattern":"\\$\\{"}"#;
 pub(super) const TEXT: &str = r#"{"type":"string","minLength":1}"#;
 /// The words of a command.
 pub(super) const WORDS: &str =

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::layout::layout;
-use super::tree::{self, Entry, Item, Node};
+use super::tree::{self, Entry, Item, Node, Place};
 use super::{keys, leaves};
 use crate::problem::{Problem, shown};
 
@@ -15,6 +15,8 @@ pub struct Shown {
     pub value: String,
     /// `FILE:LINE`.
     pub place: String,
+    /// What earlier files say, and no longer counts because this was chosen instead: keys, each with its place.
+    pub replaces: Vec<(String, String)>,
 }
 
 /// All values of a service with a service.toml or a NAME.toml, in the order of the table of keys; variables are not put in.
@@ -27,8 +29,10 @@ pub fn show(path: &Path, problems: &mut Vec<Problem>) -> Vec<Shown> {
     let parts = found.into_iter().flat_map(|(key, entry)| parts(key, &entry.node));
     parts
         .map(|(key, node)| {
-            let place = format!("{}:{}", shown(&tree.files[node.place.file]), node.place.line);
-            Shown { key, value: written(&node.item), place }
+            let told = |place: Place| format!("{}:{}", shown(&tree.files[place.file]), place.line);
+            let gone = tree.gone.iter().filter(|gone| gone.by == node.place);
+            let replaces = gone.map(|gone| (gone.key.clone(), told(gone.place))).collect();
+            Shown { key, value: written(&node.item), place: told(node.place), replaces }
         })
         .collect()
 }

@@ -80,6 +80,12 @@ impl Kind {
 }
 
 impl Stops {
+    /// What is executed for it, each under its key.
+    pub(super) fn programs(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let calls = [("stop.command", &self.command), ("stop.drain", &self.drain)];
+        calls.into_iter().filter_map(|(key, call)| Some((key, call.as_ref()?.words.first()?)))
+    }
+
     /// Puts it into the settings. `chain` makes the words behind `svc exec` of those of a command.
     pub(super) fn settle(&self, settings: &mut Settings, chain: impl Fn(&[String]) -> Vec<Vec<u8>>) {
         if let Some(first) = self.steps.first() {

@@ -7,7 +7,7 @@ use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
 
 use super::layout::Layout;
-use super::probes;
+use super::{probes, values};
 use crate::look::{Look, look};
 use crate::problem::{Problem, quoted};
 use crate::rc::lists::content_of;
@@ -49,9 +49,35 @@ pub(super) struct Entry {
 pub(super) struct Tree {
     pub(super) files: Vec<PathBuf>,
     pub(super) root: Vec<Entry>,
+    /// What is not in it any more.
+    pub(super) gone: Vec<Gone>,
+    /// From where to where no sense is made of a file: what it seems to say there is not what was meant.
+    broken: Vec<(Place, Place)>,
+}
+
+/// A key that has gone because a later file has chosen another one.
+pub(super) struct Gone {
+    pub(super) key: String,
+    pub(super) place: Place,
+    /// The value that has been chosen.
+    pub(super) by: Place,
 }
 
 impl Tree {
+    /// Whether this is only said because something else there is no TOML.
+    pub(super) fn is_consequence(&self, problem: &Problem) -> bool {
+        self.broken.iter().any(|(first, last)| {
+            let lines = first.line..=last.line;
+            problem.path == self.files[first.file] && problem.place.is_some_and(|(line, _)| lines.contains(&line))
+        })
+    }
+
+    fn take_out(&mut self, key: &str, by: Place) {
+        if let Some(entry) = take_out(&mut self.root, key) {
+            self.gone.push(Gone { key: key.to_owned(), place: entry.place, by });
+        }
+    }
+
     pub(super) fn fatal(&self, place: Place, message: String) -> Problem {
         let problem = Problem::fatal(&self.files[place.file], message);
         Problem { place: Some((place.line, place.column)), ..problem }
@@ -60,7 +86,7 @@ impl Tree {
 
 /// Reads the file, and what is merged over it in the order of the names.
 pub(super) fn read(layout: &Layout, problems: &mut Vec<Problem>) -> Tree {
-    let mut tree = Tree { files: Vec::new(), root: Vec::new() };
+    let mut tree = Tree { files: Vec::new(), root: Vec::new(), gone: Vec::new(), broken: Vec::new() };
     for path in paths(layout, problems) {
         let Some(bytes) = content_of(&path, problems) else { continue };
         tree.files.push(path);
@@ -76,20 +102,24 @@ pub(super) fn read(layout: &Layout, problems: &mut Vec<Problem>) -> Tree {
         };
         let text = Text { file, text: &text };
         let (table, errors) = DeTable::parse_recoverable(text.text);
+        let mut strange = Vec::new();
+        let mut entries = text.entries(table.get_ref(), &mut strange);
         for error in &errors {
             let place = text.place(error.span().map_or(0, |span| span.start));
             let what = match error.message() {
                 "duplicate key" => "has the same key or table twice: keep one of the two".to_owned(),
-                other => format!("is not TOML: {}", other.replace('\n', ", ")),
+                other => {
+                    let begins = if other.starts_with("unclosed") { last_before(&entries, place) } else { None };
+                    tree.broken.push((begins.unwrap_or(place), place));
+                    format!("is not TOML: {}", other.replace('\n', ", "))
+                }
             };
             problems.push(tree.fatal(place, what));
         }
-        let mut strange = Vec::new();
-        let mut entries = text.entries(table.get_ref(), &mut strange);
         // What the parser makes of a line that has no key.
         entries.retain(|entry| errors.is_empty() || !entry.key.is_empty());
         problems.extend(strange.into_iter().map(|(place, message)| tree.fatal(place, message)));
-        give_way(&mut tree.root, &entries);
+        give_way(&mut tree, &entries);
         merge(&mut tree.root, entries);
     }
     tree
@@ -119,26 +149,68 @@ fn paths(layout: &Layout, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
 /// Keys of which a service has one.
 const ALTERNATIVES: [&[&str]; 3] = [&probes::READY, &probes::HEALTH, &["cron", "every"]];
 
-/// Where a file chooses another one of several keys than a file before it, that one is gone: nobody could take it out otherwise.
-fn give_way(base: &mut Vec<Entry>, over: &[Entry]) {
-    let says = |key: &str| match key.split_once('.') {
-        None => over.iter().any(|entry| entry.key == key),
-        Some((table, key)) => over.iter().filter(|entry| entry.key == table).any(|entry| match &entry.node.item {
-            Item::Table(inner) => inner.iter().any(|entry| entry.key == key),
-            Item::Text(_) | Item::Integer(_) | Item::Float(_) | Item::Flag(_) | Item::Date(_) | Item::List(_) => false,
-        }),
-    };
-    for group in ALTERNATIVES.into_iter().filter(|group| group.iter().any(|key| says(key))) {
-        for key in group.iter().filter(|key| !says(key)) {
-            let Some((table, key)) = key.split_once('.') else {
-                base.retain(|entry| entry.key != **key);
-                continue;
-            };
-            for entry in base.iter_mut().filter(|entry| entry.key == table) {
-                if let Item::Table(inner) = &mut entry.node.item {
-                    inner.retain(|entry| entry.key != key);
-                }
-            }
+/// Keys that mean something beside one of these alone.
+const BESIDE: [(&[&str], &[&str]); 3] =
+    [(&probes::PACE, &probes::LOOKING), (&["zone"], &["cron"]), (&["every-from"], &["every"])];
+
+/// Where a file chooses another one of several keys than a file before it, that one is gone, with what means something beside it
+/// alone: nobody could take them out otherwise.
+fn give_way(tree: &mut Tree, over: &[Entry]) {
+    for group in ALTERNATIVES {
+        let Some(by) = group.iter().find_map(|key| find(over, key)).map(|entry| entry.node.place) else { continue };
+        let goes = |key: &&&str| find(over, key).is_none() && find(&tree.root, key).is_some();
+        let going: Vec<&str> = group.iter().filter(goes).copied().collect();
+        let is_alone = |owners: &[&str]| {
+            owners.iter().any(|key| going.contains(key)) && owners.iter().all(|key| find(over, key).is_none())
+        };
+        let beside: Vec<&str> =
+            BESIDE.into_iter().filter(|(_, owners)| is_alone(owners)).flat_map(|(keys, _)| keys).copied().collect();
+        going.into_iter().chain(beside).for_each(|key| tree.take_out(key, by));
+    }
+    let was_on_demand = find(&tree.root, "start").is_some_and(may_be_on_demand);
+    if let Some(start) = find(over, "start").filter(|start| was_on_demand && !may_be_on_demand(start)) {
+        tree.take_out("idle-stop", start.node.place);
+    }
+}
+
+/// A variable may say that it is.
+fn may_be_on_demand(start: &Entry) -> bool {
+    match &start.node.item {
+        Item::Text(text) => text == values::ON_DEMAND || text.contains("${"),
+        Item::Integer(_) | Item::Float(_) | Item::Flag(_) | Item::Date(_) | Item::List(_) | Item::Table(_) => false,
+    }
+}
+
+/// What stands under a key, which may be one in a table.
+fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
+    let (first, rest) = key.split_once('.').map_or((key, None), |(table, rest)| (table, Some(rest)));
+    let entry = entries.iter().find(|entry| entry.key == first)?;
+    let Some(rest) = rest else { return Some(entry) };
+    match &entry.node.item {
+        Item::Table(inner) => find(inner, rest),
+        Item::Text(_) | Item::Integer(_) | Item::Float(_) | Item::Flag(_) | Item::Date(_) | Item::List(_) => None,
+    }
+}
+
+/// The same, which is no longer there then.
+fn take_out(entries: &mut Vec<Entry>, key: &str) -> Option<Entry> {
+    let (first, rest) = key.split_once('.').map_or((key, None), |(table, rest)| (table, Some(rest)));
+    let at = entries.iter().position(|entry| entry.key == first)?;
+    let Some(rest) = rest else { return Some(entries.remove(at)) };
+    match &mut entries[at].node.item {
+        Item::Table(inner) => take_out(inner, rest),
+        Item::Text(_) | Item::Integer(_) | Item::Float(_) | Item::Flag(_) | Item::Date(_) | Item::List(_) => None,
+    }
+}
+
+/// Where the key stands that is the last one before a place.
+fn last_before(entries: &[Entry], place: Place) -> Option<Place> {
+    let is_before = |entry: &&Entry| (entry.place.line, entry.place.column) <= (place.line, place.column);
+    let last = entries.iter().filter(is_before).max_by_key(|entry| (entry.place.line, entry.place.column))?;
+    match &last.node.item {
+        Item::Table(inner) => last_before(inner, place).or(Some(last.place)),
+        Item::Text(_) | Item::Integer(_) | Item::Float(_) | Item::Flag(_) | Item::Date(_) | Item::List(_) => {
+            Some(last.place)
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::problem::quoted;
 pub(super) type Fault = (Place, String);
 
 /// The value of `start` that is no flag.
-const ON_DEMAND: &str = "on-demand";
+pub(super) const ON_DEMAND: &str = "on-demand";
 
 pub(super) const SPAN: &str = "a time with its unit (ms, s, m, h or d)";
 pub(super) const PAUSE: &str = "a time with its unit (ms, s, m, h or d), and more than 0";
@@ -398,7 +398,7 @@ impl Reader<'_> {
                     let what = entry.node.item.described();
                     return Err((
                         entry.node.place,
-                        format!("{}.{} is {what}, and must be a text or a number", self.name, entry.key),
+                        format!("{}.{} is {what}, and must be a text, a number, true or false", self.name, entry.key),
                     ));
                 }
             };

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::fingerprint;
 use super::layout::{Layout, layout};
+use crate::rc::Watched;
 
 /// Of larger files it is looked at when they were changed, and not at what is in them.
 const MOST_READ: u64 = 1 << 20;
@@ -13,15 +14,13 @@ const MOST_READ: u64 = 1 << 20;
 /// As many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
-/// A pattern, absolute: the directory, and what names in it must look like.
-pub(super) fn absolute(base: &Path, pattern: &str) -> PathBuf {
-    base.join(pattern)
-}
-
-/// The files, each with a number that is another one when its content is.
-pub(super) fn marks(patterns: &[PathBuf]) -> Vec<(PathBuf, u64)> {
-    let files = patterns.iter().flat_map(|pattern| files(pattern));
-    files.map(|file| (file.clone(), content(&file))).collect()
+/// What there is of a pattern, which is absolute: the directory, and what names in it must look like.
+pub fn look_at(pattern: PathBuf) -> Watched {
+    let mark = |file: PathBuf| {
+        let content = content(&file);
+        (file, content)
+    };
+    Watched { files: files(&pattern).into_iter().map(mark).collect(), pattern }
 }
 
 fn content(file: &Path) -> u64 {

@@ -51,6 +51,17 @@ fn what_nobody_meant_as_a_service_is_skipped() {
 }
 
 #[test]
+fn a_template_without_a_name_is_no_service() {
+    let scan = Scratch::new();
+    for name in ["@.toml", "@3.toml"] {
+        scan.file(name, "command = 'sleep 1000'");
+        let (fatal, text) = problem(&scan, name);
+        assert!(fatal);
+        says(&text, &[&format!("/{name}: has no name before its @"), "a template is called NAME@.toml"]);
+    }
+}
+
+#[test]
 fn what_vanished_is_nothing() {
     let scan = Scratch::new();
     assert!(entry(scan.path(), OsStr::new("gone")).is_none());

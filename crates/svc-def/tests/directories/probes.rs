@@ -30,9 +30,9 @@ fn a_probe_goes_beside_the_command() {
             "--status|200,300-302|--header|A: b|--body|ok|http|http://x/",
         ),
     ] {
-        assert_eq!(words(keys), (format!("--probe|--user|me|--|--notify|63|{probe}|--|web|-x"), Some(63)), "{keys}");
+        assert_eq!(words(keys), (format!("--probe|--user|me|--home|--|--notify|63|{probe}|--|web|-x"), Some(63)), "{keys}");
     }
-    assert_eq!(words("ready.fd = 4"), ("--user|me|--|web|-x".into(), Some(4)));
+    assert_eq!(words("ready.fd = 4"), ("--user|me|--home|--|web|-x".into(), Some(4)));
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_health_check_is_a_probe_as_the_same_user_without_the_files_of_the_start() {
     let checks = good(text).0.expect("a definition").settings.checks.expect("checks");
     let probe = checks.health.expect("a probe");
     let words: Vec<String> = probe.words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-    let expected = "--probe --env A=b --user me -- --child --timeout 2000ms tcp localhost:80";
+    let expected = "--probe --user me --home --env A=b -- --child --timeout 2000ms tcp localhost:80";
     assert_eq!(words.join(" "), expected);
     assert_eq!((probe.interval, probe.timeout, probe.start_period), (Millis(10_000), Millis(3000), Millis(3000)));
     assert_eq!((probe.failures, probe.successes, probe.remedy), (4, 5, Remedy::Restart));

@@ -65,7 +65,27 @@ fn a_drop_in_chooses_another_one_of_several_keys() {
     assert_eq!(merged(base, "ready.unix = '/x'\nhealth.exec = 'true'"), (BTreeSet::from(keys.map(str::to_owned)), vec![]));
     let timer = merged("kind = 'timer'\ncommand = 'x'\nevery = '1m'", "cron = '@daily'");
     assert_eq!(timer, (BTreeSet::from(["kind", "command", "cron"].map(str::to_owned)), vec![]));
+    // What means something beside the other one alone goes with it, and nothing else.
+    let cases = [
+        ("kind = 'timer'\ncron = '@daily'\nzone = 'UTC'", "every = '1h'", &["kind", "every"][..]),
+        ("kind = 'timer'\nevery = '1h'\nevery-from = 'end'", "cron = '@daily'", &["kind", "cron"]),
+        ("ready.tcp = ':80'\nready.interval = '2s'", "ready.notify = true", &["ready.notify"]),
+        ("ready.tcp = ':80'\nready.interval = '2s'", "ready.file = '/x'", &["ready.file", "ready.interval"]),
+        ("sockets = ['80']\nstart = 'on-demand'\nidle-stop = '5m'", "start = true", &["sockets", "start"]),
+    ];
+    for (base, over, keys) in cases {
+        let keys = keys.iter().chain(&["command"]).map(|key| (*key).to_owned()).collect();
+        assert_eq!(merged(&format!("command = 'x'\n{base}"), over), (keys, vec![]), "{base}");
+    }
     // One file must know what it says.
+    for (base, over, said) in [
+        ("kind = 'timer'\ncron = '@daily'", "every = '1h'\nzone = 'UTC'", "zone means nothing without cron"),
+        ("ready.fd = 3\nready.interval = '2s'", "ready.notify = true", "ready.interval means nothing without"),
+        ("sockets = ['80']\nidle-stop = '5m'", "start = true", "idle-stop needs start"),
+    ] {
+        let problems = merged(&format!("command = 'x'\n{base}"), over).1;
+        assert!(problems.iter().any(|problem| problem.starts_with(said)), "{base}: {problems:?}");
+    }
     let two = merged(base, "ready.unix = '/x'\nready.fd = 3").1;
     assert!(two.iter().any(|problem| problem.contains("both say when it is ready: keep one of them")), "{two:?}");
 }
@@ -77,7 +97,6 @@ fn a_process_is_a_chain_in_an_order_that_works() {
         command = "web --port 80"
         user = 33
         groups = ["tty", 7]
-        home = true
         env.PORT = 80
         env-file = "vars"
         unset = ["A", "B"]
@@ -90,8 +109,8 @@ fn a_process_is_a_chain_in_an_order_that_works() {
     let definition = definition.expect("a definition");
     assert_eq!(
         chain(definition.program),
-        "--env-file|vars|--env|A|--env|B|--env|PORT=80|--umask|022|--nice|-5|--limit|nofile=10:10|--limit|as=1048576:unlimited|\
-         --limit|cpu=60:60|--user|33|--groups|tty,7|--directory|/srv|--home|--|web|--port|80"
+        "--user|33|--home|--env-file|vars|--env|A|--env|B|--env|PORT=80|--umask|022|--nice|-5|--limit|nofile=10:10|--limit|as=1048576:unlimited|\
+         --limit|cpu=60:60|--groups|tty,7|--directory|/srv|--|web|--port|80"
     );
     assert!(definition.managed.is_some() && definition.essential.is_none() && !definition.down);
     assert_eq!((source.kind, source.start), (Kind::Longrun, Start::Always));
@@ -160,6 +179,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ),
         ("comand = 'x'", "1:1: \"comand\" is no key of a service: did you mean command?"),
         ("[timeout]\nstrat = '1s'", "2:1: \"timeout.strat\" is no key of a service: did you mean timeout.start?"),
+        ("[timeout]\ndown = '1s'", "2:1: \"timeout.down\" is no key of a service: did you mean timeout.stop?"),
         ("[conditon]\nenv = 'A'", "1:2: \"conditon\" is no key of a service: did you mean condition?"),
         ("command = 'x'\ncommand = 'y'", "2:1: has the same key or table twice: keep one of the two"),
         ("[stop]\ntree = true\n[stop]\nsignal = 'INT'", "3:2: has the same key or table twice: keep one of the two"),
@@ -257,13 +277,13 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("max-deaths = 5000", "1:14: max-deaths is 5000, and must be a number from 0 to 4096, without quotes, such as 20"),
         ("user = ['a']", "1:8: user is a list, and must be a name or a number, such as \"www-data\""),
         ("groups = ['a,b']", "1:11: groups is \"a,b\", and must be a name or a number, such as"),
-        ("home = 'x'", "1:8: home is \"x\", and must be true or false, without quotes, such as true"),
+        ("home = 'x'", "1:8: home is \"x\", and must be true or false, without quotes, such as false"),
         ("home = true", "1:1: home needs user, whose home it is: write user = \"NAME\""),
         ("uid = 33", "1:1: uid needs user, whose number it is: write user = \"NAME\""),
         ("gid = 33", "1:1: gid needs user, whose group it is: write user = \"NAME\""),
         ("volumes = [\"/data\"]", "1:1: volumes need user, to whom they are given, or a mode: write user = \"NAME\""),
         ("env = ['A=b']", "1:7: env is a list, and must be a table, such as { PORT = \"${PORT:-80}\" }"),
-        ("env.A = []", "1:9: env.A is a list, and must be a text or a number"),
+        ("env.A = []", "1:9: env.A is a list, and must be a text, a number, true or false"),
         ("env.'A=B' = 1", "1:5: env has \"A=B\", which is no name of a variable"),
         ("env-file = 3", "1:12: env-file is 3, and must be a text in quotes, such as \"/etc/default/web\""),
         ("unset = [true]", "1:10: unset is true, and must be a text in quotes, such as [\"DEBUG\"]"),
@@ -285,10 +305,7 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ),
         ("limits.nofile = -1", "1:17: limits.nofile is -1, and must be a number or \"unlimited\""),
         ("limits.nofile = { soft = 1 }", "1:17: limits.nofile needs both, soft and hard, or is one value for both"),
-        (
-            "limits.nofile = { soft = 1, hrad = 1 }",
-            "1:29: limits.nofile has \"hrad\", which is unknown: there are hard, soft",
-        ),
+        ("limits.nofile = { soft = 1, hrad = 1 }", "1:29: limits.nofile has \"hrad\", which is unknown: did you mean hard?"),
         (
             "kind = 'bundle'\ncommand = 'x'",
             "2:1: command means nothing for a bundle, only for a process or a forking or a timer: remove it, or change kind",
@@ -308,6 +325,16 @@ fn everything_that_is_wrong_is_told_at_once_in_order() {
     let found = problems("kind = 'x'\nlimits = { a = 1, as = [] }\nneeds = [1, { on = 2, until = 3 }]\n= 4\nnice = 'x'\n");
     let places: Vec<&str> = found.iter().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(places, ["1:8:", "2:12:", "2:24:", "3:10:", "3:20:", "3:31:", "4:1:", "5:8:"], "{found:#?}");
+}
+
+#[test]
+fn what_stands_where_a_file_is_no_toml_is_not_judged() {
+    for text in ["command = [", "command = [\n", "user = 'x'\ncommand = ", "env = { A = "] {
+        let found = problems(text);
+        assert!(found.iter().all(|problem| problem.contains("is not TOML")), "{text}: {found:#?}");
+    }
+    let found = problems("evn.A = 'x'\ncommand = [\n");
+    assert!(found.len() == 2 && found[0].ends_with("did you mean env?"), "{found:#?}");
 }
 
 #[test]
@@ -452,6 +479,16 @@ fn what_takes_a_restart_is_another_number_and_the_rest_is_not() {
     assert_eq!(told, [("command", "\"a ${HOME}\""), ("timeout.kill", "\"1s\"")]);
     let values = good("command = \"a '\\t\\n\\r'\"").1.facts.expect("facts").values;
     assert_eq!(values.get("command"), Some("\"a '\\t\\n\\u000d'\""), "one line, without a tab");
+}
+
+#[test]
+fn what_is_written_in_quotes_is_no_flag() {
+    let told = problems("command = 'x'\nessential = 'true'");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("true, false, \"own-code\" or a table"), "{told:?}");
+    good("command = 'x'\nessential = \"${NOT_SET_HERE:-true}\"");
+    let (definition, _) = good("command = 'x'\nenv = { C = true }");
+    assert!(chain(definition.expect("it runs").program).contains("|C=true|"));
 }
 
 #[test]

@@ -95,6 +95,19 @@ fn a_longrun_needs_no_mode_bits() {
 }
 
 #[test]
+fn of_a_list_in_two_forms_the_directory_counts_and_the_file_is_told() {
+    let scratch = oneshot();
+    scratch.directory("dependencies.d");
+    scratch.file("dependencies.d/base", "");
+    scratch.file("dependencies", "net\n");
+    says(
+        &scratch.warning(),
+        &["/dependencies: is not read, for dependencies.d is there: move its names there, or remove it"],
+    );
+    assert_eq!(scratch.read().source.expect("a source").dependencies, [name("base")]);
+}
+
+#[test]
 fn a_consumer_may_have_several_producers() {
     let scratch = Scratch::new();
     scratch.file("type", "longrun");

@@ -33,8 +33,8 @@ fn every_key_arrives() {
     assert!(stopping.tree);
     let (drain, command) = (all.drain().expect("given"), all.stop_command().expect("given"));
     assert_eq!((drain.most, command.most), (Millis(30_000), Millis(20_000)));
-    assert_eq!(words(command), "--user|www|--|web|quit");
-    assert_eq!(words(drain), "--probe|--user|www|--|--child|--wait|exec|idle|now");
+    assert_eq!(words(command), "--user|www|--home|--|web|quit");
+    assert_eq!(words(drain), "--probe|--user|www|--home|--|--child|--wait|exec|idle|now");
 
     let short = settings("command = 'x'\nstop = { steps = ['QUIT'], command = 'quit', drain = '2s' }");
     assert_eq!((short.down_signal, short.timeout_kill), (Signal::QUIT, Millis::ZERO));
@@ -80,7 +80,7 @@ fn what_is_wrong_is_told_with_its_cure() {
         ),
         (
             "stop.steps = [{ signal = 'TERM', wiat = '1s' }]",
-            "2:34: stop.steps: step 1 has \"wiat\", which is unknown: there are signal, wait",
+            "2:34: stop.steps: step 1 has \"wiat\", which is unknown: did you mean wait?",
         ),
         (
             "stop.steps = ['TERM']\nstop.signal = 'INT'",

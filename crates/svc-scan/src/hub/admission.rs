@@ -1,12 +1,12 @@
 //! What holds services back that nobody else here can do anything about: their conditions, and endpoints outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Hub;
 use crate::outside::{self, News, Reporter, Task};
 use crate::units::Unit;
 use crate::waits::{Goal, Item};
-use svc_core::graph::{Event, Id, Wish};
+use svc_core::graph::{Event, Id, Progress, Reason, Wish};
 use svc_core::service::State;
 use svc_core::{Millis, ServiceName};
 use svc_proto::api;
@@ -88,10 +88,11 @@ impl Hub {
                     return;
                 }
                 self.admissions.asked.remove(&name);
-                let was = self.kept_out(&name);
+                let (was, blocked) = (self.kept_out(&name), self.blocked_by_others());
+                let moved = self.moving(&self.moved_by(&name, &verdict));
                 self.units.set_verdict(&name, verdict);
                 self.compose();
-                self.judged(&name, was.as_deref());
+                self.judged(&name, was.as_deref(), &blocked, moved);
                 self.start_command();
             }
             News::Made { name, result } => self.made(&name, &result),
@@ -99,14 +100,17 @@ impl Hub {
                 let Some(waiting) = self.admissions.waiting.get_mut(&name).filter(|waiting| waiting.round == round) else {
                     return;
                 };
+                let has_answered = answer.is_ok();
                 if let Some(tried) = waiting.endpoints.get_mut(index) {
                     tried.answer = Some(answer);
                 }
                 let all = waiting.endpoints.iter().all(|tried| tried.answer == Some(Ok(())));
-                let id = self.engine.graph().id(name.as_str());
-                if let Some(id) = id.filter(|_| all) {
+                let Some(id) = self.engine.graph().id(name.as_str()) else { return };
+                if all {
                     self.admissions.waiting.remove(&name);
                     self.step_engine(Event::Reachable(id));
+                } else if has_answered {
+                    self.step_engine(Event::Answered(id, index));
                 }
             }
         }
@@ -121,16 +125,42 @@ impl Hub {
         self.units.get(name.as_str()).and_then(Unit::kept_out).map(str::to_owned)
     }
 
-    /// The command of a condition has ended: who waits for that now waits for what comes of it.
-    fn judged(&mut self, name: &ServiceName, was: Option<&str>) {
+    /// Who is wanted, and fails by what it needs.
+    fn blocked_by_others(&self) -> BTreeSet<String> {
+        let graph = self.engine.graph();
+        let is_blocked = |id: &Id| {
+            let fails = self.engine.failing(*id).map_or(self.engine.progress(*id), Progress::Failed);
+            matches!(fails, Progress::Failed(Reason::Dependency(_)))
+        };
+        graph.living().into_iter().filter(is_blocked).map(|id| graph.name(id).to_owned()).collect()
+    }
+
+    /// The command of a condition has ended: who waits for that now waits for what comes of it, for those too who need that one,
+    /// and those who are `moved` with it.
+    fn judged(
+        &mut self,
+        name: &ServiceName,
+        was: Option<&str>,
+        were_blocked: &BTreeSet<String>,
+        moved: Vec<(String, Goal)>,
+    ) {
         let is = self.kept_out(name);
+        let are_blocked = self.blocked_by_others();
+        let up = were_blocked.difference(&are_blocked).map(|name| (name.clone(), Goal::Comes));
+        let down = are_blocked.difference(were_blocked).map(|name| (name.clone(), Goal::Ends));
+        let others: Vec<(String, Goal)> = up.chain(down).chain(moved).collect();
         let is_wished = self.engine.graph().id(name.as_str()).is_some_and(|id| self.engine.wish(id) != Wish::Down);
         let is_it = |item: &Item| item.goal == Goal::Judged && item.service == name.as_str();
-        for waiter in &mut self.waiters {
+        for waiter in self.waiters.iter_mut().filter(|waiter| waiter.items.iter().any(is_it)) {
+            for (service, goal) in &others {
+                if waiter.items.iter().all(|item| item.service != *service) {
+                    waiter.items.push(Item { service: service.clone(), goal: *goal, outcome: None });
+                }
+            }
             match &is {
                 None if was.is_some() && is_wished => {
                     let items = waiter.items.iter_mut().filter(|item| is_it(item));
-                    items.for_each(|item| item.goal = Goal::Until(api::Until::Ready));
+                    items.for_each(|item| item.goal = Goal::Comes);
                 }
                 Some(why) if was.is_none() => {
                     let message = format!("its conditions no longer hold: {why}");
@@ -138,6 +168,8 @@ impl Hub {
                     let outcome = api::Outcome { service, result, message, status };
                     let items = waiter.items.iter_mut().filter(|item| is_it(item));
                     items.for_each(|item| item.outcome = Some(outcome.clone()));
+                    let (service, goal) = (name.to_string(), Goal::Ends);
+                    waiter.items.push(Item { service, goal, outcome: None });
                 }
                 // Nothing comes of it.
                 None | Some(_) => waiter.items.retain(|item| !is_it(item)),

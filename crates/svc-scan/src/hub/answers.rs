@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{Hub, Member, WHY_LINES};
+use super::{Hub, Member, WHY_LINES, telling};
 use crate::clients::{self, Ask, STREAM_ROOM, Subscriber, json_line};
+use crate::held::Held;
 use crate::matching;
 use crate::status::{self, Known, Now};
-use crate::waits::{Answer, Goal};
-use svc_core::graph::{Id, Kind, Level, Progress, Strength, Wish};
+use crate::waits::{Answer, Goal, Item};
+use svc_core::graph::{Id, Kind, Level, Node, Progress, Strength, Wish};
+use svc_core::run::said_by_exec;
+use svc_core::service::State;
 use svc_core::{Service, ServiceName};
 use svc_proto::api;
 use svc_proto::link::ToInit;
@@ -15,7 +18,13 @@ use svc_sys::clock;
 use tokio::sync::mpsc;
 
 impl Hub {
+    /// Answers, or keeps what names a service that is not known as long as there may be one in a directory that has not been read.
     pub(super) fn serve(&mut self, ask: Ask) {
+        let is_unknown = |name: &String| self.status_of_any(name).is_none() && self.engine.graph().id(name).is_none();
+        if self.may_come() && ask.names().iter().any(is_unknown) {
+            self.kept.push(ask);
+            return;
+        }
         match ask {
             Ask::Version(answer) => drop(answer.send(self.version())),
             Ask::Services(answer) => drop(answer.send(self.services())),
@@ -55,13 +64,14 @@ impl Hub {
                 drop(answer.send(scaled));
             }
             Ask::Rescan(answer) => {
-                self.rescan();
-                let count = self.members.len();
-                let services = if count == 1 { "service" } else { "services" };
-                drop(answer.send(api::Done { message: format!("looked at all directories again: {count} {services}") }));
+                self.rescan(true);
+                self.wait_for(vec![Item::read()], false, None, Answer::Rescan(answer));
             }
             Ask::Shutdown { shutdown, answer } => {
-                self.init.send(ToInit::Shutdown { code: shutdown.code, force: shutdown.force }.encode(), None);
+                // Before the answer: a finish script that waits for nothing else ends by it.
+                self.keep_down();
+                let (code, named) = (shutdown.code.unwrap_or(0), shutdown.code.is_some());
+                self.init.send(ToInit::Shutdown { code, named, force: shutdown.force }.encode(), None);
                 drop(answer.send(api::Done { message: "stopping everything".into() }));
             }
         }
@@ -78,7 +88,7 @@ impl Hub {
     }
 
     pub(super) fn status(&self, member: &Member, now: Now) -> api::Status {
-        let status = status::of(
+        let mut status = status::of(
             Known {
                 name: member.name.as_str(),
                 dir: svc_def::shown(&member.dir),
@@ -86,12 +96,12 @@ impl Hub {
                 oneshot: member.definition.is_oneshot(),
                 says_ready: member.definition.says_ready(),
                 supervisor: member.supervisor,
-                problem: member
-                    .trouble()
-                    .cloned()
+                problem: self
+                    .explained(member)
                     .or_else(|| member.missing_sockets().map(|missing| missing.problem.clone()))
-                    .or_else(|| self.node_problem(member.name.as_str()))
-                    .or_else(|| member.warning().cloned()),
+                    .or_else(|| status::unforked(member.machine.as_ref()?, &member.definition))
+                    .or_else(|| self.node_problem(member.name.as_str()).map(|problem| with_warning(problem, member)))
+                    .or_else(|| member.odd()),
                 added_ms: member.added_ms,
             },
             now,
@@ -100,26 +110,52 @@ impl Hub {
         let wished = self.engine.graph().id(member.name.as_str()).map(|id| self.engine.wish(id) != Wish::Down);
         let verdict = member.machine.as_ref().and_then(|machine| status::verdict(machine, &member.definition));
         let rests = member.machine.as_ref().is_some_and(matching::rests);
-        let wanted_up = wished.unwrap_or(status.wanted_up) && !rests;
-        let (health, changed) = (member.vitals(now), self.is_changed(member));
-        let status = api::Status { wanted_up, health, verdict, changed, ..status };
-        let reason = member.machine.as_ref().and_then(|it| status::stop_reason(it, &member.definition, clock::now()));
-        let status = api::Status { reason, ..status };
-        let held_back = self.state_held_back(member.name.as_str());
+        let is_stopped = member.unsaid.is_some_and(telling::is_stop);
+        status.wanted_up = wished.unwrap_or(status.wanted_up && !is_stopped) && !rests;
+        let is_new = member.machine.is_none() && !member.first.is_inherited();
+        if status.state == api::State::Starting && is_new && !status.wanted_up {
+            // Its supervisor has not begun yet, and will not start it.
+            status.state = api::State::Down;
+        }
+        status.health = member.vitals(now);
+        status.verdict = verdict;
+        status.changed = self.is_changed(member);
+        status.reason = member.machine.as_ref().and_then(|it| status::stop_reason(it, &member.definition, clock::now()));
         let idle = matches!(status.state, api::State::Down | api::State::Done | api::State::Failed);
-        let status = match held_back.filter(|_| idle) {
-            Some(state) => api::Status { state, reason: self.reason_of(member.name.as_str()), ..status },
-            None => status,
-        };
+        if let Some(state) = self.state_held_back(member.name.as_str()).filter(|_| idle) {
+            status.state = state;
+            status.reason = self.reason_of(member.name.as_str());
+        }
+        // Its sockets are tried again, and it with them.
+        let missing = member.missing_sockets();
+        if let Some(missing) = missing.filter(|_| status.wanted_up && status.state == api::State::Down) {
+            status.state = api::State::Waiting;
+            status.next_start_ms = Some(now.wall_of(missing.again_at));
+        }
         match self.timer_status(&member.name) {
             Some(timer) => self.status_of_timer(member, timer, status),
             None => status,
         }
     }
 
+    /// Why it could not be started; in the words of `svc exec`, if that has said why.
+    pub(super) fn explained(&self, member: &Member) -> Option<String> {
+        let trouble = member.trouble()?;
+        let (name, slot) = (member.name.as_str(), self.names.get(&member.name)?);
+        let (front, said) = match trouble.strip_suffix(status::IN_ITS_LINES) {
+            Some(front) => (front, self.logs.last(*slot, name, None, false)),
+            None => (trouble.as_str(), Vec::new()),
+        };
+        let said = said.iter().rev().find_map(|line| said_by_exec(&line.line, name));
+        Some(said.map_or_else(|| trouble.clone(), |said| format!("{front}{said}")))
+    }
+
     /// A timer is not down between its runs, and its runs are no restarts.
     fn status_of_timer(&self, member: &Member, timer: Box<api::Timer>, status: api::Status) -> api::Status {
+        let runs = |machine: &Service| matches!(machine.state(), State::Up { .. }) && !machine.prepares();
         let state = match status.state {
+            // Its runs begin and end, and it comes nowhere by that.
+            api::State::Starting if member.machine.as_ref().is_some_and(runs) => api::State::Up,
             api::State::Down | api::State::Done | api::State::Failed if self.is_scheduled(&member.name) => {
                 api::State::Scheduled
             }
@@ -133,7 +169,7 @@ impl Hub {
     /// The status of a name of the graph that no process stands behind.
     fn status_of_name(&self, name: &str, dir: &std::path::Path, now: Now) -> api::Status {
         let problem = self.node_problem(name);
-        let since = self.engine.graph().id(name).map(|id| self.engine.times(id).since);
+        let since = self.engine.graph().id(name).map(|id| self.engine.since(id));
         let known = Known {
             name,
             dir: svc_def::shown(dir),
@@ -146,13 +182,17 @@ impl Hub {
         };
         let wanted_up = self.wish_of(name).map_or_else(|| self.units.is_missed(name), |wish| wish != Wish::Down);
         let reason = self.reason_of(name);
-        api::Status { state: self.state_of_name(name), wanted_up, reason, ..status::of(known, now) }
+        let (state, changed) = (self.state_of_name(name), self.is_edited(name));
+        api::Status { state, wanted_up, reason, changed, ..status::of(known, now) }
     }
 
     pub(super) fn status_named(&self, name: &str) -> Option<api::Status> {
         match self.slot_named(name).and_then(|slot| self.members.get(&slot)) {
             Some(member) => Some(self.status(member, Now::read())),
-            None => self.units.get(name).map(|unit| self.status_of_name(name, &unit.dir, Now::read())),
+            None => {
+                let unit = self.units.get(name).or_else(|| self.pipeline(name))?;
+                Some(self.status_of_name(name, &unit.dir, Now::read()))
+            }
         }
     }
 
@@ -214,12 +254,7 @@ impl Hub {
             };
             api::Node {
                 name: node.name.to_string(),
-                kind: match self.kind_of(&node.name).unwrap_or(node.kind) {
-                    Kind::Process if self.is_timer(&node.name) => api::NodeKind::Timer,
-                    Kind::Process => api::NodeKind::Longrun,
-                    Kind::Oneshot | Kind::Milestone => api::NodeKind::Oneshot,
-                    Kind::Bundle => api::NodeKind::Bundle,
-                },
+                kind: self.kind_of(node),
                 up,
                 state,
                 wanted: self.engine.wish(id) == Wish::Explicit,
@@ -241,14 +276,25 @@ impl Hub {
         api::Graph { nodes, left_out: left_out.collect() }
     }
 
-    /// What kind it would be if its conditions held.
-    fn kind_of(&self, name: &str) -> Option<Kind> {
-        let unit = self.units.get(name).filter(|unit| unit.skipped().is_some())?;
-        Some(match unit.source.kind {
-            svc_def::Kind::Longrun => Kind::Process,
-            svc_def::Kind::Oneshot { .. } => Kind::Oneshot,
-            svc_def::Kind::Bundle { .. } => Kind::Bundle,
-        })
+    /// The kind by the word that its definition has for it, whether or not its conditions hold.
+    pub(super) fn kind_of(&self, node: &Node) -> api::NodeKind {
+        let Some(unit) = self.units.get(&node.name) else {
+            // The name of a pipeline, or one that is about to go.
+            return match node.kind {
+                Kind::Process => api::NodeKind::Longrun,
+                Kind::Oneshot | Kind::Milestone => api::NodeKind::Oneshot,
+                Kind::Bundle => api::NodeKind::Bundle,
+            };
+        };
+        match &unit.source.kind {
+            svc_def::Kind::Longrun if unit.source.timer.is_some() => api::NodeKind::Timer,
+            svc_def::Kind::Longrun if !unit.is_one_file() => api::NodeKind::Longrun,
+            svc_def::Kind::Longrun if unit.definition.as_ref().is_some_and(Held::forks) => api::NodeKind::Forking,
+            svc_def::Kind::Longrun => api::NodeKind::Process,
+            svc_def::Kind::Oneshot { up: None, down: None } if unit.is_one_file() => api::NodeKind::Milestone,
+            svc_def::Kind::Oneshot { .. } => api::NodeKind::Oneshot,
+            svc_def::Kind::Bundle { .. } => api::NodeKind::Bundle,
+        }
     }
 
     pub(super) fn slot_named(&self, name: &str) -> Option<u32> {
@@ -314,6 +360,15 @@ impl Hub {
             receiver
         });
         Ok(clients::Logs { first, rest })
+    }
+}
+
+/// What was odd about one before it failed may be why.
+fn with_warning(problem: String, member: &Member) -> String {
+    let failed = member.machine.as_ref().is_some_and(|machine| machine.last().is_some() && !machine.done());
+    match member.warning().filter(|_| failed) {
+        Some(warning) => format!("{problem}: {warning}"),
+        None => problem,
     }
 }
 

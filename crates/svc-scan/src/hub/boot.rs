@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use svc_core::graph::{Condition, Id, Kind};
+use svc_core::graph::{Condition, Edge, Id, Kind};
 use svc_core::service::State;
 use svc_core::{Millis, Noted, Service};
 use svc_proto::api;
@@ -30,6 +30,10 @@ pub(super) struct First {
 impl First {
     pub(super) fn inherited() -> First {
         First { inherited: true, ..First::default() }
+    }
+
+    pub(super) fn is_inherited(self) -> bool {
+        self.inherited
     }
 
     pub(super) fn want(&mut self) {
@@ -92,8 +96,15 @@ impl Hub {
         for id in graph.levels().into_iter().flatten() {
             let own = self.slot_named(graph.name(id)).and_then(|slot| self.members.get(&slot));
             let edges = graph.edges(id).iter();
-            let reached = edges.map(|edge| (known.get(&edge.to).and_then(|first| first.reached(edge.until)), edge.to));
-            let mut first = own.map_or(First::default(), |member| member.first);
+            // Nobody checks the health of the others: they have it when they are there.
+            let until = |edge: &Edge| match graph.node(edge.to).kind {
+                Kind::Process => edge.until,
+                Kind::Oneshot | Kind::Milestone | Kind::Bundle if edge.until == Condition::Healthy => Condition::Ready,
+                Kind::Oneshot | Kind::Milestone | Kind::Bundle => edge.until,
+            };
+            let reached = edges.map(|edge| (known.get(&edge.to).and_then(|first| first.reached(until(edge))), edge.to));
+            let wanted = || self.names_wanted.get(graph.name(id)).copied().unwrap_or_default();
+            let mut first = own.map_or_else(|| First { wanted: wanted(), ..First::default() }, |member| member.first);
             let is_name = !graph.node(id).kind.has_process();
             let limit = if is_name { Millis(u64::MAX) } else { first.began.get().unwrap_or(Millis::ZERO) };
             let mut last = None;
@@ -124,11 +135,7 @@ impl Hub {
             if self.is_timer(&node.name) {
                 continue;
             }
-            let kind = match node.kind {
-                Kind::Process => api::NodeKind::Longrun,
-                Kind::Oneshot | Kind::Milestone => api::NodeKind::Oneshot,
-                Kind::Bundle => api::NodeKind::Bundle,
-            };
+            let kind = self.kind_of(node);
             services.push(self.first_start(&node.name, kind, *first, waited.get(id).map(name_of)));
         }
         let alone = self.members.values().filter(|member| graph.id(member.name.as_str()).is_none());
@@ -159,6 +166,7 @@ impl Hub {
             wanted_after_ms: after(first.wanted),
             began_after_ms: after(first.began),
             there_after_ms: after(first.there),
+            healthy_after_ms: after(first.healthy),
             waited_for,
             later: name != COMMAND && self.is_later(first),
             recovered: first.inherited,

@@ -1,11 +1,12 @@
 //! What the graph wants and what supervisors say, compared until they agree.
 
-use svc_core::graph::{Event, Id, Kind, Progress, Reason};
-use svc_core::service::{Role, State, Stop};
+use svc_core::graph::{Event, Id, Kind, Progress, Reason, Wish};
+use svc_core::roster::Unlaunched;
+use svc_core::service::{Recall, Role, State, Stop};
 use svc_core::{Command, Noted, Service, ServiceName};
 use svc_sys::say;
 
-use super::Hub;
+use super::{Hub, NextStart};
 use crate::held::Runs;
 use crate::matching::{self, Counted, Match};
 
@@ -14,7 +15,7 @@ impl Hub {
     /// can be taken to be so until its heir speaks: it would be left alone by an end that comes before.
     pub(super) fn heard_of(&self, id: Id) -> Option<&Service> {
         let slot = self.slot_named(self.engine.graph().name(id))?;
-        let member = self.members.get(&slot).filter(|member| member.link.is_some() && member.told == member.heard)?;
+        let member = self.members.get(&slot).filter(|member| member.has_heard())?;
         member.machine.as_ref()
     }
 
@@ -41,11 +42,22 @@ impl Hub {
         }
         let Some(member) = self.members.get_mut(&slot) else { return };
         member.counted = member.machine.as_ref().map_or(Counted::default(), Counted::of);
+        // What it was to run once for is over.
+        member.next.once &= up;
         self.fit(id);
     }
 
-    /// Compares what a supervisor says with what the graph takes to be so, until they agree.
+    /// Compares what a supervisor says with what the graph takes to be so, until they agree. All that it has said counts, whenever
+    /// that was: it may have come before there was a graph.
     pub(super) fn fit(&mut self, id: Id) {
+        self.fit_progress(id);
+        if let Some(slot) = self.slot_named(self.engine.graph().name(id)) {
+            self.fit_start(slot, id);
+            self.fit_health(slot, id);
+        }
+    }
+
+    fn fit_progress(&mut self, id: Id) {
         // Each round tells one of them one thing more; a supervisor that has been told something answers before the next.
         loop {
             let graph = self.engine.graph();
@@ -56,8 +68,11 @@ impl Hub {
             if !self.roster.is_stopping() && !self.roster.is_to_stay(slot) {
                 return;
             }
-            let Some(machine) = self.heard_of(id) else { return };
             let progress = self.engine.progress(id);
+            if matches!(progress, Progress::Stopping { .. }) && self.roster.unlaunched(slot) == Some(Unlaunched::Nothing) {
+                return self.step_engine(Event::Stopped(id));
+            }
+            let Some(machine) = self.heard_of(id) else { return };
             // Left out: it is to be gone, and it was what its supervisor was made for.
             let skipped = self.units.get(name).is_some_and(|unit| unit.skipped().is_some());
             let kind = match (member.definition.runs(), skipped, progress) {
@@ -66,10 +81,13 @@ impl Hub {
                 (_, true, _) => return,
                 (_, false, _) => kind,
             };
+            // Who is wished for others alone since then is started for them.
+            let is_asked = self.engine.wish(id) == Wish::Explicit;
+            let next = if is_asked { member.next } else { NextStart::default() };
             let verdict = match kind {
                 Kind::Process if self.is_timer(name) => matching::timer(id, progress, machine),
                 Kind::Process if member.definition.is_on_demand() => {
-                    matching::on_demand(id, progress, machine, member.counted, member.at_once)
+                    matching::on_demand(id, progress, machine, member.counted, next.at_once)
                 }
                 Kind::Process => matching::process(id, progress, machine, member.counted),
                 Kind::Oneshot => matching::oneshot(id, progress, machine, member.counted),
@@ -80,14 +98,11 @@ impl Hub {
                 // It starts when all that it is to listen on is open.
                 Match::Tell(Command::Start | Command::Arm) if self.lacks_sockets(slot) => return,
                 Match::Tell(command) => {
-                    let mut command = command;
                     if let (Command::Start, Some(member)) = (command, self.members.get_mut(&slot)) {
-                        member.at_once = false;
-                        if std::mem::take(&mut member.once) {
-                            command = Command::Once;
-                        }
+                        member.next = NextStart::default();
                     }
-                    return self.tell(slot, command);
+                    let is_once = command == Command::Start && next.once;
+                    return self.tell(slot, if is_once { Command::Once } else { command });
                 }
                 Match::Hear(event) => {
                     if let (Event::Stopped(_), Kind::Oneshot, true) = (&event, kind, machine.done()) {
@@ -107,8 +122,6 @@ impl Hub {
         let Some(member) = self.members.get(&slot).filter(|member| member.definition.is_managed()) else { return };
         if let Some(id) = self.node_of(member.name.as_str()) {
             self.fit(id);
-            self.fit_start(slot, id);
-            self.fit_health(slot, id);
             self.remind(slot, id);
         }
         if let Some(name) =
@@ -144,10 +157,28 @@ impl Hub {
 
     /// A supervisor that was launched, or killed, while the wish changed has not heard of that.
     pub(super) fn remind(&mut self, slot: u32, id: Id) {
-        let Some(member) = self.members.get(&slot).filter(|member| member.link.is_some()) else { return };
-        let (heard, wish) = (member.told == member.heard, self.engine.wish(id));
-        if heard && !member.recovering && member.machine.as_ref().is_some_and(|machine| machine.wished() != wish) {
+        if self.members.get(&slot).is_some_and(|member| member.has_heard() && !member.recovering) {
+            self.leave_word(slot, id);
+        }
+    }
+
+    /// Has its supervisor keep for the next svc-scan what it does not know yet of what is wished here.
+    pub(super) fn leave_word(&mut self, slot: u32, id: Id) {
+        let Some(machine) = self.members.get(&slot).and_then(|member| member.machine.as_ref()) else { return };
+        let wish = self.engine.wish(id);
+        let recall = if wish == Wish::Down || !matches!(self.engine.progress(id), Progress::Stopping { .. }) {
+            machine.recall()
+        } else if self.engine.failing(id) == Some(Reason::StartTimeout) {
+            Recall::Late
+        } else {
+            Recall::Order
+        };
+        let (is_wish_new, is_recall_new) = (machine.wished() != wish, machine.recall() != recall);
+        if is_wish_new {
             self.tell(slot, Command::Wish(wish));
+        }
+        if is_recall_new {
+            self.tell(slot, Command::Recall(recall));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What supervisors say of the health of their services, and who is told of it.
 
+use svc_core::Millis;
 use svc_core::graph::{Event, Id, Level, Progress};
 use svc_core::health::{Phase, Remedy, Verdict};
 use svc_proto::api;
@@ -80,24 +81,29 @@ impl Hub {
                 if !self.roster.is_stopping() {
                     say!("svc-scan: {name} is unhealthy ({said}): stopping everything");
                 }
-                self.init.send(ToInit::Shutdown { code: svc_sys::exit::FAILED, force: false }.encode(), None);
+                self.init.send(ToInit::Shutdown { code: svc_sys::exit::FAILED, named: false, force: false }.encode(), None);
             }
         }
         if let Some(excess) = excess.filter(|_| is_news) {
             let message = format!("uses {} bytes of memory, and memory.limit is {}", excess.bytes, excess.limit);
             if limit.is_some_and(|limit| limit.remedy == Remedy::StopContainer) {
                 say!("svc-scan: {name} {message}: stopping everything");
-                self.init.send(ToInit::Shutdown { code: svc_sys::exit::FAILED, force: false }.encode(), None);
+                self.init.send(ToInit::Shutdown { code: svc_sys::exit::FAILED, named: false, force: false }.encode(), None);
             }
             self.publish(&name, api::EventKind::Problem, None, None, Some(message));
         }
         if let Some(id) = self.node_of(&name) {
-            if extended.0 > 0 {
-                self.step_engine(Event::Extend(id, extended));
-            }
+            self.extend(id, extended);
             self.fit_health(slot, id);
         }
         self.check_waiters(slot);
+    }
+
+    /// Its start may take until then, it has said.
+    pub(super) fn extend(&mut self, id: Id, until: Millis) {
+        if until > Millis::ZERO {
+            self.step_engine(Event::Extend(id, until));
+        }
     }
 
     /// What the graph takes to be the health of a service is what is known of it.

@@ -3,7 +3,7 @@
 
 use svc_core::graph::{Action, Event, Graph, Id, Progress, Request, RequestId, Wish};
 use svc_core::roster::Happened;
-use svc_core::{Command, Millis, Service, ServiceName};
+use svc_core::{Millis, ServiceName};
 use svc_proto::api;
 use svc_sys::{clock, say};
 
@@ -37,7 +37,8 @@ impl Hub {
         if self.early_end.is_some() {
             return;
         }
-        let others = self.others(&graph);
+        // Nothing of those that are down must go first but their supervisors.
+        let (idle, others): (Vec<_>, Vec<_>) = self.others(&graph).into_iter().partition(|name| self.is_idle(name.as_str()));
         if !others.is_empty() {
             for name in &others {
                 say!("svc-scan: {name}: its type or its pipe has changed: it stops, with what needs it, and starts again");
@@ -45,6 +46,8 @@ impl Hub {
             self.replaced.extend(others);
             graph = self.units.compose(&self.replaced);
         }
+        self.keep_wishes(&graph);
+        self.note_news(&graph);
         self.redefine();
         self.set_timers();
         let mut actions = Vec::new();
@@ -56,9 +59,29 @@ impl Hub {
         self.time_nodes();
         self.slots_to_take = true;
         self.take_slots();
+        for slot in idle.iter().filter_map(|name| self.slot_named(name.as_str())).collect::<Vec<u32>>() {
+            self.happened(Happened::Removed { id: slot });
+        }
         self.watch_edits();
         // Some have been kept out, which is no news of the graph.
         self.check_nodes();
+    }
+
+    /// Whether it is down, and nobody wants it to be anything else.
+    fn is_idle(&self, name: &str) -> bool {
+        let id = self.engine.graph().id(name).filter(|&id| self.engine.wish(id) == Wish::Down);
+        id.is_some_and(|id| matches!(self.engine.progress(id), Progress::Down | Progress::Failed(_)))
+    }
+
+    /// What is left out of the next graph, and still stands on disk, is wanted as before when it comes again.
+    fn keep_wishes(&mut self, next: &Graph) {
+        let now = self.engine.graph();
+        for id in now.living().into_iter().filter(|&id| next.id(now.name(id)).is_none()) {
+            self.wishes.insert(now.name(id).to_owned(), self.engine.wish(id));
+        }
+        self.wishes.retain(|name, _| self.units.get(name).is_some());
+        let again = self.wishes.extract_if(.., |name, _| next.id(name).is_some()).collect();
+        self.engine.keep_wishes(again);
     }
 
     /// Those whose supervisors were made for what they no longer are.
@@ -97,7 +120,8 @@ impl Hub {
                 continue;
             }
             let substance = self.engine.graph().node(id).substance;
-            let slot = self.add(name, identity, scan_dir, dir, definition, producer, None);
+            let odd = self.odd.remove(&name);
+            let slot = self.add(name, identity, scan_dir, dir, definition, producer, odd);
             if let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) {
                 member.substance = Some(substance);
             }
@@ -198,13 +222,16 @@ impl Hub {
                 if let Some(member) = self.members.get_mut(&slot).filter(|_| wish != Wish::Down) {
                     member.first.want();
                 }
-                let known = self.members.get(&slot).and_then(|member| member.machine.as_ref()).map(Service::wished);
                 // What a svc-scan before us wished is with the supervisors only, until it has been heard of all.
-                if self.wishes_known && known.is_some_and(|known| known != wish) {
-                    self.tell(slot, Command::Wish(wish));
+                if self.wishes_known {
+                    self.leave_word(slot, id);
                 }
             }
             None => {
+                // What a svc-scan before us wished is known when the first graph has been taken in: since when is not.
+                if wish != Wish::Down && (self.composed || !self.is_heir) {
+                    self.names_wanted.entry(name.clone()).or_default().fill(Some(clock::now()));
+                }
                 let kind = match self.engine.progress(id) {
                     Progress::Completed | Progress::Up(_) => api::EventKind::Up,
                     Progress::Down => api::EventKind::Down,

@@ -1,11 +1,11 @@
 //! Services with a slot: how they come, change their name, and go.
 
 use super::boot::First;
-use super::{COMMAND, Hub, Member, telling};
-use crate::directories::{Changes, Found};
-use crate::held::{Held, Runs};
+use super::{COMMAND, Hub, Member, NextStart, telling};
+use crate::held::Held;
 use crate::matching::Counted;
 use crate::pair;
+use crate::units::{Unit, kind};
 use crate::waits::Goal;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,10 +13,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use svc_core::graph::{Event, Id, Progress, Refusal};
 use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
-use svc_core::service::{Stage, State, Want};
-use svc_core::{Command, Definition, Noted, Output, Pid, Program, Service, ServiceName, Settings};
+use svc_core::{Command, Definition, Noted, Output, Pid, Program, ServiceName, Settings};
 use svc_def::Identity;
 use svc_proto::api;
 use svc_proto::label::{Label, NO_SCAN_DIR};
@@ -24,8 +24,8 @@ use svc_proto::ledger::MAX_SLOTS;
 use svc_proto::link::{ToInit, ToSupervisor};
 use svc_sys::{clock, message, say};
 
-/// Directories that are being read keep others from starting for no longer than this.
-const MOST_READING: svc_core::Millis = svc_core::Millis::from_secs(1);
+/// What becomes of one whose directory is no longer there.
+pub(super) const GONE: &str = "gone: its directory was removed";
 
 impl Hub {
     /// A supervisor lives, or a slot waits for one.
@@ -48,8 +48,9 @@ impl Hub {
         if let Some(old) = member.link.take() {
             self.supervisors.remove(&old);
         }
+        member.set_files(None);
         // Until it has said something, what we know is of the one before it.
-        (member.told, member.heard) = (0, u32::MAX);
+        (member.told, member.told_start, member.heard) = (0, 0, u32::MAX);
         member.keep_unsaid();
         member.waits_for_room = false;
         let Some(link) = link.filter(|_| supervisor.is_some()) else { return };
@@ -59,7 +60,10 @@ impl Hub {
         if self.started {
             member.link = Some(link);
             let is_new_command = member.name.as_str() == COMMAND && member.machine.is_none();
+            let is_new = self.roster.is_new(slot);
             let unsaid = member.unsaid.take().or(is_new_command.then_some(Command::Once));
+            // It is about to be started in any case.
+            let unsaid = unsaid.map(|command| if is_new && command == Command::Restart { Command::Start } else { command });
             // It may have been launched before the last change.
             self.define(slot);
             self.happened(Happened::Launched { id: slot });
@@ -91,6 +95,7 @@ impl Hub {
         let identity = Identity { device: label.device, inode: label.inode };
         Some(Member {
             added_ms: label.added_ms,
+            kind: label.kind,
             first: First::inherited(),
             ..member(name, identity, label.scan_dir, dir, definition)
         })
@@ -123,35 +128,6 @@ impl Hub {
         self.happened(Happened::Deadline);
     }
 
-    /// Looks at all directories, and at what has changed in those of running services.
-    pub(super) fn rescan(&mut self) {
-        self.directories.rescan();
-        self.look_at_door(true);
-        if !self.is_ending() {
-            self.reread_units(|_| true);
-        }
-        self.look_at_directories();
-        let slots: Vec<u32> = self.members.keys().copied().collect();
-        for slot in slots {
-            self.turn_into_unit(slot);
-            self.refresh(slot);
-            self.check_logger(slot);
-        }
-    }
-
-    /// A service whose directory has got a `type` is replaced by what that says.
-    fn turn_into_unit(&mut self, slot: u32) {
-        let Some(member) = self.members.get(&slot) else { return };
-        let is_classic = !member.definition.is_managed() && member.name.producer().is_none();
-        if !is_classic || member.name.as_str() == COMMAND || self.is_ending() || !self.roster.is_to_stay(slot) {
-            return;
-        }
-        if let Ok(pair::Pair { source: Some(_), .. }) = pair::read(&member.name, &member.dir) {
-            say!("svc-scan: {}: has become an s6-rc source: it stops, and starts again as that", member.name);
-            self.happened(Happened::Removed { id: slot });
-        }
-    }
-
     /// Reads the definition of a service again. The last good one stays where it does not parse.
     /// Whose output it reads, where its directory says so.
     pub(super) fn refresh(&mut self, slot: u32) -> Option<ServiceName> {
@@ -171,7 +147,11 @@ impl Hub {
             Some(definition) => member.definition = definition,
             None => {
                 if let svc_def::Outcome::Ready(definition) = reading.outcome {
-                    member.definition = Held::new(&definition);
+                    let definition = Held::new(&definition);
+                    let source = reading.source.as_ref().filter(|_| member.kind != 0);
+                    if source.is_none_or(|source| kind(source, &Some(definition.clone())) == member.kind) {
+                        member.definition = definition;
+                    }
                 }
             }
         }
@@ -220,16 +200,6 @@ impl Hub {
         }
     }
 
-    /// More will be known of the directories in a moment. Somebody who writes into one all the time holds nobody up.
-    pub(super) fn is_reading(&mut self) -> bool {
-        let now = clock::now();
-        if !self.directories.is_reading() {
-            self.reading_since = None;
-            return false;
-        }
-        now - *self.reading_since.get_or_insert(now) < MOST_READING
-    }
-
     fn add_command(&mut self) {
         let (dir, definition) = (command_dir().into(), command_definition(&self.config.command));
         match ServiceName::parse(COMMAND) {
@@ -253,7 +223,8 @@ impl Hub {
         self.names.insert(name.clone(), slot);
         let added_ms = clock::wall_ms();
         let named = name.to_string();
-        let mut member = Member { added_ms, ..member(name, identity, scan_dir, dir, definition) };
+        let kind = self.units.get(name.as_str()).map_or(0, Unit::kind);
+        let mut member = Member { added_ms, kind, ..member(name, identity, scan_dir, dir, definition) };
         member.set_warning(warning);
         // The graph knows when it wants the others.
         if !member.definition.is_managed() && (!member.definition.is_down() || named == COMMAND) {
@@ -265,134 +236,6 @@ impl Hub {
         Some(slot)
     }
 
-    pub(super) fn look_at_directories(&mut self) {
-        if self.is_ending() {
-            return;
-        }
-        let Changes { removed, renamed, found, touched, edited, run_dir, unwatched } = self.directories.look(clock::now());
-        self.controls.open();
-        for identity in removed {
-            if let Some(name) = self.units.with_identity(identity) {
-                self.remove_unit(&name);
-            } else if let Some(slot) = self.slot_of(identity) {
-                self.happened(Happened::Removed { id: slot });
-            }
-        }
-        let mut services = Vec::new();
-        for renamed in renamed {
-            match self.units.with_identity(renamed.0) {
-                // Others name it: the old one goes, and with it what needs it, and the new one comes.
-                Some(name) => self.turn_unit(&name),
-                None => services.push(renamed),
-            }
-        }
-        self.rename(services);
-        for found in found {
-            self.start_service(found);
-        }
-        for slot in touched {
-            self.maybe_repaired(slot);
-        }
-        if edited {
-            self.apply_edits();
-        }
-        if run_dir || unwatched {
-            self.look_at_door(run_dir);
-        }
-        self.compose();
-        if !self.is_reading() {
-            self.launch_delayed();
-        }
-        self.end_early();
-        self.start_command();
-    }
-
-    /// Something happened in the directory of a service that could not be started: maybe it can be now.
-    fn maybe_repaired(&mut self, slot: u32) {
-        let Some(member) = self.members.get_mut(&slot) else { return };
-        match pair::fault(&member.name, &member.dir) {
-            Some(problem) => member.set_trouble(Some(problem)),
-            None => {
-                let waits = member.machine.as_ref().is_some_and(|machine| {
-                    matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Up && !machine.leaving()
-                });
-                if waits && !self.replace_outside(slot) {
-                    self.tell(slot, Command::Start);
-                }
-            }
-        }
-    }
-
-    /// A supervisor whose directory was renamed, or closed to it, before it had entered it will never be in there: it leaves,
-    /// and the directory is found again. Whether that is so, and the directory can be entered now.
-    pub(super) fn replace_outside(&mut self, slot: u32) -> bool {
-        let Some(member) = self.members.get(&slot) else { return false };
-        let trouble = member.machine.as_ref().and_then(Service::trouble);
-        let is_outside = trouble.is_some_and(|trouble| trouble.stage == Stage::Directory)
-            && member.definition.runs() == Runs::Directory
-            && !member.definition.is_managed();
-        if !is_outside || !self.roster.is_to_stay(slot) || !member.dir.join(".").exists() {
-            return false;
-        }
-        self.happened(Happened::Removed { id: slot });
-        true
-    }
-
-    pub(super) fn start_service(&mut self, found: Found) {
-        let dir = found.path.clone();
-        // A svc-scan before us had launched it, or it went and has come back before it had stopped.
-        let is_same = |slot: &u32| {
-            let named = self.members.get(slot).is_some_and(|member| member.name == found.name);
-            named && self.roster.is_to_stay(*slot)
-        };
-        let is_ours = found.source.is_some() && self.slot_of(found.identity).is_some_and(|slot| is_same(&slot));
-        if let Some(problem) = self.obstacle(&found, &dir).filter(|_| !is_ours) {
-            self.directories.block(found, dir, problem);
-            return;
-        }
-        if found.source.is_some() {
-            return self.add_unit(found);
-        }
-        if self.early_end.is_some() {
-            return;
-        }
-        let warning = pair::told(found.warnings.iter());
-        for warning in &found.warnings {
-            say!("svc-scan: {}: {warning}", found.name);
-        }
-        let Found { name, identity, scan_dir, definition: Some(definition), logger, .. } = found else { return };
-        let Some(producer) = self.add(name.clone(), identity, scan_dir, dir.clone(), definition, None, warning) else {
-            return;
-        };
-        if let Some((definition, identity)) = logger {
-            let dir = dir.join("log").into();
-            self.add(name.logger(), identity, scan_dir, dir, definition, Some(producer), None);
-        }
-    }
-
-    /// What keeps a directory that can run from being a service.
-    fn obstacle(&self, found: &Found, dir: &Path) -> Option<String> {
-        let shown = svc_def::shown(dir);
-        let named = [&found.name, &found.name.logger()].into_iter().find_map(|name| self.names.get(name));
-        let other = named.copied().or_else(|| self.slot_of(found.identity)).and_then(|slot| self.members.get(&slot));
-        if let Some(other) = other {
-            let leaves = *other.dir == *dir || other.identity == found.identity || other.name != found.name;
-            return Some(if leaves {
-                format!("{shown}: the service that was here before has not stopped yet: this one starts when that is gone")
-            } else {
-                let there = svc_def::shown(&other.dir);
-                format!("{shown}: there is another service of this name, {there}: rename or remove one of them")
-            });
-        }
-        if let Some(unit) = self.units.get(found.name.as_str()).filter(|unit| unit.identity != found.identity) {
-            let there = svc_def::shown(&unit.dir);
-            return Some(format!("{shown}: there is another service of this name, {there}: rename or remove one of them"));
-        }
-        let needed = 1 + found.logger.iter().count();
-        (self.members.len() + needed > MAX_SLOTS as usize)
-            .then(|| format!("{shown}: there are {MAX_SLOTS} services already, which is the most svc can have: remove some"))
-    }
-
     pub(super) fn slot_of(&self, identity: Identity) -> Option<u32> {
         self.members
             .iter()
@@ -400,48 +243,15 @@ impl Hub {
             .map(|(&slot, _)| slot)
     }
 
-    /// Directories have new names; the services go on. Names may be exchanged, so all old ones go before any new one comes.
-    pub(super) fn rename(&mut self, renamed: Vec<(Identity, ServiceName, Rc<Path>)>) {
-        if renamed.is_empty() {
-            // Whoever is blocked would be read again, which opens its directory, which is an event to look again.
-            return;
-        }
-        let mut moves = Vec::new();
-        for (identity, name, path) in renamed {
-            let Some(slot) = self.slot_of(identity) else { continue };
-            let logger = self.members.get(&slot).and_then(|member| self.names.get(&member.name.logger()).copied());
-            moves.extend(logger.map(|logger| (logger, name.logger(), path.join("log").into())));
-            moves.push((slot, name, path));
-        }
-        for (slot, ..) in &moves {
-            if let Some(member) = self.members.get(slot) {
-                self.names.remove(&member.name);
-            }
-        }
-        for (slot, name, path) in moves {
-            let Some(member) = self.members.get_mut(&slot) else { continue };
-            member.dir = path;
-            let dir = member.dir.as_os_str().as_bytes().to_vec();
-            if self.names.contains_key(&name) {
-                // In another scan directory.
-                let shown = svc_def::shown(&member.dir);
-                say!(
-                    "svc-scan: {shown}: there is another {name}: this service goes on as {}: rename one of them",
-                    member.name
-                );
-            } else {
-                member.name = name;
-            }
-            let name = member.name.to_string();
-            member.definition = Held::new(&Definition { name, dir, ..member.definition.whole() });
-            self.names.insert(member.name.clone(), slot);
-            self.directories.expect_no_repair(slot);
-            if member.machine.as_ref().is_some_and(|machine| machine.trouble().is_some()) {
-                self.directories.expect_repair(slot, &member.dir);
-            }
-            self.refresh(slot);
-        }
-        self.directories.unblock();
+    /// Those that were made of this directory or file, as an earlier svc-scan had read it maybe.
+    pub(super) fn made_of(&self, identity: Identity) -> Vec<(u32, ServiceName)> {
+        let is_made = |member: &Member| {
+            let is_own =
+                member.identity == identity || member.kind != 0 && member.identity == identity.instance(&member.name);
+            is_own && member.name.producer().is_none()
+        };
+        let made = self.members.iter().filter(|(_, member)| is_made(member));
+        made.map(|(&slot, member)| (slot, member.name.clone())).collect()
     }
 
     pub(super) fn happened(&mut self, happened: Happened) {
@@ -472,7 +282,9 @@ impl Hub {
             inode: member.identity.inode,
             scan_dir: member.scan_dir,
             added_ms: member.added_ms,
+            kind: member.kind,
         };
+        let stopped = self.is_to_be_down(slot, member);
         let definition = member.definition.whole();
         let managed = definition.managed.map(|wish| self.wish_of(member.name.as_str()).unwrap_or(wish));
         let definition = Definition { managed, ..definition };
@@ -481,10 +293,21 @@ impl Hub {
             output: definition.output,
             stdin_of: self.roster.producer(slot),
             stdout_of: self.shared_pipe(&member.name),
+            stopped,
             label: label.encode(),
             definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
+    }
+
+    /// Whether a supervisor that is launched now must not start it before it is told anything.
+    fn is_to_be_down(&self, slot: u32, member: &Member) -> bool {
+        let is_leaving = self.started && !self.roster.is_to_stay(slot);
+        // A logger that leaves reads to the end first.
+        let is_over = is_leaving && self.roster.producer(slot).is_none();
+        let stopping = |id: Id| matches!(self.engine.progress(id), Progress::Stopping { .. });
+        let is_stopping = member.definition.is_managed() && self.node_of(member.name.as_str()).is_some_and(stopping);
+        is_over || is_stopping || member.unsaid.is_some_and(telling::is_stop)
     }
 
     /// Whether nothing is to be said of it to svc-init after its launch, nor of another one that must be launched after it.
@@ -532,12 +355,15 @@ impl Hub {
         let name = member.name.to_string();
         self.publish(&name, api::EventKind::Removed, None, None, None);
         // Where it is to be there again, who wants it up waits for the next one.
-        let again = self.units.get(&name).is_some();
+        let again = self.units.get(&name).is_some() || member.dir.exists() || self.directories.is_blocked(&name);
+        let gone = if self.is_ending() { Refusal::ShuttingDown.describe(|_| "") } else { GONE.to_owned() };
         for item in self.waiters.iter_mut().flat_map(|waiter| &mut waiter.items) {
             if item.service == name && item.outcome.is_none() && !(again && item.goal.is_of_the_next()) {
-                let gone = matches!(item.goal, Goal::Stopped | Goal::Until(api::Until::Down | api::Until::Finished));
-                let result = if gone { api::Verdict::Done } else { api::Verdict::Failed };
-                let message = "gone: its directory was removed".to_owned();
+                let is_down =
+                    matches!(item.goal, Goal::Stopped | Goal::Ends | Goal::Until(api::Until::Down | api::Until::Finished));
+                let is_done = is_down || item.goal == Goal::Gone;
+                let result = if is_done { api::Verdict::Done } else { api::Verdict::Failed };
+                let message = if again && is_done { "down".to_owned() } else { gone.clone() };
                 item.outcome = Some(api::Outcome { service: name.clone(), result, message, status: None });
             }
         }
@@ -545,6 +371,11 @@ impl Hub {
         self.replace_logger(*member);
         if again && !self.is_ending() {
             self.give_slots();
+        }
+        // One that came and went while this one left waits for the end of it.
+        let waits = |id: &Id| matches!(self.engine.progress(*id), Progress::Stopping { .. });
+        if let Some(id) = self.node_of(&name).filter(waits) {
+            self.step_engine(Event::Stopped(id));
         }
     }
 
@@ -576,15 +407,16 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: Rc<Path>, d
         waiting: telling::Queue::default(),
         waits_for_room: false,
         told: 0,
+        told_start: 0,
         heard: u32::MAX,
         recovering: false,
         begun: Noted::NONE,
         substance: None,
         counted: Counted::default(),
-        at_once: false,
-        once: false,
+        next: NextStart::default(),
         sockets: None,
         added_ms: 0,
+        kind: 0,
         first: First::default(),
     }
 }

@@ -2,11 +2,14 @@
 
 mod admission;
 mod answers;
+mod applying;
 mod boot;
 mod door;
 mod ending;
 mod fitting;
 mod health;
+mod looking;
+mod making;
 mod manager;
 mod members;
 mod orders;
@@ -16,13 +19,14 @@ mod recovery;
 mod reports;
 mod rereading;
 mod sockets;
+mod standing;
 mod startup;
 mod telling;
 mod templates;
 mod timing;
 mod waiting;
 
-use crate::clients::Subscriber;
+use crate::clients::{Ask, Subscriber};
 use crate::controls::Controls;
 use crate::directories::Directories;
 use crate::held::Held;
@@ -31,7 +35,7 @@ use crate::logs::Logs;
 use crate::matching::Counted;
 use crate::units::Units;
 use crate::waits::Waiter;
-use crate::{Config, http, listener};
+use crate::{Config, http, listener, quiet};
 use admission::Admissions;
 use ending::Ending;
 use outcomes::Told;
@@ -40,12 +44,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::rc::Rc;
-use svc_core::graph::{Engine, RequestId};
+use svc_core::graph::{Engine, RequestId, Wish};
 use svc_core::init::Order;
 use svc_core::roster::{Happened, Roster};
 use svc_core::service::Past;
 use svc_core::{Command, Millis, Noted, Pid, Service, ServiceName, letters};
 use svc_def::Identity;
+use svc_proto::api;
 use svc_proto::link::{MAX_PACKET, ToInit, ToScan};
 use svc_sys::{Errno, clock, fd, say};
 use templates::Scales;
@@ -85,6 +90,8 @@ struct Member {
     /// Commands told on this link, and how many of them its supervisor had heard when it said what we know of it.
     told: u32,
     heard: u32,
+    /// Which of them was the last that asks for a start.
+    told_start: u32,
     /// A svc-scan before us had launched it, and nothing has been heard of it since.
     recovering: bool,
     /// Since when it is on the way up for somebody who has knocked, as the graph knows it.
@@ -93,14 +100,22 @@ struct Member {
     substance: Option<u64>,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
-    /// Somebody has asked for its start, though it starts on demand.
-    at_once: bool,
-    /// Its next start is for one run.
-    once: bool,
+    next: NextStart,
     sockets: Option<Box<sockets::Sockets>>,
     added_ms: u64,
+    /// Which kind of service its supervisor was made for, where a service.toml says so.
+    kind: u8,
     /// How its first start went.
     first: boot::First,
+}
+
+/// What its next start is to be by the one who asked for it.
+#[derive(Clone, Copy, Default)]
+struct NextStart {
+    /// A start, though it starts on demand.
+    at_once: bool,
+    /// For one run.
+    once: bool,
 }
 
 /// What is wrong with a service; seldom anything.
@@ -110,6 +125,8 @@ struct Faults {
     warning: Option<String>,
     /// It cannot be started.
     trouble: Option<String>,
+    /// With what s6's tools read of it.
+    files: Option<String>,
 }
 
 impl Member {
@@ -119,6 +136,19 @@ impl Member {
 
     fn trouble(&self) -> Option<&String> {
         self.faults.as_ref()?.trouble.as_ref()
+    }
+
+    /// What is wrong, though it runs.
+    fn odd(&self) -> Option<String> {
+        let faults = self.faults.as_ref()?;
+        let odd: Vec<&str> = [&faults.warning, &faults.files].into_iter().flatten().map(String::as_str).collect();
+        (!odd.is_empty()).then(|| odd.join("; "))
+    }
+
+    fn set_files(&mut self, files: Option<String>) {
+        if files.is_some() || self.faults.is_some() {
+            self.faults.get_or_insert_default().files = files;
+        }
     }
 
     fn set_warning(&mut self, warning: Option<String>) {
@@ -156,7 +186,7 @@ struct Hub {
     logs: Logs,
     waiters: Vec<Waiter>,
     /// Whose files are being made again; true: and once more after that.
-    making: BTreeMap<String, planning::Making>,
+    making: BTreeMap<String, making::Making>,
     events: Vec<Subscriber>,
     buffer: Vec<u8>,
     started: bool,
@@ -172,6 +202,12 @@ struct Hub {
     is_heir: bool,
     /// Units whose supervisors must go before they can be what their directories say now.
     replaced: BTreeSet<ServiceName>,
+    /// When those without a process were first wanted.
+    names_wanted: BTreeMap<String, Noted>,
+    /// What was wanted of units that are out of the graph for a while.
+    wishes: BTreeMap<String, Wish>,
+    /// What is odd about units that run nothing yet: whoever runs one is told.
+    odd: BTreeMap<ServiceName, String>,
     /// Slots whose sockets could not be opened.
     lacking: BTreeSet<u32>,
     /// There may be slots of units that are over.
@@ -203,6 +239,12 @@ struct Hub {
     unlaunched: VecDeque<u32>,
     /// Since when directories are being read without a pause.
     reading_since: Option<Millis>,
+    /// All that stood there at first has been read.
+    has_read: bool,
+    /// What clients ask of services that are not known, until that is so.
+    kept: Vec<Ask>,
+    /// What the watch has begun since, and nobody who applied has heard of.
+    news: BTreeMap<String, api::Planned>,
 }
 
 /// Works until svc-init is gone.
@@ -235,6 +277,9 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         admissions: Admissions::new(),
         is_heir: false,
         replaced: BTreeSet::new(),
+        names_wanted: BTreeMap::new(),
+        wishes: BTreeMap::new(),
+        odd: BTreeMap::new(),
         lacking: BTreeSet::new(),
         slots_to_take: false,
         engine: Engine::default(),
@@ -247,12 +292,15 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         judged: false,
         began: Millis::ZERO,
         settled: None,
-        slow_at: (!config.command.is_empty()).then(|| clock::now() + startup::SLOW),
+        slow_at: Some(clock::now() + startup::SLOW),
         start_by: (config.start.limit > Millis::ZERO).then(|| clock::now() + config.start.limit),
         wishes_known: true,
         delayed: None,
         unlaunched: VecDeque::new(),
         reading_since: None,
+        has_read: false,
+        kept: Vec::new(),
+        news: BTreeMap::new(),
         config,
     };
     let listener = hub.learn().await?;
@@ -268,8 +316,18 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
     hub.say_if_there_is_nothing();
     hub.notify();
     let mut quiet_at = Some(clock::now() + QUIET);
+    let (mut is_more, mut heard) = (true, false);
     loop {
+        // Where supervisors speak all the time, everybody else has every other turn.
+        let others_first = std::mem::take(&mut heard);
+        if hub.may_come() {
+            // Of what is due at once nothing waits: clients have their turn between two parts of the directories.
+            tokio::task::yield_now().await;
+        } else {
+            std::mem::take(&mut hub.kept).into_iter().for_each(|ask| hub.serve(ask));
+        }
         let deadline = hub.deadline();
+        let is_known = hub.is_known();
         let quiet = quiet_at.filter(|&at| deadline.is_none_or(|deadline| at < deadline));
         tokio::select! {
             biased;
@@ -285,15 +343,22 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
                 ready?.clear_ready();
                 hub.send_waiting();
             }
-            ready = hub.supervisors.ready.readable() => {
-                ready?.clear_ready();
-                hub.read_supervisors();
+            spoken = spoken(&hub.supervisors, is_more), if !others_first => {
+                spoken?;
+                is_more = !hub.read_supervisors();
+                heard = true;
             }
-            ready = hub.controls.ready.readable() => {
+            ready = hub.controls.ready.readable(), if !hub.controls.behind => {
                 ready?.clear_ready();
+                hub.controls.behind = true;
+            }
+            Some(ask) = asked.recv(), if is_known => {
+                // Whoever has written there and asks then is answered when it has been read: s6-svscanctl does. The same holds
+                // for what a supervisor has said before.
                 hub.read_controls();
+                hub.read_supervisors();
+                hub.serve(ask);
             }
-            Some(ask) = asked.recv() => hub.serve(ask),
             Some(event) = hub.directories.next() => {
                 hub.directories.take_in(event);
                 hub.look_at_directories();
@@ -311,14 +376,28 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
             () = sleep_until(quiet.or(deadline)) => {
                 if quiet.is_some() {
                     quiet_at = None;
-                    svc_sys::exe::forget_code();
+                    quiet::come();
                     continue;
                 }
                 hub.time();
             }
+            // Last, and everybody else has had a turn: whoever writes there may write without end.
+            () = tokio::task::yield_now(), if hub.controls.behind || others_first => {
+                if hub.controls.behind {
+                    hub.read_controls();
+                }
+            }
         }
         quiet_at = Some(clock::now() + QUIET);
     }
+}
+
+/// Waits for supervisors to say something, unless there is more that was said before.
+async fn spoken(supervisors: &Supervisors, is_more: bool) -> std::io::Result<()> {
+    if !is_more {
+        supervisors.ready.readable().await?.clear_ready();
+    }
+    Ok(())
 }
 
 async fn sleep_until(deadline: Option<svc_core::Millis>) {
@@ -411,8 +490,12 @@ impl Hub {
                     member.set_trouble(Some(problem));
                 }
                 self.happened(Happened::LaunchFailed { id: slot });
+                if let Some(id) = self.members.get(&slot).and_then(|member| self.node_of(member.name.as_str())) {
+                    self.fit(id);
+                }
+                self.check_waiters(slot);
             }
-            ToScan::Order(Order::Rescan) => self.rescan(),
+            ToScan::Order(Order::Rescan) => self.rescan(true),
             ToScan::Order(Order::Shutdown { left, force, quick }) => {
                 self.end(left, force, quick);
             }
@@ -428,12 +511,17 @@ impl Hub {
 
     /// Takes what s6-svscanctl wrote.
     fn read_controls(&mut self) {
-        for (dir, letter) in self.controls.read() {
+        let letters = self.controls.read();
+        self.controls.behind = !letters.is_empty();
+        for (dir, letter) in letters {
             let shown = || format!("{}: s6-svscanctl: '{}'", svc_def::shown(&dir), letter.escape_ascii());
             match letters::scan(letter) {
-                letters::Scan::Look => self.rescan(),
+                letters::Scan::Look => self.rescan(true),
                 letters::Scan::Done => {}
-                letters::Scan::Stop { quick } => self.init.send(ToInit::Stop { quick }.encode(), None),
+                letters::Scan::Stop { quick } => {
+                    self.keep_down();
+                    self.init.send(ToInit::Stop { quick }.encode(), None);
+                }
                 letters::Scan::Abort => self.init.send(ToInit::Abort.encode(), None),
                 letters::Scan::Old(instead) => say!("svc-scan: {} is gone since s6 2.10: use {instead}", shown()),
                 letters::Scan::Unknown => say!("svc-scan: {} means nothing", shown()),
@@ -463,7 +551,7 @@ impl Hub {
         self.manager_time();
         self.time_timers(svc_core::timer::Event::Deadline);
         if self.rescan_at.is_some_and(|at| at <= clock::now()) {
-            self.rescan();
+            self.rescan(false);
             self.rescan_at = self.config.rescan.map(|span| clock::now() + span);
         } else {
             self.look_at_directories();

@@ -1,13 +1,13 @@
-//! What clients want done, and where those stand that they wait for.
+//! What clients want done.
 
-use super::{Hub, Member};
-use crate::status::{self, Now};
-use crate::waits::{self, Answer, Goal, Item, Standing};
-use svc_core::graph::{Dependents, Id, Kind, Level, Progress, Request, Wish};
+use super::{Hub, Member, NextStart};
+use crate::matching::comes_back;
+use crate::status::Now;
+use crate::waits::{Answer, Goal, Item};
+use svc_core::graph::{Dependents, Id, Kind, Progress, Request, Wish};
 use svc_core::service::{Role, State, Stop, Want};
 use svc_core::{Command, Service, ServiceName};
 use svc_proto::api;
-use svc_sys::clock;
 
 impl Hub {
     pub(super) fn control(
@@ -54,24 +54,24 @@ impl Hub {
             api::Verb::Start | api::Verb::Stop | api::Verb::Restart | api::Verb::Once | api::Verb::Run => true,
             api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => false,
         };
-        // The graph takes one that is armed to be up: its start is a matter of its supervisor.
-        let is_armed = || {
-            let machine = self.slot_named(service).and_then(|slot| self.members.get(&slot)?.machine.as_ref());
-            machine.is_some_and(|machine| machine.state() == State::Armed)
+        // The graph takes one that is armed, or is started on demand and has ended, to be up: its start is a matter of its supervisor.
+        let is_there_for_others = || {
+            let member = self.slot_named(service).and_then(|slot| self.members.get(&slot));
+            let machine = member.and_then(|member| Some((member, member.machine.as_ref()?)));
+            machine.is_some_and(|(member, machine)| {
+                machine.state() == State::Armed || member.definition.is_on_demand() && comes_back(machine)
+            })
         };
         let starts = verb != api::Verb::Stop;
-        steers && self.engine.graph().id(service).is_some() && !(starts && is_armed())
+        steers && self.engine.graph().id(service).is_some() && !(starts && is_there_for_others())
     }
 
     /// Asks the graph for all of them at once: what depends on what is not in the way of itself then.
     fn order_nodes(&mut self, names: Vec<String>, control: &api::Control) -> Vec<Item> {
         let Some(nodes) = self.nodes_named(&names).filter(|nodes| !nodes.is_empty()) else { return Vec::new() };
-        for name in &names {
-            if let Some(member) = self.slot_named(name).and_then(|slot| self.members.get_mut(&slot)) {
-                member.at_once = control.verb != api::Verb::Stop;
-                member.once = control.verb == api::Verb::Once;
-            }
-        }
+        let unmoved = self.unmoved(&names, control.verb);
+        let mut next = self.next_starts(&names, control.verb, &unmoved);
+        self.exchange_next(&mut next);
         let is_process = |id: &Id| self.engine.graph().node(*id).kind == Kind::Process;
         let request = match control.verb {
             api::Verb::Stop => {
@@ -90,20 +90,19 @@ impl Hub {
         };
         let is_stop = control.verb == api::Verb::Stop;
         let lingering = if is_stop { self.lingering(&names) } else { Vec::new() };
-        // To those that run no start comes that would say so.
-        let (running, command) = match control.verb {
-            api::Verb::Once => (self.running(&names, Want::Up), Command::AtMostOnce),
-            api::Verb::Start => (self.running(&names, Want::Down), Command::Start),
-            api::Verb::Stop | api::Verb::Restart | api::Verb::Run => (Vec::new(), Command::Start),
-            api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => (Vec::new(), Command::Start),
-        };
-        let marks: Vec<u64> = names.iter().map(|name| self.deaths_of(name)).collect();
+        let mut marked: Vec<(String, u64)> = names.iter().map(|name| (name.clone(), self.deaths_of(name))).collect();
+        let others = if is_stop { self.wished_beside(&names) } else { Vec::new() };
         let request = self.ask(request);
+        // Who was taken along is told of too.
+        marked.extend(others.into_iter().filter(|(name, _)| self.wish_of(name) == Some(Wish::Down)));
         let refused = self.outcomes.get(&request).is_some_and(|told| told.refused.is_some());
+        if refused {
+            self.exchange_next(&mut next);
+        }
         for slot in lingering.into_iter().filter(|_| !refused) {
             self.tell(slot, Command::Stop);
         }
-        for slot in running.into_iter().filter(|_| !refused) {
+        for (slot, command) in unmoved.into_iter().filter(|_| !refused) {
             self.tell(slot, command);
         }
         let item = |(service, deaths): (String, u64)| {
@@ -116,7 +115,38 @@ impl Hub {
             });
             Item { service, goal, outcome }
         };
-        names.into_iter().zip(marks).map(item).collect()
+        marked.into_iter().map(item).collect()
+    }
+
+    /// What the next starts of these are to be by an order. Those that run, or are told themselves, have none to come.
+    fn next_starts(&self, names: &[String], verb: api::Verb, unmoved: &[(u32, Command)]) -> Vec<(u32, NextStart)> {
+        let next = |name: &String| {
+            let slot = self.slot_named(name)?;
+            let machine = self.members.get(&slot)?.machine.as_ref();
+            let runs = machine.is_some_and(|machine| matches!(machine.state(), State::Up { stop: Stop::No, .. }));
+            let comes = verb == api::Verb::Restart || !runs && !unmoved.iter().any(|&(told, _)| told == slot);
+            Some((slot, NextStart { at_once: comes && verb != api::Verb::Stop, once: comes && verb == api::Verb::Once }))
+        };
+        names.iter().filter_map(next).collect()
+    }
+
+    fn exchange_next(&mut self, next: &mut [(u32, NextStart)]) {
+        for (slot, next) in next {
+            if let Some(member) = self.members.get_mut(slot) {
+                std::mem::swap(&mut member.next, next);
+            }
+        }
+    }
+
+    /// The others that are to be up, with their marks.
+    fn wished_beside(&self, names: &[String]) -> Vec<(String, u64)> {
+        let graph = self.engine.graph();
+        let is_other = |id: &Id| self.engine.wish(*id) != Wish::Down && graph.node(*id).kind != Kind::Bundle;
+        let others = graph.living().into_iter().filter(is_other).map(|id| graph.name(id).to_owned());
+        let mut others: Vec<(String, u64)> =
+            others.filter(|name| !names.contains(name)).map(|name| (name.clone(), self.deaths_of(&name))).collect();
+        others.sort();
+        others
     }
 
     fn deaths_of(&self, name: &str) -> u64 {
@@ -124,16 +154,25 @@ impl Hub {
         machine.map_or(0, Service::deaths)
     }
 
-    /// Those that run, and what comes of them when they end.
-    fn running(&self, names: &[String], then: Want) -> Vec<u32> {
-        let slots = names.iter().filter_map(|name| self.slot_named(name));
-        let runs = |slot: &u32| {
-            let member = self.members.get(slot).filter(|member| !member.definition.is_oneshot());
-            let machine = member.and_then(|member| member.machine.as_ref());
-            let runs = |machine: &Service| matches!(machine.state(), State::Up { stop: Stop::No, .. });
-            machine.is_some_and(|machine| runs(machine) && machine.want() == then)
+    /// Those that run, or are started again when they have ended, and what they are told: no start comes to them that would say so.
+    fn unmoved(&self, names: &[String], verb: api::Verb) -> Vec<(u32, Command)> {
+        let told = |name: &String| {
+            let slot = self.slot_named(name)?;
+            let member = self.members.get(&slot).filter(|member| !member.definition.is_oneshot())?;
+            let machine = member.machine.as_ref()?;
+            let runs = matches!(machine.state(), State::Up { stop: Stop::No, .. });
+            let is_starting = || self.node_of(name).is_some_and(|id| self.engine.progress(id) == Progress::Starting);
+            let comes_back = comes_back(machine) && is_starting();
+            let command = match verb {
+                api::Verb::Once if runs && machine.want() == Want::Up => Command::AtMostOnce,
+                api::Verb::Once if comes_back => Command::Once,
+                api::Verb::Start if comes_back || runs && machine.want() == Want::Down => Command::Start,
+                api::Verb::Start | api::Verb::Once | api::Verb::Stop | api::Verb::Restart | api::Verb::Run => return None,
+                api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue => return None,
+            };
+            Some((slot, command))
         };
-        slots.filter(runs).collect()
+        names.iter().filter_map(told).collect()
     }
 
     /// Those that are being stopped and have not been sent a signal yet: who asks once more does not wait for that.
@@ -185,98 +224,14 @@ impl Hub {
         }
     }
 
-    /// Clients whose requests to the graph are over hear of it.
-    pub(super) fn answer_requests(&mut self) {
-        let mut waiters = std::mem::take(&mut self.waiters);
-        for waiter in &mut waiters {
-            let began = waiter.began;
-            for item in &mut waiter.items {
-                self.check_request(item, began);
-            }
-        }
-        self.waiters = waiters;
-        self.answer_waiters();
-    }
-
-    pub(super) fn check_request(&self, item: &mut Item, began: svc_core::Millis) {
-        let Goal::Request { id, up, deaths } = item.goal else { return };
-        let Some(told) = self.outcomes.get(&id).filter(|_| item.outcome.is_none()) else { return };
-        let failed = told.failed.iter().find(|(name, _)| *name == item.service).map(|(_, reason)| reason.clone());
-        let since = || if up { self.not_up_any_more(&item.service) } else { self.not_undone(&item.service, deaths) };
-        let (result, message) = match told.refused.clone().or(failed).or_else(since) {
-            Some(message) => (api::Verdict::Failed, message),
-            None => (api::Verdict::Done, self.told_of(&item.service, began)),
-        };
-        let status = self.status_named(&item.service);
-        item.outcome = Some(api::Outcome { service: item.service.clone(), result, message, status });
-    }
-
-    /// What is to be said of one that was started, and has ended while others were waited for.
-    fn not_up_any_more(&self, name: &str) -> Option<String> {
-        let id = self.engine.graph().id(name).filter(|&id| self.engine.graph().node(id).kind == Kind::Process)?;
-        match self.engine.progress(id) {
-            Progress::Starting => {
-                let last = self.machine_of(id)?.last()?;
-                Some(format!("was up, and has ended since ({})", last.exit))
-            }
-            Progress::Failed(_) => match self.stand(id) {
-                Stand::Failed(why) => Some(format!("was up, and is not any more: {why}")),
-                Stand::Up | Stand::Down | Stand::Between => None,
-            },
-            Progress::Down | Progress::Waiting | Progress::Awaiting => None,
-            Progress::Up(_) | Progress::Completed | Progress::Stopping { .. } => None,
-        }
-    }
-
-    /// What is to be said of a oneshot that was to be taken down, and is not. The graph takes it to be wanted again by then.
-    fn not_undone(&self, name: &str, deaths: u64) -> Option<String> {
-        let member = self.slot_named(name).and_then(|slot| self.members.get(&slot))?;
-        let machine = member.machine.as_ref().filter(|machine| member.is_done(machine) && machine.deaths() > deaths)?;
-        let failed = machine.last().filter(|past| !member.definition.settings().is_success(past.exit))?;
-        Some(format!("its down failed ({}): what its up did stays as it is", failed.exit))
-    }
-
-    /// What has become of a service of the graph, in words.
-    fn told_of(&self, name: &str, began: svc_core::Millis) -> String {
-        let member = self.slot_named(name).and_then(|slot| self.members.get(&slot));
-        match member.and_then(|member| Some((member, member.machine.as_ref()?))) {
-            Some((member, machine)) if self.is_scheduled(&member.name) => self.told_of_run(member, machine),
-            Some((member, machine)) if member.is_done(machine) && !self.is_timer(name) => "done".into(),
-            // What waits for it goes on as if it were there.
-            _ if self.units.get(name).is_some_and(|unit| unit.skipped().is_some()) => {
-                self.reason_of(name).unwrap_or_else(|| "skipped".into())
-            }
-            Some((member, machine)) => self.told(member, machine, began),
-            None => match self.state_of_name(name) {
-                api::State::Up => "up".into(),
-                _ => "down".into(),
-            },
-        }
-    }
-
-    /// What a timer does, in words.
-    fn told_of_run(&self, member: &Member, machine: &Service) -> String {
-        match (machine.pid(), machine.last()) {
-            (Some(pid), _) => format!("runs (pid {pid})"),
-            (None, _) => {
-                let next = self.timer_status(&member.name).and_then(|timer| timer.next_run_ms);
-                let left = next.map(|at| status::rough(at.saturating_sub(clock::wall_ms())));
-                left.map_or("scheduled".into(), |left| format!("scheduled, next run in {left}"))
-            }
-        }
-    }
-
     /// Tells one service what was asked, and what to wait for then.
     pub(super) fn order(&mut self, slot: u32, service: String, verb: api::Verb, command: Command, wait: bool) -> Item {
         let Some(member) = self.members.get(&slot) else { return self.item(service, Goal::Settled) };
         let machine = member.machine.as_ref();
-        let up = machine.and_then(|machine| match machine.state() {
-            State::Up { pid, stop: svc_core::service::Stop::No, .. } => Some(pid),
-            _ => None,
-        });
         let (before, deaths) = machine.map_or((0, 0), |machine| (machine.starts(), machine.deaths()));
-        // A start that is under way is the one that was asked for: there will be no other.
-        let under_way = machine.is_some_and(|machine| matches!(machine.state(), State::Starting { role: Role::Run }));
+        // A start that is under way, or done, is the one that was asked for: there will be no other.
+        let is_started = |state| matches!(state, State::Starting { role: Role::Run } | State::Up { stop: Stop::No, .. });
+        let under_way = machine.is_some_and(|machine| is_started(machine.state()));
         let asked = if under_way && verb != api::Verb::Restart { before.saturating_sub(1) } else { before };
         let started = Goal::Started { before: asked, deaths };
         let settled = |result, message: String| {
@@ -288,6 +243,12 @@ impl Hub {
             }
         };
         let signals = matches!(verb, api::Verb::Reload | api::Verb::Kill | api::Verb::Pause | api::Verb::Continue);
+        if verb != api::Verb::Stop && !signals && member.definition.is_managed() && self.units.get(&service).is_none() {
+            return settled(api::Verdict::Failed, "its definition is gone: put it back, and start it then".into());
+        }
+        if let Some(problem) = member.trouble().filter(|_| signals && self.roster.unlaunched(slot).is_some()) {
+            return settled(api::Verdict::Failed, problem.clone());
+        }
         if member.link.is_none() && signals {
             return settled(api::Verdict::Failed, "its supervisor is being started again: try again in a second".into());
         }
@@ -298,11 +259,9 @@ impl Hub {
             );
         }
         let item = match verb {
-            api::Verb::Start | api::Verb::Once => match up {
-                Some(_) => Item { service: service.clone(), goal: Goal::Until(api::Until::Ready), outcome: None },
-                None => Item { service: service.clone(), goal: started, outcome: None },
-            },
-            api::Verb::Restart => Item { service: service.clone(), goal: started, outcome: None },
+            api::Verb::Start | api::Verb::Once | api::Verb::Restart => {
+                Item { service: service.clone(), goal: started, outcome: None }
+            }
             api::Verb::Run => {
                 return settled(api::Verdict::Failed, "does not run to an end: restart it instead".into());
             }
@@ -346,9 +305,13 @@ impl Hub {
             return None;
         }
         let in_graph = self.engine.graph().id(service).is_some();
+        let is_down = |goal| matches!(goal, Goal::Until(api::Until::Down | api::Until::Finished));
         let status = self.status_of_any(service);
         let (result, message) = match &status {
+            None if self.may_come() => return None,
             None if !in_graph => (api::Verdict::NoSuchService, "no such service".to_owned()),
+            // It has left the graph, for what is wrong with it.
+            Some(_) if is_down(goal) && self.node_of(service).is_none() => (api::Verdict::Done, "down".to_owned()),
             Some(_) | None if goal != Goal::Settled => return None,
             Some(api::Status { problem: Some(problem), .. }) => (api::Verdict::Failed, problem.clone()),
             Some(api::Status { reason: Some(reason), .. }) => (api::Verdict::Failed, reason.clone()),
@@ -358,141 +321,6 @@ impl Hub {
         };
         Some(api::Outcome { service: service.to_owned(), result, message, status })
     }
-
-    /// Where a node stands that somebody waits for: a process by what its supervisor says, the others by what the graph says.
-    fn check_node(&self, item: &mut Item, until: api::Until, id: Id, began: svc_core::Millis) {
-        let up = matches!(until, api::Until::Up | api::Until::Ready | api::Until::Healthy);
-        let (result, message) = match self.stand(id) {
-            Stand::Up if up => (api::Verdict::Done, self.told_of(&item.service, began)),
-            Stand::Failed(why) if up => (api::Verdict::Failed, why),
-            Stand::Down | Stand::Failed(_) if !up => (api::Verdict::Done, "down".into()),
-            Stand::Up | Stand::Down | Stand::Failed(_) | Stand::Between => return,
-        };
-        let status = self.status_named(&item.service);
-        item.outcome = Some(api::Outcome { service: item.service.clone(), result, message, status });
-    }
-
-    /// Whether everything that is to be up is, or has failed, or was stopped by somebody.
-    pub(super) fn has_settled(&self) -> bool {
-        let graph = self.engine.graph();
-        graph.living().into_iter().filter(|&id| graph.node(id).up).all(|id| self.is_settled(id))
-    }
-
-    pub(super) fn is_settled(&self, id: Id) -> bool {
-        let graph = self.engine.graph();
-        if graph.node(id).kind == Kind::Bundle {
-            return graph.edges(id).iter().all(|edge| self.is_settled(edge.to));
-        }
-        self.engine.wish(id) == Wish::Down || matches!(self.stand(id), Stand::Up | Stand::Failed(_))
-    }
-
-    /// Whether it is a bundle all of whose members are there.
-    pub(super) fn is_whole(&self, id: Id) -> bool {
-        let graph = self.engine.graph();
-        graph.node(id).kind == Kind::Bundle && !graph.edges(id).is_empty() && self.stand(id) == Stand::Up
-    }
-
-    /// A bundle stands where all in it do.
-    fn stand(&self, id: Id) -> Stand {
-        if self.engine.graph().node(id).kind == Kind::Bundle {
-            let members: Vec<Stand> = self.engine.graph().edges(id).iter().map(|edge| self.stand(edge.to)).collect();
-            let edges = self.engine.graph().edges(id).iter();
-            let failed = members.iter().zip(edges).find(|(stand, _)| matches!(stand, Stand::Failed(_)));
-            return match failed {
-                Some((Stand::Failed(why), edge)) => Stand::Failed(format!("{}: {why}", self.engine.graph().name(edge.to))),
-                _ if members.iter().all(|stand| *stand == Stand::Up) => Stand::Up,
-                _ if members.iter().all(|stand| *stand == Stand::Down) => Stand::Down,
-                _ => Stand::Between,
-            };
-        }
-        match self.engine.progress(id) {
-            Progress::Completed => Stand::Up,
-            Progress::Up(level) if self.is_level(id, level) => Stand::Up,
-            Progress::Down => Stand::Down,
-            Progress::Failed(reason) => {
-                let name = self.engine.graph().name(id);
-                Stand::Failed(self.node_problem(name).unwrap_or_else(|| self.reason(id, reason)))
-            }
-            Progress::Waiting | Progress::Awaiting | Progress::Starting | Progress::Up(_) | Progress::Stopping { .. } => {
-                Stand::Between
-            }
-        }
-    }
-
-    /// Whether a process that runs is up by that; a oneshot that runs is not.
-    fn is_level(&self, id: Id, level: Level) -> bool {
-        let node = self.engine.graph().node(id);
-        node.kind == Kind::Process && (level >= Level::Ready || !node.readiness)
-    }
-
-    pub(super) fn check(&self, item: &mut Item, began: svc_core::Millis) {
-        // One that was to be started anew, and may not or cannot, is known to the graph alone.
-        let (until, anew) = match item.goal {
-            Goal::Until(until) => (Some(until), false),
-            Goal::Started { .. } => (Some(api::Until::Ready), true),
-            Goal::Settled | Goal::Ran { .. } | Goal::Stopped | Goal::Made | Goal::Judged | Goal::Request { .. } => {
-                (None, false)
-            }
-        };
-        if let (Some(until), Some(id), None) = (until, self.engine.graph().id(&item.service), &item.outcome) {
-            let failed = matches!(self.engine.progress(id), Progress::Failed(_));
-            let is_timer = !anew && self.is_timer(&item.service);
-            if failed || self.engine.graph().node(id).kind != Kind::Process || is_timer {
-                return self.check_node(item, until, id, began);
-            }
-        }
-        let Some(member) = self.slot_named(&item.service).and_then(|slot| self.members.get(&slot)) else { return };
-        let Some(machine) = member.machine.as_ref().filter(|_| item.outcome.is_none()) else { return };
-        let says_ready = member.definition.says_ready();
-        let (result, message) = match waits::look(item.goal, machine, says_ready, member.verdict()) {
-            Standing::Open => return,
-            Standing::Reached => match item.goal {
-                Goal::Ran { .. } => (api::Verdict::Done, ran(machine)),
-                _ => (api::Verdict::Done, self.told(member, machine, began)),
-            },
-            Standing::Missed(why) => {
-                let problem = member.trouble().map_or_else(String::new, |problem| format!(": {problem}"));
-                (api::Verdict::Failed, format!("{why}{problem}"))
-            }
-        };
-        let status = Some(self.status(member, Now::read()));
-        item.outcome = Some(api::Outcome { service: item.service.clone(), result, message, status });
-    }
-
-    /// What happened, in words.
-    pub(super) fn told(&self, member: &Member, machine: &Service, began: svc_core::Millis) -> String {
-        let after = |at: svc_core::Millis| {
-            let took = at - began;
-            // What feels immediate needs no number.
-            if took.0 < 50 { String::new() } else { format!(" after {:.1} s", took.0 as f64 / 1000.0) }
-        };
-        match machine.state() {
-            State::Up { pid, ready: Some(at), .. } if member.definition.says_ready() => {
-                format!("up (pid {pid}), ready{}", after(at))
-            }
-            State::Up { pid, .. } => format!("up (pid {pid})"),
-            State::Down { .. } | State::Gone => {
-                let how = machine.last().map_or_else(String::new, |past| format!(" ({})", past.exit));
-                format!("down{how}{}", after(clock::now()))
-            }
-            State::Armed => "armed: the first connection or datagram starts it".into(),
-            State::Starting { .. } | State::Finish { .. } | State::Sweep { .. } => "down, and still finishing".into(),
-        }
-    }
-}
-
-/// Where a node of the graph stands, for somebody who waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stand {
-    Up,
-    Down,
-    Failed(String),
-    Between,
-}
-
-/// How the last run went, in words.
-fn ran(machine: &Service) -> String {
-    machine.last().map_or_else(String::new, |past| format!("ran for {:.1} s ({})", past.ran.0 as f64 / 1000.0, past.exit))
 }
 
 fn machine_is_stopped(member: Option<&Member>) -> bool {

@@ -9,6 +9,7 @@ use svc_sys::{clock, say};
 
 use super::Hub;
 use crate::status;
+use crate::units::Unit;
 
 /// So many answers wait for their clients.
 const KEPT_OUTCOMES: u64 = 1024;
@@ -50,8 +51,17 @@ impl Hub {
         match outcome {
             Outcome::Done => Told { refused: None, failed: Vec::new() },
             Outcome::Failed(list) => {
+                let is_tried_again =
+                    |id: Id| matches!(self.engine.progress(id), Progress::Starting | Progress::Up(_) | Progress::Waiting);
+                let missed = |id: Id| list.iter().find(|&&(other, _)| other == id && is_tried_again(id));
                 let why = |id: Id, reason: Reason| match reason {
-                    Reason::Dependency(_) => self.blocked(id).unwrap_or_else(|| self.reason(id, reason)),
+                    Reason::Trouble(_) if is_tried_again(id) => format!("could not be started: {}", self.reason(id, reason)),
+                    Reason::Dependency(on) => match missed(on) {
+                        Some(&(on, reason)) => {
+                            format!("blocked by {}: {}", self.engine.graph().name(on), self.reason(on, reason))
+                        }
+                        None => self.blocked(id).unwrap_or_else(|| self.reason(id, reason)),
+                    },
                     _ => self.reason(id, reason),
                 };
                 let named = |&(id, reason): &(Id, Reason)| (self.engine.graph().name(id).to_owned(), why(id, reason));
@@ -61,9 +71,6 @@ impl Hub {
                 let message = refusal.describe(|id| self.engine.graph().name(id));
                 Told { refused: Some(message), failed: Vec::new() }
             }
-            Outcome::Superseded(_) => {
-                Told { refused: Some("somebody asked for something else meanwhile".into()), failed: Vec::new() }
-            }
         }
     }
 
@@ -71,18 +78,20 @@ impl Hub {
     pub(super) fn reason(&self, id: Id, reason: Reason) -> String {
         let member = self.slot_named(self.engine.graph().name(id)).and_then(|slot| self.members.get(&slot));
         let explained = member.and_then(|member| match reason {
-            Reason::Trouble(_) => member.trouble().cloned(),
+            Reason::Trouble(_) => self.explained(member),
             Reason::Exit(_) => {
                 let machine = member.machine.as_ref().filter(|machine| machine.rest() == Rest::Limit)?;
                 let verdict = status::verdict(machine, &member.definition)?;
                 Some(format!("{verdict}, and is not started again: {}", machine.last()?.exit))
             }
-            Reason::Dependency(_)
+            Reason::Unready(_)
+            | Reason::Dependency(_)
             | Reason::StartTimeout
             | Reason::ExternalTimeout
             | Reason::StopTimeout
             | Reason::Held
             | Reason::StoppedOutside
+            | Reason::Superseded
             | Reason::Condition => None,
         });
         explained.unwrap_or_else(|| self.engine.reason(id, reason))
@@ -93,7 +102,7 @@ impl Hub {
         let told = self.engine.explain(id, clock::now())?;
         let root = self.engine.blocked_by(id).pop()?;
         let slot = self.slot_named(self.engine.graph().name(root.node));
-        let trouble = slot.and_then(|slot| self.members.get(&slot)).and_then(|member| member.trouble().cloned());
+        let trouble = slot.and_then(|slot| self.members.get(&slot)).and_then(|member| self.explained(member));
         let trouble = trouble.or_else(|| self.keeps_ending(root.node));
         Some(match (root.hindrance, trouble) {
             (Hindrance::NotYet(_), Some(trouble)) => format!("{told}: {trouble}"),
@@ -117,7 +126,8 @@ impl Hub {
             // It is where it should be.
             Progress::Awaiting => None,
             Progress::Failed(Reason::Condition) => {
-                unit.refused().map(|why| format!("is not started: {why} (condition.otherwise = \"fail\")"))
+                let otherwise = "(condition.otherwise = \"fail\"): svc-ctl apply starts it when that is over";
+                unit.refused().map(|why| format!("is not started: {why} {otherwise}"))
             }
             Progress::Failed(Reason::Dependency(_)) | Progress::Waiting => self.blocked(id),
             Progress::Failed(reason) => Some(self.reason(id, reason)),
@@ -159,7 +169,20 @@ impl Hub {
     /// Units that have no slot: names for others, and those that do not fit together.
     pub(super) fn units_without_slot(&self) -> Vec<(String, PathBuf)> {
         let without = self.units.iter().filter(|(name, _)| !self.names.contains_key(*name));
-        without.map(|(name, unit)| (name.to_string(), unit.dir.to_path_buf())).collect()
+        let without = without.map(|(name, unit)| (name.to_string(), unit.dir.to_path_buf()));
+        let pipelines = self.units.iter().filter_map(|(_, unit)| {
+            let name = unit.source.pipeline_name.as_ref()?;
+            let is_named = self.pipeline(name.as_str()).is_some_and(|first| std::ptr::eq(first, unit));
+            is_named.then(|| (name.to_string(), unit.dir.to_path_buf()))
+        });
+        without.chain(pipelines).collect()
+    }
+
+    /// Who gives a pipeline its name, where this is one: no directory has it.
+    pub(super) fn pipeline(&self, name: &str) -> Option<&Unit> {
+        let is_known = self.units.get(name).is_none() && self.engine.graph().id(name).is_some();
+        let names = |unit: &Unit| unit.source.pipeline_name.as_ref().is_some_and(|given| given.as_str() == name);
+        self.units.iter().map(|(_, unit)| unit).find(|unit| is_known && names(unit))
     }
 
     /// The word for the state of one of them.

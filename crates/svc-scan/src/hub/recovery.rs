@@ -4,8 +4,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
-use svc_core::graph::{Action, Engine, Event, Graph, Id, Progress, Wish};
-use svc_core::service::{State, Want};
+use svc_core::graph::{Action, Admission, Engine, Event, Graph, Id, Kind, Progress, Reason, Wish};
+use svc_core::service::{Recall, State, Stop, Want};
 use svc_core::{Exit, Service};
 use svc_sys::clock;
 
@@ -13,6 +13,12 @@ use super::Hub;
 use crate::matching::{self, Counted, ended};
 
 impl Hub {
+    /// Whether it has been read what an earlier svc-scan had read. A client who asks before that waits: an order would be carried out
+    /// without what it needs.
+    pub(super) fn is_known(&mut self) -> bool {
+        !self.recovered || self.is_ending() || self.units.is_empty() && !self.is_reading()
+    }
+
     /// What supervisors said of themselves is so; what they do not run is as it was wished. Those who have said nothing yet,
     /// because they were killed too, are heard when they do: until then they are on the way.
     pub(super) fn recover(&mut self, graph: Graph) {
@@ -28,9 +34,11 @@ impl Hub {
         // First those that may run though nobody says so, and those that are not tried once more unasked: nothing is wished yet,
         // so nobody starts because of them.
         for &id in &processes {
-            if self.heard_of(id).is_some_and(|machine| matching::rests(machine) && machine.wished() != Wish::Down) {
+            let rested = |machine: &&Service| matching::rests(machine) && machine.wished() != Wish::Down;
+            if let Some(machine) = self.heard_of(id).filter(rested) {
                 // What it was wished for has been done.
-                self.step_engine(Event::Started(id));
+                let was_ready = machine.was_ready();
+                self.step_engine(if was_ready { Event::Ready(id) } else { Event::Started(id) });
                 self.step_engine(Event::Completed(id));
                 continue;
             }
@@ -39,11 +47,19 @@ impl Hub {
                 self.step_engine(Event::Stopped(id));
                 continue;
             }
+            if self.is_still_there(id) {
+                // It is up for all that it needs until nothing of it is left.
+                self.step_engine(Event::Started(id));
+                continue;
+            }
             let failure = match self.heard_of(id) {
-                Some(machine) if !has_failed(machine) || machine.wished() == Wish::Down => continue,
+                Some(machine) if machine.wished() == Wish::Down => continue,
                 // How its last run ended says nothing of a timer.
                 Some(_) if self.is_timer(self.engine.graph().name(id)) => continue,
-                Some(machine) => Some(ended(machine)),
+                Some(machine) => match failure(machine) {
+                    Some(reason) => Some(reason),
+                    None => continue,
+                },
                 None => None,
             };
             self.step_engine(Event::Started(id));
@@ -60,6 +76,12 @@ impl Hub {
         }
         for &id in &processes {
             self.fit(id);
+            // What it has said of its start was told to the one before us.
+            let slot = self.slot_named(self.engine.graph().name(id));
+            let health = slot.and_then(|slot| self.members.get(&slot)?.health.as_ref());
+            if let Some(extended) = health.map(|report| report.extended) {
+                self.extend(id, extended);
+            }
         }
         if self.early_end.is_some() {
             self.wishes_known = true;
@@ -67,11 +89,12 @@ impl Hub {
         }
         // Nothing is done before all wishes are known, and those who have come since have slots.
         let mut actions = Vec::new();
-        for &id in processes.iter().chain(&new) {
+        let wish = |&id: &Id| {
             let known = self.machine_of(id).map(Service::wished);
-            let wish = known.unwrap_or_else(|| planned.get(&id).copied().unwrap_or(Wish::Down));
-            self.engine.step(clock::now(), Event::Recovered(id, wish), &mut actions);
-        }
+            (id, known.unwrap_or_else(|| planned.get(&id).copied().unwrap_or(Wish::Down)))
+        };
+        let wishes = processes.iter().chain(&new).map(wish).collect();
+        self.engine.step(clock::now(), Event::Recovered(wishes), &mut actions);
         self.recover_names(&all, &mut actions);
         self.wishes_known = true;
         self.give_slots();
@@ -95,8 +118,24 @@ impl Hub {
             });
             let Some(id) = next else { return };
             let wish = if self.engine.graph().node(id).up { Wish::Explicit } else { Wish::Dependency };
-            self.engine.step(clock::now(), Event::Recovered(id, wish), actions);
+            self.engine.step(clock::now(), Event::Recovered(vec![(id, wish)]), actions);
         }
+    }
+
+    /// Whether something is left of one that is to be down, or will be there again.
+    fn is_still_there(&self, id: Id) -> bool {
+        let node = self.engine.graph().node(id);
+        let (is_oneshot, is_timer) = (node.kind == Kind::Oneshot, self.is_timer(&node.name));
+        let Some(machine) = self.heard_of(id) else { return false };
+        let is_left = match machine.state() {
+            // The others are up without further words.
+            State::Up { stop, .. } => stop != Stop::No || is_oneshot,
+            State::Finish { .. } | State::Sweep { .. } => true,
+            State::Starting { .. } => !is_timer,
+            State::Down { .. } => machine.want() != Want::Down && !is_oneshot && !is_timer,
+            State::Armed | State::Gone => false,
+        };
+        is_left && (machine.wished() == Wish::Down || self.early_end.is_some())
     }
 
     /// Whether one that others count as up has stopped itself. Had somebody else stopped it, those would have been stopped before.
@@ -141,7 +180,7 @@ impl Hub {
         let Some(machine) = self.machine_of(id) else { return };
         let is_down = matches!(machine.state(), State::Down { .. } | State::Gone) && machine.want() == Want::Down;
         let is_timer = self.is_timer(&name);
-        let nothing = is_down && (is_timer || !machine.done() && !has_failed(machine));
+        let nothing = is_down && (is_timer || !machine.done() && failure(machine).is_none());
         let wish = machine.wished();
         let counted = Counted::of(machine);
         if matches!(self.engine.progress(id), Progress::Stopping { .. })
@@ -157,7 +196,7 @@ impl Hub {
             self.engine.step(now, Event::Stopped(id), &mut actions);
         }
         if !self.is_ending() {
-            self.engine.step(now, Event::Recovered(id, wish), &mut actions);
+            self.engine.step(now, Event::Recovered(vec![(id, wish)]), &mut actions);
         }
         self.perform(actions);
         self.fit(id);
@@ -170,7 +209,7 @@ fn planned(graph: &Graph) -> BTreeMap<Id, Wish> {
     let mut wishes: BTreeMap<Id, Wish> = up.map(|id| (id, Wish::Explicit)).collect();
     let mut walk: Vec<Id> = wishes.keys().copied().collect();
     while let Some(id) = walk.pop() {
-        for edge in graph.edges(id) {
+        for edge in graph.edges(id).iter().filter(|_| graph.node(id).admission == Admission::Open) {
             if let Entry::Vacant(place) = wishes.entry(edge.to) {
                 place.insert(Wish::Dependency);
                 walk.push(edge.to);
@@ -180,9 +219,16 @@ fn planned(graph: &Graph) -> BTreeMap<Id, Wish> {
     wishes
 }
 
-/// Whether its last start came to nothing, and its supervisor does not try again.
-fn has_failed(machine: &Service) -> bool {
-    let is_down = matches!(machine.state(), State::Down { .. }) && machine.want() == Want::Down;
+/// Why its last start came to nothing, where its supervisor does not try again.
+fn failure(machine: &Service) -> Option<Reason> {
+    if !matches!(machine.state(), State::Down { .. }) || machine.want() != Want::Down {
+        return None;
+    }
     let badly = machine.last().is_some_and(|past| past.exit != Exit::Code(0));
-    is_down && (machine.failed() || !machine.done() && (machine.trouble().is_some() || badly))
+    match machine.recall() {
+        Recall::No if machine.failed() => Some(ended(machine)),
+        Recall::No if !machine.done() && (machine.trouble().is_some() || badly) => Some(ended(machine)),
+        Recall::No | Recall::Order => None,
+        Recall::Late => Some(Reason::StartTimeout),
+    }
 }

@@ -1,15 +1,18 @@
 //! What supervisors say, and who is told of it.
 
-use super::{COMMAND, Hub};
+use super::{COMMAND, Hub, Member};
 use crate::clients::json_line;
 use crate::held::{Held, Runs};
+use crate::matching;
 use crate::status::{self, Now};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use svc_core::definition::Script;
+use svc_core::graph::{Event, Progress, Reason};
 use svc_core::policy::{Ends, Essential};
 use svc_core::restart::AtLimit;
 use svc_core::roster::Happened;
@@ -17,7 +20,7 @@ use svc_core::service::{Note, Past, Rest, State, Trouble};
 use svc_core::{Command, Exit, Millis, Pid, Program, Service};
 use svc_proto::api;
 use svc_proto::checks::HealthReport;
-use svc_proto::link::{Report, ToInit};
+use svc_proto::link::{FilesReport, Report, ToInit};
 use svc_sys::{Errno, clock, message, say};
 
 /// So often a start may fail, once a second, because somebody writes `run`, before that is said.
@@ -49,15 +52,20 @@ impl Hub {
         let _ = tokio::time::timeout(ANSWER_TIME, everybody).await;
     }
 
-    pub(super) fn read_supervisors(&mut self) {
+    /// Takes in what each has said, and returns whether that was all: who goes on speaking meanwhile is heard in another turn.
+    pub(super) fn read_supervisors(&mut self) -> bool {
+        let mut heard = BTreeSet::new();
         loop {
             let ready = self.supervisors.ready();
-            if ready.is_empty() {
-                return;
+            let before = heard.len();
+            for slot in &ready {
+                if heard.insert(*slot) {
+                    self.read_link(*slot);
+                    self.tell_waiting(*slot);
+                }
             }
-            for slot in ready {
-                self.read_link(slot);
-                self.tell_waiting(slot);
+            if heard.len() == before {
+                return ready.is_empty();
             }
         }
     }
@@ -78,12 +86,23 @@ impl Hub {
                         Err(_) => say!("svc-scan: refused what slot {slot} says of its health"),
                     }
                 }
+                Ok(Some((length, _))) if FilesReport::is(&self.buffer[..length]) => {
+                    match FilesReport::decode(&self.buffer[..length]) {
+                        Ok(report) => self.files_reported(slot, &report),
+                        Err(_) => say!("svc-scan: refused what slot {slot} says of its files"),
+                    }
+                }
                 Ok(Some((length, _))) => match Report::decode(&self.buffer[..length]) {
                     Ok(report) => self.reported(slot, report),
                     Err(_) => say!("svc-scan: refused a report of slot {slot} that it does not know"),
                 },
             }
         }
+    }
+
+    fn files_reported(&mut self, slot: u32, FilesReport(text): &FilesReport) {
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        member.set_files((!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned()));
     }
 
     pub(super) fn reported(&mut self, slot: u32, report: Report) {
@@ -154,11 +173,27 @@ impl Hub {
         }
         self.recover_late(slot);
         self.fit_slot(slot);
+        if notes.iter().flatten().any(|note| matches!(note, Note::Down | Note::Trouble)) {
+            self.missed(slot);
+        }
         self.check_waiters(slot);
         if report.before.is_some() {
             self.end_with(slot, report.before);
         }
         self.end_with(slot, report.note);
+    }
+
+    /// A start that came to nothing is told to those who wait for it, though its supervisor tries again.
+    fn missed(&mut self, slot: u32) {
+        let Some(member) = self.members.get(&slot).filter(|member| member.definition.is_managed()) else { return };
+        let Some(machine) = member.machine.as_ref().filter(|machine| matching::is_delayed(machine)) else { return };
+        let is_own = machine.trouble().is_some() || machine.last().is_some_and(|past| past.counts);
+        let Some(id) = self.node_of(member.name.as_str()).filter(|_| is_own && member.has_heard_start()) else { return };
+        let reason = match matching::ended(machine) {
+            Reason::Exit(exit) => Reason::Unready(exit),
+            other => other,
+        };
+        self.step_engine(Event::Missed(id, reason));
     }
 
     pub(super) fn trouble(&mut self, slot: u32, trouble: Option<Trouble>, before: Option<Trouble>) {
@@ -287,7 +322,9 @@ impl Hub {
                 let missing = machine.trouble().is_some_and(|trouble| trouble.errno == Errno::NOT_FOUND.0);
                 Some(Exit::Code(if missing { svc_sys::exit::NOT_FOUND } else { svc_sys::exit::CANNOT_EXECUTE }))
             }
-            Some(Note::Down) | None if is_nothing_left(machine) => verdict(machine, &member.definition),
+            Some(Note::Down) | None if is_nothing_left(machine) => {
+                verdict(machine, &member.definition).or_else(|| self.late_verdict(member, machine))
+            }
             _ => None,
         };
         if let Some(exit) = code {
@@ -298,20 +335,33 @@ impl Hub {
                 let own = own.unwrap_or(exit);
                 say!("svc-scan: {} is over ({own}): stopping everything{with}", member.name);
             }
-            self.init.send(ToInit::Shutdown { code: exit.shell_code(), force: false }.encode(), None);
+            self.init.send(ToInit::Shutdown { code: exit.shell_code(), named: false, force: false }.encode(), None);
         }
+    }
+
+    /// What everything ends with because an essential service was not ready in time. Its end was ours, and is no success.
+    fn late_verdict(&self, member: &Member, machine: &Service) -> Option<Exit> {
+        let Essential { code, .. } = member.definition.whole().essential?;
+        let id = self.node_of(member.name.as_str())?;
+        if self.engine.progress(id) != Progress::Failed(Reason::StartTimeout) {
+            return None;
+        }
+        let own = machine.last().map(|past| past.exit).filter(|exit| *exit != Exit::Code(0));
+        Some(code.map(Exit::Code).or(own).unwrap_or(Exit::Code(svc_sys::exit::FAILED)))
     }
 
     pub(super) fn supervisor_died(&mut self, slot: u32) {
         // What it said before it died comes first.
         self.read_link(slot);
+        // When everything ends svc-init kills supervisors as well, and then nobody comes.
+        let is_ending = self.is_ending();
         let Some(member) = self.members.get_mut(&slot) else { return };
         let over = member.machine.as_ref().is_some_and(|machine| machine.state() == State::Gone && machine.leaving());
         if let Some(link) = member.link.take() {
             self.supervisors.remove(&link);
         }
         member.supervisor = None;
-        if !over {
+        if !over && !is_ending {
             say!("svc-scan: {}: its supervisor died: a new one takes over the running service", member.name);
         }
         self.happened(Happened::Died { id: slot, over });

@@ -1,26 +1,35 @@
 //! Definitions that come, change and go on disk, as the graph is to know them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
 use svc_core::ServiceName;
-use svc_def::Source;
+use svc_core::service::State;
+use svc_def::Identity;
 use svc_sys::say;
 
-use super::Hub;
+use super::{Hub, Member};
 use crate::directories::Found;
 use crate::held::Held;
 use crate::pair::{self, Pair};
-use crate::units::Unit;
+use crate::units::{Unit, kind, unused};
 
 impl Hub {
     pub(super) fn add_unit(&mut self, found: Found) {
         let Found { name, identity, scan_dir, path, definition, source, warnings, instances, .. } = found;
         let Some(source) = source else { return };
-        for warning in &warnings {
-            say!("svc-scan: {name}: {warning}");
+        if !self.rehearsing {
+            warnings.iter().for_each(|warning| say!("svc-scan: {name}: {warning}"));
+            if let Some(warning) = pair::told(warnings.iter()) {
+                // One that runs was taken over from an svc-scan before us.
+                match self.names.get(&name).and_then(|slot| self.members.get_mut(slot)) {
+                    Some(member) => member.set_warning(Some(warning)),
+                    None => drop(self.odd.insert(name.clone(), warning)),
+                }
+            }
+            self.replaced.remove(&name);
         }
-        self.replaced.remove(&name);
         let is_template = instances.is_some();
         let mut unit = Unit::new(identity, scan_dir, path, definition, source);
         unit.instances = instances.map(Box::new);
@@ -30,14 +39,39 @@ impl Hub {
         }
     }
 
+    /// What is said of one whose supervisor was launched for another kind of service, maybe by a svc-scan before us, which refused
+    /// the edit.
+    pub(super) fn another_kind(&self, found: &Found) -> Option<String> {
+        let Found { name, identity, path, definition, source, .. } = found;
+        let is_other = if found.instances.is_some() {
+            self.has_instance_of_another_kind(*identity, path)
+        } else {
+            let made = self.names.get(name).and_then(|slot| self.members.get(slot)).map_or(0, |member| member.kind);
+            made != 0 && source.as_ref().is_some_and(|source| kind(source, definition) != made)
+        };
+        is_other.then(|| unused(&of_another_kind(path)))
+    }
+
+    /// Whether a template makes services of another kind than those that are there.
+    fn has_instance_of_another_kind(&self, template: Identity, path: &Path) -> bool {
+        let is_made = |member: &&Member| member.kind != 0 && member.identity == template.instance(&member.name);
+        self.members.values().map(Box::as_ref).find(is_made).is_some_and(|member| match pair::read(&member.name, path) {
+            Ok(Pair { source: Some(source), definition, .. }) => kind(&source, &definition) != member.kind,
+            Ok(Pair { source: None, .. }) | Err(_) => false,
+        })
+    }
+
     /// A directory of a unit is gone: what runs of it is stopped in order.
     pub(super) fn remove_unit(&mut self, name: &ServiceName) {
         for made in self.units.made_by(name) {
             self.units.remove(&made);
         }
         self.units.remove(name);
-        // Its name may be another one's now.
-        self.directories.unblock();
+        if !self.rehearsing {
+            self.odd.remove(name);
+            // Its name may be another one's now.
+            self.directories.unblock();
+        }
     }
 
     /// A directory is no longer this unit, but something else: it is read anew when nothing of the unit is left.
@@ -73,16 +107,18 @@ impl Hub {
                 continue;
             }
             let Some(unit) = self.units.get(name.as_str()) else { continue };
-            match pair::read(&name, &dir) {
+            let read = pair::read(&name, &dir).and_then(|pair| match self.lacks(&name, unit, &pair) {
+                Some(problem) => Err(problem),
+                None => Ok(pair),
+            });
+            match read {
                 Ok(Pair { source: Some(source), definition, .. })
-                    if unit.is_one_file()
-                        && !(is_same_kind(&unit.source, &source) && forks(&unit.definition) == forks(&definition)) =>
+                    if unit.is_one_file() && kind(&source, &definition) != unit.kind() =>
                 {
-                    let shown = svc_def::shown(&dir);
-                    let problem = format!(
-                        "{shown}: it is of another kind now: take it out and put it back (mv it aside, and again here)"
-                    );
-                    self.units.keep(&name, &problem);
+                    self.units.keep(&name, &of_another_kind(&dir));
+                }
+                Ok(Pair { instances: Some(_), .. }) if self.has_instance_of_another_kind(unit.identity, &dir) => {
+                    self.units.keep(&name, &of_another_kind(&dir));
                 }
                 Ok(Pair { source: Some(_), .. }) if !takes(unit) => self.units.forgive(&name),
                 Ok(Pair { source: Some(source), instances: Some(instances), .. }) => {
@@ -102,9 +138,22 @@ impl Hub {
         self.say_skipped(&skipped);
     }
 
+    /// What an edit names that is not here: what runs would be stopped for it, and not come back.
+    fn lacks(&self, name: &ServiceName, unit: &Unit, now: &Pair) -> Option<String> {
+        let is_same = Some(&unit.source) == now.source.as_ref() && unit.definition == now.definition;
+        let runs = |name: &ServiceName| {
+            let member = self.names.get(name).and_then(|slot| self.members.get(slot));
+            member
+                .and_then(|member| member.machine.as_ref())
+                .is_some_and(|machine| matches!(machine.state(), State::Up { .. }))
+        };
+        let is_concerned = unit.is_one_file() && !is_same && self.units.made_by(name).iter().chain([name]).any(runs);
+        if is_concerned { pair::told(svc_def::lacks(&unit.dir, name).iter()) } else { None }
+    }
+
     /// Services with a service.toml are what it says now.
     pub(super) fn redefine(&mut self) {
-        let changed: Vec<(u32, Held)> = self
+        let changed: BTreeMap<u32, Held> = self
             .units
             .iter()
             .filter(|(_, unit)| unit.is_one_file())
@@ -114,32 +163,21 @@ impl Hub {
             })
             .collect();
         // What they listen on comes with it, and may be all that has changed.
-        let with_sockets: Vec<u32> = self.members.keys().copied().collect();
-        for slot in with_sockets {
-            self.open_sockets(slot);
-        }
-        for (slot, definition) in changed {
-            if let Some(member) = self.members.get_mut(&slot) {
-                member.definition = definition;
+        for slot in self.members.keys().copied().collect::<Vec<u32>>() {
+            let listens_elsewhere = self.open_sockets(slot);
+            let definition = changed.get(&slot);
+            if let (Some(member), Some(definition)) = (self.members.get_mut(&slot), definition) {
+                member.definition = definition.clone();
             }
-            self.define(slot);
+            if listens_elsewhere || definition.is_some() {
+                self.define(slot);
+            }
         }
     }
 }
 
-/// Whether the same supervisor can go on with it.
-pub(super) fn is_same_kind(before: &Source, now: &Source) -> bool {
-    let number = |source: &Source| match &source.kind {
-        svc_def::Kind::Longrun if source.timer.is_some() => 4,
-        svc_def::Kind::Longrun => 0,
-        svc_def::Kind::Oneshot { up: None, down: None } => 1,
-        svc_def::Kind::Oneshot { .. } => 2,
-        svc_def::Kind::Bundle { .. } => 3,
-    };
-    now.facts.is_some() && number(before) == number(now)
-}
-
-/// Whether it is a forking daemon, which is of a kind of its own.
-pub(super) fn forks(definition: &Option<Held>) -> bool {
-    definition.as_ref().is_some_and(|definition| definition.forks())
+/// What is said of a file whose supervisor cannot go on with what it says now.
+pub(super) fn of_another_kind(dir: &Path) -> String {
+    let shown = svc_def::shown(dir);
+    format!("{shown}: it is of another kind now: take it out and put it back (mv it aside, and again here)")
 }

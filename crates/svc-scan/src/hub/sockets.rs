@@ -7,12 +7,13 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
-use svc_core::Millis;
+use svc_core::{Millis, Pid, ServiceName};
 use svc_def::{Address, Flow, Socket};
 use svc_proto::link::ToInit;
 use svc_sys::{Errno, clock, listen, procfs, say};
 
 use super::{Hub, Member};
+use crate::units::Unit;
 
 /// An address that is not to be had is tried again after this long, and then more and more seldom.
 const RETRY: Millis = Millis::from_secs(1);
@@ -31,7 +32,7 @@ pub(super) struct Sockets {
 
 pub(super) struct Missing {
     pub(super) problem: String,
-    again_at: Millis,
+    pub(super) again_at: Millis,
     pause: Millis,
 }
 
@@ -53,15 +54,18 @@ impl Member {
 }
 
 impl Hub {
-    /// Opens what is not open yet, lets go of what is not wanted any more, and has svc-init keep the rest.
-    pub(super) fn open_sockets(&mut self, slot: u32) {
-        let Some(member) = self.members.get_mut(&slot) else { return };
+    /// Opens what is not open yet, lets go of what is not wanted any more, and has svc-init keep the rest. Whether that is anything
+    /// else than before, which its supervisor must be told.
+    pub(super) fn open_sockets(&mut self, slot: u32) -> bool {
+        let Some(member) = self.members.get(&slot) else { return false };
         let facts = self.units.get(member.name.as_str()).and_then(|unit| unit.source.facts.as_ref());
         let wanted: &[Socket] = facts.map_or(&[], |facts| facts.sockets());
         if wanted.is_empty() && member.sockets.is_none() {
-            return;
+            return false;
         }
-        let sockets = member.sockets.get_or_insert_default();
+        let own = member.name.clone();
+        let taken = self.members.get_mut(&slot).and_then(|member| member.sockets.take());
+        let mut sockets = taken.unwrap_or_default();
         let mut before: Vec<(u64, Option<OwnedFd>)> =
             std::mem::take(&mut sockets.held).into_iter().map(|(print, socket)| (print, Some(socket))).collect();
         let (mut held, mut problem) = (Vec::new(), None);
@@ -74,10 +78,11 @@ impl Hub {
                 listen::remove_path(&socket);
             }
         }
+        let why = |socket: &Socket, errno| self.why(&own, socket, errno);
         for socket in wanted {
             let print = socket.print();
             let found = before.iter_mut().find(|(other, _)| *other == print).and_then(|(_, socket)| socket.take());
-            match found.map_or_else(|| open(socket), Ok) {
+            match found.map_or_else(|| open(socket, &|errno| why(socket, errno)), Ok) {
                 Ok(open) => held.push((print, open)),
                 Err(what) => _ = problem.get_or_insert(what),
             }
@@ -87,7 +92,7 @@ impl Hub {
         if let Some(what) = &problem
             && sockets.missing.as_ref().is_none_or(|missing| missing.problem != *what)
         {
-            say!("svc-scan: {}: {what}: it is not started before (retry in {} s)", member.name, pause.0 / 1000);
+            say!("svc-scan: {}: {what}: it is not started before (retry in {} s)", own, pause.0 / 1000);
         }
         sockets.missing = problem.map(|problem| Missing { problem, again_at: now + pause, pause });
         if sockets.missing.is_some() {
@@ -97,11 +102,43 @@ impl Hub {
         }
         sockets.held = held;
         let prints: Vec<u64> = sockets.held.iter().map(|(print, _)| *print).collect();
-        if prints != sockets.kept {
+        let is_new = prints != sockets.kept;
+        if is_new {
             sockets.kept = prints.clone();
             let copies = sockets.held.iter().filter_map(|(_, socket)| socket.try_clone().ok()).collect();
             self.init.send_all(ToInit::Sockets { slot, prints }.encode(), copies);
         }
+        if let Some(member) = self.members.get_mut(&slot) {
+            member.sockets = Some(sockets);
+        }
+        is_new
+    }
+
+    /// Why a socket of `own` could not be opened.
+    fn why(&self, own: &ServiceName, socket: &Socket, errno: Errno) -> String {
+        let holder = match &socket.address {
+            Address::Internet(address) if errno == Errno::IN_USE => procfs::holder_of_port(address.port()),
+            Address::Internet(_) | Address::Path(_) | Address::Abstract(_) => None,
+        };
+        // svc-init, or somebody whom it has given the socket.
+        let is_ours = holder.is_none_or(|pid| pid.raw() == self.init_pid || procfs::descends(pid, self.init_pid));
+        if errno == Errno::IN_USE && is_ours {
+            let listens = |other: &Socket| (&other.address, other.flow) == (&socket.address, socket.flow);
+            let sockets = |unit: &Unit| unit.source.facts.as_ref().is_some_and(|facts| facts.sockets().iter().any(listens));
+            // A template says what its first instance says.
+            let mut others = self.units.iter().filter(|(name, unit)| *name != own && unit.instances.is_none());
+            if let Some((rival, _)) = others.find(|(_, unit)| sockets(unit)) {
+                return format!("address in use by {rival}: choose another one for one of the two");
+            }
+            let has = |pid: Pid, holder: Pid| pid == holder || procfs::descends(holder, pid.raw());
+            let runs = |member: &Member| member.supervisor.zip(holder).is_some_and(|(pid, holder)| has(pid, holder));
+            if let Some(rival) = self.members.values().find(|member| runs(member)).map(|member| &member.name) {
+                return format!(
+                    "address in use by {rival}, which was started with it: restart that, or choose another port"
+                );
+            }
+        }
+        trouble(socket, errno, holder)
     }
 
     /// Whether it must not be started, because it would find sockets missing.
@@ -140,10 +177,10 @@ impl Hub {
     }
 }
 
-fn open(socket: &Socket) -> Result<OwnedFd, String> {
+fn open(socket: &Socket, why: &dyn Fn(Errno) -> String) -> Result<OwnedFd, String> {
     let (address, flow) = (place(&socket.address), flow(socket.flow));
     let options = listen::Options { backlog: socket.backlog, reuse_port: socket.reuse_port, dual_stack: socket.dual_stack };
-    let failed = |errno: Errno| format!("{}: {}", socket.listen, why(socket, errno));
+    let failed = |errno: Errno| format!("{}: {}", socket.listen, why(errno));
     let listen::Address::Path(path) = &address else { return listen::open(&address, flow, options).map_err(failed) };
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(|error| format!("{}: {}: {error}", socket.listen, parent.display()))?;
@@ -165,15 +202,15 @@ fn open(socket: &Socket) -> Result<OwnedFd, String> {
 
 /// Gives the socket file its owner and mode.
 fn hand_over(socket: &Socket, path: &Path) -> Result<(), String> {
-    let number = |name: &Option<String>, what: &str, table: &str| match name {
+    let number = |name: &Option<String>, table: svc_def::Table| match name {
         None => Ok(None),
-        Some(name) => match number_of(name, table) {
+        Some(name) => match number_of(name, table.1) {
             Some(number) => Ok(Some(number)),
-            None => Err(format!("{}: there is no {what} {name} in {table}: make it, or give a number", socket.listen)),
+            None => Err(format!("{}: {}", socket.listen, svc_def::no_line(&table, name))),
         },
     };
-    let user = number(&socket.user, "user", "/etc/passwd")?;
-    let group = number(&socket.group, "group", "/etc/group")?;
+    let user = number(&socket.user, svc_def::USER)?;
+    let group = number(&socket.group, svc_def::GROUP)?;
     let failed = |error: std::io::Error| format!("{}: cannot give it its owner and mode: {error}", socket.listen);
     chown(path, user, group).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(socket.mode.unwrap_or(0o666))).map_err(failed)
@@ -189,9 +226,9 @@ fn number_of(name: &str, table: &str) -> Option<u32> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.split(':').nth(1)?.parse().ok())
 }
 
-fn why(socket: &Socket, errno: Errno) -> String {
+fn trouble(socket: &Socket, errno: Errno, holder: Option<Pid>) -> String {
     match (errno, &socket.address) {
-        (Errno::IN_USE, Address::Internet(address)) => match procfs::holder_of_port(address.port()) {
+        (Errno::IN_USE, Address::Internet(_)) => match holder {
             Some(pid) => format!("address in use by {} (pid {pid}): stop that, or choose another port", procfs::name(pid)),
             None => "address in use: stop who has it, or choose another port".into(),
         },

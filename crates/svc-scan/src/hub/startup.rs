@@ -15,7 +15,7 @@ const JUDGED: &str = "started";
 /// So many of those that failed are named; a line has an end.
 const MOST_NAMED: usize = 8;
 
-/// After this a main program that does not start yet is explained: s6-overlay gave up then, until it no longer did.
+/// After this a start that is not over yet, or a main program that waits for it, is explained: s6-overlay gave up then, until it no longer did.
 pub(super) const SLOW: Millis = Millis::from_secs(5);
 
 impl Hub {
@@ -29,14 +29,16 @@ impl Hub {
         times.min().filter(|_| self.composed && !self.judged && !self.is_ending())
     }
 
-    /// Who waits for the main program learns what that waits for.
+    /// Who waits for the main program learns what that waits for. Where there is none, who is late and others wait for.
     pub(super) fn explain_slow_start(&mut self) {
         if !self.composed || self.judged || self.is_ending() || self.slow_at.take_if(|at| clock::now() >= *at).is_none() {
             return;
         }
-        let laggards = self.laggards();
+        let (who, all) = if self.config.command.is_empty() { ("the start", false) } else { ("CMD", true) };
+        // What came before a svc-scan that was killed has been told.
+        let laggards = if all || !self.is_heir { self.laggards(all) } else { Vec::new() };
         if !laggards.is_empty() {
-            say!("svc-scan: CMD has waited {} s for others: {}", SLOW.0 / 1000, named(&laggards));
+            say!("svc-scan: {who} has waited {} s for others: {}", SLOW.0 / 1000, named(&laggards));
         }
     }
 
@@ -65,7 +67,7 @@ impl Hub {
             }
             StartFailure::Stop => {
                 say!("svc-scan: not everything has started, so everything stops: {named}");
-                self.init.send(ToInit::Shutdown { code: svc_sys::exit::FAILED, force: false }.encode(), None);
+                self.init.send(ToInit::Shutdown { code: svc_sys::exit::FAILED, named: false, force: false }.encode(), None);
                 false
             }
         }
@@ -88,18 +90,21 @@ impl Hub {
             | Progress::Completed
             | Progress::Stopping { .. } => None,
         });
-        let late = if self.is_late() { self.laggards() } else { Vec::new() };
+        let late = if self.is_late() { self.laggards(true) } else { Vec::new() };
         broken.chain(unready).chain(failed).chain(late).collect()
     }
 
-    /// Who is on the way up, and how far. Where nobody is, who waits for what does not come of those that are up.
-    fn laggards(&self) -> Vec<String> {
+    /// Who is on the way up, and how far: `all`, or those whom others wait for. Where nobody is, who waits for what does not come of
+    /// those that are up.
+    fn laggards(&self, all: bool) -> Vec<String> {
         let graph = self.engine.graph();
+        let counts =
+            |id: Id| all || graph.dependents(id).any(|(from, _)| matches!(self.engine.progress(from), Progress::Waiting));
         let waits = |id: Id| {
             let waits = matches!(self.engine.progress(id), Progress::Waiting);
             waits.then(|| Some(format!("{}: {}", graph.name(id), self.blocked(id)?))).flatten()
         };
-        let lagging = graph.living().into_iter().filter_map(|id| {
+        let lagging = graph.living().into_iter().filter(|&id| counts(id)).filter_map(|id| {
             let name = graph.name(id);
             let progress = self.engine.progress(id);
             if let (Progress::Starting | Progress::Up(_), Some(what)) = (progress, self.keeps_ending(id)) {
@@ -134,7 +139,7 @@ impl Hub {
 
     /// What keeps its program from being started.
     fn trouble_of(&self, name: &str) -> Option<String> {
-        self.slot_named(name).and_then(|slot| self.members.get(&slot)?.trouble().cloned())
+        self.slot_named(name).and_then(|slot| self.explained(self.members.get(&slot)?))
     }
 
     fn is_late(&self) -> bool {

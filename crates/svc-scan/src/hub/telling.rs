@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::AsFd;
 
 use svc_core::Command;
+use svc_core::service::Want;
 use svc_proto::link::ToSupervisor;
 use svc_sys::{Errno, message, say};
 
@@ -84,6 +85,16 @@ impl Member {
         self.waiting.len() >= MOST_WAITING
     }
 
+    /// Whether what its supervisor says is said after it had heard all that it was told.
+    pub(super) fn has_heard(&self) -> bool {
+        self.link.is_some() && self.told == self.heard
+    }
+
+    /// The same of the last start that it was told.
+    pub(super) fn has_heard_start(&self) -> bool {
+        self.link.is_some() && self.told.wrapping_sub(self.heard) <= self.told.wrapping_sub(self.told_start)
+    }
+
     /// Whether nothing is left that has no room.
     fn tell_waiting(&mut self) -> bool {
         while let (Some(next), Some(link)) = (self.waiting.first(), &self.link) {
@@ -103,6 +114,9 @@ impl Member {
                 // A wish stays one until it is answered. A signal that came twice would be two.
                 (Ok(()), &Told::Command(command)) => {
                     self.told = self.told.wrapping_add(1);
+                    if wish_of(command).is_some_and(|want| want != Want::Down) {
+                        self.told_start = self.told;
+                    }
                     // What the graph wants is found again by looking.
                     self.unsaid = (is_wish(command) && !self.definition.is_managed()).then_some(command);
                 }
@@ -124,7 +138,7 @@ impl Member {
         true
     }
 
-    /// Its supervisor is dead. The next one is started with its definition, and told what was asked last.
+    /// Its supervisor is dead. The next one is told what was asked last, and does not start before that what is to be down.
     pub(super) fn keep_unsaid(&mut self) {
         for told in self.waiting.0.take().into_iter().flat_map(|queue| *queue) {
             if let Told::Command(command) = told
@@ -139,7 +153,13 @@ impl Member {
 /// Whether a command is the graph's to give, who gives it again where it was not heard.
 fn is_steering(command: Command) -> bool {
     match command {
-        Command::Start | Command::Arm | Command::Stop | Command::Once | Command::Undo | Command::Wish(_) => true,
+        Command::Start
+        | Command::Arm
+        | Command::Stop
+        | Command::Once
+        | Command::Undo
+        | Command::Wish(_)
+        | Command::Recall(_) => true,
         Command::Restart
         | Command::AtMostOnce
         | Command::Reload
@@ -159,19 +179,28 @@ fn is_steering(command: Command) -> bool {
 
 /// Whether a command says what is to be, and not what is to be sent.
 fn is_wish(command: Command) -> bool {
+    wish_of(command).is_some()
+}
+
+/// Whether a service that has been told this is not to be started any more.
+pub(super) fn is_stop(command: Command) -> bool {
+    wish_of(command) == Some(Want::Down)
+}
+
+/// What is to be by a command; none if it says only what is to be sent.
+fn wish_of(command: Command) -> Option<Want> {
     match command {
-        Command::Start
-        | Command::Arm
-        | Command::Stop
-        | Command::Once
+        Command::Start | Command::Arm | Command::Restart => Some(Want::Up),
+        Command::Once => Some(Want::Once),
+        Command::Stop
         | Command::AtMostOnce
-        | Command::Restart
         | Command::Undo
         | Command::Drain
         | Command::Terminate
         | Command::Hurry
-        | Command::Force => true,
+        | Command::Force => Some(Want::Down),
         Command::Wish(_)
+        | Command::Recall(_)
         | Command::Reload
         | Command::DownSignal
         | Command::Kill(_)
@@ -179,6 +208,6 @@ fn is_wish(command: Command) -> bool {
         | Command::Pause
         | Command::Continue
         | Command::Abandon
-        | Command::Interrupt => false,
+        | Command::Interrupt => None,
     }
 }

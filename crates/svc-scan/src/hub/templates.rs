@@ -1,15 +1,15 @@
 //! Templates: one file, and a service for each instance. How many there are may be changed while everything runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use svc_core::ServiceName;
+use svc_core::graph::{Bond, Edge, Id, Refusal, Strength, Wish};
 use svc_def::Instances;
 use svc_proto::api;
 use svc_sys::say;
 
 use super::Hub;
-use super::rereading::{forks, is_same_kind};
 use crate::clients::NotScaled;
 use crate::pair::{self, Pair};
 use crate::units::Unit;
@@ -125,13 +125,7 @@ impl Hub {
                     unit.of = Some(template.clone());
                     self.units.insert(name.clone(), unit);
                 }
-                Ok(Pair { source: Some(source), definition, .. }) => {
-                    let is_same =
-                        |unit: &Unit| is_same_kind(&unit.source, &source) && forks(&unit.definition) == forks(&definition);
-                    if self.units.get(name.as_str()).is_some_and(is_same) {
-                        self.units.read_again(&name, definition, source);
-                    }
-                }
+                Ok(Pair { source: Some(source), definition, .. }) => self.units.read_again(&name, definition, source),
                 Ok(Pair { source: None, .. }) => {}
                 Err(_) if is_new && self.rehearsing => continue,
                 Err(problem) if is_new => {
@@ -146,6 +140,25 @@ impl Hub {
             self.units.remove(&gone);
         }
         self.units.set_contents(template, contents);
+    }
+
+    /// Who is to be up, and needs an instance that is none of the first `count`.
+    fn needers_above(&self, template: &ServiceName, count: u32) -> Vec<Id> {
+        let graph = self.engine.graph();
+        let kept: BTreeSet<String> =
+            Instances::Counted(count).names().iter().map(|name| format!("{template}@{name}")).collect();
+        let gone = self.units.made_by(template).into_iter().filter(|name| !kept.contains(name.as_str()));
+        let gone: BTreeSet<Id> = gone.filter_map(|name| graph.id(name.as_str())).collect();
+        let above = gone.iter().flat_map(|&id| graph.dependents(id));
+        let needs = |(from, edge): &(Id, Edge)| {
+            let is_bound = matches!(edge.strength, Strength::Hard(Bond::Stay | Bond::Follow));
+            is_bound
+                && self.engine.wish(*from) != Wish::Down
+                && !gone.contains(from)
+                && graph.name(*from) != template.as_str()
+        };
+        let above: BTreeSet<Id> = above.filter(needs).map(|(from, _)| from).collect();
+        above.into_iter().collect()
     }
 
     /// Another number of instances; none: what the definition says.
@@ -170,6 +183,10 @@ impl Hub {
             return Err(refused(format!("{asked} instances are too many: {} is the most", api::MOST_INSTANCES)));
         }
         let before = self.units.made_by(&name);
+        let needers = self.needers_above(&name, asked);
+        if !needers.is_empty() && !scale.dependents {
+            return Err(refused(Refusal::NeededBy(needers).describe(|id| self.engine.graph().name(id))));
+        }
         self.scales.set(&name, (asked != defined).then_some(Scale { asked, defined }));
         self.make_instances(&name);
         let after = self.units.made_by(&name);

@@ -194,7 +194,7 @@ impl Hub {
     pub(super) fn see_timer(&mut self, name: &ServiceName) {
         let member = self.names.get(name).and_then(|slot| self.members.get(slot));
         // Before it has heard all that it was told, what it says is of the past.
-        let Some(member) = member.filter(|member| member.link.is_some() && member.told == member.heard) else { return };
+        let Some(member) = member.filter(|member| member.has_heard()) else { return };
         let Some(machine) = &member.machine else { return };
         let now = Now::read();
         let started = machine.started().map(|at| now.wall_of(at));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use svc_core::ServiceName;
@@ -53,9 +52,11 @@ impl Units {
             (node.start_timeout, node.stop_timeout) = (source.timeout_up, source.timeout_down);
             // A bundle runs nothing; that of a template has read the files of the first instance.
             if kind != Kind::Bundle {
-                let reloads = source.facts.as_ref().filter(|facts| !facts.change_restarts);
-                (node.substance, node.reloadable) =
-                    (self.fingerprint(unit), reloads.map_or(0, |facts| mark(facts.watched())));
+                node.substance = self.fingerprint(unit);
+                if let Some(facts) = &source.facts {
+                    node.reads = facts.watch().iter().map(|one| (mark(&one.pattern), mark(&one.files))).collect();
+                    node.change_restarts = facts.change_restarts;
+                }
                 let longrun = unit.definition.as_ref().filter(|_| kind == Kind::Process);
                 node.examined = longrun.is_some_and(|definition| definition.is_made());
             }
@@ -134,9 +135,6 @@ impl Units {
             if unit.source.timer.is_none() {
                 facts.substance.hash(&mut hasher);
             }
-            if facts.change_restarts {
-                facts.watched().hash(&mut hasher);
-            }
             unit.dir.hash(&mut hasher);
             return hasher.finish();
         }
@@ -153,8 +151,8 @@ impl Units {
     }
 }
 
-/// A number that is another one when one of the files is.
-fn mark(files: &[(PathBuf, u64)]) -> u64 {
+/// A number that is another one for others.
+fn mark(files: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     files.hash(&mut hasher);
     hasher.finish()

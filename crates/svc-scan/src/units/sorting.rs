@@ -8,6 +8,9 @@ use svc_core::graph::{Graph, Problem};
 
 use super::{Units, is_hard, unused};
 
+/// What is said of one whose conditions have come to hold, and that fits in no more by that.
+const UNTIL_THEN: &str = "until then it is left out as if its conditions did not hold";
+
 impl Units {
     /// What fits together, and what does not, with the reason.
     pub(super) fn sort(&self, replaced: &BTreeSet<ServiceName>) -> (Graph, BTreeMap<ServiceName, String>) {
@@ -39,7 +42,9 @@ impl Units {
                     Problem::Unknown { name, .. } if self.is_unusable(name) => cannot_be_used(name),
                     Problem::Unknown { name, .. } if self.is_classic(name) => svc_def::has_no_place(name),
                     Problem::Twice(_) | Problem::Unknown { .. } | Problem::NoHealth { .. } | Problem::Cycle(_) => {
-                        problem.to_string()
+                        svc_def::told(&problem, &|name| {
+                            self.get(name).map(|unit| unit.dir.to_path_buf()).into_iter().collect()
+                        })
                     }
                 };
                 for name in culprits.iter().filter_map(|name| ServiceName::parse(name).ok()) {
@@ -74,8 +79,10 @@ impl Units {
             let Some(unit) = self.all.get_mut(name).filter(|unit| unit.before.is_some()) else { continue };
             let unit = Rc::make_mut(unit);
             if let Some(before) = unit.before.take() {
-                (unit.definition, unit.source) = *before;
-                unit.edit = Some(Box::new(unused(problem)));
+                let is_edit = unit.source != before.source || unit.definition != before.definition;
+                (unit.definition, unit.source, unit.verdict) = (before.definition, before.source, before.verdict);
+                let told = if is_edit { unused(problem) } else { format!("{problem}; {UNTIL_THEN}") };
+                unit.edit = Some(Box::new(told));
                 any = true;
             }
         }

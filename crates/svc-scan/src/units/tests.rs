@@ -1,6 +1,16 @@
 use super::*;
-use svc_core::graph::Node;
+use crate::pair::{self, Pair};
+use svc_core::Millis;
+use svc_core::graph::{Change, Engine, Event, Node, Request, RequestId};
 use svc_def::Rare;
+
+/// What another set changes while all of the first one is wanted.
+fn plan(from: &Graph, to: &Graph) -> Vec<svc_core::graph::Step> {
+    let mut engine = Engine::new(Millis::ZERO, Graph::default());
+    let first = Request::Apply(from.clone().into_nodes());
+    engine.step(Millis::ZERO, Event::Request(RequestId(1), first), &mut Vec::new());
+    engine.plan(to, &BTreeMap::new())
+}
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).expect("a good name")
@@ -173,4 +183,97 @@ fn half_a_pipeline_cut_by_an_edit_stays_whole() {
     }
     assert_ne!(units.compose(&BTreeSet::new()).into_nodes(), nodes);
     assert_eq!((problem(&units, "a"), problem(&units, "log")), ("", ""));
+}
+
+/// What a change of each key does, as service.toml(5) says: its name, an example, the kinds, and whether it restarts.
+fn keys() -> Vec<(String, String, Vec<String>, bool)> {
+    let manual = svc_def::manual().replace("\\-", "-");
+    let mut keys = Vec::new();
+    for entry in manual.split(".TP\n.B ").skip(1).filter(|entry| entry.contains(". A change ")) {
+        let between = |from: &str, to: &str| entry.split_once(from).and_then(|(_, rest)| Some(rest.split_once(to)?.0));
+        let key = entry.lines().next().unwrap_or_default();
+        let (Some(kinds), Some(change), Some(example)) =
+            (between("; for: ", ". Default: "), between(". A change ", ". Since "), between("\nExample: ", "\n"))
+        else {
+            panic!("{entry}");
+        };
+        let kinds = kinds.split(", ").map(str::to_owned).collect();
+        match change {
+            "restarts it" => keys.push((key.to_owned(), example.to_owned(), kinds, true)),
+            "holds from then on, without a restart" => keys.push((key.to_owned(), example.to_owned(), kinds, false)),
+            refused => assert!(key == "kind" && refused.starts_with("is refused"), "{key}: {refused}"),
+        }
+    }
+    keys
+}
+
+/// What a key is given with, before and after.
+fn beside(key: &str) -> &'static str {
+    match key {
+        "home" | "uid" | "gid" | "volumes" => "user = 'nobody'",
+
+        "wait-timeout" => "wait-for = 'tcp://db:1'",
+        "on-change" => "watch = '/no/file'",
+        "restart.max-delay" => "restart.factor = 2",
+        "restart.window" | "restart.at-limit" => "restart.limit = 5",
+        "ready.interval" | "ready.timeout" => "ready.tcp = ':1'",
+        "health.interval"
+        | "health.timeout"
+        | "health.start-period"
+        | "health.failures"
+        | "health.successes"
+        | "health.action" => "health.tcp = ':1'",
+        "memory.interval" | "memory.action" => "memory.limit = '1GiB'",
+        "idle-stop" => "sockets = ['127.0.0.1:1']\nstart = 'on-demand'",
+        _ => "",
+    }
+}
+
+#[test]
+fn a_change_of_each_key_restarts_or_does_not_as_the_manual_says() {
+    let root = std::env::temp_dir().join(format!("svc-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&root).expect("a directory");
+    let file = root.join("it.toml");
+    let graph = |text: &str| {
+        std::fs::write(&file, text).expect("ours");
+        let Pair { definition, source, .. } = pair::read(&name("it"), &file).unwrap_or_else(|what| panic!("{what}\n{text}"));
+        let mut units = Units::default();
+        for other in ["db", "migrate", "cache", "metrics", "web", "worker"] {
+            units.insert(name(other), unit(svc_def::Kind::Oneshot { up: None, down: None }, Rare::NONE));
+        }
+        let identity = Identity { device: 0, inode: 0 };
+        units.insert(name("it"), Unit::new(identity, 0, file.as_path().into(), definition, source.expect("a source")));
+        let graph = units.compose(&BTreeSet::new());
+        assert_eq!(problem(&units, "it"), "", "{text}");
+        graph
+    };
+    let keys = keys();
+    assert!(keys.len() > 100, "{keys:?}");
+    // Only a template has instances, another start is a start, and conditions that do not hold are an end.
+    let fits = |key: &str| !["instances", "start"].contains(&key) && !key.starts_with("condition.");
+    for (key, example, kinds, restarts) in keys.iter().filter(|(key, ..)| fits(key)) {
+        for kind in kinds {
+            let base = match kind.as_str() {
+                "process" | "forking" => "command = 'sleep 1000'",
+                "oneshot" => "up = 'true'\ndown = 'true'",
+                "bundle" => "members = ['worker']",
+                "timer" if key == "cron" || key == "zone" => "command = 'true'\ncron = '1 1 * * *'",
+                "timer" => "command = 'true'\nevery = '1h'",
+                _ => "",
+            };
+            let before: Vec<&str> = base.lines().chain(beside(key).lines()).collect();
+            let others = before.iter().filter(|line| !line.starts_with(&format!("{key} =")));
+            let after: Vec<&str> = others.copied().chain([example.as_str()]).collect();
+            let text = |lines: Vec<&str>| format!("kind = '{kind}'\n{}\n", lines.join("\n"));
+            let (before, after) = (graph(&text(before)), graph(&text(after)));
+            for (from, to) in [(&before, &after), (&after, &before)] {
+                let step = plan(from, to).into_iter().find(|step| step.name == "it").expect("a step");
+                // What a timer executes holds from its next run on.
+                let ends = *restarts && kind != "timer";
+                let touches = matches!(step.change, Change::Restart | Change::Reload | Change::Stop);
+                assert_eq!(touches, ends, "{key} of a {kind}: {:?}, {}", step.change, step.why);
+            }
+        }
+    }
+    let _ = std::fs::remove_dir_all(root);
 }

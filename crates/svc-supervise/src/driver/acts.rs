@@ -6,10 +6,10 @@ use svc_core::service::{
     Action, Actions, Daemon, Event, NOTHING_TO_DO, Note, Rest, Role, Service, Stage, State, Target, Trouble,
 };
 use svc_core::{Exit, Millis, Pid, Signal};
-use svc_sys::{Errno, process, say};
+use svc_sys::{Errno, process, procfs, say};
 
+use super::Driver;
 use super::heir::Adopted;
-use super::{Driver, start_mark};
 use crate::leaf;
 use crate::program::Run;
 
@@ -17,6 +17,8 @@ use crate::program::Run;
 const RETRY_SHORTAGE: Millis = Millis::from_secs(1);
 /// A program that cannot be executed will hardly change by itself; s6 waits 10 s here too. A `start` does not wait.
 const RETRY_EXEC: Millis = Millis::from_secs(10);
+/// Who has the directory is waited for.
+const RETRY_WATCHED: Millis = Millis::from_secs(3600);
 
 impl Driver {
     pub(super) fn perform_all(&mut self, actions: &mut Actions, main: Option<Pid>) {
@@ -52,14 +54,15 @@ impl Driver {
             self.open_files(false);
             if self.files.is_taken() {
                 let trouble = Trouble { stage: Stage::Supervised, errno: Errno::AGAIN.0 };
-                self.feed(Event::SpawnFailed { retry: RETRY_EXEC, trouble });
+                let retry = if self.files.control() < 0 { RETRY_EXEC } else { RETRY_WATCHED };
+                self.feed(Event::SpawnFailed { retry, trouble });
                 return;
             }
         }
         if !std::mem::take(&mut self.fresh) {
             self.reread();
         }
-        let note = self.row.begin_spawn(start_mark(&self.machine, role));
+        let note = self.row.begin_spawn(self.machine.start_mark(role));
         let made = match role {
             Role::Run => {
                 if let Some(program) = self.coming.take() {
@@ -131,6 +134,13 @@ impl Driver {
         {
             say!("svc-supervise: {}: cannot send {signal} to {pid}: {errno}", self.definition.name);
         }
+        if signal == Signal::KILL && !self.settings.keep_descendants && procfs::is_held_by_tracer(pid) {
+            let name = &self.definition.name;
+            say!(
+                "svc-supervise: {name}: its main process is dead, and who traces it does not take notice: killing what is left of it"
+            );
+            self.sweep(Signal::KILL);
+        }
     }
 
     pub(super) fn sweep(&mut self, signal: Signal) {
@@ -165,6 +175,25 @@ impl Driver {
         let name = &self.definition.name;
         match self.machine.state() {
             State::Up { .. } => say!("svc-supervise: {name}: did not stop in time: killed (SIGKILL)"),
+            State::Finish { .. } if self.machine.forced() => {
+                let what = if self.machine.undoing() { "its down" } else { "finish" };
+                say!(
+                    "svc-supervise: {name}: {what} had not ended when time was up for the whole stop, or a second signal came: killed \
+                     (SIGKILL): SVC_STOP_TIMEOUT gives it longer"
+                );
+            }
+            // Its time cannot be set.
+            State::Finish { .. } if last_words(&self.machine, &self.settings).is_some() => {
+                let seconds = self.settings.timeout_finish.0 / 1000;
+                say!(
+                    "svc-supervise: {name}: the command of restart.at-limit took longer than {seconds} s: killed (SIGKILL): have it end sooner"
+                );
+            }
+            State::Finish { .. } if self.machine.undoing() => {
+                say!(
+                    "svc-supervise: {name}: its down took too long: killed (SIGKILL): timeout.stop (s6-rc: timeout-down) gives it longer"
+                );
+            }
             State::Finish { .. } => say!(
                 "svc-supervise: {name}: finish took too long: killed (SIGKILL): timeout-finish gives it longer (5000 ms by default)"
             ),

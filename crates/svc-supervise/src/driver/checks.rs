@@ -6,7 +6,8 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use svc_core::health::{Action, Actions, Checks, Event, Health, Life, Phase, Remedy, Senders};
 use svc_core::service::{self, Command, State, Stop};
@@ -38,7 +39,7 @@ pub(super) struct Watch {
     /// The start, or stop, may take until then, it said.
     extended: Millis,
     /// What was said already, which is once a start.
-    complained: [bool; 4],
+    complained: [bool; 5],
 }
 
 /// What is not heard as it was meant.
@@ -48,6 +49,8 @@ pub(super) enum Complaint {
     Length,
     Store,
     Main,
+    /// It has failed, it says. What it says now is its status.
+    Failure,
 }
 
 /// What the checks are where there are none.
@@ -189,7 +192,7 @@ impl Driver {
     /// Starts a look.
     fn look_at_it(&mut self) {
         let made = match (&self.checks().health, self.machine.pid()) {
-            (Some(probe), Some(main)) => self.programs.look(&probe.words, main),
+            (Some(probe), Some(main)) => self.programs.look(&self.definition.name, &probe.words, main),
             // Neither is asked for by the machine.
             (None, _) | (_, None) => Err(Errno::INVALID),
         };
@@ -253,10 +256,11 @@ impl Driver {
     pub(super) fn surroundings(&mut self) -> Vec<CString> {
         let checks = self.checks();
         let (wanted, watchdog) = (checks.notify.is_some(), checks.watchdog);
+        let path = if wanted { self.socket_path() } else { None };
         // What an earlier run has said is nobody's word any more.
         self.read_socket();
         let Some(watch) = &mut self.watch else { return Vec::new() };
-        watch.complained = [false; 4];
+        watch.complained = [false; 5];
         watch.extended = Millis::ZERO;
         if !watch.status.is_empty() {
             watch.status.clear();
@@ -268,13 +272,9 @@ impl Driver {
             watch.socket = None;
             return Vec::new();
         }
-        if watch.socket.is_none() {
-            let path = self.run_dir.as_ref().map(|dir| dir.join(SOCKETS));
-            if let Some(dir) = &path {
-                // Where that cannot be, the socket has no place in the file system.
-                let _ = std::fs::create_dir(dir);
-            }
-            let path = path.map(|dir| dir.join(self.row.slot().to_string()));
+        let has_path = |socket: &OwnedFd| svc_sys::notify::has_path(socket.as_fd());
+        // One that a definition before this one had may be where nobody of this one comes to.
+        if watch.socket.as_ref().is_none_or(|socket| path.is_none() && has_path(socket)) {
             match svc_sys::notify::listen(path.as_deref()) {
                 Ok(socket) => {
                     // It is kept for our successor, with what has been said meanwhile.
@@ -298,6 +298,18 @@ impl Driver {
             words.extend([c"--env".to_owned(), micros, c"--env-pid".to_owned(), c"WATCHDOG_PID".to_owned()]);
         }
         words
+    }
+
+    /// Where its socket is to be; none: in no place of the file system, because the service would not come there.
+    fn socket_path(&self) -> Option<PathBuf> {
+        let dir = self.run_dir.as_ref()?.join(SOCKETS);
+        // Where that cannot be, there is no place either.
+        let _ = std::fs::create_dir(&dir);
+        let is_open = |dir: &Path| dir.metadata().is_ok_and(|data| data.mode() & 0o001 != 0);
+        // Root's service may be anybody, whoever it begins as.
+        let is_reachable = svc_sys::user::effective_uid() != 0 || dir.ancestors().all(is_open);
+        let is_seen = is_reachable && !self.definition.program.has_other_root();
+        is_seen.then(|| dir.join(self.row.slot().to_string()))
     }
 
     /// Nothing of the service is left, and it does not come back.
@@ -389,7 +401,7 @@ impl Driver {
             Word::Errno(0) => {}
             Word::Errno(number) => {
                 let text = format!("error {number}: {}", Errno(number));
-                say!("svc-supervise: {}: says that it has failed: {text}", self.definition.name);
+                self.complain(Complaint::Failure, &format!("says that it has failed: {text}"));
                 self.set_status(text.as_bytes());
             }
             Word::Fed => self.check(Event::Fed),
@@ -432,7 +444,7 @@ impl Watch {
             status: Vec::new(),
             said: Vec::new(),
             extended: Millis::ZERO,
-            complained: [false; 4],
+            complained: [false; 5],
         }
     }
 }

@@ -5,7 +5,7 @@ use svc_core::{Exit, Output, Pid};
 use svc_sys::process::{self, Reap};
 use svc_sys::{poll, say};
 
-use super::{Driver, start_mark};
+use super::Driver;
 use crate::{daemon, leaf};
 
 /// So many ended children a turn: where they end faster than they can be taken, commands and deadlines have their turn too.
@@ -43,7 +43,7 @@ impl Driver {
         self.read_readiness();
         self.adopted.take_if(|adopted| adopted.pid == pid);
         if let Some(main) = self.successor(pid, exit) {
-            let (row, mark) = (self.row, start_mark(&self.machine, Role::Run));
+            let (row, mark) = (self.row, self.machine.start_mark(Role::Run));
             self.feed_then(Event::Forked(main), || {
                 row.set_spawned(main, mark);
                 reap();
@@ -74,18 +74,23 @@ impl Driver {
     }
 
     /// Who goes on as the service where the main process has put it into the background.
-    pub(super) fn successor(&self, ended: Pid, exit: Exit) -> Option<Pid> {
+    pub(super) fn successor(&mut self, ended: Pid, exit: Exit) -> Option<Pid> {
         let forking = self.settings.forking.as_ref().filter(|_| self.machine.may_have_forked(exit, &self.settings))?;
         let left = svc_sys::procfs::children(process::id()).into_iter().chain(self.remains.others());
         // A probe is none of the service, though it is left behind like one.
         let left = left.filter(|&pid| !self.is_probe(pid));
         let found = daemon::successor(ended, forking, left);
-        if found.is_none() && self.machine.daemon() == Daemon::Launching {
+        let missing = found.is_none() && self.machine.daemon() == Daemon::Launching;
+        let why = missing.then(|| match daemon::is_named(ended, forking) {
+            true => "its pid-file names the command itself, so nobody goes on as the service: have it name the daemon",
+            false => "left no process behind: does it stay in the foreground?",
+        });
+        // It is started once a second, and this is said once.
+        if let Some(why) = why.filter(|_| self.told_missing != why) {
             let name = &self.definition.name;
-            say!(
-                "svc-supervise: {name}: forking, and its command ended with 0 and left no process behind: does it stay in the foreground?"
-            );
+            say!("svc-supervise: {name}: forking, and its command ended with 0 and {why}");
         }
+        self.told_missing = why;
         found
     }
 }

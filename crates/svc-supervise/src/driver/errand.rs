@@ -25,12 +25,12 @@ impl Driver {
         let State::Up { pid: main, stop, .. } = self.machine.state() else { return };
         let made = match stop {
             Stop::Drain { .. } => self.settings.drain().map(|errand| {
-                let look = self.programs.look(&errand.words, main);
+                let look = self.programs.look(&self.definition.name, &errand.words, main);
                 look.map(|(pid, look)| Errand { pid, own: true, look: Some(look) })
             }),
             Stop::Command { .. } => self.settings.stop_command().map(|errand| {
                 let note = self.row.begin_errand(self.machine.starts() as u32);
-                let pid = self.programs.stop_command(&errand.words, main, note);
+                let pid = self.programs.stop_command(&self.definition.name, &errand.words, main, note);
                 pid.map(|pid| Errand { pid, own: true, look: None })
             }),
             Stop::No | Stop::Signal { .. } | Stop::Kill { .. } => None,

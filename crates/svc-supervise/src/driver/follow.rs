@@ -6,8 +6,8 @@ use svc_core::{Pid, Signal};
 use svc_sys::process::{self, PidFd};
 use svc_sys::{poll, procfs};
 
+use super::Driver;
 use super::checks::Complaint;
-use super::{Driver, start_mark};
 
 impl Driver {
     /// Whether a process is of the service: below us, with svc-init, or below one that a killed predecessor of ours left there.
@@ -34,7 +34,7 @@ impl Driver {
         if !self.is_own_child(before) {
             self.remains.remember(before);
         }
-        let (row, mark) = (self.row, start_mark(&self.machine, Role::Run));
+        let (row, mark) = (self.row, self.machine.start_mark(Role::Run));
         self.feed_then(Event::Main(pid), || row.set_spawned(pid, mark));
         self.adopted = None;
         self.remains.forget(pid);

@@ -4,7 +4,7 @@ use svc_core::service::{Actions, Daemon, Event, Note, Role, State};
 use svc_core::{Exit, Pid, Signal};
 use svc_sys::process::{self, PidFd};
 
-use super::{Driver, start_mark};
+use super::Driver;
 use crate::credentials;
 
 /// The main process, if it is not our child.
@@ -27,7 +27,7 @@ impl Driver {
         }
         if let State::Starting { role } = self.machine.state() {
             // It was killed while it made a process. If that process got as far as being written down, it runs.
-            match self.row.spawned_for(start_mark(&self.machine, role)) {
+            match self.row.spawned_for(self.machine.start_mark(role)) {
                 Some(pid) => self.feed(Event::Spawned(pid)),
                 None => self.spawn(role),
             }
@@ -41,7 +41,7 @@ impl Driver {
             && self.row.spawned() != Some(pid)
         {
             // Killed between the two that say so.
-            self.row.set_spawned(pid, start_mark(&self.machine, Role::Run));
+            self.row.set_spawned(pid, self.machine.start_mark(Role::Run));
         }
         if let Some(pid) = self.machine.pid().filter(|_| self.adopted.is_none())
             && self.row.spawned() == Some(pid)

@@ -2,12 +2,15 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use svc_core::Pid;
 use svc_core::service::{Command, Event, Note, State};
+use svc_core::{Millis, Pid};
 use svc_proto::link::{Report, ToSupervisor};
-use svc_sys::{fd, message, say};
+use svc_sys::{clock, fd, message, say};
 
 use super::Driver;
+
+/// From one kill to the next.
+const LEAST: Millis = Millis(100);
 
 impl Driver {
     pub(super) fn read_link(&mut self) {
@@ -21,17 +24,16 @@ impl Driver {
             let packet = if long.is_empty() { &mut room[..] } else { &mut long };
             match message::try_receive(link.as_fd(), packet) {
                 Ok(Some((0, _))) | Err(_) => {
-                    // svc-init is gone, and with it everybody who could steer us: stop what runs rather than leave it alone.
-                    self.link = None;
-                    self.command(Command::Terminate);
-                    self.look_alone();
+                    self.orphaned();
                     return;
                 }
                 Ok(None) => return,
                 Ok(Some((length, descriptors))) => match ToSupervisor::decode(&packet[..length]) {
                     Ok(ToSupervisor::Command(command)) => {
                         self.heard = self.heard.wrapping_add(1);
-                        self.command(command);
+                        // A logger that has not read everything is at work, however late it is.
+                        let at_work = command == Command::Hurry && self.programs.has_input();
+                        self.command(if at_work { Command::Drain } else { command });
                         // svc-scan learns from every answer what has been heard.
                         if self.reported != self.heard {
                             self.report(None);
@@ -59,6 +61,38 @@ impl Driver {
         }
     }
 
+    /// svc-init is gone, and with it everybody who could steer us, or kill what does not end: what runs is stopped rather than left
+    /// alone, and what lives when time is nearly up is killed.
+    fn orphaned(&mut self) {
+        self.link = None;
+        if self.budget != Millis::ZERO {
+            self.kill_at = Some(clock::now() + self.budget - self.last_part());
+        }
+        self.command(Command::Terminate);
+        self.look_alone();
+    }
+
+    /// Of the time of a stop, what is left for what comes after a kill.
+    fn last_part(&self) -> Millis {
+        Millis(self.budget.0 / 4)
+    }
+
+    pub(super) fn kill_in_time(&mut self) {
+        let now = clock::now();
+        if self.kill_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let (command, part) = match self.machine.state() {
+            // It has not been told yet.
+            State::Up { stop, .. } if stop.lingers() => (Command::Hurry, self.last_part().0 / 2),
+            // Its finish comes next, or what did not die of it.
+            _ => (Command::Force, self.last_part().0),
+        };
+        self.kill_at = Some(now + Millis(part).max(LEAST));
+        self.command(command);
+        self.look_alone();
+    }
+
     /// `sockets`: what it listens on from its next start on.
     pub(super) fn define(&mut self, bytes: &[u8], sockets: Vec<OwnedFd>) {
         let Ok(definition) = svc_proto::definition::decode(bytes) else {
@@ -75,6 +109,8 @@ impl Driver {
 
     pub(super) fn command(&mut self, command: Command) {
         self.reread();
+        // Who asks for something wants to know what comes of it.
+        self.told_missing = None;
         self.feed(Event::Command(command));
         if self.is_alone() && self.machine.leaving() {
             // Whoever reads what the service writes finds the end, and so does finish.
@@ -121,6 +157,7 @@ impl Driver {
         if note.is_none() && !self.unsent {
             // Who asks, asks for all of it.
             self.report_health();
+            self.told_behind &= self.files.behind().is_none();
         }
     }
 }

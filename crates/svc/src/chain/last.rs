@@ -2,7 +2,8 @@
 //! nothing can be changed any more.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use svc_compat::settle::{self, Limit, User};
 use svc_core::priority::{IoClass, Policy};
@@ -14,13 +15,13 @@ use super::cgroup::Cgroup;
 use super::paths::Paths;
 use crate::computed::Computed;
 use crate::prepare::Preparations;
+use crate::said::say;
 
 #[derive(Default)]
 pub(super) struct Last {
     pub(super) limits: Vec<Limit>,
-    pub(super) user: Option<OsString>,
+    pub(super) user: Option<User>,
     pub(super) groups: Option<OsString>,
-    pub(super) home: bool,
     pub(super) uid: Option<u32>,
     pub(super) gid: Option<u32>,
     pub(super) computed: Vec<Computed>,
@@ -43,7 +44,7 @@ pub(super) struct Last {
 
 impl Last {
     pub(super) fn user(&self) -> Result<Option<User>, String> {
-        let mut user = self.user.as_deref().map(User::find).transpose()?;
+        let mut user = self.user.clone();
         if self.uid.is_some() || self.gid.is_some() {
             user.as_mut().ok_or("--uid and --gid need --user")?.renumber(self.uid, self.gid);
         }
@@ -54,11 +55,7 @@ impl Last {
         // Accounts are those of the files outside of the new root.
         let user = self.user()?;
         let groups = self.groups.as_deref().map(settle::groups).transpose()?;
-        if self.home {
-            let user = user.as_ref().ok_or("--home needs --user")?;
-            user.variables()?.into_iter().for_each(svc_sys::environment::change);
-        }
-        std::mem::take(&mut self.preparations).carry_out(user.as_ref())?;
+        let made = std::mem::take(&mut self.preparations).carry_out(user.as_ref())?;
         self.attempt("cgroup", self.cgroup.enter(user.as_ref().map(User::ids)))?;
         self.schedule()?;
         for limit in &self.limits {
@@ -71,6 +68,7 @@ impl Last {
             self.paths.open(paths)?;
         }
         self.become_user(user, groups)?;
+        made.iter().try_for_each(|file| self.reach(file))?;
         if self.no_new_privileges || paths.is_some() || self.profile.is_some() {
             privileges::set_no_new().map_err(|errno| format!("cannot give up new privileges: {errno}"))?;
         }
@@ -90,7 +88,7 @@ impl Last {
         match result {
             Ok(done) => Ok(Some(done)),
             Err(why) if self.optional.contains(&name) => {
-                eprintln!("svc exec: goes on without {name}, which is optional: {why}");
+                say(format_args!("goes on without {name}, which is optional: {why}"));
                 Ok(None)
             }
             Err(why) => Err(format!("{why}, or make {name} optional")),
@@ -134,6 +132,23 @@ impl Last {
         // Nothing of what is outside stays open.
         let dir = std::path::Path::new("/").join(self.directory.as_deref().unwrap_or_else(|| "".as_ref()));
         std::env::set_current_dir(&dir).map_err(|error| format!("{} in {}: {error}", dir.display(), root.display()))
+    }
+
+    /// A file that was made for the program is of no use to it where it does not come to it.
+    fn reach(&self, file: &Path) -> Result<(), String> {
+        let Err(error) = File::open(file) else { return Ok(()) };
+        let closed = || file.ancestors().skip(1).filter(|dir| dir.join(".").metadata().is_err()).last();
+        let cure = match &self.root {
+            Some(root) => {
+                format!("what svc makes is not in {}, its root: put it there, or go without chroot", root.display())
+            }
+            None => match closed() {
+                Some(dir) => format!("its user must come through {}: chmod a+x {0}", dir.display()),
+                None => "see what keeps its user from it".into(),
+            },
+        };
+        let (file, errno) = (file.display(), Errno::from(&error));
+        Err(format!("{file}: was made for the program, which cannot read it: {errno}: {cure}"))
     }
 
     fn become_user(&self, user: Option<User>, groups: Option<Vec<u32>>) -> Result<(), String> {

@@ -70,8 +70,8 @@ fn a_privileged_socket_is_opened_before_the_user_is_set() {
 #[test]
 fn an_address_that_somebody_else_has_is_told_and_waited_for() {
     let mut tree = Tree::new();
-    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = other.local_addr().expect("bound").port();
+    let port = port();
+    let other = TcpListener::bind(("127.0.0.1", port)).expect("still free");
     if !stub(&tree, &format!("['127.0.0.1:{port}']")) {
         return;
     }
@@ -81,10 +81,33 @@ fn an_address_that_somebody_else_has_is_told_and_waited_for() {
     until(&format!("a word about it; log:\n{}", tree.log()), || tree.status("web")?.problem.filter(has));
     assert!(has(&tree.log()), "{}", tree.log());
     assert!(tree.ctl_ok(&["why", "web"]).contains("address in use"));
-    assert_ne!(tree.status("web").map(|status| status.state), Some(State::Up));
+    let status = tree.status("web").expect("a status");
+    assert!(status.state == State::Waiting && status.next_start_ms.is_some(), "it is tried again: {status:?}");
     drop(other);
     tree.await_up("web");
     assert_eq!(tree.status("web").and_then(|status| status.problem), None);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn an_address_that_another_service_has_is_told_with_its_name() {
+    let mut tree = Tree::new();
+    let port = port();
+    for (name, listen) in [("has", format!("127.0.0.1:{port}")), ("file", tree.path("socket").display().to_string())] {
+        tree.draft(name).file("service.toml", &format!("command = 'sleep 1000'\nsockets = ['{listen}']"));
+        tree.place(name);
+    }
+    tree.start();
+    tree.await_up("has");
+    tree.await_up("file");
+    for (name, rival, listen) in
+        [("web", "has", format!("127.0.0.1:{port}")), ("log", "file", tree.path("socket").display().to_string())]
+    {
+        tree.draft(name).file("service.toml", &format!("command = 'sleep 1000'\nsockets = ['{listen}']"));
+        tree.place(name);
+        let told = format!("{listen}: address in use by {rival}: choose another one for one of the two");
+        until(&told, || tree.status(name)?.problem.filter(|problem| *problem == told));
+    }
     assert_eq!(tree.stop(), 0);
 }
 

@@ -199,6 +199,9 @@ fn one_that_nobody_needs_is_stopped_and_nobody_is_woken_for_it() {
     assert_eq!(exit.signal.as_deref(), Some("TERM"));
     let supervisor = tree.supervisor("web").expect("it has one");
     wait_idle(supervisor, Duration::from_millis(1000));
+    let said = tree.ctl_ok(&["stop", "web"]);
+    assert!(said.starts_with("web: down") && !said.contains("killed"), "{said}");
+    tree.ctl_ok(&["start", "web"]);
     let (_connection, next) = visit(port);
     assert_ne!(next, pid);
     assert_eq!(tree.stop(), 0);
@@ -220,6 +223,23 @@ fn who_waits_while_it_fails_makes_no_busy_loop() {
     wait_idle(supervisor, Duration::from_millis(500));
     assert_eq!(tree.lines("web/starts").len(), 4);
     let _another = TcpStream::connect(("127.0.0.1", port)).expect("it is held still");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn after_an_edit_it_is_started_by_who_comes_to_the_new_address() {
+    let mut tree = Tree::new();
+    let [before, after] = [port(), port()];
+    if !server(&tree, &format!("['127.0.0.1:{before}']"), "") {
+        return;
+    }
+    tree.start();
+    await_armed(&tree);
+    tree.edit("web", &format!("command = 'python3 server.py'\nstart = 'on-demand'\nsockets = ['127.0.0.1:{after}']\n"));
+    until("the new socket", || TcpStream::connect(("127.0.0.1", after)).ok());
+    let (_held, pid) = visit(after);
+    assert_eq!(tree.await_up("web"), pid);
+    TcpStream::connect(("127.0.0.1", before)).expect_err("nobody listens there");
     assert_eq!(tree.stop(), 0);
 }
 
@@ -301,7 +321,7 @@ fn who_is_started_by_a_knock_has_no_more_time_to_become_ready_than_others() {
     let port = port();
     let text = format!(
         "command = ['sh', '-c', 'test ! -e good || echo >&9; exec sleep 1000']\nstart = 'on-demand'\nready.fd = 9\n\
-         timeout.start = '700ms'\nsockets = ['127.0.0.1:{port}']\n"
+         timeout.start = '5s'\nsockets = ['127.0.0.1:{port}']\n"
     );
     tree.draft("web").file("good", "").file("service.toml", &text);
     tree.place("web");
@@ -313,7 +333,7 @@ fn who_is_started_by_a_knock_has_no_more_time_to_become_ready_than_others() {
     // In time: nothing happens when that is over.
     let _waits = TcpStream::connect(("127.0.0.1", port)).expect("it is held");
     let web = tree.await_status("web", "ready", |status| status.ready == Some(true)).pid;
-    std::thread::sleep(Duration::from_millis(1000));
+    std::thread::sleep(Duration::from_millis(5500));
     assert_eq!((tree.status("web").and_then(|status| status.pid), tree.await_up("app")), (web, app));
     // Once more, and it does not come.
     std::fs::remove_file(tree.services().join("web/good")).expect("ours");

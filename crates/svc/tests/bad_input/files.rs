@@ -85,6 +85,27 @@ fn a_directory_or_a_loop_in_the_place_of_a_data_file() {
     neighbour.assert_undisturbed(&tree);
 }
 
+/// What is wrong is the link: who does as he is told must do no harm to what it leads to.
+#[test]
+fn a_link_to_what_is_not_meant_is_named_and_not_its_target() {
+    let mut tree = Tree::new();
+    let neighbour = Neighbour::start(&mut tree);
+    let small = tree.draft("small");
+    small.run("exec sleep 1000");
+    symlink("/etc", small.path().join("down-signal")).expect("ours");
+    symlink("/etc/passwd", small.path().join("timeout-kill")).expect("ours");
+    symlink("/etc/passwd", tree.draft("program").path().join("run")).expect("ours");
+    for name in ["small", "program"] {
+        tree.place(name);
+    }
+    assert_told(&tree, "small", &["small/down-signal -> /etc: is a directory"]);
+    assert_told(&tree, "small", &["small/timeout-kill -> /etc/passwd: the first line must be"]);
+    let words = ["program/run -> /etc/passwd: is not executable", "let the link lead to"];
+    let problem = assert_told(&tree, "program", &words).problem.unwrap_or_default();
+    assert!(!problem.contains("chmod +x /"), "{problem}");
+    neighbour.assert_undisturbed(&tree);
+}
+
 #[test]
 fn what_another_user_may_not_read_is_told_with_the_mode_to_set() {
     if !is_root() {

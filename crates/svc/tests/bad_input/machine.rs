@@ -59,6 +59,49 @@ fn a_full_disk_below_the_run_directory() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// What s6's tools read is as it is again when there is room, and nothing else need happen for that.
+#[test]
+fn what_a_full_disk_kept_from_being_written_is_written_when_there_is_room() {
+    if !is_root() {
+        return;
+    }
+    let mut tree = Tree::new();
+    let mount = Mount::tmpfs(&tree.run_dir(), "size=64k,nr_inodes=80,mode=755");
+    mount.fill();
+    let neighbour = Neighbour::start(&mut tree);
+    tree.service("web").run("exec sleep 1000");
+    let pid = tree.await_up("web");
+    let supervise = tree.services().join("web/supervise");
+    let place = until("the place", || fs::canonicalize(&supervise).ok());
+    let of_web = format!("cannot write into {}: No space left", place.display());
+    assert_told(&tree, "web", &[&of_web, "df -i"]);
+    let has_status = || fs::read(supervise.join("status")).is_ok_and(|status| !status.is_empty());
+    assert!(!has_status());
+    // Nor is there an inode for the next one.
+    let names = 0..;
+    let last = names.into_iter().find(|name| fs::File::create(tree.run_dir().join(format!("inode{name}"))).is_err());
+    tree.service("db").run("exec sleep 1000");
+    tree.await_up("db");
+    let of_db = format!("no supervise/ for s6's tools, here or in {}: No space left", tree.run_dir().display());
+    assert_told(&tree, "db", &[&of_db, "df -i"]);
+    // Whoever is svc-scan then knows it too.
+    tree.kill_scan();
+    for (name, problem) in [("web", &of_web), ("db", &of_db)] {
+        assert_told(&tree, name, &[problem]);
+    }
+    (0..last.unwrap_or(0)).for_each(|name| fs::remove_file(tree.run_dir().join(format!("inode{name}"))).expect("ours"));
+    fs::remove_file(tree.run_dir().join("filler")).expect("ours");
+    until("the status", || has_status().then_some(()));
+    until("that of the next one", || fs::read(tree.services().join("db/supervise/status")).is_ok().then_some(()));
+    for name in ["web", "db"] {
+        tree.await_status(name, "nothing wrong with it", |status| status.problem.is_none());
+        assert!(!tree.ctl_ok(&["why", name]).contains("problem:"));
+    }
+    assert!(!tree.ctl_ok(&["status"]).contains("No space left"));
+    assert_eq!(tree.await_up("web"), pid);
+    neighbour.assert_undisturbed(&tree);
+}
+
 #[test]
 fn no_inodes_below_the_run_directory_is_refused_in_words() {
     if !is_root() {
@@ -108,7 +151,7 @@ fn a_read_only_service_directory() {
         tree.await_up(name);
         assert_eq!(tree.status(name).and_then(|status| status.problem), None);
     }
-    let said = tree.say(&["restart", "--timeout", "5", "web/log"]);
+    let said = tree.say(&["restart", "--timeout", "120", "web/log"]);
     assert_eq!(said.code, 0, "{said:?}");
     tree.ctl_ok(&["stop", "web"]);
     neighbour.assert_undisturbed(&tree);

@@ -2,10 +2,10 @@
 //! can work, and disturbs nobody else.
 
 mod files;
-mod later;
 mod machine;
 mod many;
 mod programs;
+mod repairs;
 mod settings;
 mod shortage;
 

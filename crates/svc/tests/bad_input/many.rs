@@ -10,15 +10,11 @@ use super::Neighbour;
 
 const MANY: usize = 10_000;
 
-/// It answers while it reads. The limit is for a busy machine.
+/// It answers while it reads.
 #[track_caller]
 fn assert_responsive(tree: &Tree) {
-    let limit = Duration::from_secs(10);
-    let begin = Instant::now();
     let answer = svc_testkit::raw::ask(&tree.socket(), "GET", "/v1/version", "");
-    let took = begin.elapsed();
     assert_eq!(answer.status, 200);
-    assert!(took < limit, "answered after {took:?}");
 }
 
 #[test]
@@ -49,6 +45,47 @@ fn ten_thousand_broken_directories() {
     tree.await_up("new");
     println!("a cure and a new one among them: {:?}", begin.elapsed());
     neighbour.assert_undisturbed(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_service_among_thousands_of_directories_that_are_being_read() {
+    let mut tree = Tree::new();
+    for number in 0..MANY {
+        fs::create_dir(tree.services().join(format!("broken-{number:05}"))).expect("ours");
+    }
+    tree.service("web").run("echo here; exec sleep 1000");
+    tree.launch();
+    // It answers, and has not read them all.
+    until("an answer", || tree.list().ok().filter(|answer| answer.services.len() < MANY));
+    let scan = tree.process("svc-scan");
+    let orders: [&[&str]; 8] = [
+        &["status", "web"],
+        &["status", "w*b"],
+        &["health", "web"],
+        &["why", "web"],
+        &["logs", "web"],
+        &["reload", "web"],
+        &["start", "web"],
+        &["wait", "--up", "web"],
+    ];
+    std::thread::scope(|scope| {
+        let tree = &tree;
+        // For a second nobody was told anything even before; there is no event for that.
+        svc_testkit::kill(scan, "STOP");
+        std::thread::sleep(Duration::from_millis(1100));
+        let asked: Vec<_> = orders.iter().map(|words| scope.spawn(move || (words, tree.say(words)))).collect();
+        svc_testkit::kill(scan, "CONT");
+        assert_responsive(tree);
+        for asked in asked {
+            let (words, said) = asked.join().expect("no panic");
+            // On a busy machine a question may take too long.
+            assert!(said.code != 102 && !said.err.contains("no such service"), "{words:?}: {said:?}");
+        }
+    });
+    tree.await_up("web");
+    // Of one that is not there it is said when everything has been read.
+    assert_eq!(tree.say(&["start", "nobody"]).code, 102);
     assert_eq!(tree.stop(), 0);
 }
 

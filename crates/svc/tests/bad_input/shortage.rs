@@ -8,10 +8,29 @@ use svc_testkit::{Said, State, Tree, is_root, kill, until};
 
 use super::Neighbour;
 
-/// A uid of nobody's, whose processes are counted; nor that of another run of these tests.
-fn nobody() -> u32 {
+/// A tree of a uid of nobody's, whose processes are counted (nor that of another run of these tests), with this limit on them.
+fn with_processes(limit: &str) -> Option<(Tree, u32)> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    60_000 + std::process::id() % 1000 * 4 + NUMBER.fetch_add(1, Ordering::Relaxed)
+    if !is_root() {
+        return None;
+    }
+    let uid = 60_000 + std::process::id() % 1000 * 4 + NUMBER.fetch_add(1, Ordering::Relaxed);
+    let mut tree = Tree::new();
+    tree.run_as(uid);
+    let [user, group] = [format!("--reuid={uid}"), format!("--regid={uid}")];
+    tree.wrapper(&["setpriv", &user, &group, "--clear-groups", "prlimit", &format!("--nproc={limit}")]);
+    Some((tree, uid))
+}
+
+/// Gives those who run another limit.
+fn limit_processes(tree: &Tree, uid: u32, limit: &str) {
+    let init = tree.svc_init();
+    let below = svc_testkit::descendants(init).into_iter().map(|process| process.pid);
+    for pid in below.chain([init]) {
+        let mut command = Command::new("prlimit");
+        command.args([&format!("--nproc={limit}"), "--pid", &pid.to_string()]).uid(uid).gid(uid);
+        assert_eq!(Said::by(&mut command).code, 0);
+    }
 }
 
 #[test]
@@ -37,6 +56,26 @@ fn no_descriptors() {
     std::thread::sleep(std::time::Duration::from_millis(2500));
     let lines = tree.log().lines().count();
     assert!(lines < 100, "{lines} lines:\n{}", tree.log());
+    // Orders for the others are answered at once, and what never ran is stopped, or removed, without a supervisor.
+    let broken: Vec<String> = tree
+        .list()
+        .expect("an answer")
+        .services
+        .into_iter()
+        .filter(|status| status.problem.as_ref().is_some_and(|problem| problem.contains("cannot start its supervisor")))
+        .map(|status| status.name)
+        .collect();
+    let [stopped, started, restarted, once, removed, ..] = &broken[..] else { panic!("{broken:?}") };
+    for (verb, name) in [("start", started), ("restart", restarted), ("once", once), ("reload", once)] {
+        let said = tree.say(&[verb, name]);
+        assert_eq!(said.code, 1, "{verb}: {said:?}");
+        assert!(said.err.contains(&format!("{name}: cannot start its supervisor")), "{verb}: {said:?}");
+    }
+    let said = tree.say(&["stop", stopped]);
+    assert_eq!((said.code, said.out.trim()), (0, format!("{stopped}: down").as_str()), "{said:?}");
+    assert!(tree.status(stopped).is_some_and(|status| !status.wanted_up), "{stopped}");
+    std::fs::remove_dir_all(tree.services().join(removed)).expect("ours");
+    until("it to be gone", || tree.status(removed).is_none().then_some(()));
     // Those that run can be removed, which makes room for others.
     let running: Vec<String> = tree
         .list()
@@ -57,20 +96,16 @@ fn no_descriptors() {
             .any(|status| status.state == State::Up && status.name != Neighbour::NAME && !before.contains(&status.name))
             .then_some(())
     });
+    // It has a supervisor by now, and was not started by that.
+    let status = tree.await_status(stopped, "a supervisor", |status| status.supervisor_pid.is_some());
+    assert_eq!((status.state, status.restarts, status.last_exit.is_none()), (State::Down, 0, true), "{}", tree.log());
     neighbour.assert_undisturbed(&tree);
     assert_eq!(tree.stop(), 0);
 }
 
 #[test]
 fn no_processes_left() {
-    if !is_root() {
-        return;
-    }
-    let uid = nobody();
-    let mut tree = Tree::new();
-    tree.run_as(uid);
-    let [user, group] = [format!("--reuid={uid}"), format!("--regid={uid}")];
-    tree.wrapper(&["setpriv", &user, &group, "--clear-groups", "prlimit", "--nproc=12:1000"]);
+    let Some((mut tree, uid)) = with_processes("12:1000") else { return };
     let neighbour = Neighbour::start(&mut tree);
     let services: Vec<String> = (0..8).map(|number| format!("web{number}")).collect();
     for name in &services {
@@ -84,14 +119,7 @@ fn no_processes_left() {
     assert!(problem.contains("RLIMIT_NPROC") && problem.contains("docker run --pids-limit"), "{problem}");
     neighbour.assert_undisturbed(&tree);
     // With room again all start by themselves.
-    let init = tree.svc_init();
-    let mut all: Vec<i32> = svc_testkit::descendants(init).iter().map(|process| process.pid).collect();
-    all.push(init);
-    for pid in all {
-        let mut command = Command::new("prlimit");
-        command.args(["--nproc=1000:1000", "--pid", &pid.to_string()]).uid(uid).gid(uid);
-        assert_eq!(Said::by(&mut command).code, 0);
-    }
+    limit_processes(&tree, uid, "1000:1000");
     for name in &services {
         tree.await_up(name);
         assert_eq!(tree.status(name).and_then(|status| status.problem), None, "{name}");
@@ -102,14 +130,7 @@ fn no_processes_left() {
 
 #[test]
 fn a_service_that_forks_without_end_is_stopped_whole() {
-    if !is_root() {
-        return;
-    }
-    let uid = nobody();
-    let mut tree = Tree::new();
-    tree.run_as(uid);
-    let [user, group] = [format!("--reuid={uid}"), format!("--regid={uid}")];
-    tree.wrapper(&["setpriv", &user, &group, "--clear-groups", "prlimit", "--nproc=60:60"]);
+    let Some((mut tree, _)) = with_processes("60:60") else { return };
     let neighbour = Neighbour::start(&mut tree);
     tree.service("bomb").run("(while :; do sleep 1000 & done) 2>/dev/null; exec sleep 1000").file("timeout-kill", "500");
     tree.await_up("bomb");
@@ -118,7 +139,7 @@ fn a_service_that_forks_without_end_is_stopped_whole() {
         all.iter().filter(|process| process.title() == "sleep 1000").count()
     };
     until("its processes", || (sleeps() > 20).then_some(()));
-    let said = tree.say(&["stop", "--timeout", "20", "bomb"]);
+    let said = tree.say(&["stop", "--timeout", "120", "bomb"]);
     assert_eq!(said.code, 0, "{said:?}");
     neighbour.assert_undisturbed(&tree);
     assert_eq!(sleeps(), 1, "the neighbour's only");
@@ -128,28 +149,11 @@ fn a_service_that_forks_without_end_is_stopped_whole() {
 
 #[test]
 fn no_thread_to_watch_with() {
-    if !is_root() {
-        return;
-    }
-    let uid = nobody();
-    let mut tree = Tree::new();
-    tree.run_as(uid);
-    let [user, group] = [format!("--reuid={uid}"), format!("--regid={uid}")];
-    tree.wrapper(&["setpriv", &user, &group, "--clear-groups"]);
+    let Some((mut tree, uid)) = with_processes("1000:1000") else { return };
     let neighbour = Neighbour::start(&mut tree);
-    let limit = |number: usize| {
-        let init = tree.svc_init();
-        let mut all: Vec<i32> = svc_testkit::descendants(init).iter().map(|process| process.pid).collect();
-        all.push(init);
-        for pid in all {
-            let mut command = Command::new("prlimit");
-            command.args([&format!("--nproc={number}:1000"), "--pid", &pid.to_string()]).uid(uid).gid(uid);
-            assert_eq!(Said::by(&mut command).code, 0);
-        }
-    };
     // All that run now, and no more: svc-scan goes with its thread, and comes without.
     let processes = svc_testkit::descendants(tree.svc_init()).len() + 1;
-    limit(processes);
+    limit_processes(&tree, uid, &format!("{processes}:1000"));
     let scan = tree.process("svc-scan");
     kill(scan, "KILL");
     until("another svc-scan", || tree.find_process("svc-scan").filter(|&pid| pid != scan));
@@ -162,7 +166,7 @@ fn no_thread_to_watch_with() {
     until("it is known", || tree.status("blind"));
     assert_eq!(tree.process("svc-scan"), another, "{}", tree.log());
     // With room again it watches, and what comes is seen.
-    limit(1000);
+    limit_processes(&tree, uid, "1000:1000");
     tree.ctl_ok(&["rescan"]);
     until("it watches", || tree.log().contains("watches directories again").then_some(()));
     tree.service("seen").run("exec sleep 1000");

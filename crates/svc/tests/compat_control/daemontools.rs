@@ -11,10 +11,7 @@ fn services_are_steered_and_seen() {
     if !has_s6() {
         return;
     }
-    let mut scan = Scan::new();
-    scan.service("web");
-    scan.start(&["web"]);
-    let web = scan.path("web");
+    let (scan, web) = Scan::with_web();
     let pid = scan.pid("web");
     let line = ok("svstat", &[&web, "nothing"]);
     assert!(line.starts_with(&format!("{web}: up (pid {pid}) ")), "{line}");

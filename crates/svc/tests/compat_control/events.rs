@@ -42,12 +42,12 @@ fn our_listeners_hear_their_notifiers_and_theirs_ours() {
     }
     let scan = Scan::new();
     let dir = fifodir(&scan);
-    assert_eq!(ok("s6-ftrig-listen1", &["-t", "20000", &dir, "ab+c$", "s6-ftrig-notify", &dir, "xabbc"]), "xabbc\n");
+    assert_eq!(ok("s6-ftrig-listen1", &["-t", "120000", &dir, "ab+c$", "s6-ftrig-notify", &dir, "xabbc"]), "xabbc\n");
     let program = program().to_string_lossy().into_owned();
-    let said = theirs("s6-ftrig-listen1", &["-t", "20000", &dir, "c", &program, "s6-ftrig-notify", &dir, "c"]);
+    let said = theirs("s6-ftrig-listen1", &["-t", "120000", &dir, "c", &program, "s6-ftrig-notify", &dir, "c"]);
     assert_eq!((said.code, &*said.out), (0, "c\n"));
-    ok("s6-ftrig-listen", &["-t", "20000", &dir, "x", &dir, "y", "", "s6-ftrig-notify", &dir, "xy"]);
-    ok("s6-ftrig-listen", &["-o", "-t", "20000", &dir, "x", &dir, "never", "", "s6-ftrig-notify", &dir, "x"]);
+    ok("s6-ftrig-listen", &["-t", "120000", &dir, "x", &dir, "y", "", "s6-ftrig-notify", &dir, "xy"]);
+    ok("s6-ftrig-listen", &["-o", "-t", "120000", &dir, "x", &dir, "never", "", "s6-ftrig-notify", &dir, "x"]);
     assert_eq!(ours("s6-ftrig-listen", &["-t", "50", &dir, "x", &dir, "never", "", "s6-ftrig-notify", &dir, "x"]).code, 1);
     assert_eq!(names((dir).as_ref()), Vec::<String>::new());
 }
@@ -57,7 +57,7 @@ fn events_are_waited_for_one_after_another() {
     let scan = Scan::new();
     let dir = fifodir(&scan);
     let mut waiting = Command::new(program());
-    waiting.args(["s6-ftrig-wait", "-t", "20000", &dir, "^a.*z$"]).stdout(Stdio::piped());
+    waiting.args(["s6-ftrig-wait", "-t", "120000", &dir, "^a.*z$"]).stdout(Stdio::piped());
     let waiting = waiting.spawn().expect("it runs");
     let name = until("a listener", || names((dir).as_ref()).into_iter().find(|name| name.starts_with("ftrig1:@")));
     assert_eq!((name.len(), name.as_bytes()[32]), (39, b':'), "{name}");
@@ -79,7 +79,7 @@ fn what_a_killed_listener_left_is_removed() {
     let scan = Scan::new();
     let dir = fifodir(&scan);
     let stale = format!("{dir}/ftrig1:@400000003b9aca25075bcd15:abcdef");
-    let make = || assert!(Command::new("mkfifo").arg(&stale).status().expect("it runs").success());
+    let make = || svc_testkit::fifo(&stale);
     make();
     fs::write(format!("{dir}/other"), "").expect("written");
     ok("s6-cleanfifodir", &[&dir]);

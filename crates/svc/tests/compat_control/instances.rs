@@ -27,21 +27,21 @@ fn instances_are_made_steered_and_removed() {
     fs::write(&run, script.replace("-C7", "-c7")).expect("written");
     assert_eq!(ours("s6-instance-create", &[&service, "one"]).code, 1, "the service does not run");
     scan.start(&["many"]);
-    ok("s6-svwait", &["-U", "-t", "20000", &service]);
-    ok("s6-instance-create", &["-t", "20000", &service, "one"]);
-    ok("s6-instance-create", &["-d", "-t", "20000", &service, "two"]);
+    ok("s6-svwait", &["-U", "-t", "120000", &service]);
+    ok("s6-instance-create", &["-t", "120000", &service, "one"]);
+    ok("s6-instance-create", &["-d", "-t", "120000", &service, "two"]);
     assert_eq!(ok("s6-instance-list", &[&service]), "one\ntwo\n");
     assert_eq!(fs::read_to_string(scan.dir().join("many/instances/one/notes")).ok().as_deref(), Some("kept"));
     assert_eq!(ours("s6-instance-create", &[&service, "one"]).code, 100);
     assert_eq!(ours("s6-instance-create", &[&service, "a b"]).code, 100);
-    ok("s6-instance-control", &["-wu", "-u", "-T", "20000", &service, "one"]);
+    ok("s6-instance-control", &["-wu", "-u", "-T", "120000", &service, "one"]);
     let pid: i32 = ok("s6-instance-status", &["-p", &service, "one"]).trim().parse().expect("a pid");
     assert_eq!(ok("s6-instance-status", &["-o", "up,normallyup", &service, "two"]), "false true\n");
-    ok("s6-instance-delete", &["-t", "20000", &service, "one"]);
+    ok("s6-instance-delete", &["-t", "120000", &service, "one"]);
     assert!(!is_alive(pid));
     assert_eq!(ok("s6-instance-list", &[&service]), "two\n");
     assert!(!scan.dir().join("many/instances/one").exists());
-    ok("s6-instance-delete", &["-t", "20000", &service, "two"]);
+    ok("s6-instance-delete", &["-t", "120000", &service, "two"]);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_tree_of_a_user_runs_as_the_user() {
         &["-E", &variables, "-e", "BIN", "-d", &scan_dir, "-l", "nobody", "-t", "0", "nobody", &logs, &service],
     );
     scan.start(&["tree"]);
-    ok("s6-svwait", &["-U", "-t", "20000", &service]);
+    ok("s6-svwait", &["-U", "-t", "120000", &service]);
     let line = until("the user's service has spoken", || {
         fs::read_to_string(format!("{logs}/current")).ok().filter(|text| text.contains("nobody nobody"))
     });

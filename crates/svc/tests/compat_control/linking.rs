@@ -24,16 +24,16 @@ fn a_service_and_its_logger_come_and_go() {
     ServiceDir::make(dir.clone()).run("exec sleep 1000");
     ServiceDir::make(dir.join("log")).run("exec cat >/dev/null");
     let [scan_dir, service] = [&scan.dir(), &dir].map(|path| path.to_string_lossy().into_owned());
-    ok("s6-svlink", &["-t", "20000", &scan_dir, &service]);
+    ok("s6-svlink", &["-t", "120000", &scan_dir, &service]);
     assert_eq!(scan.dir().join("dynamic").read_link().ok().as_deref(), Some(&*dir));
     let processes = [pid(&dir), pid(&dir.join("log"))];
     // Again: it is there already.
-    ok("s6-svlink", &["-t", "20000", &scan_dir, &service]);
-    ok("s6-svunlink", &["-t", "20000", &scan_dir, "dynamic"]);
+    ok("s6-svlink", &["-t", "120000", &scan_dir, &service]);
+    ok("s6-svunlink", &["-t", "120000", &scan_dir, "dynamic"]);
     assert!(processes.iter().all(|&pid| !is_alive(pid)));
     assert_eq!(ours("s6-svok", &[&service]).code, 1);
     assert!(!scan.dir().join("dynamic").exists());
-    ok("s6-svunlink", &["-t", "20000", &scan_dir, "dynamic"]);
+    ok("s6-svunlink", &["-t", "120000", &scan_dir, "dynamic"]);
 }
 
 #[test]
@@ -46,10 +46,10 @@ fn a_service_may_stay_down() {
     let dir = scan.root.join("quiet");
     ServiceDir::make(dir.clone()).run("exec sleep 1000");
     let [scan_dir, service] = [&scan.dir(), &dir].map(|path| path.to_string_lossy().into_owned());
-    ok("s6-svlink", &["-d", "-t", "20000", &scan_dir, &service, "name"]);
+    ok("s6-svlink", &["-d", "-t", "120000", &scan_dir, &service, "name"]);
     assert_eq!(ok("s6-svstat", &["-o", "up,normallyup", &service]), "false true\n");
-    ok("s6-svunlink", &["-t", "20000", &scan_dir, "name"]);
-    ok("s6-svlink", &["-D", "-t", "20000", &scan_dir, &service, "name"]);
+    ok("s6-svunlink", &["-t", "120000", &scan_dir, "name"]);
+    ok("s6-svlink", &["-D", "-t", "120000", &scan_dir, &service, "name"]);
     assert_eq!(ok("s6-svstat", &["-o", "up,normallyup", &service]), "false false\n");
 }
 

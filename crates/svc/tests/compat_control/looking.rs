@@ -87,10 +87,7 @@ fn deaths_are_listed_and_forgotten() {
     if !has_s6() {
         return;
     }
-    let mut scan = Scan::new();
-    scan.service("web");
-    scan.start(&["web"]);
-    let web = scan.path("web");
+    let (scan, web) = Scan::with_web();
     assert_eq!(ok("s6-svdt", &[&web]), "");
     let first = scan.pid("web");
     ok("s6-svc", &["-wr", "-r", &web]);
@@ -111,10 +108,7 @@ fn permissions_are_shown_and_changed() {
     if !has_s6() || !is_root() {
         return;
     }
-    let mut scan = Scan::new();
-    scan.service("web");
-    scan.start(&["web"]);
-    let web = scan.path("web");
+    let (scan, web) = Scan::with_web();
     until("its folders", || fs::metadata(scan.dir().join("web/supervise/control")).is_ok().then_some(()));
     let changes: [&[&str]; 8] =
         [&[], &["-g", "daemon"], &["-G", ":1"], &["-o"], &["-O", "daemon"], &["-u"], &["-e"], &["-E", ":1"]];

@@ -29,6 +29,15 @@ impl Scan {
         Scan { root, scanner: None }
     }
 
+    /// One that runs, with a service `web`; and the path of that.
+    pub fn with_web() -> (Scan, String) {
+        let mut scan = Scan::new();
+        scan.service("web");
+        scan.start(&["web"]);
+        let web = scan.path("web");
+        (scan, web)
+    }
+
     pub fn dir(&self) -> PathBuf {
         self.root.join("scan")
     }

@@ -70,10 +70,7 @@ fn exit_codes_say_what_is_wrong() {
     if !has_s6() {
         return;
     }
-    let mut scan = Scan::new();
-    scan.service("web");
-    scan.start(&["web"]);
-    let web = scan.path("web");
+    let (scan, web) = Scan::with_web();
     let path = |name: &str| scan.root.join(name).to_string_lossy().into_owned();
     for name in ["none", "gone", "odd"] {
         fs::create_dir_all(scan.root.join(name)).expect("made");
@@ -81,7 +78,7 @@ fn exit_codes_say_what_is_wrong() {
     fs::create_dir_all(scan.root.join("odd/supervise")).expect("made");
     fs::create_dir_all(scan.root.join("gone/supervise")).expect("made");
     theirs("s6-mkfifodir", &[&path("unused")]);
-    assert!(std::process::Command::new("mkfifo").arg(path("gone/supervise/control")).status().expect("it runs").success());
+    svc_testkit::fifo(path("gone/supervise/control"));
     assert_eq!(ours("s6-svc", &["-u", &path("missing")]).code, 111);
     assert_eq!(ours("s6-svc", &["-u", &path("none")]).code, 102);
     assert_eq!(ours("s6-svc", &["-u", &path("gone")]).code, 102);
@@ -100,17 +97,14 @@ fn a_wait_that_cannot_end_is_not_begun() {
     if !has_s6() {
         return;
     }
-    let mut scan = Scan::new();
-    scan.service("web");
-    scan.start(&["web"]);
-    let web = scan.path("web");
+    let (scan, web) = Scan::with_web();
     ok("s6-svc", &["-wD", "-d", &web]);
     let supervisor = scan.supervisor("web");
     ok("s6-svc", &["-x", &web]);
     // Until it has read the `x`, a `u` behind it may reach the one that leaves, and start the service.
     until("its end", || (!is_alive(supervisor)).then_some(()));
     until("another supervisor", || {
-        let said = ours("s6-svc", &["-wu", "-u", "-T", "20000", &web]);
+        let said = ours("s6-svc", &["-wu", "-u", "-T", "120000", &web]);
         // Between the two there may be none, and that is said at once.
         assert!([0, 102].contains(&said.code), "{said:?}");
         (said.code == 0).then_some(())

@@ -30,10 +30,7 @@ fn the_time_is_over_with_99() {
     if !has_s6() {
         return;
     }
-    let mut scan = Scan::new();
-    scan.service("web");
-    scan.start(&["web"]);
-    let web = scan.path("web");
+    let (scan, web) = Scan::with_web();
     scan.pid("web");
     let begin = Instant::now();
     assert_eq!(ours("s6-svwait", &["-d", "-t", "300", &web]).code, 99);
@@ -88,7 +85,7 @@ fn s6_svc_waits_for_each_kind_of_state() {
     assert!(said.err.contains("plain without readiness") || said.err.contains("waited for without readiness"), "{said:?}");
     assert_eq!(fields(&web), "true true\n");
     assert!(before.iter().all(|&pid| !is_alive(pid)));
-    ok("s6-svc", &["-wD", "-d", "-T", "20000", &plain]);
+    ok("s6-svc", &["-wD", "-d", "-T", "120000", &plain]);
     assert_eq!(fields(&plain), "false false\n");
 }
 
@@ -104,13 +101,13 @@ fn a_permanent_failure_ends_the_waiting() {
     scan.service("good").file("down", "");
     scan.start(&["bad", "worse", "good"]);
     let [bad, worse, good] = ["bad", "worse", "good"].map(|name| scan.path(name));
-    let said = ours("s6-svc", &["-wU", "-u", "-T", "20000", &bad]);
+    let said = ours("s6-svc", &["-wU", "-u", "-T", "120000", &bad]);
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("has failed for good"), "{said:?}");
-    let said = ours("s6-svlisten", &["-U", "-t", "20000", &bad, &worse, "", "s6-nothing"]);
+    let said = ours("s6-svlisten", &["-U", "-t", "120000", &bad, &worse, "", "s6-nothing"]);
     assert_eq!(said.code, 111, "a program that is not there is said at once: {said:?}");
-    assert_eq!(ours("s6-svc", &["-wU", "-u", "-T", "20000", &bad, &worse]).code, 2);
-    assert_eq!(ours("s6-svc", &["-wu", "-u", "-T", "20000", &good]).code, 0);
+    assert_eq!(ours("s6-svc", &["-wU", "-u", "-T", "120000", &bad, &worse]).code, 2);
+    assert_eq!(ours("s6-svc", &["-wu", "-u", "-T", "120000", &good]).code, 0);
 }
 
 #[test]
@@ -127,14 +124,14 @@ fn a_supervisor_that_goes_ends_the_waiting() {
     scan.pid("other");
     let supervisor = scan.supervisor("web");
     // Killed: it says nothing any more, and its service lives on.
-    let said = ours("s6-svlisten1", &["-D", "-t", "20000", &web, "kill", "-9", &supervisor.to_string()]);
+    let said = ours("s6-svlisten1", &["-D", "-t", "120000", &web, "kill", "-9", &supervisor.to_string()]);
     assert_eq!(said.code, 102, "{said:?}");
     assert!(said.err.contains("has lost its supervisor"), "{said:?}");
     kill(service, "KILL");
     // In order, with the service up.
     let supervisor = scan.supervisor("other");
     let pid = scan.pid("other");
-    let said = ours("s6-svlisten1", &["-D", "-t", "20000", &other, "kill", "-QUIT", &supervisor.to_string()]);
+    let said = ours("s6-svlisten1", &["-D", "-t", "120000", &other, "kill", "-QUIT", &supervisor.to_string()]);
     assert_eq!(said.code, 102, "{said:?}");
     kill(pid, "KILL");
 }
@@ -151,13 +148,13 @@ fn listening_begins_before_the_program() {
     let (web, two) = (scan.path("web"), scan.path("two"));
     let program = svc_testkit::program().to_string_lossy().into_owned();
     let before = scan.pid("web");
-    ok("s6-svlisten1", &["-r", "-t", "20000", &web, &program, "s6-svc", "-r", &web]);
+    ok("s6-svlisten1", &["-r", "-t", "120000", &web, &program, "s6-svc", "-r", &web]);
     assert_ne!(scan.pid("web"), before);
     scan.pid("two");
     // As execlineb writes a block, and as people do.
     let quoted = format!(" {two}");
-    ok("s6-svlisten", &["-d", "-t", "20000", &web, &quoted, "", &program, "s6-svc", "-d", &web, &two]);
-    ok("s6-svlisten", &["-u", "-o", "-t", "20000", &web, &two, "", &program, "s6-svc", "-u", &two]);
+    ok("s6-svlisten", &["-d", "-t", "120000", &web, &quoted, "", &program, "s6-svc", "-d", &web, &two]);
+    ok("s6-svlisten", &["-u", "-o", "-t", "120000", &web, &two, "", &program, "s6-svc", "-u", &two]);
     assert_eq!(ok("s6-svlisten", &["", "echo", "nothing to wait for"]), "nothing to wait for\n");
     assert_eq!(ours("s6-svlisten", &[&web, "echo"]).code, 100);
     assert_eq!(ours("s6-svlisten1", &[&web]).code, 100);
@@ -168,14 +165,11 @@ fn no_change_is_missed_however_fast_it_comes() {
     if !has_s6() {
         return;
     }
-    let mut scan = Scan::new();
-    scan.service("web");
-    scan.start(&["web"]);
-    let web = scan.path("web");
+    let (scan, web) = Scan::with_web();
     scan.pid("web");
     for round in 0..25 {
         for (wait, letter) in [("-wD", "-d"), ("-wu", "-u"), ("-wd", "-dk"), ("-wu", "-u")] {
-            let said = ours("s6-svc", &[wait, letter, "-T", "20000", &web]);
+            let said = ours("s6-svc", &[wait, letter, "-T", "120000", &web]);
             assert_eq!(said.code, 0, "{round} {wait} {said:?}");
         }
     }

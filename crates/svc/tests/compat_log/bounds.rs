@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use svc_testkit::until;
 
@@ -121,7 +121,7 @@ fn the_pipe_of_a_busy_service_gets_more_room_and_a_quiet_one_none() {
         let mut number = 0;
         let begin = Instant::now();
         while if is_busy { room(&keeper) == ROOMS[0] } else { number < 50 } {
-            assert!(begin.elapsed() < Duration::from_secs(30), "{number} lines, and no more room");
+            assert!(begin.elapsed() < svc_testkit::PATIENCE, "{number} lines, and no more room");
             let lines = if is_busy { 20_000 } else { 1 };
             let block: String = (number..number + lines).map(|number| format!("line {number}\n")).collect();
             number += lines;

@@ -89,11 +89,12 @@ fn fill(name: &str, options: &str) -> Option<(usize, u64)> {
         }
     });
     logger.await_full();
-    let mut before = 0;
+    let (mut before, mut same) = (0, 0);
     let stuck = until("it to take no more", || {
         std::thread::sleep(Duration::from_millis(300));
         let now = written.load(Ordering::Relaxed);
-        (std::mem::replace(&mut before, now) == now).then_some(now)
+        same = if std::mem::replace(&mut before, now) == now { same + 1 } else { 0 };
+        (same == 10).then_some(now)
     });
     let memory = svc_testkit::figure(logger.child.id() as i32, "VmRSS").expect("it lives");
     logger.child.kill().expect("our child");

@@ -14,6 +14,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use svc_testkit::program;
 
@@ -22,7 +23,10 @@ pub struct Place(PathBuf);
 
 impl Place {
     pub fn new(name: &str) -> Place {
-        let path = std::env::temp_dir().join(format!("svc-compat-log-{}-{name}", std::process::id()));
+        // Several tests may use one name.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("svc-compat-log-{}-{name}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).expect("the temporary directory is writable");
         Place(path)
@@ -116,7 +120,7 @@ pub fn all(dir: &Path) -> Vec<u8> {
 /// A pipe with a name that the test keeps open, as a supervisor does.
 pub fn fifo(place: &Place) -> (PathBuf, File) {
     let path = place.join("fifo");
-    assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
+    svc_testkit::fifo(&path);
     let keeper = File::options().read(true).write(true).open(&path).expect("a pipe");
     (path, keeper)
 }

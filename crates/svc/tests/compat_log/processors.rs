@@ -56,7 +56,7 @@ fn one_that_fails_is_started_again() {
 fn lines_are_written_while_it_works_and_it_is_waited_for() {
     let place = Place::new("working");
     let gate = place.join("gate");
-    assert!(std::process::Command::new("mkfifo").arg(&gate).status().expect("mkfifo runs").success());
+    svc_testkit::fifo(&gate);
     let processor = format!("?read go <{}; cat", gate.display());
     let mut child = start(ours("s6-log", &["-b", "s4096", "l100", &processor, "./one"]).current_dir(place.path()));
     let mut stdin = child.stdin.take().expect("piped");

@@ -60,7 +60,7 @@ impl Logger {
 
 #[test]
 fn sigterm_ends_it_after_the_line_that_has_begun() {
-    let mut logger = Logger::start("term", &["-t", "20000", "./one"]);
+    let mut logger = Logger::start("term", &["-t", "120000", "./one"]);
     logger.say("one\nt");
     logger.await_text("one\n");
     logger.signal("TERM");

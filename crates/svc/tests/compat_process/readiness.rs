@@ -134,14 +134,14 @@ fn asking_ends_when_the_service_goes_down() {
     service.start();
     let asker = until("it was asked", || fs::read_to_string(service.dir.0.join("data/asker")).ok()?.trim().parse().ok());
     assert!(svc_testkit::is_alive(asker));
-    assert_eq!(service.tell(&["-d", "-wD", "-T", "20000"]), 0);
+    assert_eq!(service.tell(&["-d", "-wD", "-T", "120000"]), 0);
     until("nobody asks any more", || (!svc_testkit::is_alive(asker)).then_some(()));
     assert_eq!(service.listeners(), 0);
 }
 
 #[test]
 fn asking_ends_with_the_tries_or_the_time() {
-    for (name, options) in [("tries", "-n 2 -w 1"), ("time", "-n 0 -T 100 -w 1"), ("first", "-s 60000 -T 50")] {
+    for (name, options) in [("tries", "-n 2 -w 1"), ("time", "-n 0 -T 3000 -w 1"), ("first", "-s 600000 -T 50")] {
         let run = format!("exec s6-notifyoncheck {options} sleep 1000");
         let Some(mut service) = Service::new(name, &run) else { return };
         service.check("echo >> data/asked; exit 1");
@@ -163,7 +163,7 @@ fn asking_ends_with_the_tries_or_the_time() {
 
 #[test]
 fn a_check_that_hangs_is_ended() {
-    let Some(mut service) = Service::new("hang", "exec s6-notifyoncheck -n 0 -w 1 -t 50 sleep 1000") else { return };
+    let Some(mut service) = Service::new("hang", "exec s6-notifyoncheck -n 0 -w 1 -t 1000 sleep 1000") else { return };
     service.check("[ -e data/first ] && exit 0; echo $$ > data/first; exec sleep 1000");
     service.start();
     service.await_ready();

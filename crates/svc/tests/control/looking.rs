@@ -57,6 +57,20 @@ fn logs_of_one_several_and_all() {
     assert_eq!((line["service"].as_str(), line["line"].as_str()), (Some("db"), Some("db 1")));
 }
 
+#[test]
+fn logs_say_where_the_lines_of_one_with_a_logger_are() {
+    let mut tree = Tree::new();
+    tree.service("shop/log").run("exec cat >>../sold");
+    tree.service("shop").run("echo sold; echo 'shop error' >&2; exec sleep 1000");
+    tree.start();
+    tree.await_up("shop");
+    assert_eq!(tree.await_lines("shop/sold", 1), ["sold"]);
+    until("its standard error", || (tree.say(&["logs", "shop"]).out == "shop error\n").then_some(()));
+    let said = tree.say(&["logs", "shop"]);
+    assert_said(&said, 0, &["shop: its standard output goes to its logger, shop/log, and not here"]);
+    assert_eq!(tree.say(&["logs"]).err, "");
+}
+
 /// A svc-ctl whose lines come as they are printed.
 fn stream(tree: &Tree, words: &[&str]) -> (std::process::Child, std::io::Lines<BufReader<std::process::ChildStdout>>) {
     let mut command = Command::new(program());

@@ -100,23 +100,24 @@ fn where_nothing_can_be_written_there_is_an_abstract_socket() {
     let tree = Tree::new();
     tree.service("web").run("exec sleep 1000");
     let user = format!("setpriv --reuid={UID} --regid={UID} --clear-groups");
+    let copy = format!("/var/tmp/svc-read-only-{}", std::process::id());
     for user in ["", &user] {
         // A network namespace of its own has abstract names of its own. The user may not reach where svc was built.
         let script = format!(
-            "cp -a {services} /var/tmp/svc-read-only && cp {svc} /var/tmp/svc-read-only/.svc || exit 9
+            "cp -a {services} {copy} && cp {svc} {copy}/.svc || exit 9
              for place in /run /tmp /dev/shm; do mount -t tmpfs -o ro none $place || exit 9; done
              unset SVC_RUN_DIR XDG_RUNTIME_DIR
-             svc=\"{user} /var/tmp/svc-read-only/.svc\"
-             $svc svc-scan /var/tmp/svc-read-only & pid=$!
+             svc=\"{user} {copy}/.svc\"
+             $svc svc-scan {copy} & pid=$!
              until $svc svc-ctl wait web; do sleep 0.05; done
              ls -A /run /tmp /dev/shm
              grep -c '@svc/control' /proc/net/unix
-             $svc svc-ctl shutdown --code 5; wait $pid; echo code $?; rm -r /var/tmp/svc-read-only",
+             $svc svc-ctl shutdown --code 5; wait $pid; echo code $?; rm -r {copy}",
             services = tree.services().display(),
             svc = program().display(),
         );
-        let said = Said::by(Command::new("timeout").args(["30", "unshare", "-m", "-n", "sh", "-c", &script]));
-        let _ = fs::remove_dir_all("/var/tmp/svc-read-only");
+        let said = Said::by(Command::new("timeout").args(["120", "unshare", "-m", "-n", "sh", "-c", &script]));
+        let _ = fs::remove_dir_all(&copy);
         assert_said(&said, 0, &["web: up (pid ", "code 5"]);
     }
 }
@@ -155,7 +156,7 @@ fn where_only_memory_can_be_written_it_has_one_directory_and_nothing_stays() {
             services = tree.services().display(),
             svc = program().display(),
         );
-        let said = Said::by(Command::new("timeout").args(["30", "unshare", "-m", "-n", "sh", "-c", &script]));
+        let said = Said::by(Command::new("timeout").args(["120", "unshare", "-m", "-n", "sh", "-c", &script]));
         let _ = fs::remove_dir_all(&copy);
         let used = format!("svc-init: no place but memory can be written to by {uid}: using /dev/shm/svc-{uid}-");
         assert_said(&said, 0, &["there\n", &used, "is shared", "mount a tmpfs at /run", "code 5"]);

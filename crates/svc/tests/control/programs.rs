@@ -20,10 +20,14 @@ fn help_and_version_are_there_and_end_well() {
     for name in ["svc-scan", "svc-init", "svc-ctl"] {
         assert_said(&svc(&[name, "--help"]), 0, &["Usage", "--version"]);
         assert_said(&svc(&[name, "-h"]), 0, &["Usage"]);
-        assert_said(&svc(&[name, "--version"]), 0, &["0."]);
+    }
+    // Which one it is, by whatever name it is asked.
+    for name in ["svc-scan", "svc-init", "svc-ctl", "svc-log", "svc-supervise"] {
+        for word in ["--version", "-V"] {
+            assert_eq!(svc(&[name, word]).out, version.out.replacen("svc", name, 1), "{name}: version, commit and target");
+        }
     }
     assert_said(&svc(&["ctl", "render", "--help"]), 0, &["Usage: svc ctl render "]);
-    assert_eq!(svc(&["svc-scan", "--version"]).out, version.out, "version, commit and target");
     assert_said(&svc(&["--help"]), 0, &["svc-scan", "svc-ctl", "install"]);
     assert_said(&svc(&["exec", "--help"]), 0, &["Usage: svc exec", "\n      --env-dir DIR "]);
     // It may stand in a run script: a line of the log, and not all options each second.
@@ -40,7 +44,10 @@ fn help_and_version_are_there_and_end_well() {
         );
     }
     assert_said(&svc(&["install", "--help"]), 0, &["Usage: svc install"]);
-    assert_said(&svc(&["svc-supervise", "--help"]), 0, &["svc-scan"]);
+    for name in ["svc-supervise", "supervise"] {
+        assert_said(&svc(&[name, "--help"]), 0, &["supervise one service directory", "svc-scan"]);
+    }
+    assert_said(&svc(&["--help"]), 0, &["\n  svc-supervise  supervise one service directory\n"]);
     assert_said(&svc(&["svc-log", "--help"]), 0, &["svc-log"]);
     assert_said(&svc(&["scan", "--help"]), 0, &["Usage: svc-scan"]);
 }
@@ -148,4 +155,17 @@ fn links_of_all_commands_can_be_made_elsewhere() {
     assert_said(&svc(&["install", "--own", "--to", &program, &more]), 0, &[]);
     assert_said(&Said::by(Command::new(format!("{more}/svc-ctl")).arg("--version")), 0, &["svc-ctl 0."]);
     assert!(!std::path::Path::new(&more).join("svc").exists());
+}
+
+/// `COPY --from=svc:scratch /init /init` follows the link, and copies svc under that name. Then /proc/self/exe, by which svc calls
+/// itself, leads to a file called so: taken for that name, each step of /init was another /init.
+#[test]
+fn a_copy_of_svc_is_svc_whatever_it_is_called() {
+    let tree = Tree::new();
+    let (copy, link) = (tree.path("s6-echo"), tree.path("other"));
+    fs::copy(program(), &copy).expect("copied");
+    symlink(&copy, &link).expect("a link");
+    let said = |path: &Path| Said::by(Command::new(path).args(["s6-echo", "hello"])).out;
+    assert_eq!(said(&copy), "s6-echo hello\n", "called by its name, it is what that stands for");
+    assert_eq!(said(&link), "hello\n");
 }

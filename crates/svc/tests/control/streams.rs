@@ -1,7 +1,6 @@
 //! Streams of events and of lines, and readers who are slow.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::time::Duration;
 
 use serde_json::Value;
 use svc_testkit::raw::connect;
@@ -93,7 +92,7 @@ fn a_slow_reader_of_events_is_told_how_much_it_missed() {
 fn logs_are_followed_from_the_last_lines_on() {
     let mut tree = Tree::new();
     tree.service("web").run("seq 1 20; echo oops >&2; while read -r line <go; do echo $line; done; exec sleep 1000");
-    svc_testkit::Said::by(std::process::Command::new("mkfifo").arg(tree.services().join("web/go")));
+    svc_testkit::fifo(tree.services().join("web/go"));
     tree.start();
     until("its lines", || tree.ctl_ok(&["logs", "web"]).contains("oops").then_some(()));
     let mut lines = open(&tree, "/v1/logs?service=web&lines=3&follow=1");
@@ -130,7 +129,7 @@ fn a_stream_ends_with_svc_in_an_orderly_way() {
     let (mut tree, _) = with_web();
     let mut events = open(&tree, "/v1/events");
     read_until(&mut events, |event| event["event"] == "subscribed");
-    events.get_ref().set_read_timeout(Some(Duration::from_secs(20))).expect("ours");
+    events.get_ref().set_read_timeout(Some(svc_testkit::PATIENCE)).expect("ours");
     assert_eq!(tree.stop(), 0);
     let mut rest = String::new();
     let _ = events.read_to_string(&mut rest);

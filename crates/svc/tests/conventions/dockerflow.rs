@@ -7,13 +7,18 @@ use serde_json::Value;
 use svc_testkit::{Tree, free_port, program, until};
 
 fn get(port: u16, path: &str) -> (u16, Value) {
+    let (code, body) = text(port, path);
+    (code, serde_json::from_str(&body).expect("JSON"))
+}
+
+fn text(port: u16, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a code");
-    (code, serde_json::from_str(body).expect("JSON"))
+    (code, body.to_owned())
 }
 
 /// A tree with the service that answers, and its port.
@@ -58,6 +63,16 @@ fn the_heartbeat_is_the_verdict_of_all_services() {
 }
 
 #[test]
+fn a_version_is_answered_with_the_bytes_of_its_file() {
+    let file = "{ \"source\": \"s\",\n  \"version\": \"1.2\", \"commit\": \"c\", \"build\": \"b\", \"n\": 1.0 }\n";
+    let (mut tree, port) = tree(file);
+    tree.start();
+    tree.ctl_ok(&["wait", "--ready", "flow"]);
+    assert_eq!(text(port, "/__version__"), (200, file.to_owned()));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_version_file_that_is_none_is_told() {
     let (mut tree, port) = tree("{\n\"version\" 1}");
     tree.start();
@@ -92,4 +107,25 @@ fn an_address_that_is_taken_is_told() {
     assert!(said.contains(&format!("cannot listen on {address}: Address")), "{said}");
     let output = std::process::Command::new(program()).arg("dockerflow").env("PORT", "http").output().expect("svc runs");
     assert_eq!(output.status.code(), Some(100));
+}
+
+#[test]
+fn the_check_looks_at_the_file_that_config_path_names() {
+    let tree = Tree::new();
+    let file = tree.path("config.env");
+    let demand = |path: &std::path::Path| {
+        let mut check = std::process::Command::new(program());
+        check.args(["svc-ctl", "--socket", "/none", "check", "--dockerflow"]).env("CONFIG_PATH", path);
+        let said = String::from_utf8(check.output().expect("svc runs").stdout).expect("text");
+        let line = said.lines().find(|line| line.contains("configuration comes from the environment")).map(str::to_owned);
+        line.expect("a line")
+    };
+    let shown = file.display();
+    assert!(demand(&file).starts_with("NO ") && demand(&file).contains(&format!("CONFIG_PATH is {shown}: No such file")));
+    std::fs::write(&file, "A=1").expect("written");
+    assert_eq!(
+        demand(&file),
+        format!("yes configuration comes from the environment: CONFIG_PATH is {shown}, and can be read")
+    );
+    assert!(demand(std::path::Path::new("")).starts_with("?   "));
 }

@@ -38,7 +38,7 @@ impl Step {
             }
             (Action::Events { letters, .. }, _) => (letters, seen),
             (Action::ScannerEnds, None) => ("0", seen),
-            (Action::Elapsed(span), _) => (span, seen),
+            (Action::Elapsed(least), _) => (least, seen),
             (_, Some(expected)) => (expected, seen),
             (_, None) => (seen, seen),
         }
@@ -59,7 +59,11 @@ impl Step {
 pub fn play(scenario: &Scenario, sides: Sides) -> Run {
     let mut stage = Stage::new(sides);
     let mut run = Run { seen: Vec::new(), broken: None, log: String::new() };
-    let starts_itself = scenario.steps.iter().any(|step| matches!(step.action, Action::Start(_)));
+    let starts_itself = scenario.steps.iter().any(|step| match &step.action {
+        Action::Start(_) => true,
+        Action::Begin { command, .. } => command.contains("$SCANNER"),
+        _ => false,
+    });
     for step in &scenario.steps {
         let is_first_place = matches!(step.action, Action::Place { .. }) && !starts_itself && !stage.is_started();
         let started = if is_first_place { stage.start("") } else { Ok(()) };
@@ -122,9 +126,10 @@ fn act(stage: &mut Stage, step: &Step, sides: Sides) -> Result<Seen, String> {
             return Ok(Some(status.map_or("does not end".into(), |status| code(status).to_string())));
         }
         Action::Mark => stage.marked = Instant::now(),
-        Action::Elapsed(span) => {
-            let (elapsed, span) = (stage.marked.elapsed().as_millis(), step.instead(sides).unwrap_or(span));
-            return Ok(Some(if is_within(elapsed, span)? { span.to_owned() } else { format!("{elapsed}") }));
+        Action::Elapsed(least) => {
+            let (elapsed, least) = (stage.marked.elapsed().as_millis(), step.instead(sides).unwrap_or(least));
+            let so_many: u128 = least.parse().map_err(|_| format!("'{least}' is no number of milliseconds"))?;
+            return Ok(Some(if elapsed >= so_many { least.to_owned() } else { format!("{elapsed}") }));
         }
         Action::Raw { to, bytes } => {
             let fifo = stage.service(to);
@@ -132,12 +137,6 @@ fn act(stage: &mut Stage, step: &Step, sides: Sides) -> Result<Seen, String> {
         }
     }
     Ok(None)
-}
-
-/// Whether a number of milliseconds lies in a span, `200 1000`.
-fn is_within(elapsed: u128, span: &str) -> Result<bool, String> {
-    let bounds = span.split_once(' ').and_then(|(least, most)| Some(least.parse().ok()?..=most.parse().ok()?));
-    Ok(bounds.ok_or_else(|| format!("'{span}' is no span"))?.contains(&elapsed))
 }
 
 fn write(path: &Path, text: &str, executable: bool) -> std::io::Result<()> {

@@ -17,7 +17,7 @@ use svc_testkit::{kill, processes, program};
 use crate::listener::Listener;
 
 /// How long anything may take before a scenario is given up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Who does what in a run of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Stage {
         File::options().create(true).append(true).open(self.root.join("log")).expect("a log")
     }
 
-    /// Starts the scanner, and returns when it takes commands.
+    /// Starts the scanner, and returns when it takes commands and signals.
     pub fn start(&mut self, arguments: &str) -> Result<(), String> {
         let program = self.scanner_program();
         let mut command = self.command(&program);
@@ -137,7 +137,7 @@ impl Stage {
         self.scanner = Some(command.spawn().map_err(|error| format!("{}: {error}", program.display()))?);
         let control = self.service(".s6-svscan/control");
         let begin = Instant::now();
-        while send(&control, b"").is_err() {
+        while send(&control, b"").is_err() || !self.scanner_pid().is_some_and(takes_signals) {
             if self.scanner_status(Duration::ZERO).is_some() || begin.elapsed() > PATIENCE {
                 return Err("the scanner does not listen at .s6-svscan/control".into());
             }
@@ -240,6 +240,13 @@ impl Drop for Stage {
 
 fn listen(dir: &Path) -> Result<Listener, String> {
     Listener::new(dir).map_err(|error| format!("{}: {error}", dir.display()))
+}
+
+/// Whether a process has something else in mind than to die of SIGTERM: it has for the other signals, too, then.
+fn takes_signals(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let masks = status.lines().filter_map(|line| line.strip_prefix("SigBlk:").or(line.strip_prefix("SigCgt:")));
+    masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok()).any(|mask| mask & 1 << 14 != 0)
 }
 
 /// Writes to a FIFO, if somebody reads it.

@@ -1,55 +1,27 @@
 //! Directories that come and go.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
-use svc_testkit::{EventKind, State, Tree, assert_prompt, kill, wait_gone};
+use svc_testkit::{EventKind, State, Tree, fifo, kill, wait_gone};
 
-use super::{COUNTING, assert_silent, mkfifo};
+use super::{COUNTING, assert_silent};
 
-/// 100 ms on a machine of its own; here others compile beside us.
-const SOON: Duration = Duration::from_millis(500);
-
-/// Asserts that a service is up soon after `bring` has put it there; each attempt is one of another name.
+/// Asserts that a service that runs stops when `take` has taken it away.
 #[track_caller]
-fn assert_up_soon(tree: &mut Tree, prefix: &str, prepare: impl Fn(&Tree, &str), bring: impl Fn(&Tree, &str)) {
-    let mut number = 0;
-    assert_prompt(SOON, || {
-        number += 1;
-        let name = format!("{prefix}{number}");
-        prepare(tree, &name);
-        let begin = Instant::now();
-        bring(tree, &name);
-        tree.expect(&name, &[EventKind::Added, EventKind::Starting, EventKind::Up]);
-        begin.elapsed()
-    });
-}
-
-/// Asserts that a service that runs has stopped soon after `take` has taken it away.
-#[track_caller]
-fn assert_gone_soon(tree: &Tree, prefix: &str, take: impl Fn(&Tree, &str)) {
-    let mut number = 0;
-    assert_prompt(SOON, || {
-        number += 1;
-        let name = format!("{prefix}{number}");
-        tree.draft(&name).run("exec sleep 1000");
-        tree.place(&name);
-        let pid = tree.await_up(&name);
-        let begin = Instant::now();
-        take(tree, &name);
-        wait_gone(pid);
-        begin.elapsed()
-    });
+fn assert_gone(tree: &Tree, name: &str, take: impl Fn(&Tree, &str)) {
+    tree.draft(name).run("exec sleep 1000");
+    tree.place(name);
+    let pid = tree.await_up(name);
+    take(tree, name);
+    wait_gone(pid);
 }
 
 #[test]
-fn a_new_directory_is_started_within_100_ms() {
+fn a_new_directory_is_started() {
     let mut tree = Tree::new();
     tree.start();
-    let make = |tree: &Tree, name: &str| {
-        tree.service(name).run("exec sleep 1000");
-    };
-    assert_up_soon(&mut tree, "web", |_, _| {}, make);
+    tree.service("web").run("exec sleep 1000");
+    tree.expect("web", &[EventKind::Added, EventKind::Starting, EventKind::Up]);
     assert_silent(&tree);
 }
 
@@ -57,18 +29,13 @@ fn a_new_directory_is_started_within_100_ms() {
 fn a_directory_that_is_moved_in_is_started_at_once() {
     let mut tree = Tree::new();
     tree.start();
-    let write = |tree: &Tree, name: &str| {
-        tree.draft(name).run("exec sleep 1000");
-    };
-    assert_up_soon(&mut tree, "web", write, |tree, name| drop(tree.place(name)));
+    tree.draft("web").run("exec sleep 1000");
+    tree.place("web");
+    tree.expect("web", &[EventKind::Added, EventKind::Starting, EventKind::Up]);
     // The dot hides a directory until it is complete.
-    let write = |tree: &Tree, name: &str| {
-        tree.service(&format!(".{name}")).run("exec sleep 1000");
-    };
-    let show = |tree: &Tree, name: &str| {
-        fs::rename(tree.services().join(format!(".{name}")), tree.services().join(name)).expect("ours");
-    };
-    assert_up_soon(&mut tree, "mail", write, show);
+    tree.service(".mail").run("exec sleep 1000");
+    fs::rename(tree.services().join(".mail"), tree.services().join("mail")).expect("ours");
+    tree.expect("mail", &[EventKind::Added, EventKind::Starting, EventKind::Up]);
     assert_silent(&tree);
 }
 
@@ -77,12 +44,12 @@ fn a_removed_directory_is_stopped() {
     let mut tree = Tree::new();
     tree.start();
     let path = |tree: &Tree, name: &str| tree.services().join(name);
-    assert_gone_soon(&tree, "web", |tree, name| fs::remove_dir_all(path(tree, name)).expect("ours"));
-    assert_gone_soon(&tree, "db", |tree, name| fs::rename(path(tree, name), tree.path(name)).expect("ours"));
+    assert_gone(&tree, "web", |tree, name| fs::remove_dir_all(path(tree, name)).expect("ours"));
+    assert_gone(&tree, "db", |tree, name| fs::rename(path(tree, name), tree.path(name)).expect("ours"));
     let hide = |tree: &Tree, name: &str| fs::rename(path(tree, name), path(tree, &format!(".{name}"))).expect("ours");
-    assert_gone_soon(&tree, "mail", hide);
+    assert_gone(&tree, "mail", hide);
     svc_testkit::until("all to be forgotten", || tree.list().ok()?.services.is_empty().then_some(()));
-    assert_eq!(tree.say(&["status", "web1"]).code, 102);
+    assert_eq!(tree.say(&["status", "web"]).code, 102);
     assert_silent(&tree);
 }
 
@@ -92,7 +59,7 @@ fn a_removed_service_runs_its_finish_and_is_waited_for() {
     let [seen, gate] = ["seen", "gate"].map(|name| tree.path(name).display().to_string());
     tree.service("web").run("exec sleep 1000").finish(&format!("read word <{gate}; echo $1 $2 $word >>{seen}"));
     tree.service("web").file("timeout-finish", "0");
-    mkfifo(&gate);
+    fifo(&gate);
     tree.start();
     tree.await_up("web");
     fs::rename(tree.services().join("web"), tree.path("web")).expect("ours");

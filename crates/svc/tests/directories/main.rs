@@ -40,8 +40,3 @@ fn assert_silent(tree: &Tree) {
     let complaint = log.lines().find(|line| line.starts_with("svc-") && !line.contains("no service yet"));
     assert_eq!(complaint, None, "log:\n{log}");
 }
-
-/// A gate for scripts: who reads a line from it goes on when a test writes one.
-fn mkfifo(path: &str) {
-    assert!(std::process::Command::new("mkfifo").arg(path).status().is_ok_and(|status| status.success()));
-}

@@ -195,7 +195,7 @@ fn without_arguments_etc_s6_is_watched_also_when_it_is_not_there() {
         run_dir.run_dir().display(),
         run_dir.path("status").display(),
     );
-    let said = Said::by(Command::new("timeout").args(["60", "unshare", "-m", "sh", "-c", &script]));
+    let said = Said::by(Command::new("timeout").args(["120", "unshare", "-m", "sh", "-c", &script]));
     assert!(said.out.contains("web: up (pid ") && said.out.contains("code 0"), "{said:?}");
     assert!(said.err.contains("/etc/s6: no such directory: make it"), "{said:?}");
 }

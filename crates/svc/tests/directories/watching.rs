@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use svc_testkit::{Tree, until, wait_gone};
+use svc_testkit::{Tree, fifo, until, wait_gone};
 
-use super::{assert_silent, mkfifo};
+use super::assert_silent;
 
 /// Whether the process has the kernel watch something.
 fn watches(pid: i32) -> bool {
@@ -16,7 +16,7 @@ fn watches(pid: i32) -> bool {
 fn what_a_main_program_changes_in_the_first_moment_counts() {
     let mut tree = Tree::new();
     let gate = tree.path("gate").display().to_string();
-    mkfifo(&gate);
+    fifo(&gate);
     tree.draft("new").run("exec sleep 1000");
     tree.service("stays").run("exec sleep 1000");
     tree.service("old").run(&format!("echo started >{gate}; exec sleep 1000"));

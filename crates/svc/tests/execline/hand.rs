@@ -229,7 +229,7 @@ fn sequences() {
         ("background { echo a }", 0),
         ("background { } echo", 100),
         ("background { nosuchprogram } echo", 111),
-        ("background -d { redirfd -w 1 f sleep 1000 } importas R ! if { kill $R } echo b", 0),
+        ("background -d { redirfd -w 1 /dev/null sleep 1000 } importas R ! if { kill $R } echo b", 0),
         ("pipeline { printf \"a\\nb\\n\" } cat -n", 0),
         ("pipeline -w { cat -n } printf \"a\\nb\\n\"", 0),
         ("pipeline -d { printf \"a\\nb\\n\" } cat", 0),

@@ -75,7 +75,7 @@ pub fn run(bin: &Path, script: &str) -> Run {
     fs::write(&file, script).expect("ours");
     // A script that never ends is a failure, not a test that never ends.
     let mut command = Command::new("timeout");
-    command.args(["-s", "KILL", "60"]).arg(bin.join("execlineb")).args(options(script)).arg("script").args(ARGUMENTS);
+    command.args(["-s", "KILL", "120"]).arg(bin.join("execlineb")).args(options(script)).arg("script").args(ARGUMENTS);
     command.current_dir(&dir).env_clear().env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("V", "v w ");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("timeout runs");

@@ -1,4 +1,4 @@
-//! `s6-supervise DIR`: one service without a scanner (s6-contract 1.4), steered by signals and by Debian's tools.
+//! `s6-supervise DIR`: one service without a scanner, steered by signals and by Debian's tools.
 
 use std::io::Read;
 use std::path::Path;
@@ -134,6 +134,35 @@ fn a_directory_has_one_supervisor() {
     drop(supervisor);
 }
 
+// 21
+#[test]
+fn promise_21_of_fifty_supervisors_of_one_directory_one_wins() {
+    let tree = Tree::new();
+    let web = service(&tree);
+    let mut all: Vec<Supervisor> = (0..50)
+        .map(|_| {
+            let mut command = Command::new(program());
+            command.arg("s6-supervise").arg(web.path()).stdin(Stdio::null()).stderr(Stdio::piped());
+            Supervisor::start_with(&mut command)
+        })
+        .collect();
+    let winner = until("the others to give up", || {
+        let mut alive = (0..all.len()).filter(|&index| all[index].0.try_wait().expect("ours").is_none());
+        let first = alive.next().expect("one of them stays");
+        alive.next().is_none().then_some(first)
+    });
+    for (index, loser) in all.iter_mut().enumerate().filter(|(index, _)| *index != winner) {
+        let mut told = String::new();
+        loser.0.stderr.take().expect("piped").read_to_string(&mut told).expect("text");
+        assert_eq!(loser.code(), Some(100), "number {index}: {told}");
+        assert!(told.contains("has a supervisor already") && told.lines().count() == 1, "{told}");
+    }
+    await_up(web.path());
+    kill(all[winner].pid(), "TERM");
+    assert_eq!(all[winner].code(), Some(0));
+    assert_eq!(lines(&web.path().join("names")).len(), 1, "one of them ran it, once");
+}
+
 #[test]
 fn debians_tools_steer_it() {
     if !has_s6() {
@@ -145,11 +174,11 @@ fn debians_tools_steer_it() {
     let mut supervisor = Supervisor::start(web.path());
     let first = await_up(web.path());
     let dir = web.path().to_str().expect("text");
-    s6_ok(&["s6-svwait", "-U", "-t", "10000", dir]);
+    s6_ok(&["s6-svwait", "-U", "-t", "120000", dir]);
     assert!(s6_ok(&["s6-svstat", dir]).starts_with(&format!("up (pid {first}")), "the same service");
-    s6_ok(&["s6-svc", "-wR", "-T", "10000", "-r", dir]);
+    s6_ok(&["s6-svc", "-wR", "-T", "120000", "-r", dir]);
     assert_ne!(await_up(web.path()), first);
-    s6_ok(&["s6-svc", "-wD", "-T", "10000", "-d", dir]);
+    s6_ok(&["s6-svc", "-wD", "-T", "120000", "-d", dir]);
     assert!(!status(web.path()).is_up());
     s6_ok(&["s6-svc", "-x", dir]);
     assert_eq!(supervisor.code(), Some(0));

@@ -1,4 +1,4 @@
-//! The letters that are written into `supervise/control` (s6-contract 2.4).
+//! The letters that are written into `supervise/control`.
 
 use svc_proto::s6::Status;
 use svc_testkit::{State, Tree, is_alive, until};
@@ -217,8 +217,7 @@ fn a_control_that_is_no_fifo_is_told_of() {
     std::fs::write(web.path().join("supervise/control"), "x").expect("written");
     tree.start();
     tree.await_up("web");
-    let log = tree.log();
-    assert!(log.contains("supervise/control"), "{log}");
+    until("a word about it", || tree.log().contains("supervise/control").then_some(()));
     // The rest is there.
-    assert!(status(&tree.services().join("web")).is_up());
+    await_status(&tree.services().join("web"), "up", Status::is_up);
 }

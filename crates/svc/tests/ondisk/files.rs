@@ -1,4 +1,4 @@
-//! The bytes and the modes (s6-contract 2.1 to 2.3).
+//! The bytes and the modes of what stands in `supervise/` and `event/`.
 
 use std::fs;
 use std::io::Read;
@@ -65,7 +65,7 @@ fn the_status_says_what_is() {
         .run("read go < go; echo >&3; read code < code; exit $code")
         .finish("read go < go");
     let dir = tree.services().join("web");
-    assert!(std::process::Command::new("mkfifo").args([dir.join("go"), dir.join("code")]).status().expect("runs").success());
+    ["go", "code"].iter().for_each(|name| svc_testkit::fifo(dir.join(name)));
     let before = now();
     tree.start();
 
@@ -205,7 +205,9 @@ fn a_status_that_cannot_be_written_stops_nothing() {
     }
     assert_ne!(tree.await_up("web"), first);
     let log = tree.log();
-    assert_eq!(log.matches("cannot write into supervise/").count(), 1, "{log}");
+    assert_eq!(log.matches("web: cannot write into ").count(), 1, "{log}");
+    // What is found missing in that way comes again.
+    await_status(&dir, "up again", Status::is_up);
 }
 
 #[test]

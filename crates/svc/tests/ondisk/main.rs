@@ -1,5 +1,5 @@
-//! What s6's own tools find on disk (s6-contract.md, sections 2 and 3): bytes, modes, events and letters, and Debian's tools on
-//! services that svc supervises. A promise's number stands above its test.
+//! What s6's own tools find on disk (docs/decisions/0011-files-of-s6.md): bytes, modes, events and letters, and Debian's tools on
+//! services that svc supervises. Promises are numbered as in docs/promises.md.
 #![forbid(unsafe_code)]
 
 mod alone;

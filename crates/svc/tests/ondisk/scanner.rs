@@ -1,4 +1,4 @@
-//! `.s6-svscan/`, and the names under which scripts start a scanner (s6-contract 3).
+//! `.s6-svscan/`, and the names under which scripts start a scanner.
 
 use std::io::Read;
 use std::os::fd::AsRawFd;
@@ -55,6 +55,28 @@ fn a_scan_directory_has_one_scanner() {
     assert!(ours.err.contains("s6-svscanctl -t"), "the cure: {}", ours.err);
     until("it to listen", || (s6(&["s6-svscanctl", "-t", &services]).code == 0).then_some(()));
     assert!(theirs.wait().expect("ours").success());
+}
+
+#[test]
+fn whoever_writes_letters_without_end_keeps_nobody_from_being_heard() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.start();
+    let pid = tree.await_up("web");
+    let control = tree.services().join(".s6-svscan/control");
+    // Unlike that of a tool, this writer waits for room.
+    let control = std::fs::OpenOptions::new().write(true).open(control).expect("somebody listens");
+    let mut flood = Command::new("yes").arg("a").stdout(control).spawn().expect("yes is everywhere");
+    for _ in 0..5 {
+        let said = tree.say(&["status", "web"]);
+        assert!(said.code == 0 && said.out.contains(&format!("{pid}")), "{said:?}");
+    }
+    let said = tree.say(&["restart", "web"]);
+    assert!(said.code == 0 && said.out.contains("web: up (pid "), "{said:?}");
+    assert!(flood.try_wait().expect("ours").is_none());
+    flood.kill().expect("ours");
+    flood.wait().expect("ours");
+    assert_eq!(tree.stop(), 0);
 }
 
 #[test]
@@ -155,16 +177,16 @@ fn s6_svscanctl_s6_svlink_and_s6_svunlink() {
     ServiceDir::make(tree.path("available/web/log")).run("exec cat");
     let available = available.path().to_str().expect("text").to_owned();
     for name in ["web", "shop"] {
-        s6_ok(&["s6-svlink", "-t", "10000", &services, &available, name]);
+        s6_ok(&["s6-svlink", "-t", "120000", &services, &available, name]);
         for part in [name.to_owned(), format!("{name}/log")] {
-            s6_ok(&["s6-svwait", "-u", "-t", "10000", &dir(&tree, &part)]);
+            s6_ok(&["s6-svwait", "-u", "-t", "120000", &dir(&tree, &part)]);
         }
-        s6_ok(&["s6-svunlink", "-t", "10000", &services, name]);
+        s6_ok(&["s6-svunlink", "-t", "120000", &services, name]);
         assert_eq!(s6(&["s6-svok", &available]).code, 1, "gone when it comes back");
         until("it to be forgotten", || tree.status(name).is_none().then_some(()));
     }
     // Not started: only supervised.
-    s6_ok(&["s6-svlink", "-d", "-t", "10000", &services, &available]);
+    s6_ok(&["s6-svlink", "-d", "-t", "120000", &services, &available]);
     assert_eq!(s6_ok(&["s6-svstat", "-u", &dir(&tree, "web")]), "false");
     s6_ok(&["s6-svscanctl", "-t", &services]);
     assert_eq!(tree.wait(), 0);
@@ -266,7 +288,7 @@ fn s6_svlink_takes_a_directory_whose_links_lead_nowhere() {
     for name in ["supervise", "event"] {
         symlink(tree.path(&format!("gone/servicedirs/1-2/{name}")), web.path().join(name)).expect("made");
     }
-    let linked = Said::by(named(&tree, "s6-svlink").args(["-t", "10000", &services]).arg(web.path()));
+    let linked = Said::by(named(&tree, "s6-svlink").args(["-t", "120000", &services]).arg(web.path()));
     assert_eq!(linked.code, 0, "{}", linked.err);
     await_status(web.path(), "up", svc_proto::s6::Status::is_up);
 }

@@ -142,19 +142,19 @@ fn s6_svc_steers_and_waits() {
     tree.await_up("web");
     let web = dir(&tree, "web");
     let pid = || s6_ok(&["s6-svstat", "-o", "pid", &web]);
-    s6_ok(&["s6-svwait", "-U", "-t", "10000", &web]);
+    s6_ok(&["s6-svwait", "-U", "-t", "120000", &web]);
     let first = pid();
-    s6_ok(&["s6-svc", "-wd", "-T", "10000", "-d", &web]);
+    s6_ok(&["s6-svc", "-wd", "-T", "120000", "-d", &web]);
     assert_eq!(s6_ok(&["s6-svstat", "-u", &web]), "false");
-    s6_ok(&["s6-svwait", "-D", "-t", "10000", &web]);
+    s6_ok(&["s6-svwait", "-D", "-t", "120000", &web]);
     let line = s6_ok(&["s6-svstat", &web]);
     assert!(line.starts_with("down (signal SIGTERM) ") && line.contains(", normally up, ready "), "{line}");
-    s6_ok(&["s6-svc", "-wu", "-T", "10000", "-u", &web]);
-    s6_ok(&["s6-svc", "-wU", "-T", "10000", "-u", &web]);
+    s6_ok(&["s6-svc", "-wu", "-T", "120000", "-u", &web]);
+    s6_ok(&["s6-svc", "-wU", "-T", "120000", "-u", &web]);
     let second = pid();
     assert_ne!(first, second);
-    s6_ok(&["s6-svc", "-wr", "-T", "10000", "-r", &web]);
-    s6_ok(&["s6-svc", "-wR", "-T", "10000", "-r", &web]);
+    s6_ok(&["s6-svc", "-wr", "-T", "120000", "-r", &web]);
+    s6_ok(&["s6-svc", "-wR", "-T", "120000", "-r", &web]);
     assert_ne!(second, pid());
     // What does not come is not waited for without end.
     assert_eq!(s6(&["s6-svc", "-wd", "-T", "1500", "-u", &web]).code, 99);
@@ -162,9 +162,9 @@ fn s6_svc_steers_and_waits() {
     s6_ok(&["s6-svc", "-p", &web]);
     await_status(Path::new(&web), "paused", |status| status.paused);
     s6_ok(&["s6-svc", "-c", &web]);
-    s6_ok(&["s6-svc", "-wD", "-T", "10000", "-D", &web]);
+    s6_ok(&["s6-svc", "-wD", "-T", "120000", "-D", &web]);
     assert_eq!(s6_ok(&["s6-svstat", "-o", "normallyup", &web]), "false");
-    s6_ok(&["s6-svc", "-wU", "-T", "10000", "-U", &web]);
+    s6_ok(&["s6-svc", "-wU", "-T", "120000", "-U", &web]);
     assert_eq!(s6_ok(&["s6-svstat", "-o", "normallyup", &web]), "true");
 }
 
@@ -180,10 +180,10 @@ fn command_and_wait_miss_nothing_of_a_service_that_dies_at_once() {
     let web = dir(&tree, "web");
     await_status(Path::new(&web), "a supervisor", |_| true);
     for _ in 0..30 {
-        s6_ok(&["s6-svc", "-wu", "-T", "10000", "-o", &web]);
-        s6_ok(&["s6-svwait", "-D", "-t", "10000", &web]);
+        s6_ok(&["s6-svc", "-wu", "-T", "120000", "-o", &web]);
+        s6_ok(&["s6-svwait", "-D", "-t", "120000", &web]);
     }
-    s6_ok(&["s6-svlisten1", "-r", "-t", "10000", &web, "s6-svc", "-u", &web]);
+    s6_ok(&["s6-svlisten1", "-r", "-t", "120000", &web, "s6-svc", "-u", &web]);
 }
 
 #[test]
@@ -206,13 +206,13 @@ fn waiting_for_several_is_all_or_any() {
     };
     // s6's tools need some of this time for the program that listens for them.
     assert_eq!(wait(&["-u", "-o", "-t", "1500"]), 99);
-    s6_ok(&["s6-svc", "-wu", "-T", "10000", "-u", &dirs[1]]);
-    assert_eq!(wait(&["-u", "-o", "-t", "10000"]), 0);
+    s6_ok(&["s6-svc", "-wu", "-T", "120000", "-u", &dirs[1]]);
+    assert_eq!(wait(&["-u", "-o", "-t", "120000"]), 0);
     assert_eq!(wait(&["-u", "-a", "-t", "1500"]), 99);
     for dir in &dirs {
         s6_ok(&["s6-svc", "-u", dir]);
     }
-    assert_eq!(wait(&["-u", "-a", "-t", "10000"]), 0);
+    assert_eq!(wait(&["-u", "-a", "-t", "120000"]), 0);
 }
 
 #[test]
@@ -225,14 +225,14 @@ fn a_permanent_failure_and_a_supervisor_that_leaves_end_a_wait() {
     tree.start();
     let web = dir(&tree, "web");
     await_status(Path::new(&web), "a supervisor", |_| true);
-    s6_ok(&["s6-svc", "-wu", "-T", "10000", "-u", &web]);
+    s6_ok(&["s6-svc", "-wu", "-T", "120000", "-u", &web]);
     await_listeners(Path::new(&web), 0);
-    let wait = Command::new("s6-svwait").args(["-U", "-t", "10000", &web]).stderr(Stdio::null()).spawn().expect("runs");
+    let wait = Command::new("s6-svwait").args(["-U", "-t", "120000", &web]).stderr(Stdio::null()).spawn().expect("runs");
     await_listeners(Path::new(&web), 1);
     s6_ok(&["s6-svc", "-t", &web]);
     assert_eq!(wait.wait_with_output().expect("ends").status.code(), Some(1));
     await_listeners(Path::new(&web), 0);
-    let wait = Command::new("s6-svwait").args(["-u", "-t", "10000", &web]).stderr(Stdio::null()).spawn().expect("runs");
+    let wait = Command::new("s6-svwait").args(["-u", "-t", "120000", &web]).stderr(Stdio::null()).spawn().expect("runs");
     await_listeners(Path::new(&web), 1);
     tree.stop();
     assert_eq!(wait.wait_with_output().expect("ends").status.code(), Some(1));
@@ -259,7 +259,7 @@ fn a_killed_supervisor_ends_no_wait() {
     tree.start();
     let pid = tree.await_up("web");
     let web = dir(&tree, "web");
-    let wait = Command::new("s6-svwait").args(["-d", "-t", "20000", &web]).spawn().expect("runs");
+    let wait = Command::new("s6-svwait").args(["-d", "-t", "120000", &web]).spawn().expect("runs");
     await_listeners(Path::new(&web), 1);
     tree.kill_supervisor("web");
     kill(pid, "KILL");
@@ -277,20 +277,20 @@ fn s6_svok_s6_svdt_and_the_listening_tools() {
     let web = dir(&tree, "web");
     await_status(Path::new(&web), "a supervisor", |_| true);
     for count in 1..=3 {
-        s6_ok(&["s6-svc", "-wu", "-T", "10000", "-o", &web]);
-        s6_ok(&["s6-svwait", "-D", "-t", "10000", &web]);
+        s6_ok(&["s6-svc", "-wu", "-T", "120000", "-o", &web]);
+        s6_ok(&["s6-svwait", "-D", "-t", "120000", &web]);
         let tally = s6_ok(&["s6-svdt", &web]);
         assert_eq!(tally.lines().count(), count);
         assert!(tally.lines().all(|line| line.starts_with('@') && line.ends_with(" exitcode 7")), "{tally}");
     }
     s6_ok(&["s6-svdt-clear", &web]);
     assert_eq!(s6_ok(&["s6-svdt", &web]), "");
-    s6_ok(&["s6-svc", "-wu", "-T", "10000", "-o", &web]);
-    s6_ok(&["s6-svwait", "-D", "-t", "10000", &web]);
+    s6_ok(&["s6-svc", "-wu", "-T", "120000", "-o", &web]);
+    s6_ok(&["s6-svwait", "-D", "-t", "120000", &web]);
     assert_eq!(s6_ok(&["s6-svdt", &web]).lines().count(), 1, "after a clear it begins anew");
     let event = format!("{web}/event");
-    assert_eq!(s6_ok(&["s6-ftrig-listen1", "-t", "10000", &event, "udD", "s6-svc", "-o", &web]), "D");
-    s6_ok(&["s6-ftrig-listen", "-t", "10000", &event, "d", "", "s6-svc", "-o", &web]);
+    assert_eq!(s6_ok(&["s6-ftrig-listen1", "-t", "120000", &event, "udD", "s6-svc", "-o", &web]), "D");
+    s6_ok(&["s6-ftrig-listen", "-t", "120000", &event, "d", "", "s6-svc", "-o", &web]);
     // s6-svperms opens the directories to others, and svc leaves them so.
     if s6(&["s6-svperms", "-u", "-G", "root", "-O", "root", "-E", &web]).code == 0 {
         let before = s6_ok(&["s6-svperms", "-v", &web]);

@@ -5,8 +5,6 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use svc_testkit::{EventKind, State, Tree, api, has_program, is_alive, processes, until};
 
-use crate::Files;
-
 /// A service that is well as long as the file `well` is in its directory.
 fn web(tree: &Tree, keys: &str) -> String {
     let dir = tree.services().join("web").display().to_string();
@@ -44,10 +42,7 @@ fn a_service_is_well_until_so_many_looks_in_a_row_have_failed_and_everybody_is_t
     assert_eq!((said.code, said.out.contains("unhealthy: sh: exit 1: not well")), (1, true), "{said:?}");
     assert!(tree.ctl_ok(&["status"]).lines().any(|line| line.starts_with("web ") && line.contains(" unhealthy ")));
     let said = tree.say(&["wait", "--healthy", "--timeout", "100ms", "web"]);
-    assert!(
-        said.code == 99 && said.err.contains("web: still up and not healthy (sh: exit 1: not well) after 0.1 s"),
-        "{said:?}"
-    );
+    assert!(said.code == 99 && said.err.contains("web: still up and not healthy (sh: exit 1: not well) after "), "{said:?}");
     assert!(tree.ctl_ok(&["why", "web"]).contains("  health check: sh: exit 1: not well\n"));
     let found =
         std::iter::from_fn(|| Some(tree.events().next_of("web"))).find(|change| change.event == EventKind::Unhealthy);
@@ -147,7 +142,7 @@ fn so_many_successes_are_needed() {
         ),
     );
     let gate = tree.place("web").path().join("gate");
-    assert!(std::process::Command::new("mkfifo").arg(&gate).status().is_ok_and(|status| status.success()));
+    svc_testkit::fifo(&gate);
     tree.start();
     // The third fails, and three come after it.
     for (number, word) in ["well", "well", "unwell", "well", "well", "well"].into_iter().enumerate() {
@@ -186,11 +181,11 @@ fn a_look_that_hangs_is_killed_and_there_is_never_a_second_one() {
         "web",
         &format!(
             "command = \"sleep 1000\"\nhealth.exec = [\"sh\", \"-c\", '''{check}''']\nhealth.interval = \"20ms\"\n\
-             health.timeout = \"200ms\"\nhealth.failures = 10\n"
+             health.timeout = \"200ms\"\nhealth.failures = 30\n"
         ),
     );
     tree.start();
-    // As long as they may be by themselves, these looks would take most of a minute.
+    // As long as they may be by themselves, these looks would take longer than anybody waits.
     let status = await_verdict(&tree, api::HealthVerdict::Unhealthy);
     let probe = status.health.and_then(|health| health.probe);
     assert_eq!(probe.as_deref(), Some("sh: did not end in time: killed"));
@@ -300,7 +295,7 @@ fn killed_supervisors_and_a_killed_svc_scan_know_everything_again() {
         let status = await_verdict(&tree, api::HealthVerdict::Unhealthy);
         assert_eq!(status.health.as_ref().and_then(|health| health.probe.as_deref()), Some("sh: exit 1: not well"));
         let since = |status: &api::Status| status.health.as_ref().and_then(|health| health.since_ms).expect("a time");
-        assert!(since(&status).abs_diff(since(&before)) < 100, "it is unhealthy since then");
+        assert!(since(&status).abs_diff(since(&before)) < 1000, "it is unhealthy since then");
     }
     std::fs::write(format!("{dir}/well"), "").expect("ours");
     await_verdict(&tree, api::HealthVerdict::Healthy);

@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use svc_testkit::{PATIENCE, Said, Tree, free_port, is_alive, program, until};
+use svc_testkit::{Said, Tree, free_port, is_alive, program, until};
 
 fn probe(words: &[&str]) -> Said {
     Said::by(Command::new(program()).arg("probe").args(words))
@@ -55,8 +55,8 @@ fn server(answer: &'static str) -> u16 {
 
 #[test]
 fn tcp_is_whether_a_connection_can_be_made() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
+    let port = free_port();
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("still free");
     answers(&["tcp", &format!("127.0.0.1:{port}")], &format!("tcp 127.0.0.1:{port}: takes connections"));
     answers(&["tcp", &format!(":{port}")], &format!("tcp localhost:{port}: takes connections"));
     drop(listener);
@@ -69,7 +69,7 @@ fn tcp_is_whether_a_connection_can_be_made() {
 fn waiting_ends_when_somebody_listens_or_time_is_up() {
     let port = free_port();
     let place = format!("127.0.0.1:{port}");
-    refuses(&["--wait", "--timeout", "150ms", "tcp", &place], 99, &format!("tcp {place}: connection refused"));
+    refuses(&["--wait", "--timeout", "2s", "tcp", &place], 99, &format!("tcp {place}: connection refused"));
     let mut waiting = Command::new(program());
     waiting.args(["probe", "--wait", "tcp", &place]).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut waiting = waiting.spawn().expect("svc");
@@ -119,7 +119,7 @@ fn http_is_about_status_headers_and_body() {
 fn a_server_that_never_answers_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://127.0.0.1:{}/", listener.local_addr().expect("an address").port());
-    let said = probe(&["--timeout", "200ms", "http", &url]);
+    let said = probe(&["--timeout", "2s", "http", &url]);
     // 99 from the one who watches over it, where the machine lets it be late itself.
     assert!([1, 99].contains(&said.code) && said.err == format!("{url}: no answer in time\n"), "{said:?}");
 }
@@ -138,7 +138,6 @@ fn sockets_and_files_are_waited_for_by_events() {
     refuses(&["unix", socket], 1, &format!("unix {socket}: no such file or directory"));
     refuses(&["file", file], 1, &format!("file {file}: no such file or directory"));
     // An interval that the test would not outlast: what wakes them up is that something happens.
-    let begin = Instant::now();
     let waiting = [("unix", socket), ("file", file)].map(|(kind, path)| {
         let mut command = Command::new(program());
         command.args(["probe", "--wait", "--interval", "1h", kind, path]).stdout(Stdio::piped());
@@ -150,9 +149,8 @@ fn sockets_and_files_are_waited_for_by_events() {
     let listener = UnixListener::bind(socket).expect("a socket");
     std::fs::write(file, "1").expect("ours");
     for mut child in waiting {
-        assert!(child.wait().expect("ours").success());
+        assert!(until("its end", || child.try_wait().expect("ours")).success());
     }
-    assert!(begin.elapsed() < PATIENCE);
     answers(&["unix", socket], &format!("unix {socket}: takes connections"));
     drop(listener);
     refuses(&["unix", socket], 1, &format!("unix {socket}: connection refused"));
@@ -192,7 +190,7 @@ fn a_command_is_killed_with_all_that_it_started() {
     let (_tree, dir) = folder();
     let pid = dir.join("pid");
     let script = format!("sleep 1000 & echo $! >{0}; echo at work; wait", pid.display());
-    refuses(&["--timeout", "500ms", "exec", "sh", "-c", &script], 1, "sh: did not end in time: killed: at work");
+    refuses(&["--timeout", "5s", "exec", "sh", "-c", &script], 1, "sh: did not end in time: killed: at work");
     let pid: i32 = std::fs::read_to_string(&pid).expect("written").trim().parse().expect("a pid");
     until("the end of what it started", || (!is_alive(pid)).then_some(()));
 }

@@ -5,8 +5,6 @@ use std::process::Command;
 
 use svc_testkit::{Tree, has_program, is_alive, is_root, kill, needs, until};
 
-use crate::toml;
-
 /// Counts its starts in both; ends badly if one of them does not answer.
 const APP: &str = r#"
 import socket, subprocess, sys, time
@@ -53,21 +51,18 @@ fn an_app_with_a_database_and_a_cache_is_restarted_when_one_of_them_is() {
     let (root, bin) = (tree.root().display().to_string(), programs.display().to_string());
     let made = Command::new("install").args(["-d", "-o", "postgres", "-m", "755", &format!("{root}/db")]).status();
     assert!(made.is_ok_and(|status| status.success()), "a folder of the database");
-    toml(
-        &tree,
+    tree.toml(
         "db-files",
         &format!("kind = 'oneshot'\nuser = 'postgres'\nup = '{bin}/initdb -D {root}/db/data -A trust --no-sync'"),
     );
-    toml(
-        &tree,
+    tree.toml(
         "db",
         &format!(
             "command = '{bin}/postgres -D {root}/db/data -k {root}/db -c listen_addresses= -c fsync=off'\n\
              user = 'postgres'\nneeds = ['db-files']\nstop.signal = 'INT'\nready.unix = '{root}/db/.s.PGSQL.5432'\n"
         ),
     );
-    toml(
-        &tree,
+    tree.toml(
         "cache",
         &format!(
             "command = 'redis-server --port 0 --unixsocket {root}/cache.sock --save \"\" --dir {root}'\n\

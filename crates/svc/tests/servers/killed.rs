@@ -1,8 +1,8 @@
 //! Supervisors and svc-scan killed at each step of a daemon's life: the daemon goes on, and is known.
 
-use svc_testkit::{State, Tree, is_alive, kill, until};
+use svc_testkit::{State, Tree, fifo, is_alive, kill, release, until};
 
-use crate::{await_gone, gate, number, open, toml};
+use crate::{await_gone, number};
 
 /// A command that waits, then a child that waits, and then the daemon with two workers; each leads a session of its own.
 const STEPS: &str = r#"kind = "forking"
@@ -15,9 +15,9 @@ command = ["sh", "-c", '''
 
 fn steps() -> Tree {
     let tree = Tree::new();
-    toml(&tree, "web", STEPS);
+    tree.toml("web", STEPS);
     for file in ["web/go1", "web/go2", "web/go3"] {
-        gate(&tree, file);
+        fifo(tree.services().join(file));
     }
     tree
 }
@@ -27,10 +27,10 @@ fn live(tree: &mut Tree, mut hit: impl FnMut(&Tree, u32)) {
     tree.start();
     let command = tree.await_up("web");
     hit(tree, 0);
-    open(tree, "web/go1");
+    release(tree.services().join("web/go1"));
     let child = tree.await_status("web", "the child", |status| status.pid.is_some_and(|pid| pid != command)).pid;
     hit(tree, 1);
-    open(tree, "web/go2");
+    release(tree.services().join("web/go2"));
     let daemon = number(tree, "web/daemon");
     assert_ne!(child, Some(daemon));
     let status = tree.await_status("web", "the daemon", |status| status.pid == Some(daemon));
@@ -39,7 +39,7 @@ fn live(tree: &mut Tree, mut hit: impl FnMut(&Tree, u32)) {
     let workers: Vec<i32> = svc_testkit::descendants(daemon).iter().map(|process| process.pid).collect();
     assert!(workers.len() >= 2, "{workers:?}");
     std::fs::remove_file(tree.services().join("web/daemon")).expect("there");
-    open(tree, "web/go3");
+    release(tree.services().join("web/go3"));
     let status = tree.await_status("web", "the next start", |status| status.restarts == 1 && status.state == State::Up);
     assert_eq!(status.last_exit.and_then(|exit| exit.code), Some(7), "the daemon's own exit is told");
     assert!(workers.iter().all(|&pid| !is_alive(pid)), "the workers are gone before the next start");
@@ -93,8 +93,8 @@ fn a_supervisor_and_svc_scan_killed_at_every_step() {
 fn a_daemon_killed_while_its_supervisor_is_an_heir() {
     let mut tree = steps();
     tree.start();
-    open(&tree, "web/go1");
-    open(&tree, "web/go2");
+    release(tree.services().join("web/go1"));
+    release(tree.services().join("web/go2"));
     let daemon = number(&tree, "web/daemon");
     tree.await_status("web", "the daemon", |status| status.pid == Some(daemon));
     let workers: Vec<i32> = svc_testkit::descendants(daemon).iter().map(|process| process.pid).collect();

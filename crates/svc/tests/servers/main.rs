@@ -10,30 +10,6 @@ mod servers;
 
 use svc_testkit::{Tree, is_alive, processes, until};
 
-/// A service with this service.toml, put there whole.
-fn toml(tree: &Tree, name: &str, text: &str) {
-    tree.draft(name).file("service.toml", text);
-    tree.place(name);
-}
-
-/// A FIFO in the service directory, for what is to wait until the test says so.
-fn gate(tree: &Tree, file: &str) {
-    let made = std::process::Command::new("mkfifo").arg(tree.services().join(file)).status();
-    assert!(made.is_ok_and(|status| status.success()), "mkfifo {file}");
-}
-
-/// Lets whoever reads from the FIFO go on, as soon as somebody does.
-#[track_caller]
-fn open(tree: &Tree, file: &str) {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut gate = until(&format!("a reader of {file}; log:\n{}", tree.log()), || {
-        // O_NONBLOCK: without a reader there is an error, and no end of waiting.
-        std::fs::OpenOptions::new().write(true).custom_flags(0o4000).open(tree.services().join(file)).ok()
-    });
-    gate.write_all(b"\n").expect("a reader");
-}
-
 /// The parent of a process, as /proc has it.
 fn parent(pid: i32) -> Option<i32> {
     processes().into_iter().find(|process| process.pid == pid).map(|process| process.parent)

@@ -9,7 +9,6 @@ use std::process::Command;
 use svc_testkit::{Tree, descendants, free_port as port, has_program, is_alive, is_root, needs, until};
 
 use crate::app::postgresql;
-use crate::toml;
 
 /// Where a server of a test listens.
 struct Place {
@@ -87,12 +86,12 @@ fn postgresql_is_ready_by_port_socket_word_and_line() {
     assert!(made.is_ok_and(|status| status.success()), "a folder of the database");
     let programs = bin.display();
     let up = format!("kind = 'oneshot'\nuser = 'postgres'\nup = '{programs}/initdb -D {root}/db/data -A trust --no-sync'");
-    toml(&tree, "db-files", &up);
+    tree.toml("db-files", &up);
     let text = format!(
         "command = '{programs}/postgres -D {root}/db/data -k {root}/db -p {port} -c listen_addresses=127.0.0.1 -c fsync=off'\n\
          user = 'postgres'\nneeds = ['db-files']\nstart = false\nstop.signal = 'INT'\n"
     );
-    toml(&tree, "db", &text);
+    tree.toml("db", &text);
     tree.start();
     let place = Place { port, socket: format!("{root}/db/.s.PGSQL.{port}") };
     let (folder, port) = (format!("{root}/db"), port.to_string());
@@ -117,7 +116,7 @@ fn redis_is_ready_by_port_socket_word_and_line() {
         "command = 'redis-server --port {} --unixsocket {} --save \"\" --dir {root} --supervised systemd'\nstart = false\n",
         place.port, place.socket
     );
-    toml(&tree, "cache", &text);
+    tree.toml("cache", &text);
     tree.start();
     let answers = || said(Path::new("redis-cli"), &["-s", &place.socket, "ping"]).as_deref() == Some("PONG");
     every_way(&tree, "cache", &text, "Ready to accept connections", &place, answers);

@@ -1,8 +1,8 @@
 //! Small daemons of the kinds there are: found by what they leave behind, or by their pid file.
 
-use svc_testkit::{State, Tree, has_program, is_alive, needs, until};
+use svc_testkit::{State, Tree, fifo, has_program, is_alive, needs, release, until};
 
-use crate::{await_gone, gate, number, open, parent, toml};
+use crate::{await_gone, number, parent};
 
 /// Forks twice, as books tell it: the first child leads a session and ends, the second is the daemon. No pid file.
 const TWICE: &str = r#"
@@ -44,13 +44,13 @@ fn a_daemon_that_forks_twice_is_found_without_a_pid_file() {
 #[test]
 fn it_is_ready_when_its_command_has_ended_and_not_before() {
     let mut tree = Tree::new();
-    toml(&tree, "web", "kind = 'forking'\ncommand = ['sh', '-c', 'read line <go; sleep 1000 & exit 0']");
-    toml(&tree, "edge", "command = 'sleep 1000'\nneeds = ['web']");
-    gate(&tree, "web/go");
+    tree.toml("web", "kind = 'forking'\ncommand = ['sh', '-c', 'read line <go; sleep 1000 & exit 0']");
+    tree.toml("edge", "command = 'sleep 1000'\nneeds = ['web']");
+    fifo(tree.services().join("web/go"));
     tree.start();
     let command = tree.await_status("web", "up", |status| status.state == State::Up && status.ready == Some(false)).pid;
     assert_eq!(tree.status("edge").map(|status| status.state), Some(State::Waiting), "{}", tree.log());
-    open(&tree, "web/go");
+    release(tree.services().join("web/go"));
     let daemon = tree.await_status("web", "ready", |status| status.ready == Some(true)).pid;
     assert_ne!(command, daemon);
     tree.await_up("edge");
@@ -62,15 +62,15 @@ fn it_is_ready_when_its_command_has_ended_and_not_before() {
 fn readiness_of_its_own_counts_more_than_the_end_of_the_command() {
     let mut tree = Tree::new();
     let shell = "(read line <go; echo >&4; exec sleep 1000) & exit 0";
-    toml(&tree, "web", &format!("kind = 'forking'\nready.fd = 4\ncommand = ['sh', '-c', '{shell}']"));
-    gate(&tree, "web/go");
+    tree.toml("web", &format!("kind = 'forking'\nready.fd = 4\ncommand = ['sh', '-c', '{shell}']"));
+    fifo(tree.services().join("web/go"));
     tree.start();
     // The command has ended when the daemon is the main process: a child of the supervisor that is no longer a shell's child.
     let up = tree.await_status("web", "up", |status| {
         status.pid.is_some_and(|pid| parent(pid) == status.supervisor_pid && tree.log().is_empty())
     });
     assert_eq!(up.ready, Some(false));
-    open(&tree, "web/go");
+    release(tree.services().join("web/go"));
     tree.await_status("web", "ready", |status| status.ready == Some(true));
     assert_eq!(tree.stop(), 0);
 }
@@ -79,7 +79,7 @@ fn readiness_of_its_own_counts_more_than_the_end_of_the_command() {
 fn a_pid_file_chooses_among_what_is_left_behind() {
     let mut tree = Tree::new();
     let shell = "sleep 1000 & sleep 1000 & echo $! >pid; exit 0";
-    toml(&tree, "web", &format!("kind = 'forking'\npid-file = 'pid'\ncommand = ['sh', '-c', '{shell}']"));
+    tree.toml("web", &format!("kind = 'forking'\npid-file = 'pid'\ncommand = ['sh', '-c', '{shell}']"));
     tree.start();
     let named = number(&tree, "web/pid");
     tree.await_status("web", "the one that is named", |status| status.pid == Some(named));
@@ -119,11 +119,11 @@ fn a_pid_file_may_name_a_successor_when_the_daemon_ends() {
         .executable("old", old)
         .file("service.toml", "kind = 'forking'\npid-file = 'pid'\ncommand = ['sh', '-c', './old & echo $! >pid; exit 0']");
     tree.place("web");
-    gate(&tree, "web/go");
+    fifo(tree.services().join("web/go"));
     tree.start();
     let first = number(&tree, "web/pid");
     tree.await_status("web", "the first", |status| status.pid == Some(first) && status.ready == Some(true));
-    open(&tree, "web/go");
+    release(tree.services().join("web/go"));
     let status = tree.await_status("web", "the second", |status| status.pid.is_some_and(|pid| pid != first));
     assert_eq!((status.pid, status.restarts), (Some(number(&tree, "web/pid")), 0), "{}", tree.log());
     assert_eq!(tree.stop(), 0);
@@ -132,8 +132,8 @@ fn a_pid_file_may_name_a_successor_when_the_daemon_ends() {
 #[test]
 fn a_command_that_fails_or_leaves_nothing_is_a_start_that_failed() {
     let mut tree = Tree::new();
-    toml(&tree, "fails", "kind = 'forking'\ncommand = ['sh', '-c', 'sleep 1000 & echo $! >pid; exit 3']");
-    toml(&tree, "empty", "kind = 'forking'\ncommand = 'true'");
+    tree.toml("fails", "kind = 'forking'\ncommand = ['sh', '-c', 'sleep 1000 & echo $! >pid; exit 3']");
+    tree.toml("empty", "kind = 'forking'\ncommand = 'true'");
     tree.start();
     let left = number(&tree, "fails/pid");
     let status = tree.await_status("fails", "an end", |status| status.last_exit.is_some());
@@ -145,17 +145,41 @@ fn a_command_that_fails_or_leaves_nothing_is_a_start_that_failed() {
 }
 
 #[test]
+fn a_pid_file_that_names_the_command_itself_is_told_as_the_cause() {
+    let mut tree = Tree::new();
+    let command = "sleep 1000 & echo $! >left; echo $$ >pid";
+    tree.toml("web", &format!("kind = 'forking'\npid-file = 'pid'\ncommand = ['sh', '-c', '{command}']"));
+    tree.start();
+    tree.await_status("web", "an end", |status| status.last_exit.is_some());
+    let why = until("its reason", || {
+        let said = tree.say(&["why", "web"]);
+        said.out.contains("does its pid-file name the command itself?").then_some(said.out)
+    });
+    assert!(
+        tree.log().contains("its pid-file names the command itself") && !tree.log().contains("no process behind"),
+        "{why}"
+    );
+    // Once, and not at each start; who asks for one hears it again.
+    let told = |tree: &Tree| tree.log().matches("forking, and its command ended with 0").count();
+    tree.await_status("web", "another end", |status| status.restarts > 1);
+    assert_eq!(told(&tree), 1, "{}", tree.log());
+    tree.ctl_ok(&["restart", "--no-wait", "web"]);
+    until("a word about it", || (told(&tree) == 2).then_some(()));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_stop_while_the_command_runs_leaves_no_daemon() {
     let mut tree = Tree::new();
     let shell = "trap \"\" TERM; sleep 1000 & echo $! >pid; read line <go; exit 0";
-    toml(&tree, "web", &format!("kind = 'forking'\ntimeout.kill = '5s'\ncommand = ['sh', '-c', '{shell}']"));
-    gate(&tree, "web/go");
+    tree.toml("web", &format!("kind = 'forking'\ntimeout.kill = '5s'\ncommand = ['sh', '-c', '{shell}']"));
+    fifo(tree.services().join("web/go"));
     tree.start();
     let daemon = number(&tree, "web/pid");
     tree.await_up("web");
     tree.order(svc_testkit::api::Verb::Stop, &["web"]);
     tree.await_status("web", "stopping", |status| status.state == State::Stopping);
-    open(&tree, "web/go");
+    release(tree.services().join("web/go"));
     tree.await_status("web", "down", |status| status.state == State::Down);
     assert!(!is_alive(daemon));
     assert_eq!(tree.stop(), 0);
@@ -203,9 +227,9 @@ fn what_excludes_a_forking_daemon_is_told_with_both_names() {
     let tree = Tree::new();
     tree.service("keep").run("exit 0").file("forking", "").file("keep-descendants", "");
     tree.service("space").run("exit 0").file("forking", "").file("flag-newpidns", "");
-    toml(&tree, "toml", "kind = 'forking'\ncommand = 'true'\nkeep-descendants = true");
-    toml(&tree, "none", "kind = 'forking'");
-    toml(&tree, "other", "command = 'true'\npid-file = 'pid'");
+    tree.toml("toml", "kind = 'forking'\ncommand = 'true'\nkeep-descendants = true");
+    tree.toml("none", "kind = 'forking'");
+    tree.toml("other", "command = 'true'\npid-file = 'pid'");
     let said = tree.say(&["check", &tree.services().display().to_string()]);
     assert_eq!(said.code, 1, "{said:?}");
     for words in [

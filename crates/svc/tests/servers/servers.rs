@@ -5,7 +5,7 @@ use std::process::Command;
 
 use svc_testkit::{State, Tree, has_program, is_alive, kill, needs, until};
 
-use crate::{await_gone, number, parent, toml};
+use crate::{await_gone, number, parent};
 
 /// nginx in a folder of the test's own, with two workers, at this port.
 fn nginx(tree: &Tree, port: u16) -> String {
@@ -45,10 +45,10 @@ fn nginx_is_followed_reloaded_and_stopped_with_nothing_left() {
     // Whoever of the life before is there when the next one starts is noted.
     let look = "for pid in $(cat workers 2>/dev/null); do kill -0 $pid 2>/dev/null && echo $pid >>beside; done";
     let keys = format!(
-        "kind = 'forking'\npid-file = 'nginx.pid'\nstop.signal = 'QUIT'\ntimeout.kill = '10s'\n\
+        "kind = 'forking'\npid-file = 'nginx.pid'\nstop.signal = 'QUIT'\ntimeout.kill = '2m'\n\
          command = ['sh', '-c', '{look}; exec nginx -p . -c {config}']"
     );
-    toml(&tree, "web", &keys);
+    tree.toml("web", &keys);
     tree.start();
     let main = number(&tree, "web/nginx.pid");
     tree.await_status("web", "ready", |status| status.pid == Some(main) && status.ready == Some(true));

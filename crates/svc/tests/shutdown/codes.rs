@@ -74,7 +74,7 @@ fn promise_33_sigterm_with_a_main_program_is_its_code() {
 #[test]
 fn promise_33_a_main_program_that_must_be_killed() {
     let mut tree = Tree::new();
-    tree.set("SVC_STOP_TIMEOUT", "1").command(&["sh", "-c", "trap '' TERM; while :; do sleep 1000; done"]).start();
+    tree.set("SVC_STOP_TIMEOUT", "5").command(&["sh", "-c", "trap '' TERM; while :; do sleep 1000; done"]).start();
     let pid = tree.await_up("CMD");
     until("its trap", || descendants(pid).into_iter().next());
     assert_eq!(tree.stop(), 128 + 9, "{}", tree.log());
@@ -94,6 +94,28 @@ fn promise_33_a_code_that_was_asked_for() {
     tree.await_up("CMD");
     tree.ctl_ok(&["shutdown", "--code", "5"]);
     assert_eq!(tree.wait(), 5, "{}", tree.log());
+}
+
+#[test]
+fn promise_33_a_code_that_is_named_when_the_end_has_begun_without_one() {
+    for force in [false, true] {
+        let mut tree = Tree::new();
+        let gate = tree.path("gate");
+        let trap = format!("until [ -e {} ]; do sleep .02; done; exit 0", gate.display());
+        tree.service("web").run(&format!("trap '{trap}' TERM; sleep 1000 & wait"));
+        tree.start();
+        let pid = tree.await_up("web");
+        until("its trap", || descendants(pid).into_iter().next());
+        tree.ctl_ok(&["shutdown", "--no-wait"]);
+        tree.ctl_ok(&["shutdown", "--no-wait", "--code", "5"]);
+        let last: &[&str] = &["shutdown", "--no-wait", "--code", "7", "--force"];
+        tree.ctl_ok(&last[..if force { 5 } else { 4 }]);
+        if !force {
+            tree.ctl_ok(&["shutdown", "--no-wait"]);
+            std::fs::write(&gate, "").expect("written");
+        }
+        assert_eq!(tree.wait(), 7, "{}", tree.log());
+    }
 }
 
 #[test]

@@ -28,15 +28,20 @@ fn promise_3_finish_comes_in_the_place_of_svc_init() {
 #[test]
 fn promise_3_after_sigabrt_finish_comes_at_once() {
     let mut tree = Tree::new();
-    let out = tree.path("out");
-    hook(&tree, "finish", &format!("echo $$ > {}; exit 24", out.display()));
-    tree.service("web").run("trap 'sleep 1; exit 0' TERM; echo armed; sleep 1000 & wait");
+    let [out, armed, go] = ["out", "armed", "go"].map(|name| tree.path(name));
+    // Not a zombie either.
+    let lives = format!("grep -c '^State:.[RSD]' /proc/$(cat {})/status", armed.display());
+    hook(&tree, "finish", &format!("echo $$ $({lives}) > {}; exit 24", out.display()));
+    // Who waited for it would wait until the time for all is over.
+    let trap = format!("while ! test -e {}; do sleep 0.01; done; exit 0", go.display());
+    tree.service("web").run(&format!("trap '{trap}' TERM; echo $$ > {}; sleep 1000 & wait", armed.display()));
     tree.start();
     let (init, web) = (tree.init_pid(), tree.await_up("web"));
-    until("its trap", || tree.log().contains("armed").then_some(()));
+    until("its trap", || fs::read_to_string(&armed).is_ok_and(|pid| pid == format!("{web}\n")).then_some(()));
     tree.signal("ABRT");
     assert_eq!(tree.wait(), 24);
-    assert_eq!(fs::read_to_string(out).expect("written"), format!("{init}\n"));
+    assert_eq!(fs::read_to_string(out).expect("written"), format!("{init} 1\n"), "pid, and whether web lived still");
+    fs::write(go, "").expect("ours");
     wait_gone(web);
 }
 
@@ -104,4 +109,15 @@ fn a_hook_that_cannot_be_run_does_not_take_its_signal_away() {
     tree.signal("INT");
     assert_eq!(tree.wait(), 0, "it has no interpreter");
     assert!(tree.log().contains("SIGINT"), "{}", tree.log());
+}
+
+#[test]
+fn a_finish_that_asks_for_the_end_does_not_wait_for_itself() {
+    let mut tree = Tree::new();
+    let ctl = format!("{} svc-ctl", svc_testkit::program().display());
+    tree.service("web").run("exit 0").finish(&format!("{ctl} shutdown --code 7; echo \"said $?\" >told"));
+    tree.start();
+    assert_eq!(tree.wait(), 7);
+    assert_eq!(tree.lines("web/told"), ["said 0"]);
+    assert!(!tree.log().contains("took too long"), "{}", tree.log());
 }

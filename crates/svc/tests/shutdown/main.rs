@@ -1,4 +1,4 @@
-//! The end: in order, with everything said, within its time, and nothing left behind.
+//! The end: in order, with everything said, within its time, and nothing left behind. Promises are numbered as in docs/promises.md.
 
 mod bounds;
 mod codes;

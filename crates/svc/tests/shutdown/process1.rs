@@ -87,10 +87,8 @@ fn it_stops_orphans_that_are_nobodys() {
         let all = descendants(tree.svc_init());
         (all.iter().filter(|process| process.title() == "sleep 1000").count() == 2).then_some(all)
     });
-    let begin = std::time::Instant::now();
     kill(tree.svc_init(), "TERM");
     assert_eq!(tree.wait(), 0);
-    assert!(begin.elapsed() < std::time::Duration::from_secs(10), "{:?}", begin.elapsed());
     for orphan in orphans {
         wait_gone(orphan.pid);
     }

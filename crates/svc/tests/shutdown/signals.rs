@@ -1,9 +1,8 @@
 //! What each signal to svc means.
 
 use std::fs;
-use std::time::Instant;
 
-use svc_testkit::{PATIENCE, State, Tree, descendants, is_alive, kill, until, wait_gone};
+use svc_testkit::{State, Tree, descendants, is_alive, kill, until, wait_gone};
 
 /// A tree with a service that does not want to stop, and the pid of that.
 fn stubborn() -> (Tree, i32) {
@@ -22,10 +21,8 @@ fn a_second_signal_forces() {
         tree.signal(first);
         tree.await_status("web", "stopping", |status| status.state == State::Stopping);
         assert!(is_alive(pid));
-        let begin = Instant::now();
         tree.signal(second);
-        assert_eq!(tree.wait(), 0);
-        assert!(begin.elapsed() < PATIENCE, "{first} {second}: {:?}", begin.elapsed());
+        assert_eq!(tree.wait(), 0, "{first} {second}");
         assert!(!is_alive(pid));
         assert!(tree.log().lines().any(|line| line.contains("web") && line.contains("killed")), "{}", tree.log());
     }
@@ -34,10 +31,8 @@ fn a_second_signal_forces() {
 #[test]
 fn a_request_for_force_forces() {
     let (mut tree, pid) = stubborn();
-    let begin = Instant::now();
-    tree.post::<svc_testkit::api::Done>("/v1/shutdown", &svc_testkit::api::Shutdown { code: 4, force: true });
+    tree.post::<svc_testkit::api::Done>("/v1/shutdown", &svc_testkit::api::Shutdown { code: Some(4), force: true });
     assert_eq!(tree.wait(), 4);
-    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
     assert!(!is_alive(pid));
 }
 
@@ -122,7 +117,9 @@ fn signals_without_a_meaning_do_nothing() {
     tree.service("web").run("exec sleep 1000");
     tree.start();
     let pid = tree.await_up("web");
-    for signal in ["USR1", "USR2", "PWR", "WINCH", "PIPE", "URG", "IO", "CONT", "CHLD", "34", "63", "64"] {
+    let signals = ["USR1", "USR2", "PWR", "WINCH", "PIPE", "URG", "IO", "CONT", "CHLD", "34", "63", "64"];
+    for signal in signals.into_iter().chain(["ILL", "TRAP", "FPE", "SYS", "STKFLT", "TSTP", "TTIN", "XCPU", "XFSZ", "PROF"])
+    {
         tree.signal(signal);
         tree.list().expect("an answer");
     }

@@ -112,7 +112,7 @@ fn what_was_held_for_long_enough_is_closed() {
         all_rights(&tree);
         let _server = hold(&tree, server, "socket", &[]);
         let one = file(&tree, "one");
-        assert_eq!(store(&tree, maker, &["-T", "1500"], "short", &one).code, 0);
+        assert_eq!(store(&tree, maker, &["-T", "6000"], "short", &one).code, 0);
         assert_eq!(store(&tree, maker, &["-T", "100000"], "long", &one).code, 0);
         assert_eq!(list(&tree, maker), ["long", "short"], "{server:?} {maker:?}");
         until("the end of its time", || (list(&tree, maker) == ["long"]).then_some(()));

@@ -18,7 +18,7 @@ fn rule(tree: &Tree, who: &str, variables: &[(&str, &str)]) {
 }
 
 fn code(tree: &Tree, name: &str, words: &[&str]) -> i32 {
-    Said::by(&mut client(tree, Ours, name, &["-t", "20000"], words)).code
+    Said::by(&mut client(tree, Ours, name, &["-t", "120000"], words)).code
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn a_down_that_fails_is_told() {
     tree.start();
     await_all(&tree, &["job"]);
     tree.ctl(&["stop", "job"]);
-    assert!(tree.log().contains("job: its down failed"), "{}", tree.log());
+    until("told", || tree.log().contains("job: its down failed").then_some(()));
     assert_eq!(tree.stop(), 0);
 }
 
@@ -104,7 +104,7 @@ fn a_down_that_cannot_run_ends_all_the_same() {
     tree.start();
     tree.ctl_ok(&["wait", "--ready", "job"]);
     std::fs::remove_file(job.path().join("down")).expect("ours");
-    tree.ctl(&["stop", "--timeout", "10s", "job"]);
+    tree.ctl(&["stop", "--timeout", "120", "job"]);
     until("told", || tree.log().contains("its down failed").then_some(()));
     assert!(tree.log().matches("its down failed").count() == 1, "{}", tree.log());
     assert_eq!(tree.stop(), 0);

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use svc_testkit::{Said, Tree, program};
+use svc_testkit::{Said, Tree, program, until};
 
 use crate::Sources;
 use crate::order::await_all;
@@ -20,7 +20,7 @@ fn lines(tree: &Tree, words: &[&str]) -> Vec<String> {
 
 fn sample() -> Tree {
     let mut tree = Tree::new();
-    tree.oneshot("net", &[], "true", "true").file("timeout-up", "5000\n");
+    tree.oneshot("net", &[], "true", "true").file("timeout-up", "500000\n");
     tree.longrun("db", &["net"], "");
     tree.longrun("web", &["db"], "");
     tree.longrun("spare", &[], "");
@@ -42,7 +42,7 @@ fn lists() {
     assert_eq!(lines(&tree, &["s6-rc", "diff"]), Vec::<String>::new());
     assert_eq!(lines(&tree, &["s6-rc-db", "list", "bundles"]), ["all", "user"]);
     assert_eq!(lines(&tree, &["s6-rc-db", "type", "net"]), ["oneshot"]);
-    assert_eq!(lines(&tree, &["s6-rc-db", "timeout", "net"]), ["5000"]);
+    assert_eq!(lines(&tree, &["s6-rc-db", "timeout", "net"]), ["500000"]);
     assert_eq!(lines(&tree, &["s6-rc-db", "contents", "all"]), ["spare", "user"]);
     assert_eq!(lines(&tree, &["s6-rc-db", "-d", "dependencies", "net"]), ["db"]);
     assert_eq!(lines(&tree, &["s6-rc-db", "all-dependencies", "web"]), ["db", "net", "web"]);
@@ -107,6 +107,58 @@ fn essential_services_must_be_insisted_on() {
     lines(&tree, &["s6-rc", "-Da", "change"]);
     assert_eq!(lines(&tree, &["s6-rc", "-a", "list"]), Vec::<String>::new());
     assert_eq!(tree.stop(), 0);
+}
+
+/// The program that execline does not find is not what its author got wrong.
+#[test]
+fn an_up_that_is_a_shell_script_is_told_where_one_looks() {
+    let mut tree = Tree::new();
+    tree.draft("shell").file("type", "oneshot\n").file("up", "set -e\necho x\n");
+    tree.place("shell");
+    tree.start();
+    let hint = "/shell/up: is execline, where the end of a line ends no command, so the next lines are arguments of set: begin the \
+                file with #!/bin/sh";
+    for verb in ["status", "why"] {
+        until(&format!("{hint} in {verb}; log:\n{}", tree.log()), || {
+            let said = tree.ctl_ok(&[verb, "shell"]);
+            (said.contains("failed") && said.contains(hint)).then_some(())
+        });
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+/// s6-rc lexes `up` and `down` when it compiles.
+#[test]
+fn what_cannot_be_lexed_or_found_is_no_source() {
+    let tree = sample();
+    let (dest, source) = (tree.path("compiled"), tree.path("elsewhere"));
+    let cases = [
+        ("open", "up", "foreground { echo\n", "/open/up: line 1: unmatched {: its } is missing"),
+        ("close", "down", "\necho }\n", "/close/down: "),
+        ("quote", "up", "echo \"a\n", "/quote/up: line 1: syntax error"),
+        ("absent", "up", "nosuchprogram x\n", "/absent/up: nosuchprogram: no program of this name is in PATH"),
+        ("shell", "up", "#!/no/such/shell\ntrue\n", "/shell/up: needs the interpreter /no/such/shell"),
+        ("ends", "up", "#!/no/such/shell\r\ntrue\r\n", "/ends/up: needs the interpreter /no/such/shell, which"),
+    ];
+    // A script is run by its first line as svc reads it, which does not mind a carriage return.
+    let good = [("good", "up", "foreground { true } s6-true\n", ""), ("windows", "up", "#!/bin/sh\r\necho x\r\n", "")];
+    for (name, file, text, _) in cases.iter().chain(&good) {
+        std::fs::create_dir_all(source.join(name)).expect("ours");
+        for (file, text) in [("type", "oneshot\n"), ("up", ""), (file, text)] {
+            std::fs::write(source.join(name).join(file), text).expect("ours");
+        }
+    }
+    let source = source.display().to_string();
+    let compiled = say(&tree, &["s6-rc-compile", &dest.display().to_string(), &source]);
+    let checked = tree.say(&["check", &source]);
+    assert_eq!((compiled.code, checked.code), (1, 1), "{compiled:?} {checked:?}");
+    for (.., words) in cases {
+        assert!(compiled.err.contains(words) && checked.out.contains(words), "{words} in {compiled:?} {checked:?}");
+    }
+    assert!(compiled.err.contains("6 things are wrong"), "{compiled:?}");
+    for good in ["/good/", "/windows/"] {
+        assert!(!checked.out.contains(good), "{checked:?}");
+    }
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! s6-rc sources in a running system: order, failure, pipelines, changes at run time, s6-rc's commands, and the end.
 #![forbid(unsafe_code)]
 
+mod applying;
 mod changes;
 mod commands;
 mod edits;
 mod ends;
 mod order;
 mod pipelines;
+mod plans;
 mod storm;
 mod survival;
 mod tools;

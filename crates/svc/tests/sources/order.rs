@@ -106,7 +106,7 @@ fn what_is_not_up_in_time_has_failed() {
             "{name}"
         );
     }
-    let said = tree.say(&["start", "--timeout", "20", "web"]);
+    let said = tree.say(&["start", "--timeout", "120", "web"]);
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("web: blocked by db: "), "{said:?}");
     assert_eq!(tree.trace(), Vec::<String>::new());

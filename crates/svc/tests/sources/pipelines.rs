@@ -1,6 +1,6 @@
 //! Producers and consumers.
 
-use svc_testkit::{Tree, kill, until};
+use svc_testkit::{State, Tree, kill, until};
 
 use crate::Sources;
 
@@ -38,7 +38,18 @@ fn several_producers_write_to_one_consumer_and_no_line_is_lost() {
             tree.await_up(name);
         }
     }
-    assert_eq!(tree.status("pipe"), None, "a pipeline's name is for asking, not a directory");
+    for name in ["one", "two", "log"] {
+        assert!(tree.ctl_ok(&["deps", name]).contains("\n  part of: pipe\n"), "{}", tree.ctl_ok(&["deps", name]));
+        assert!(tree.ctl_ok(&["why", name]).contains("\n  part of: pipe\n"), "{}", tree.ctl_ok(&["why", name]));
+    }
+    assert!(tree.ctl_ok(&["why", "pipe"]).contains("/services/log"), "{}", tree.ctl_ok(&["why", "pipe"]));
+    // The graph hears of its parts a moment after they are up.
+    tree.await_status("pipe", "up", |status| status.state == State::Up);
+    assert!(tree.ctl_ok(&["status", "pipe"]).contains("up"), "{}", tree.ctl_ok(&["status", "pipe"]));
+    tree.ctl_ok(&["stop", "pipe"]);
+    assert_eq!(tree.status("pipe").map(|status| status.state), Some(State::Down));
+    assert_eq!(["one", "two", "log"].map(|name| tree.status(name).and_then(|status| status.pid)), [None; 3]);
+    tree.ctl_ok(&["start", "pipe"]);
     tree.ctl_ok(&["stop", "one", "two"]);
     assert_eq!(tree.stop(), 0);
     let text = std::fs::read_to_string(tree.path("out/current")).expect("written");

@@ -37,10 +37,10 @@ fn a_start_goes_on_where_svc_scan_was_killed() {
     tree.longrun("db", &["net"], "");
     tree.longrun("web", &["db"], "");
     tree.start();
-    tree.await_up("net");
+    tree.await_running("net");
     kill(tree.process("svc-scan"), "KILL");
     tree.await_control();
-    tree.await_up("net");
+    tree.await_running("net");
     tree.service("net").file("go", "");
     await_all(&tree, &["net", "db", "web"]);
     assert_eq!(tree.trace(), ["+net", "+db", "+web"]);
@@ -53,7 +53,7 @@ fn a_killed_supervisor_of_a_oneshot_does_it_once() {
     tree.oneshot("net", &[], "while [ ! -e go ]; do sleep 0.02; done", "true");
     tree.longrun("web", &["net"], "");
     tree.start();
-    tree.await_up("net");
+    tree.await_running("net");
     tree.kill_supervisor("net");
     tree.service("net").file("go", "");
     await_all(&tree, &["net", "web"]);
@@ -74,13 +74,13 @@ fn a_milestone_on_the_way_survives_svc_scan() {
     tree.longrun("web", &["mile"], "");
     tree.bundle("user", &["web"]);
     tree.start();
-    tree.await_up("net");
+    tree.await_running("net");
     kill(tree.process("svc-scan"), "KILL");
     tree.await_control();
-    tree.await_up("net");
+    tree.await_running("net");
     tree.service("net").file("go", "");
-    tree.ctl_ok(&["wait", "--ready", "--timeout", "20s", "web"]);
-    tree.ctl_ok(&["wait", "--ready", "--timeout", "20s", "user"]);
+    tree.ctl_ok(&["wait", "--ready", "--timeout", "120", "web"]);
+    tree.ctl_ok(&["wait", "--ready", "--timeout", "120", "user"]);
     assert_eq!(tree.trace(), ["+net", "+web"]);
     assert_eq!(tree.stop(), 0);
 }
@@ -105,11 +105,11 @@ fn nothing_is_done_twice_when_svc_scan_and_a_supervisor_are_killed() {
         kill(scan, "KILL");
         tree.await_control();
         for name in ["net", "disk", "web"] {
-            tree.ctl_ok(&["wait", "--ready", "--timeout", "20s", name]);
+            tree.ctl_ok(&["wait", "--ready", "--timeout", "120", name]);
         }
         tree.await_status(victim, "a supervisor", |status| status.supervisor_pid.is_some_and(|pid| pid != supervisor));
         assert_eq!(tree.trace(), before, "{victim}; log:\n{}", tree.log());
-        assert_eq!(tree.say(&["wait", "--up", "--timeout", "20s", "bad"]).code, 1, "{victim}");
+        assert_eq!(tree.say(&["wait", "--up", "--timeout", "120", "bad"]).code, 1, "{victim}");
     }
     assert_eq!(tree.stop(), 0);
     tree.assert_order("-web", "-disk");

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use svc_testkit::{Said, State, Tree, until};
+use svc_testkit::{Said, State, Tree, kill, until};
 
 use crate::Sources;
 use crate::order::await_all;
@@ -28,13 +28,13 @@ fn letters_to_a_longrun_of_the_graph_are_taken_in() {
     tree.start();
     await_all(&tree, &["web"]);
     assert!(tell(&tree, "s6-svstat", &[], "db").starts_with("up (pid "));
-    tell(&tree, "s6-svc", &["-wD", "-T5000", "-d"], "db");
+    tell(&tree, "s6-svc", &["-wD", "-T120000", "-d"], "db");
     tree.await_status("db", "down", |status| status.state == State::Down && !status.wanted_up);
     assert!(tree.status("web").is_some_and(|status| status.state == State::Up), "nobody else is stopped by that");
-    tell(&tree, "s6-svc", &["-wU", "-T5000", "-u"], "db");
+    tell(&tree, "s6-svc", &["-wU", "-T120000", "-u"], "db");
     tree.await_status("db", "up", |status| status.ready == Some(true) && status.wanted_up);
     let pid = tree.await_up("db");
-    tell(&tree, "s6-svc", &["-wR", "-T5000", "-r"], "db");
+    tell(&tree, "s6-svc", &["-wR", "-T120000", "-r"], "db");
     assert_ne!(tree.await_up("db"), pid);
     tell(&tree, "s6-svc", &["-O"], "db");
     svc_testkit::kill(tree.await_up("db"), "TERM");
@@ -142,4 +142,32 @@ fn our_own_commands_inside_services() {
         assert_eq!(last[life], before + 1, "of {life}");
     }
     assert!(last.len() >= 4, "{} lives", last.len());
+}
+
+#[test]
+fn a_service_whose_supervisor_is_about_to_begin_is_waited_for() {
+    let mut tree = Tree::new();
+    tree.start();
+    // Nothing is launched until it goes on.
+    kill(tree.svc_init(), "STOP");
+    tree.draft("late").run("exec sleep 1000");
+    tree.place("late");
+    until("it is known", || tree.status("late"));
+    let late = tree.services().join("late");
+    let mut command = Command::new(svc_testkit::program());
+    command.args(["s6-svwait", "-u", "-t", "120000"]).arg(&late).env("SVC_RUN_DIR", tree.run_dir());
+    let mut waiting = command.spawn().expect("ours");
+    until("somebody listens", || std::fs::read_dir(late.join("event")).ok()?.flatten().next());
+    kill(tree.svc_init(), "CONT");
+    assert!(waiting.wait().expect("our child").success(), "log:\n{}", tree.log());
+    // One that nobody runs stays an error.
+    tree.draft("other").run("exec sleep 1000");
+    let other = Said::by(
+        Command::new(svc_testkit::program())
+            .args(["s6-svwait", "-t", "120000"])
+            .arg(tree.draft("other").path())
+            .env("SVC_RUN_DIR", tree.run_dir()),
+    );
+    assert!(other.code == 111 && other.err.contains("unable to read the status"), "{other:?}");
+    assert_eq!(tree.stop(), 0);
 }

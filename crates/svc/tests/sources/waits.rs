@@ -16,7 +16,7 @@ fn a_oneshot_that_is_done_is_up_and_ready() {
     tree.start();
     for name in ["net", "db", "mile", "all"] {
         for goal in ["--up", "--ready"] {
-            tree.ctl_ok(&["wait", goal, "--timeout", "10s", name]);
+            tree.ctl_ok(&["wait", goal, "--timeout", "120", name]);
         }
         assert_eq!(tree.say(&["wait", "--down", "--timeout", "50ms", name]).code, 99, "{name}: {}", tree.log());
     }
@@ -24,7 +24,7 @@ fn a_oneshot_that_is_done_is_up_and_ready() {
     assert_eq!((health.code, health.err.as_str()), (0, ""), "{health:?}");
     tree.ctl_ok(&["stop", "--dependents", "net"]);
     for name in ["net", "db", "mile", "all"] {
-        tree.ctl_ok(&["wait", "--down", "--timeout", "10s", name]);
+        tree.ctl_ok(&["wait", "--down", "--timeout", "120", name]);
         assert_eq!(tree.say(&["wait", "--up", "--timeout", "50ms", name]).code, 99, "{name}");
     }
     assert_eq!(tree.stop(), 0);
@@ -38,7 +38,7 @@ fn a_bundle_of_which_all_is_up_is_up() {
     tree.longrun("web", &[], "");
     tree.bundle("all", &["db", "web"]);
     tree.start();
-    assert_eq!(tree.ctl_ok(&["wait", "--up", "--timeout", "10s", "all"]), "all: up\n");
+    assert_eq!(tree.ctl_ok(&["wait", "--up", "--timeout", "120", "all"]), "all: up\n");
     tree.await_status("all", "up", |status| status.state == State::Up);
     tree.ctl_ok(&["stop", "web"]);
     tree.await_status("all", "down", |status| status.state == State::Down);
@@ -53,10 +53,10 @@ fn waits_that_were_there_before_are_answered() {
     tree.place("mile");
     tree.bundle("all", &["net", "mile"]);
     tree.start();
-    tree.await_up("net");
+    tree.await_running("net");
     std::thread::scope(|scope| {
         let waits: Vec<_> = ["net", "mile", "all"]
-            .map(|name| (name, scope.spawn(|| tree.say(&["wait", "--ready", "--timeout", "20s", name]))))
+            .map(|name| (name, scope.spawn(|| tree.say(&["wait", "--ready", "--timeout", "120", name]))))
             .into_iter()
             .collect();
         tree.service("net").file("go", "");
@@ -79,7 +79,7 @@ fn what_has_failed_is_not_waited_for_and_not_healthy() {
     tree.start();
     await_all(&tree, &["good"]);
     for name in ["bad", "web", "mile", "all"] {
-        let said = tree.say(&["wait", "--up", "--timeout", "10s", name]);
+        let said = tree.say(&["wait", "--up", "--timeout", "120", name]);
         assert_eq!(said.code, 1, "{name}: {said:?}");
         assert!(said.err.contains("exit 3"), "{name}: {said:?}");
     }

@@ -1,4 +1,4 @@
-//! `finish` (contract 1.1, 1.2, 1.3): between every two runs, and what its exit code means.
+//! `finish`: between every two runs, and what its exit code means.
 
 use svc_testkit::{EventKind, State, Tree, kill, until};
 
@@ -77,6 +77,23 @@ fn the_finish_hook_replaces_svc_init() {
 
 // 24
 #[test]
+fn one_that_was_stopped_is_down_whatever_its_finish_says() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000").finish("exit 125");
+    tree.start();
+    tree.await_up("web");
+    tree.ctl_ok(&["stop", "web"]);
+    assert_eq!(tree.status("web").map(|status| (status.state, status.wanted_up)), Some((State::Down, false)));
+    tree.ctl_ok(&["health"]);
+    // One that is wanted stays down by it, whoever ended it.
+    tree.ctl_ok(&["start", "web"]);
+    assert_eq!(tree.say(&["restart", "web"]).code, 1);
+    assert_eq!(tree.status("web").map(|status| status.state), Some(State::Failed));
+    assert_eq!(tree.say(&["health"]).code, 1);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_finish_that_says_125_ends_the_restarts() {
     let mut tree = Tree::new();
     let draft = tree.draft("web");
@@ -152,7 +169,7 @@ fn a_restart_that_finish_forbids_has_failed() {
         service.run("exec sleep 1000").finish("exit 125");
     });
     tree.await_up("web");
-    let output = tree.ctl(&["restart", "--timeout", "10", "web"]);
+    let output = tree.ctl(&["restart", "--timeout", "120", "web"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("125"), "{said}");

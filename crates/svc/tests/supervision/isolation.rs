@@ -73,7 +73,7 @@ fn promise_18_a_storm_of_signals_hits_no_process_that_got_an_old_number() {
     tree.wrapper(&["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh"]);
     // Every number is given again and again; a child that dies of a signal was hit by mistake.
     let churn = "$n = 0; while (1) { $c = fork // next; if (!$c) { select undef, undef, undef, 0.001 * int rand 4; exit }\
-                 waitpid $c, 0; $n++; print \"$n\\n\" if $n % 1000 == 0;\
+                 waitpid $c, 0; $n++; print \"$n\\n\" if $n % 500 == 0;\
                  if ($? & 127) { open F, \">>foreign\"; print F \"$c: $?\\n\"; close F } }";
     for name in ["churn-1", "churn-2", "churn-3"] {
         tree.service(name).run(&format!("exec perl -e '$| = 1; {churn}' >> count"));
@@ -107,5 +107,5 @@ fn promise_18_a_storm_of_signals_hits_no_process_that_got_an_old_number() {
     // What is called up is a child of its supervisor, under whatever number.
     let status = tree.await_status("churn-1", "up", |status| status.state == State::Up);
     assert_eq!(status.restarts, 0, "nobody hit it");
-    tree.ctl_ok(&["stop", "--timeout", "20", "**"]);
+    tree.ctl_ok(&["stop", "--timeout", "120", "**"]);
 }

@@ -1,4 +1,4 @@
-//! lock-fd: no second instance while anything of the first has the descriptor open (contract 1.1, promise 22).
+//! lock-fd: no second instance while anything of the first has the descriptor open (promise 22).
 
 use svc_testkit::{State, Tree, is_alive, kill, until};
 
@@ -21,6 +21,9 @@ fn locked(fd: u32) -> (Tree, i32) {
 fn assert_waits_for(tree: &Tree, orphan: i32) {
     until("the message", || tree.log().contains("another instance holds the lock").then_some(()));
     assert!(is_alive(orphan));
+    let line = tree.log().lines().find(|line| line.contains("another instance")).unwrap_or_default().to_owned();
+    assert!(line.starts_with("svc exec: web: ") && line.contains(&format!("pid {orphan} (sleep)")), "{line}");
+    assert!(line.contains(&format!("{} (lock-fd ", tree.services().join("web").display())), "{line}");
     assert_eq!(tree.lines("web/seen").len(), 1, "run has not been executed again");
     kill(orphan, "KILL");
     tree.await_lines("web/seen", 2);
@@ -79,10 +82,25 @@ fn an_instance_that_waits_for_the_lock_can_be_stopped() {
     let (tree, orphan) = locked(3);
     kill(tree.await_up("web"), "KILL");
     until("the message", || tree.log().contains("another instance holds the lock").then_some(()));
-    tree.ctl_ok(&["stop", "--timeout", "20", "web"]);
+    tree.ctl_ok(&["stop", "--timeout", "120", "web"]);
     assert_eq!(tree.status("web").map(|status| status.state), Some(State::Down));
     assert!(is_alive(orphan));
     kill(orphan, "KILL");
+}
+
+/// Its process is there, and that is not the service.
+#[test]
+fn one_that_waits_for_its_lock_is_not_up() {
+    let (tree, orphan) = locked(3);
+    kill(tree.await_up("web"), "KILL");
+    until("the message", || tree.log().contains("another instance holds the lock").then_some(()));
+    let status = tree.await_status("web", "waiting", |status| status.state == State::Starting);
+    assert!(status.reason.as_ref().is_some_and(|reason| reason.contains("lock-fd")), "{status:?}");
+    let said = tree.say(&["wait", "--up", "--timeout", "100ms", "web"]);
+    assert_eq!((said.code, said.err.contains("still starting")), (99, true), "{said:?}");
+    kill(orphan, "KILL");
+    tree.await_up("web");
+    tree.await_lines("web/seen", 2);
 }
 
 #[test]
@@ -92,7 +110,7 @@ fn readiness_and_lock_go_together() {
     });
     tree.await_status("web", "ready", |status| status.ready == Some(true));
     assert_eq!(tree.lines("web/seen"), ["web"], "run has its argument");
-    tree.ctl_ok(&["restart", "--timeout", "20", "web"]);
+    tree.ctl_ok(&["restart", "--timeout", "120", "web"]);
     tree.await_status("web", "ready", |status| status.ready == Some(true) && status.restarts == 1);
 }
 

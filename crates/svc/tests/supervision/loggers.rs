@@ -1,4 +1,4 @@
-//! A service and its logger: the pipe between them outlives both (contract 1.1, `log/`).
+//! A service and its logger: the pipe between them outlives both.
 
 use svc_testkit::{ServiceDir, State, Tree, has_program, is_alive, kill, needs, until};
 
@@ -43,10 +43,10 @@ fn restarts_of_producer_and_logger_lose_nothing() {
     for round in 0..24 {
         let lines = tree.lines("web/log/lines").len();
         match round % 4 {
-            0 => drop(tree.ctl_ok(&["restart", "--timeout", "20", "web/log"])),
-            1 => drop(tree.ctl_ok(&["restart", "--timeout", "20", "web"])),
+            0 => drop(tree.ctl_ok(&["restart", "--timeout", "120", "web/log"])),
+            1 => drop(tree.ctl_ok(&["restart", "--timeout", "120", "web"])),
             2 => tree.kill_supervisor(if round % 8 == 2 { "web" } else { "web/log" }),
-            _ => drop(tree.ctl_ok(&["restart", "--timeout", "20", "web", "web/log"])),
+            _ => drop(tree.ctl_ok(&["restart", "--timeout", "120", "web", "web/log"])),
         }
         tree.await_lines("web/log/lines", lines + 20);
         assert_eq!(pipe_of(tree.await_up("web"), 1), pipe);

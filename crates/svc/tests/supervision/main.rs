@@ -1,5 +1,5 @@
-//! One service and its supervisor, with real processes: the contract of a service directory (s6-contract.md section 1) and
-//! the promises of section 8 that are about supervision. A promise's number stands above its test.
+//! One service and its supervisor, with real processes: what a service directory says
+//! (docs/service-directories.md), and the promises of docs/promises.md that are about supervision, by their numbers.
 
 mod crashes;
 mod descendants;

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use svc_testkit::api::{Control, Outcomes, Verb};
-use svc_testkit::{State, Status, Tree, amount, figure};
-
-use crate::support::Rng;
+use svc_testkit::{Chance, State, Status, Tree, amount, figure};
 
 const COUNT: usize = 6;
 
@@ -55,7 +53,7 @@ fn promise_14_no_answer_is_torn_in_a_storm_of_transitions() {
         }
     }
     tree.start();
-    let mut rng = Rng::new();
+    let mut chance = Chance::new();
     let (over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let (tree, over, answers) = (&tree, &over, &answers);
@@ -78,10 +76,10 @@ fn promise_14_no_answer_is_torn_in_a_storm_of_transitions() {
         let mut turns = 0;
         while turns < amount(600, 100_000) || answers.load(Ordering::Relaxed) < 100 {
             turns += 1;
-            let services = vec![format!("s-{}", rng.below(COUNT as u64))];
-            let verb = verbs[rng.below(verbs.len() as u64) as usize];
-            let wait = rng.below(4) == 0 && verb == Verb::Stop;
-            let control = Control { wait, timeout_ms: Some(20_000), ..Control::new(verb, services) };
+            let services = vec![format!("s-{}", chance.below(COUNT as u64))];
+            let verb = verbs[chance.below(verbs.len() as u64) as usize];
+            let wait = chance.below(4) == 0 && verb == Verb::Stop;
+            let control = Control { wait, timeout_ms: Some(120_000), ..Control::new(verb, services) };
             let _: Outcomes = tree.post("/v1/control", &control);
         }
         over.store(true, Ordering::Relaxed);
@@ -90,7 +88,7 @@ fn promise_14_no_answer_is_torn_in_a_storm_of_transitions() {
     // And what is said at the end is so.
     for index in 0..COUNT {
         let name = format!("s-{index}");
-        tree.ctl_ok(&["stop", "--timeout", "20", &name]);
+        tree.ctl_ok(&["stop", "--timeout", "120", &name]);
         let status = tree.status(&name).expect("it is there");
         assert_eq!((status.state, status.pid, status.wanted_up), (State::Down, None, false));
     }

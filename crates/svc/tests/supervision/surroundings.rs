@@ -1,4 +1,4 @@
-//! What a service finds around itself (contract 1.2), the first time and ever after (promise 19).
+//! What a service finds around itself, the first time and ever after (promise 19).
 
 use std::collections::BTreeMap;
 use std::fs;

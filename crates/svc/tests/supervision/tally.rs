@@ -1,9 +1,9 @@
 //! The tally of deaths is exact and bounded (promise 24).
 
 use svc_testkit::api::Detail;
-use svc_testkit::{EventKind, State, Tree, amount, kill};
+use svc_testkit::{Chance, EventKind, State, Tree, amount, kill};
 
-use crate::support::{Rng, skip_to};
+use crate::support::skip_to;
 
 fn why(tree: &Tree, name: &str) -> Detail {
     serde_json::from_str(&tree.ctl_ok(&["why", "--json", name])).expect("a detail")
@@ -24,12 +24,12 @@ fn promise_24_the_tally_agrees_with_what_happened() {
         tree.place(name);
         tree.expect(name, &[EventKind::Added]);
     }
-    let mut rng = Rng::new();
+    let mut chance = Chance::new();
     let mut ends: Vec<(Option<u8>, Option<String>)> = Vec::new();
     for _ in 0..rounds {
-        let (code, signal) = match rng.below(4) {
-            0 => (None, Some(["KILL", "TERM", "USR1", "HUP"][rng.below(4) as usize])),
-            _ => (Some(rng.below(256) as u8), None),
+        let (code, signal) = match chance.below(4) {
+            0 => (None, Some(["KILL", "TERM", "USR1", "HUP"][chance.below(4) as usize])),
+            _ => (Some(chance.below(256) as u8), None),
         };
         let content = code.map_or_else(|| "stay".to_owned(), |code| code.to_string());
         tree.service("web").file("code", &format!("{content}\n"));

@@ -1,8 +1,8 @@
 //! The commands, seen from the service: once, pause, continue, reload, kill, start, stop.
 
-use svc_testkit::{EventKind, State, Tree, kill, until};
+use svc_testkit::{EventKind, State, Tree, fifo, kill, release, until};
 
-use crate::support::{gate, go, kinds_to, skip_to, status_field, tree_with};
+use crate::support::{kinds_to, skip_to, status_field, tree_with};
 
 #[test]
 fn once_is_once() {
@@ -62,7 +62,7 @@ fn pause_and_continue_stop_and_wake_it() {
     assert_eq!(tree.status("web").map(|status| (status.paused, status.pid)), Some((true, Some(pid))));
     assert!(status_field(pid, "State").starts_with('T'));
     // And a stop does not care.
-    tree.ctl_ok(&["stop", "--timeout", "20", "web"]);
+    tree.ctl_ok(&["stop", "--timeout", "120", "web"]);
     skip_to(&mut tree, "web", EventKind::Down);
     assert_eq!(tree.status("web").map(|status| status.paused), Some(false));
 }
@@ -102,7 +102,7 @@ fn a_start_during_a_stop_is_a_restart() {
     tree.await_lines("web/seen", 1);
     let pid = tree.await_up("web");
     tree.ctl_ok(&["stop", "--no-wait", "web"]);
-    tree.ctl_ok(&["start", "--timeout", "20", "web"]);
+    tree.ctl_ok(&["start", "--timeout", "120", "web"]);
     assert_ne!(tree.await_up("web"), pid);
     let kinds = kinds_to(&mut tree, "web", EventKind::Down);
     assert!(kinds.contains(&EventKind::Stopping), "{kinds:?}");
@@ -112,7 +112,7 @@ fn a_start_during_a_stop_is_a_restart() {
 #[test]
 fn a_stop_during_finish_stays_down() {
     let mut tree = tree_with("web", |service| {
-        gate(service);
+        fifo(service.path().join("go"));
         service.run("echo run >> seen; exec sleep 1000").finish("read _ < go").file("timeout-finish", "0");
     });
     tree.await_lines("web/seen", 1);
@@ -120,7 +120,7 @@ fn a_stop_during_finish_stays_down() {
     skip_to(&mut tree, "web", EventKind::Finishing);
     assert_eq!(tree.status("web").map(|status| status.state), Some(State::Finishing));
     tree.ctl_ok(&["stop", "--no-wait", "web"]);
-    go(&tree, "web");
+    release(tree.services().join("web/go"));
     tree.ctl_ok(&["wait", "--finished", "web"]);
     let status = tree.status("web").expect("it is there");
     assert_eq!((status.state, status.next_start_ms), (State::Down, None));
@@ -133,9 +133,9 @@ fn start_of_what_is_up_and_stop_of_what_is_down_are_done_at_once() {
         service.run("exec sleep 1000");
     });
     let pid = tree.await_up("web");
-    tree.ctl_ok(&["start", "--timeout", "5", "web"]);
+    tree.ctl_ok(&["start", "--timeout", "120", "web"]);
     assert_eq!(tree.await_up("web"), pid);
-    tree.ctl_ok(&["stop", "--timeout", "5", "web"]);
-    tree.ctl_ok(&["stop", "--timeout", "5", "web"]);
-    assert_eq!(tree.ctl(&["start", "--timeout", "5", "nobody"]).status.code(), Some(102));
+    tree.ctl_ok(&["stop", "--timeout", "120", "web"]);
+    tree.ctl_ok(&["stop", "--timeout", "120", "web"]);
+    assert_eq!(tree.ctl(&["start", "--timeout", "120", "nobody"]).status.code(), Some(102));
 }

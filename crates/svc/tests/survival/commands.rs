@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use svc_testkit::{State, Tree, api, is_alive, kill, processes, until, wait_gone};
+use svc_testkit::{Chance, State, Tree, api, is_alive, kill, processes, until, wait_gone};
 
-use crate::common::{Chance, lines};
+use crate::common::lines;
 
 /// Stops its supervisor, so that it hears nothing, and kills it once `ask` has been sent.
 fn deaf(tree: &Tree, ask: impl FnOnce() -> String + Send) -> String {
@@ -29,16 +29,16 @@ fn a_command_to_a_supervisor_that_is_killed_is_not_forgotten() {
     tree.service("web").run("exec sleep 1000");
     tree.start();
     let first = tree.await_up("web");
-    let said = deaf(&tree, || tree.ctl_ok(&["stop", "--timeout", "10", "web"]));
+    let said = deaf(&tree, || tree.ctl_ok(&["stop", "--timeout", "120", "web"]));
     assert!(said.contains("down") && !is_alive(first), "{said}");
-    let said = deaf(&tree, || tree.ctl_ok(&["start", "--timeout", "10", "web"]));
+    let said = deaf(&tree, || tree.ctl_ok(&["start", "--timeout", "120", "web"]));
     let second = tree.await_up("web");
     assert!(said.contains(&second.to_string()), "{said}");
-    deaf(&tree, || tree.ctl_ok(&["restart", "--timeout", "10", "web"]));
+    deaf(&tree, || tree.ctl_ok(&["restart", "--timeout", "120", "web"]));
     let third = tree.await_up("web");
     assert!(third != second && !is_alive(second));
-    deaf(&tree, || tree.ctl_ok(&["stop", "--timeout", "10", "web"]));
-    deaf(&tree, || tree.ctl_ok(&["once", "--timeout", "10", "web"]));
+    deaf(&tree, || tree.ctl_ok(&["stop", "--timeout", "120", "web"]));
+    deaf(&tree, || tree.ctl_ok(&["once", "--timeout", "120", "web"]));
     let once = tree.await_up("web");
     kill(once, "TERM");
     tree.await_status("web", "down for good", |status| status.state == State::Down);
@@ -64,7 +64,7 @@ fn what_a_supervisor_has_no_room_for_waits_for_it() {
     assert_eq!(tree.supervisor("web"), Some(supervisor));
     assert!(!second.paused && !is_alive(first));
     // And nothing is left that would be told later.
-    tree.ctl_ok(&["stop", "--timeout", "10", "web"]);
+    tree.ctl_ok(&["stop", "--timeout", "120", "web"]);
     assert!(!tree.log().contains("svc-scan: web:"), "{}", tree.log());
     assert_eq!(tree.stop(), 0);
 }

@@ -1,33 +1,12 @@
-//! What several of these tests need: numbered lines, one instance at a time, and chance with a seed.
+//! What several of these tests need: numbered lines, and one instance at a time.
 
 use std::fs;
-use std::io::{BufRead, BufReader, PipeReader, Write};
+use std::io::{BufRead, BufReader, PipeReader};
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use svc_testkit::{Tree, api, until};
-
-/// A number generator that repeats itself when told to.
-pub struct Chance(u64);
-
-impl Chance {
-    /// From SVC_TEST_SEED, or a new one, which is printed.
-    pub fn new() -> Chance {
-        let fresh =
-            || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
-        let seed = std::env::var("SVC_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(fresh);
-        println!("SVC_TEST_SEED={seed}");
-        Chance(seed | 1)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
 
 /// The head of a perl program that tells when there are two of it: `violations` and `starts.NAME` in the test's folder.
 pub fn alone(tree: &Tree, name: &str) -> String {
@@ -43,6 +22,33 @@ open(my $stat, '<', "/proc/$$/stat");
 note("starts.{name}", (split ' ', <$stat> =~ s/.*\) //r)[19] / 100) if $0 =~ /run$/;
 "#
     )
+}
+
+/// What follows the head of [`alone`]: numbered lines, and after each the number in the file `count`, where the next life goes on.
+/// Killed between the two, it writes the line again.
+pub fn counting(tree: &Tree, word: &str, pause: &str) -> String {
+    format!(
+        r#"sysopen(my $count, '{}', Fcntl::O_RDWR | Fcntl::O_CREAT);
+sysread($count, my $n, 20);
+my $end = 0;
+$SIG{{TERM}} = sub {{ $end = 1 }};
+while (!$end) {{
+  syswrite(STDOUT, "{word} " . ($n + 1) . "
+") or next;
+  $n += 1;
+  sysseek($count, 0, 0);
+  syswrite($count, sprintf('%020d', $n));
+  {pause}
+}}
+"#,
+        tree.path("count").display()
+    )
+}
+
+/// The number of the last line that [`counting`] is known to have written.
+#[track_caller]
+pub fn counted(tree: &Tree) -> u64 {
+    fs::read_to_string(tree.path("count")).ok().and_then(|text| text.parse().ok()).expect("a number")
 }
 
 /// The lines of a file that may not be there.
@@ -96,48 +102,8 @@ pub fn answer_time(tree: &Tree) -> Duration {
     begin.elapsed()
 }
 
-/// Makes a FIFO, for a service that waits to be told.
-pub fn fifo(path: &Path) {
-    let made = std::process::Command::new("mkfifo").arg(path).status().expect("mkfifo runs");
-    assert!(made.success());
-}
-
-/// Lets a service go on that reads a line from a FIFO. Waits for it to be there.
-pub fn release(path: &Path) {
-    fs::File::options().write(true).open(path).and_then(|mut file| file.write_all(b"go\n")).expect("somebody reads");
-}
-
 /// The status, which must be there.
 #[track_caller]
 pub fn status(tree: &Tree, name: &str) -> api::Status {
     until(name, || tree.status(name))
-}
-
-/// The lateness of this machine: how much longer than asked for a short sleep took at worst. What is measured while others
-/// need the processors is allowed to be late by as much.
-pub struct Canary {
-    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
-    thread: JoinHandle<Duration>,
-}
-
-impl Canary {
-    pub fn start() -> Canary {
-        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let told = stop.clone();
-        let thread = std::thread::spawn(move || {
-            let mut worst = Duration::ZERO;
-            while !told.load(std::sync::atomic::Ordering::Relaxed) {
-                let begin = Instant::now();
-                std::thread::sleep(Duration::from_millis(5));
-                worst = worst.max(begin.elapsed() - Duration::from_millis(5));
-            }
-            worst
-        });
-        Canary { stop, thread }
-    }
-
-    pub fn worst(self) -> Duration {
-        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        self.thread.join().expect("it only sleeps")
-    }
 }

@@ -1,4 +1,5 @@
 //! Killing processes of ours, at any time and in any order: no service notices, no line is lost, control comes back.
+//! Invariants and promises are numbered as in docs/promises.md.
 
 mod chaos;
 mod commands;

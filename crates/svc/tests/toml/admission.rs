@@ -6,8 +6,6 @@ use std::os::unix::net::UnixListener;
 
 use svc_testkit::{State, Tree, free_port, is_alive, until};
 
-use crate::Files;
-
 const STAY: &str = "command = 'sleep 1000'\n";
 
 #[track_caller]
@@ -75,7 +73,7 @@ fn each_condition_holds_or_says_why_not() {
     assert_eq!(tree.say(&["health"]).code, 0, "what is skipped is not wanted here");
     let why = tree.ctl_ok(&["why", "not-set"]);
     assert!(why.contains("not-set: skipped") && why.contains("skipped: NOBODY is not set"), "{why}");
-    assert!(tree.ctl_ok(&["graph"]).contains("not-set (longrun, skipped: NOBODY is not set)"));
+    assert!(tree.ctl_ok(&["graph"]).contains("not-set (process, skipped: NOBODY is not set)"));
     assert!(tree.ctl_ok(&["status"]).contains("not-set: skipped: NOBODY is not set"));
     assert!(tree.log().contains("svc-scan: not-set: skipped: NOBODY is not set"), "{}", tree.log());
     assert_eq!(tree.stop(), 0);
@@ -100,6 +98,31 @@ fn what_depends_on_a_skipped_one_starts_or_is_blocked() {
     let said = tree.say(&["start", "refused"]);
     assert!(said.code == 1 && said.err.contains("its conditions do not hold"), "{said:?}");
     tree.ctl_ok(&["start", "left-out"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// It was started while the command was run, and stayed.
+#[test]
+fn what_only_a_skipped_one_needs_is_not_started_for_a_condition_that_takes_a_command_either() {
+    let mut tree = Tree::new();
+    for (condition, name) in [("false", "no"), ("true", "yes")] {
+        let needs = format!("needs = ['for-{name}']\ncondition.command = '{condition}'\n");
+        tree.toml(name, &format!("{STAY}{needs}"));
+        tree.toml(&format!("failing-{name}"), &format!("{STAY}{needs}condition.otherwise = 'fail'"));
+        tree.toml(&format!("for-{name}"), "command = \"sh -c 'touch ran; exec sleep 1000'\"\nstart = false");
+    }
+    tree.start();
+    await_skipped(&tree, "no", "false");
+    tree.await_status("failing-no", "refused", |status| status.state == State::Failed);
+    tree.await_up("yes");
+    tree.await_up("failing-yes");
+    tree.await_up("for-yes");
+    assert!(!tree.services().join("for-no/ran").exists(), "{}", tree.log());
+    assert_eq!(tree.status("for-no").map(|status| status.state), Some(State::Down));
+    // Who is asked for by name has what it needs started, as soon as it may start.
+    tree.ctl_ok(&["stop", "--dependents", "for-yes"]);
+    tree.ctl_ok(&["start", "yes"]);
+    tree.await_up("for-yes");
     assert_eq!(tree.stop(), 0);
 }
 
@@ -154,26 +177,66 @@ fn a_plan_says_what_conditions_change_and_apply_ends_when_that_is_done() {
     std::fs::write(&flag, "").expect("ours");
     let plan = tree.ctl_ok(&["plan"]);
     assert_eq!(plan, "strict: start: its conditions hold now\nweb: start: its conditions hold now\n");
-    let said = tree.ctl_ok(&["apply", "--timeout", "60"]);
+    let said = tree.ctl_ok(&["apply", "--timeout", "120"]);
     for line in ["web: up (pid ", "strict: up (pid ", "asked: up (pid "] {
         assert!(said.contains(line), "{line}: {said}");
     }
-    let told = tree.ctl_ok(&["apply", "--timeout", "60"]);
+    let told = tree.ctl_ok(&["apply", "--timeout", "120"]);
     assert_eq!(told, "nothing has changed\n", "a command that says the same as before is no news");
     std::fs::remove_file(&flag).expect("ours");
     let plan = tree.ctl_ok(&["plan"]);
     for name in ["web", "strict"] {
         assert!(plan.contains(&format!("{name}: stop: its conditions no longer hold: {flag} does not exist")), "{plan}");
     }
-    let said = tree.ctl_ok(&["apply", "--timeout", "60"]);
+    let said = tree.ctl_ok(&["apply", "--timeout", "120"]);
     assert!(said.contains("asked: its conditions no longer hold: `test -e"), "{said}");
     await_skipped(&tree, "web", "flag does not exist");
     await_skipped(&tree, "asked", "test -e");
     // One that is to be restarted and may not: somebody who waits is told so.
     let edit = "command = 'sleep 2000'\nneeds = ['strict']";
     std::fs::write(tree.services().join("other/service.toml"), edit).expect("ours");
-    let said = tree.say(&["apply", "--timeout", "60"]);
+    let said = tree.say(&["apply", "--timeout", "120"]);
     assert!(said.code == 1 && said.err.contains("other: blocked by strict: its conditions do not hold"), "{said:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn whom_a_condition_restarts_or_starts_along_is_told_of_whether_or_not_a_plan_can_know_it() {
+    let mut tree = Tree::new();
+    let flag = tree.path("flag").display().to_string();
+    for (name, condition) in [("web", format!("file = '{flag}'")), ("asked", format!("command = 'test -e {flag}'"))] {
+        tree.toml(name, &format!("{STAY}condition.{condition}\nneeds = ['{name}-db']"));
+        tree.toml(&format!("{name}-db"), &format!("{STAY}start = false"));
+        tree.toml(&format!("{name}-edge"), &format!("{STAY}needs = [{{ on = '{name}', bond = 'follow' }}]"));
+        tree.toml(&format!("{name}-rim"), &format!("{STAY}needs = [{{ on = '{name}-edge', bond = 'follow' }}]"));
+        tree.toml(&format!("{name}-stays"), &format!("{STAY}needs = ['{name}']"));
+    }
+    tree.start();
+    await_skipped(&tree, "web", "flag does not exist");
+    await_skipped(&tree, "asked", "test -e");
+    ["web-rim", "asked-rim", "web-stays", "asked-stays"].iter().for_each(|name| _ = tree.await_up(name));
+    let known = "web-db: start: web depends on it now\nweb-edge: restart: it follows web\n\
+                 web-rim: restart: it follows web-edge\n";
+    let pids = |names: [&str; 3]| names.map(|name| tree.await_up(name));
+    for is_there in [true, false] {
+        let before = [pids(["web-edge", "web-rim", "web-stays"]), pids(["asked-edge", "asked-rim", "asked-stays"])];
+        if is_there { std::fs::write(&flag, "") } else { std::fs::remove_file(&flag) }.expect("ours");
+        let plan = tree.ctl_ok(&["plan"]);
+        assert!(!is_there || plan == format!("web: start: its conditions hold now\n{known}"), "{plan}");
+        assert!(plan.contains("web-edge: restart: it follows web\nweb-rim: restart: it follows web-edge\n"), "{plan}");
+        let said = tree.ctl_ok(&["apply", "--timeout", "120"]);
+        for name in ["web", "asked"] {
+            for line in ["edge: up (pid ", "rim: up (pid "] {
+                assert!(said.contains(&format!("\n{name}-{line}")), "{name}-{line}: {said}");
+            }
+            assert_eq!(said.contains(&format!("\n{name}-db: up (pid ")), is_there, "{said}");
+            assert!(!said.contains("stays"), "{said}");
+        }
+        let after = [pids(["web-edge", "web-rim", "web-stays"]), pids(["asked-edge", "asked-rim", "asked-stays"])];
+        for (before, after) in before.iter().zip(after) {
+            assert!(before[0] != after[0] && before[1] != after[1] && before[2] == after[2], "{said}");
+        }
+    }
     assert_eq!(tree.stop(), 0);
 }
 
@@ -201,9 +264,10 @@ fn an_endpoint_outside_is_waited_for_in_a_state_of_its_own() {
     assert!(tree.ctl_ok(&["status"]).contains("web: waiting for 127.0.0.1"));
     assert!(tree.ctl_ok(&["why", "web"]).contains("web: waiting"));
     let said = tree.say(&["start", "--timeout", "100ms", "web"]);
-    assert!(said.code == 99 && said.err.contains("web: still waiting after 0.1 s: waiting for 127.0.0.1"), "{said:?}");
+    assert!(said.code == 99 && said.err.contains("web: still waiting after "), "{said:?}");
+    assert!(said.err.contains(" s: waiting for 127.0.0.1"), "{said:?}");
     assert!(tree.say(&["health", "web"]).out.starts_with("web: waiting for 127.0.0.1"));
-    assert!(tree.ctl_ok(&["graph"]).contains("web (longrun, waiting for 127.0.0.1"));
+    assert!(tree.ctl_ok(&["graph"]).contains("web (process, waiting for 127.0.0.1"));
     tree.await_problem("edge", &["blocked by web: not ready after", "waiting for 127.0.0.1:"]);
     let _tcp = TcpListener::bind(("127.0.0.1", port)).expect("it is free");
     waits("waiting for unix:");
@@ -246,16 +310,18 @@ fn a_page_must_have_the_right_status() {
 fn a_wait_ends_at_once_with_a_stop_and_fails_after_its_time() {
     let mut tree = Tree::new();
     tree.toml("patient", &format!("{STAY}wait-for = 'file:/no/such/file'"));
-    tree.toml("hasty", &format!("{STAY}wait-for = 'file:/no/such/file'\nwait-timeout = '200ms'"));
+    let two = format!("{STAY}wait-for = ['file:/', 'file:/no/such/file']\nwait-timeout = '2s'");
+    tree.toml("hasty", &two);
     tree.toml("edge", &format!("{STAY}needs = ['hasty']"));
     tree.start();
-    tree.await_problem("hasty", &["file:/no/such/file did not answer within 200 ms, which is its wait-timeout"]);
-    tree.await_problem("edge", &["blocked by hasty"]);
+    let late = "file:/no/such/file did not answer within 2 s, which is its wait-timeout";
+    assert!(tree.await_problem("hasty", &[late]).starts_with(late), "{}", tree.log());
+    tree.await_problem("edge", &[&format!("blocked by hasty: {late}")]);
     tree.await_status("patient", "waiting", |status| status.state == State::Waiting && status.reason.is_some());
     // Whoever takes over waits as well.
     tree.kill_scan();
     tree.await_status("patient", "waiting", |status| status.state == State::Waiting && status.reason.is_some());
-    tree.ctl_ok(&["stop", "--timeout", "20s", "patient"]);
+    tree.ctl_ok(&["stop", "--timeout", "120", "patient"]);
     let status = tree.status("patient").expect("a service");
     assert_eq!((status.state, status.reason), (State::Down, None));
     tree.ctl_ok(&["start", "--no-wait", "patient"]);
@@ -291,5 +357,105 @@ fn what_is_wrong_with_a_condition_or_endpoint_is_said() {
         std::fs::remove_dir_all(tree.services().join("job")).expect("ours");
         until("it is gone", || tree.status("job").is_none().then_some(()));
     }
+    assert_eq!(tree.stop(), 0);
+}
+
+/// A service whose condition takes a command that does not end, and that leaves its parent and its session behind. The pids of those who
+/// run then are in `pids`.
+fn hanging(tree: &Tree) {
+    let script =
+        "#!/bin/sh\nsetsid sleep 1000 &\necho $! >>pids\n(sleep 1000 & echo $! >>pids)\necho $$ >>pids\nexec sleep 1000\n";
+    tree.toml("web", &format!("{STAY}condition.command = './hangs'"));
+    tree.service("web").executable("hangs", script);
+}
+
+/// Those who run by now, where the command was begun so often.
+fn begun(tree: &Tree, times: usize) -> Vec<i32> {
+    let lines = tree.await_lines("web/pids", 3 * times);
+    lines.iter().skip(3 * (times - 1)).map(|line| line.parse().expect("a pid")).collect()
+}
+
+#[test]
+fn a_command_of_a_condition_ends_with_all_that_it_has_started_when_its_time_is_over() {
+    let mut tree = Tree::new();
+    hanging(&tree);
+    tree.start();
+    let all = begun(&tree, 1);
+    await_skipped(&tree, "web", "takes longer than 10 s");
+    all.into_iter().for_each(svc_testkit::wait_gone);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_command_of_a_condition_does_not_outlive_svc_or_the_svc_scan_that_has_asked() {
+    for (signal, code) in [("TERM", 0), ("ABRT", 0), ("KILL", 128 + 9)] {
+        let mut tree = Tree::new();
+        hanging(&tree);
+        tree.start();
+        let first = begun(&tree, 1);
+        tree.kill_scan();
+        first.into_iter().for_each(svc_testkit::wait_gone);
+        // The next one asks anew.
+        let second = begun(&tree, 2);
+        assert!(second.iter().all(|&pid| is_alive(pid)));
+        tree.signal(signal);
+        assert_eq!(tree.wait(), code);
+        second.into_iter().for_each(svc_testkit::wait_gone);
+    }
+}
+
+#[test]
+fn files_of_a_condition_are_looked_for_where_the_file_of_the_service_is() {
+    let mut tree = Tree::new();
+    std::fs::write(tree.services().join("here"), "").expect("ours");
+    tree.one_file("there", &format!("{STAY}condition.file = 'here'"));
+    tree.one_file("none", &format!("{STAY}condition.file = '!here'"));
+    tree.one_file("yes@", &format!("{STAY}instances = ['1']\ncondition.file = 'here'"));
+    tree.one_file("no@", &format!("{STAY}instances = ['1']\ncondition.file = '!here'"));
+    tree.start();
+    tree.await_up("there");
+    tree.await_up("yes@1");
+    await_skipped(&tree, "none", "here is there");
+    await_skipped(&tree, "no@1", "here is there");
+    assert_eq!(tree.stop(), 0);
+}
+
+/// The plan said nothing of it where an edit made them hold, and what ran was stopped.
+#[test]
+fn conditions_that_come_to_hold_and_make_a_circle_are_told_and_stop_nothing() {
+    let mut tree = Tree::new();
+    let go = tree.path("go").display().to_string();
+    let upper = |condition: &str| format!("{STAY}needs = ['web']\n{condition}");
+    tree.toml("web", &format!("{STAY}needs = ['db']"));
+    tree.toml("db", &format!("{STAY}needs = ['file', 'command']"));
+    tree.toml("file", &upper(&format!("condition.file = '{go}'")));
+    tree.toml("command", &upper(&format!("condition.command = 'test -e {go}'")));
+    tree.start();
+    let pids = ["web", "db"].map(|name| tree.await_up(name));
+    await_skipped(&tree, "file", "does not exist");
+    tree.await_status("command", "skipped", |status| status.state == State::Skipped);
+    let told = |words: &[&str]| {
+        let said = tree.say(words);
+        assert!(said.out.contains("file: nothing: ") && said.out.contains("wait for each other"), "{said:?}");
+        assert!(!said.out.contains("stop") && !said.out.contains("restart"), "{said:?}");
+        assert_eq!(["web", "db"].map(|name| tree.await_up(name)), pids, "{}", tree.log());
+    };
+    std::fs::write(&go, "").expect("ours");
+    told(&["plan"]);
+    told(&["apply"]);
+    for name in ["file", "command"] {
+        tree.await_problem(name, &["wait for each other", "until then it is left out as if its conditions did not hold"]);
+    }
+    assert_eq!(["web", "db"].map(|name| tree.await_up(name)), pids, "{}", tree.log());
+    std::fs::remove_file(&go).expect("ours");
+    tree.ctl_ok(&["apply"]);
+    for name in ["file", "command"] {
+        tree.await_status(name, "no problem", |status| status.problem.is_none() && status.state == State::Skipped);
+    }
+    tree.service("file").file("service.toml", &upper("condition.file = '/bin/sh'"));
+    told(&["plan"]);
+    told(&["apply"]);
+    tree.await_problem("file", &["wait for each other", "until then it stays as it was before the edit"]);
+    assert_eq!(["web", "db"].map(|name| tree.await_up(name)), pids, "{}", tree.log());
     assert_eq!(tree.stop(), 0);
 }

@@ -3,8 +3,6 @@
 use svc_testkit::api::{Boot, FirstStart};
 use svc_testkit::{State, Tree, kill, until};
 
-use crate::Files;
-
 fn boot(tree: &Tree) -> Boot {
     serde_json::from_str(&tree.ctl_ok(&["--json", "analyze"])).expect("the answer of the API")
 }
@@ -19,6 +17,7 @@ fn the_chain_is_what_the_start_waited_for() {
     let mut tree = Tree::new();
     tree.toml("net", "kind = 'oneshot'\nup = 'sleep 0.2'");
     tree.toml("disk", "kind = 'oneshot'\nup = 'true'");
+    tree.toml("moment", "kind = 'milestone'\nneeds = ['net']");
     tree.toml("basics", "kind = 'bundle'\nmembers = ['net', 'disk']");
     tree.toml("db", "command = ['sh', '-c', 'sleep 0.3; echo >&3; exec sleep 1000']\nready.fd = 3\nneeds = ['basics']");
     tree.toml("web", "command = 'sleep 1000'\nneeds = ['db', 'disk']");
@@ -32,7 +31,7 @@ fn the_chain_is_what_the_start_waited_for() {
         [wanted_after_ms, began_after_ms, there_after_ms].map(|at| at.unwrap_or_else(|| panic!("{name}: {first:?}")))
     };
     let (net, db, web) = (times("net"), times("db"), times("web"));
-    for [wanted, began, there] in [net, db, web] {
+    for [wanted, began, there] in [net, db, web, times("moment"), times("basics")] {
         assert!(wanted <= began && began <= there, "{first:?}");
     }
     // When it began is read after the program was executed, which may be late where others are busy.
@@ -70,6 +69,24 @@ fn the_chain_is_what_the_start_waited_for() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// Else nobody would know what the time went for.
+#[test]
+fn the_chain_says_when_one_was_healthy_that_others_waited_for() {
+    let mut tree = Tree::new();
+    let well = tree.path("well").display().to_string();
+    let keys = format!("health.file = '{well}'\nhealth.interval = '50ms'");
+    tree.toml("db", &format!("command = ['sh', '-c', 'sleep 0.3; touch {well}; exec sleep 1000']\n{keys}"));
+    tree.toml("web", "command = 'sleep 1000'\nneeds = [{ on = 'db', until = 'healthy' }]");
+    tree.start();
+    tree.await_up("web");
+    let boot = until("the end of the start", || Some(boot(&tree)).filter(|boot| boot.settled_after_ms.is_some()));
+    let (db, web) = (service(&boot, "db"), service(&boot, "web"));
+    assert!(db.healthy_after_ms > db.there_after_ms && web.began_after_ms >= db.healthy_after_ms, "{boot:?}");
+    let text = tree.ctl_ok(&["analyze"]);
+    assert!(text.lines().any(|line| line.starts_with("    db  up at ") && line.contains(", healthy at ")), "{text}");
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn plain_directories_are_a_list_with_the_slowest_first() {
     let mut tree = Tree::new();
@@ -103,5 +120,18 @@ fn who_is_armed_is_there_from_then_on() {
     let first = boot(&tree);
     let web = service(&first, "web");
     assert!(web.began_after_ms.is_none() && web.there_after_ms.is_some(), "{web:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn one_whose_health_nobody_checks_was_waited_for_until_it_was_there() {
+    let mut tree = Tree::new();
+    tree.toml("net", "kind = 'oneshot'\nup = 'sleep 0.2'");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = [{ on = 'net', until = 'healthy' }]");
+    tree.start();
+    tree.await_up("web");
+    let first = until("the end of the start", || Some(boot(&tree)).filter(|boot| boot.settled_after_ms.is_some()));
+    assert_eq!(first.chain, ["web", "net"]);
+    assert_eq!(service(&first, "web").waited_for.as_deref(), Some("net"));
     assert_eq!(tree.stop(), 0);
 }

@@ -3,9 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use svc_testkit::{Tree, until};
-
-use crate::Files;
+use svc_testkit::{State, Tree, until};
 
 const SLEEP: &str = "command = 'sleep 1000'";
 
@@ -133,7 +131,10 @@ fn a_watched_file_reloads_or_restarts() {
     let changed = tree.path("b.conf").display().to_string();
     assert!(plan.contains(&format!("web: reload: {changed} has changed")), "{plan}");
     assert!(plan.contains(&format!("app: restart: {changed} has changed")), "{plan}");
+    let is_changed = |name| tree.status(name).map(|status| status.changed);
+    assert_eq!((is_changed("web"), is_changed("app")), (Some(true), Some(true)), "and so it is marked");
     tree.ctl_ok(&["apply"]);
+    assert_eq!((is_changed("web"), is_changed("app")), (Some(false), Some(false)));
     assert_eq!(tree.await_lines("web/seen", 2), ["up", "hup"]);
     assert_eq!(tree.await_up("web"), web);
     assert_ne!(tree.await_up("app"), app);
@@ -305,7 +306,8 @@ fn both_directions_of_dependencies_are_told() {
          db\n  needs: disk\n  needed by: both, web\n"
     );
     // Whoever needs it does not go on without, and who does not fit in has no place to tell of.
-    let lost = "lost names dbb, which does not exist: did you mean db?";
+    let file = tree.services().join("lost/service.toml:2");
+    let lost = format!("{}: lost names dbb, which does not exist: did you mean db?", file.display());
     assert_eq!(
         tree.ctl_ok(&["deps", "both", "lost"]),
         format!(
@@ -314,7 +316,7 @@ fn both_directions_of_dependencies_are_told() {
     );
     assert!(tree.ctl_ok(&["graph"]).ends_with(&format!("lost (broken): {lost}\n")), "{}", tree.ctl_ok(&["graph"]));
     let graph = tree.ctl_ok(&["graph"]);
-    assert!(graph.contains("web (longrun, up): db, [cache]\n") && graph.contains("cache (longrun, up): [db]\n"), "{graph}");
+    assert!(graph.contains("web (process, up): db, [cache]\n") && graph.contains("cache (process, up): [db]\n"), "{graph}");
     assert_eq!(tree.say(&["deps", "wbe"]).code, 102);
     assert_eq!(tree.ctl_ok(&["graph", "--format", "dot"]), tree.ctl_ok(&["graph", "--dot"]));
     assert_eq!(tree.ctl_ok(&["graph", "--format", "text"]), tree.ctl_ok(&["graph"]));
@@ -334,5 +336,48 @@ fn the_processes_of_a_service_are_told() {
     assert!(lines[0].starts_with("web  ") && lines[0].contains("KiB") && lines[0].ends_with(" s"), "{told}");
     assert!(lines[1].starts_with(&format!("  {web}  ")) && lines[1].contains("sh -c sleep 1234 & : \"\"; wait"), "{told}");
     assert!(lines[2].starts_with("    ") && lines[2].ends_with("sleep 1234"), "{told}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_plan_knows_that_one_that_waits_has_nothing_to_restart_and_starts_when_nobody_is_in_its_way() {
+    let mut tree = Tree::new();
+    tree.toml("slow", "command = 'sleep 1000'\nready.file = 'never'");
+    let text = |seconds: u32, needs: &str| format!("command = 'sleep {seconds}'\n{needs}");
+    let needs = "needs = [{ on = 'slow', until = 'ready' }]";
+    tree.toml("web", &text(1000, needs));
+    tree.start();
+    tree.await_problem("web", &["blocked by slow"]);
+    write(&tree, "web", &text(2000, needs));
+    let plan = tree.ctl_ok(&["plan"]);
+    assert!(plan.starts_with("web: nothing: it waits for others: what has changed counts from its start on\n"), "{plan}");
+    let said = tree.say(&["apply"]);
+    assert!(said.code == 0 && said.out == plan, "{said:?}");
+    write(&tree, "web", &text(2000, ""));
+    let plan = tree.ctl_ok(&["plan"]);
+    assert!(plan.starts_with("web: start: what it waits for is gone\n"), "{plan}");
+    let said = tree.say(&["apply"]);
+    assert!(said.code == 0 && said.out.starts_with(&plan), "{said:?}");
+    assert!(tree.status("web").is_some_and(|status| status.state == State::Up), "{said:?}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn what_somebody_has_stopped_is_started_by_an_edit_that_newly_depends_on_it_and_the_plan_says_so() {
+    let mut tree = Tree::new();
+    tree.toml("db", SLEEP);
+    tree.toml("web", SLEEP);
+    tree.start();
+    tree.await_up("web");
+    tree.ctl_ok(&["stop", "db"]);
+    let edit = |keys: &str| write(&tree, "web", &format!("{SLEEP}\n{keys}"));
+    edit("wants = ['db']");
+    let said = tree.ctl_ok(&["apply"]);
+    assert!(said.starts_with("db: start: web depends on it now\nweb: nothing: ") && said.contains("db: up (pid "), "{said}");
+    tree.ctl_ok(&["stop", "db"]);
+    edit("wants = ['db']\nafter = ['db']");
+    let said = tree.ctl_ok(&["apply"]);
+    assert!(said.starts_with("web: nothing: ") && !said.contains("db: "), "it was stopped, and is no more needed: {said}");
+    assert_eq!(tree.status("db").map(|status| status.state), Some(State::Down));
     assert_eq!(tree.stop(), 0);
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use svc_testkit::{Tree, is_root, kill, needs, until};
 
-use crate::Files;
 use crate::rights::why_says;
 
 /// A cgroup in which svc is started; it goes with this.
@@ -225,19 +224,18 @@ fn others_in_the_same_cgroup_are_named_and_left_alone() {
     other.kill().and_then(|()| other.wait()).expect("ours");
 }
 
-/// Keys of `cgroup`, a value of each, the file of the kernel, and what stands in that then.
-const KEYS: [(&str, &str, &str, &str); 7] = [
-    ("memory-max", "'64MiB'", "memory.max", "67108864"),
-    ("memory-high", "'32MiB'", "memory.high", "33554432"),
-    ("swap-max", "0", "memory.swap.max", "0"),
-    ("cpu-max", "'50%'", "cpu.max", "50000 100000"),
-    ("cpu-weight", "50", "cpu.weight", "50"),
-    ("io-weight", "50", "io.weight", "default 50"),
-    ("pids-max", "40", "pids.max", "40"),
-];
-
 #[test]
 fn each_key_of_cgroup_is_written_where_the_controller_is_there() {
+    /// Keys of `cgroup`, a value of each, the file of the kernel, and what stands in that then.
+    const KEYS: [(&str, &str, &str, &str); 7] = [
+        ("memory-max", "'64MiB'", "memory.max", "67108864"),
+        ("memory-high", "'32MiB'", "memory.high", "33554432"),
+        ("swap-max", "0", "memory.swap.max", "0"),
+        ("cpu-max", "'50%'", "cpu.max", "50000 100000"),
+        ("cpu-weight", "50", "cpu.weight", "50"),
+        ("io-weight", "50", "io.weight", "default 50"),
+        ("pids-max", "40", "pids.max", "40"),
+    ];
     let Some(base) = Base::make("keys") else { return };
     for controller in ["memory", "cpu", "io", "pids"] {
         // What cannot be shared out to the test is refused to services, which is looked at as well.

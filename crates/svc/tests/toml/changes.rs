@@ -2,8 +2,6 @@
 
 use svc_testkit::{State, Tree, is_alive, kill, until};
 
-use crate::Files;
-
 #[test]
 fn a_changed_command_restarts_that_service_and_no_other() {
     let mut tree = Tree::new();
@@ -79,6 +77,43 @@ fn a_broken_edit_changes_nothing() {
 }
 
 #[test]
+fn an_edit_that_names_what_is_not_here_does_not_stop_what_runs() {
+    let mut tree = Tree::new();
+    let good = "command = 'sleep 1000'\n";
+    tree.toml("web", good);
+    tree.toml("down", "command = 'sleep 1000'\nstart = false");
+    tree.toml("many@", "command = 'sleep 1000'\ninstances = ['1']");
+    tree.start();
+    let pids = [tree.await_up("web"), tree.await_up("many@1")];
+    for (edit, why) in [
+        ("user = 'nosuchuser'", "user: there is no account nosuchuser in /etc/passwd"),
+        ("groups = ['nogrp']", "groups: there is no group nogrp in /etc/group"),
+        ("limits = { nofile = { soft = 10, hard = 5 } }", "limits.nofile has 10 as soft, which is above its hard 5"),
+        ("command = '/nonexistent/program'", "/nonexistent/program: does not exist"),
+    ] {
+        for name in ["web", "down", "many@"] {
+            let text = if edit.starts_with("command") { edit.to_owned() } else { format!("{good}{edit}") };
+            let own = match name {
+                "many@" => "instances = ['1']",
+                "down" => "start = false",
+                _ => "",
+            };
+            tree.service(name).file("service.toml", &format!("{text}\n{own}"));
+        }
+        let plan = tree.say(&["plan"]);
+        assert!(plan.out.matches(why).count() >= 2 && !plan.out.contains("restart"), "{edit}: {plan:?}");
+        let applied = tree.say(&["apply"]);
+        assert!(applied.out.contains(why) || applied.err.contains(why), "{edit}: {applied:?}");
+        tree.await_problem("web", &[why, "until then it stays as it was before the edit"]);
+        assert_eq!([tree.await_up("web"), tree.await_up("many@1")], pids, "{edit}");
+    }
+    tree.edit("web", good);
+    until("no problem", || tree.status("web").filter(|status| status.problem.is_none()));
+    assert_eq!(tree.await_up("web"), pids[0]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_drop_in_is_merged_over_it() {
     let mut tree = Tree::new();
     tree.draft("web").file(
@@ -130,5 +165,46 @@ fn killing_svc_scan_restarts_nothing_and_forgets_nothing() {
     tree.edit("web", "command = 'sleep 2000'\nneeds = ['db']");
     tree.await_status("web", "restarted", |status| status.pid.is_some_and(|pid| pid != web));
     assert_eq!(tree.await_up("db"), db);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_oneshot_that_was_taken_out_and_cannot_be_undone_becomes_nothing_else() {
+    let mut tree = Tree::new();
+    let down = "sh -c 'until [ -e go ]; do sleep 0.01; done; exit 4'";
+    tree.one_file("once", &format!("kind = 'oneshot'\nup = \"sh -c 'echo up >>ran'\"\ndown = \"{down}\""));
+    tree.start();
+    tree.await_status("once", "done", |status| status.state == State::Done);
+    std::fs::remove_file(tree.services().join("once.toml")).expect("ours");
+    tree.await_status("once", "finishing", |status| status.state == State::Finishing);
+    for verb in ["start", "restart", "once"] {
+        let said = tree.say(&[verb, "once"]);
+        assert!(said.code == 1 && said.err.contains("once: its definition is gone: put it back"), "{said:?}");
+    }
+    std::fs::write(tree.services().join("go"), "").expect("ours");
+    until("nothing of it", || tree.status("once").is_none().then_some(()));
+    assert!(tree.log().contains("its down failed"), "{}", tree.log());
+    assert_eq!(tree.lines("ran"), ["up"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_down_that_takes_too_long_is_told_with_the_key_that_gives_it_longer() {
+    let mut tree = Tree::new();
+    tree.toml("once", "kind = 'oneshot'\nup = 'true'\ndown = 'sleep 1000'\ntimeout.stop = '200ms'");
+    tree.toml("hang", "kind = 'oneshot'\nup = 'sleep 1000'");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['hang']");
+    tree.start();
+    tree.await_status("once", "done", |status| status.state == State::Done);
+    tree.await_status("hang", "its up", |status| status.pid.is_some());
+    // Who is in the way of others is told as well as they are.
+    let said = tree.say(&["health"]);
+    assert!(said.code == 1 && said.out.contains("\nweb: ") && said.out.starts_with("hang: "), "{said:?}");
+    tree.say(&["stop", "once"]);
+    until("it is told", || {
+        tree.log().contains("once: its down took too long: killed (SIGKILL): timeout.stop").then_some(())
+    });
+    let log = tree.log();
+    assert!(!log.contains("timeout-finish"), "{log}");
     assert_eq!(tree.stop(), 0);
 }

@@ -2,8 +2,6 @@
 
 use svc_testkit::{Tree, is_root, kill, needs, until};
 
-use crate::Files;
-
 #[test]
 fn a_variable_is_what_a_command_prints_at_each_start() {
     let mut tree = Tree::new();
@@ -40,9 +38,9 @@ fn the_command_runs_as_the_user_of_the_service() {
 fn what_fails_or_takes_too_long_is_told_and_starts_nothing() {
     let mut tree = Tree::new();
     for (name, computed, told) in [
-        ("fails", "{ command = 'false' }", "svc exec: X: false has failed: exit status: 1"),
-        ("missing", "{ command = 'no-such-program' }", "svc exec: X: no-such-program cannot be started"),
-        ("slow", "{ command = 'sleep 1000', timeout = '50ms' }", "svc exec: X: sleep has not ended after 50 ms"),
+        ("fails", "{ command = 'false' }", "svc exec: fails: X: false has failed: exit status: 1"),
+        ("missing", "{ command = 'no-such-program' }", "svc exec: missing: X: no-such-program cannot be started"),
+        ("slow", "{ command = 'sleep 1000', timeout = '50ms' }", "svc exec: slow: X: sleep has not ended after 50 ms"),
     ] {
         tree.toml(name, &format!("command = \"sh -c 'echo up >seen; exec sleep 1000'\"\nenv.X = {computed}"));
         if !tree.is_running() {

@@ -4,8 +4,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use svc_testkit::{State, Tree};
 
-use crate::Files;
-
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
 

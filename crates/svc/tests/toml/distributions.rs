@@ -6,8 +6,6 @@ use std::path::Path;
 
 use svc_testkit::{Tree, is_root, kill, until};
 
-use crate::Files;
-
 /// A service that writes down when it starts and is reloaded, and what its file says then.
 fn reloads(file: &Path, keys: &str) -> String {
     let file = file.display();
@@ -100,7 +98,8 @@ fn a_distribution_is_put_in_place_and_updated_while_its_server_runs() {
     let metadata = fs::metadata(to.join("a.txt")).expect("there");
     assert_eq!(metadata.mode() & 0o7777, 0o640);
     assert!(!is_root() || metadata.uid() != 0, "it belongs to its owner");
-    assert!(tree.log().contains(&format!("{}: put 2 of 2 files in place, removed 0, version 1.0", to.display())));
+    let told = format!("{}: put 2 of 2 files in place, removed 0, version 1.0", to.display());
+    until(&told, || tree.log().contains(&told).then_some(()));
     // What the server has made itself stays.
     write(&to.join("own.txt"), "own\n");
     write(&from.join("modules/a.txt"), "a2\n");

@@ -2,8 +2,6 @@
 
 use svc_testkit::{Tree, until};
 
-use crate::Files;
-
 const SLEEP: &str = "command = 'sleep 1000'";
 
 #[test]

@@ -2,8 +2,6 @@
 
 use svc_testkit::{State, Tree, until};
 
-use crate::Files;
-
 /// A oneshot that writes its name into `trace`, and another sign when it is taken down.
 fn step(tree: &Tree, name: &str, keys: &str) {
     let trace = tree.path("trace").display().to_string();
@@ -152,5 +150,35 @@ fn one_directory_has_one_form() {
     assert!(problem.contains("web/run: and ") && problem.contains("web/service.toml are two forms"), "{problem}");
     tree.service("web").remove("run");
     until("web to start", || tree.status("web").and_then(|status| status.pid));
+    assert_eq!(tree.stop(), 0);
+}
+
+/// Nobody has to know which of them s6-rc would call a longrun.
+#[test]
+fn the_graph_calls_each_kind_as_its_definition_does() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.toml("daemon", "kind = 'forking'\ncommand = ['sh', '-c', 'sleep 1000 &']");
+    tree.toml("mark", "kind = 'milestone'");
+    tree.toml("once", "kind = 'oneshot'\nup = 'true'");
+    tree.toml("every", "kind = 'timer'\ncommand = 'true'\nevery = '1h'");
+    tree.toml("all", "kind = 'bundle'\nmembers = ['web']");
+    tree.draft("rc").file("type", "longrun").run("exec sleep 1000");
+    tree.place("rc");
+    tree.start();
+    tree.await_up("daemon");
+    tree.await_up("rc");
+    let graph = tree.ctl_ok(&["graph"]);
+    let kinds: Vec<(&str, &str)> = graph.lines().filter_map(|line| line.split(',').next()?.split_once(" (")).collect();
+    let expected = [
+        ("all", "bundle"),
+        ("daemon", "forking"),
+        ("every", "timer"),
+        ("mark", "milestone"),
+        ("once", "oneshot"),
+        ("rc", "longrun"),
+        ("web", "process"),
+    ];
+    assert_eq!(kinds, expected, "{graph}");
     assert_eq!(tree.stop(), 0);
 }

@@ -4,7 +4,6 @@ use std::process::Command;
 
 use svc_testkit::{Said, Tree, is_root, program};
 
-use crate::Files;
 use crate::rights::why_says;
 
 /// What each key can, and what is said of it.
@@ -19,7 +18,7 @@ fn here(mut command: Command) -> Vec<(String, bool, String)> {
 }
 
 /// A uid that no other test has, nor anybody here.
-const ALONE: u32 = 64321;
+const ALONE: u32 = 64331;
 
 fn stranger(uid: u32) -> Command {
     let mut command = Command::new(program());
@@ -130,6 +129,6 @@ fn a_stranger_is_told_what_a_stranger_meets() {
     tree.run_as(10001);
     assert_met(&mut tree, &said);
     let place = here(stranger(ALONE)).into_iter().find(|(key, ..)| key == "SVC_RUN_DIR").expect("a place");
-    assert!(place.1 && place.2.ends_with("/svc-64321"), "{place:?}");
-    assert!(!std::path::Path::new("/tmp/svc-64321").exists(), "a look leaves nothing behind");
+    assert!(place.1 && place.2.ends_with("/svc-64331"), "{place:?}");
+    assert!(!std::path::Path::new("/tmp/svc-64331").exists(), "a look leaves nothing behind");
 }

@@ -2,8 +2,6 @@
 
 use svc_testkit::{EventKind, State, Tree, api, kill, until, wait_gone};
 
-use crate::Files;
-
 const MIB: u64 = 1 << 20;
 
 /// A shell that holds some 50 MB in a child of its own, unless the file `small` is in its directory: then it holds nothing.

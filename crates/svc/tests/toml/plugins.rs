@@ -5,8 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 
 use svc_testkit::{State, Tree, until};
 
-use crate::Files;
-
 /// As docs/examples/plugins has it.
 const TEMPLATE: &str = r#"
 instances = "*_PLUGIN"
@@ -104,6 +102,12 @@ fn each_mistake_is_told_by_name_and_cured_by_what_comes_in_its_place() {
         assert_eq!(more, 1, "once, and not for each try");
     }
     assert!(!tree.log().contains("hidden"), "what is wrong is told, not what it says");
+    let (all, rows) = (tree.ctl_ok(&["status", "plugin"]), ["plugin ", "plugin@ARCH ", "plugin@JSON ", "plugin@MODE "]);
+    let begins = |row: &&str| all.lines().any(|line| line.starts_with(*row));
+    assert!(
+        rows.iter().all(begins) && all.contains(&format!("{mode}: is not executable")),
+        "each with what is wrong: {all}"
+    );
     for name in ["missing", "mode", "arch", "crash"] {
         program(&tree, name, RUNS.as_bytes(), 0o755);
         tree.await_up(&format!("plugin@{}", name.to_uppercase()));

@@ -2,7 +2,7 @@
 
 use svc_testkit::{NOBODY, State, Tree, is_root, until};
 
-use crate::{Files, prepared};
+use crate::prepared;
 
 /// A line each of what this shell command prints when the service runs it.
 pub fn seen(keys: &str, shell: &str, lines: usize) -> Vec<String> {
@@ -126,35 +126,84 @@ fn a_user_has_groups_and_a_home() {
     let line = account.lines().find(|line| line.starts_with("nobody:")).expect("nobody").to_owned();
     let fields: Vec<&str> = line.split(':').collect();
     let shell = "id -u; id -g; id -G; echo \"$HOME $USER $LOGNAME $SHELL\"";
-    let lines = seen("user = \"nobody\"\nhome = true", shell, 4);
+    let lines = seen("user = \"nobody\"", shell, 4);
     assert_eq!(lines[..2], [fields[2], fields[3]]);
     assert_eq!(lines[3], format!("{} nobody nobody {}", fields[5], fields[6]));
     let named = lines[3].clone();
     let elsewhere = "user = \"nobody\"\nenv = { HOME = \"/elsewhere\", USER = \"x\" }";
-    assert_eq!(seen(&format!("{elsewhere}\nhome = true"), shell, 4)[3], named, "home has the last word");
-    assert!(seen(elsewhere, shell, 4)[3].starts_with("/elsewhere x "));
+    let own = named.replacen(fields[5], "/elsewhere", 1).replacen(" nobody", " x", 1);
+    assert_eq!(seen(elsewhere, shell, 4)[3], own, "what it says itself wins, and the rest is of the account");
+    let out = format!("{} ", std::env::var("HOME").unwrap_or_default());
+    assert!(seen("user = \"nobody\"\nhome = false", shell, 4)[3].starts_with(&out), "nothing is changed");
+    assert!(seen(&format!("user = \"{NOBODY}:{NOBODY}\""), shell, 4)[3].starts_with(&out), "numbers are no account");
     let lines = seen("user = \"54321:54322\"\ngroups = [2, \"daemon\"]", shell, 4);
     assert_eq!(lines[..2], ["54321", "54322"]);
     assert_eq!(lines[2], "54322 1 2");
     let lines = seen(&format!("user = \"{NOBODY}:{NOBODY}\""), shell, 4);
     assert_eq!(lines[2], NOBODY.to_string(), "no other group is kept");
+    let all = std::fs::read_to_string("/etc/group").expect("/etc/group");
+    let member = all.lines().find_map(|line| {
+        let (front, members) = line.rsplit_once(':')?;
+        Some((front.split(':').nth(2)?, members.split(',').find(|name| !name.is_empty())?))
+    });
+    if !svc_testkit::needs("somebody in /etc/group who is in a group", member.is_some()) {
+        return;
+    }
+    let (gid, member) = member.expect("looked at");
+    let has = |keys: &str| seen(keys, shell, 4)[2].split(' ').any(|group| group == gid);
+    let user = format!("user = \"{member}:daemon\"");
+    assert!(has(&user), "the other groups of an account come with it, whatever its own is");
+    assert!(!has(&format!("{user}\ngroups = []")), "those that are named take their place");
 }
 
 #[test]
 fn what_the_kernel_or_the_image_refuses_is_told() {
     let mut tree = Tree::new();
     tree.toml("stranger", "command = 'sleep 1000'\nuser = 'no-such-account'");
-    tree.toml("limits", "command = 'sleep 1000'\nlimits = { nofile = { soft = 20, hard = 10 } }");
     tree.toml("program", "command = 'no-such-program'");
     tree.toml("home", "command = 'sleep 1000'\nuser = '54321:54321'\nhome = true");
     tree.toml("file", "command = 'sleep 1000'\nenv-file = 'none'");
     tree.start();
     for words in [
-        "svc exec: there is no account no-such-account in /etc/passwd: make it, or give UID:GID",
-        "svc exec: cannot set the limit nofile: EINVAL: Invalid argument: the soft limit must not be above the hard one",
-        "svc exec: no-such-program: no program of this name is in PATH",
-        "svc exec: this uid has no account in /etc/passwd, and so no home",
+        "svc exec: stranger: there is no account no-such-account in /etc/passwd: make it, or give UID:GID",
+        "svc exec: program: no-such-program: no program of this name is in PATH",
+        "svc exec: home: this uid has no account in /etc/passwd, and so no home",
         "services/file/none: No such file or directory (os error 2): put it there, or correct the name",
+    ] {
+        until(&format!("{words} in\n{}", tree.log()), || tree.log().contains(words).then_some(()));
+    }
+    let cause = "/stranger/service.toml: its program was not executed (exit code 111): there is no account no-such-account";
+    for verb in ["status", "why"] {
+        until(&format!("{cause} in {verb}"), || tree.ctl_ok(&[verb, "stranger"]).contains(cause).then_some(()));
+    }
+    assert!(!tree.ctl_ok(&["why", "stranger"]).contains("(svc-ctl why)"), "it is asked already");
+    assert_eq!(tree.stop(), 0);
+}
+
+/// The kernel's answer is EACCES, and the mode of a program that is not there was to be looked at.
+#[test]
+fn a_program_that_is_nowhere_is_not_said_to_lack_a_mode_because_path_has_a_closed_directory() {
+    if !is_root() {
+        return;
+    }
+    let mut tree = Tree::new();
+    let (closed, open) = (tree.path("closed"), tree.path("open"));
+    for dir in [&closed, &open] {
+        std::fs::create_dir(dir).expect("ours");
+    }
+    std::fs::write(open.join("there"), "").expect("ours");
+    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("ours");
+    let path = format!("{}:{}", closed.display(), open.display());
+    for (name, program) in [("nowhere", "absent"), ("mode", "there")] {
+        tree.toml(name, &format!("command = '{program}'\nuser = 'nobody'\nenv.PATH = '{path}'"));
+    }
+    tree.start();
+    let (who, shut) = (format!("uid {NOBODY}"), closed.display());
+    for words in [
+        &format!(
+            "absent: no program of this name is in PATH, as far as {who} may search it (not {shut}): install it, or give"
+        ),
+        "there: no program of this name in PATH may be executed: see the mode of the one that is meant",
     ] {
         until(&format!("{words} in\n{}", tree.log()), || tree.log().contains(words).then_some(()));
     }
@@ -166,7 +215,7 @@ fn a_service_says_when_it_is_ready() {
     let mut tree = Tree::new();
     tree.toml("web", "command = ['sh', '-c', 'read line <go; echo >&4; exec sleep 1000']\nready.fd = 4");
     tree.toml("edge", "command = 'sleep 1000'\nneeds = ['web']");
-    std::process::Command::new("mkfifo").arg(tree.services().join("web/go")).status().expect("mkfifo");
+    svc_testkit::fifo(tree.services().join("web/go"));
     tree.start();
     tree.await_status("web", "up", |status| status.state == State::Up && status.ready == Some(false));
     assert_eq!(tree.status("edge").map(|status| status.state), Some(State::Waiting), "{}", tree.log());

@@ -2,7 +2,6 @@
 
 use svc_testkit::{Tree, is_root, until};
 
-use crate::Files;
 use crate::rights::why_says;
 
 const STRANGER: u32 = 10001;
@@ -107,7 +106,11 @@ fn what_is_refused_and_optional_is_left_out_with_a_line() {
         let asleep = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n");
         until(&format!("a sleeping {name}; log:\n{}", tree.log()), || tree.status(name)?.pid.filter(asleep));
         let cause = words.split(", or make").next().unwrap_or_default();
-        let told = || tree.log().lines().any(|line| line.contains("svc exec: goes on without ") && line.contains(cause));
+        let told = || {
+            tree.log()
+                .lines()
+                .any(|line| line.contains(&format!("svc exec: {name}: goes on without ")) && line.contains(cause))
+        };
         until(&format!("{cause} in\n{}", tree.log()), || told().then_some(()));
         assert_eq!(tree.status(name).map(|status| status.restarts), Some(0), "{name}");
     }
@@ -158,7 +161,7 @@ fn what_a_sandbox_hides_is_an_error_unless_it_is_optional() {
         why_says(&tree, name, words);
         why_says(&tree, name, &format!(", or make {step} optional"));
         let name = format!("{name}-or-not");
-        let told = format!("svc exec: goes on without {step}, which is optional: ");
+        let told = format!("svc exec: {name}: goes on without {step}, which is optional: ");
         tree.await_status(&name, "up", |status| status.state == svc_testkit::State::Up && status.restarts == 0);
         until(&format!("{told} in\n{}", tree.log()), || tree.log().contains(&told).then_some(()));
     }

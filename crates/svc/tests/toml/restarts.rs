@@ -2,8 +2,6 @@
 
 use svc_testkit::{EventKind, State, Tree, kill, until};
 
-use crate::Files;
-
 /// Writes down when the kernel made it, and ends as it is told.
 fn ends(how: &str) -> String {
     format!("command = ['sh', '-c', 'cut -d\" \" -f22 /proc/$$/stat >>seen; {how}']\n")
@@ -131,6 +129,44 @@ fn one_that_has_ended_well_is_completed() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// Others may have to wait for somebody else until long after its end, or it may be over before anybody has looked.
+#[test]
+fn one_that_has_ended_well_counts_as_started_and_as_ready_if_it_was() {
+    let mut tree = Tree::new();
+    tree.toml(
+        "late",
+        "command = ['sh', '-c', 'while [ ! -e go ]; do sleep 0.05; done; echo >&3; exec sleep 1000']\nready.fd = 3",
+    );
+    let once = "restart.when = 'on-failure'";
+    tree.toml("job", &(ends("exit 0") + once));
+    tree.toml("said", &(ends("echo >&3; exit 0") + "ready.fd = 3\n" + once));
+    tree.toml("mute", &(ends("exit 0") + "ready.fd = 3\n" + once));
+    let needs = |on: &str, until: &str| {
+        format!("command = 'sleep 1000'\nneeds = [{{ on = '{on}', until = '{until}', bond = 'follow' }}, 'late']\n")
+    };
+    let edges = [("job", "started"), ("job", "ready"), ("said", "ready"), ("mute", "started")];
+    for (on, until) in edges {
+        tree.toml(&format!("{on}-{until}"), &needs(on, until));
+    }
+    tree.toml("mute-ready", &needs("mute", "ready"));
+    tree.start();
+    for name in ["job", "said", "mute"] {
+        tree.await_status(name, "its end", |status| status.state == State::Down && status.last_exit.is_some());
+    }
+    std::fs::write(tree.services().join("late/go"), "").expect("ours");
+    for (on, until) in edges {
+        tree.await_up(&format!("{on}-{until}"));
+    }
+    tree.await_problem("mute-ready", &["blocked by mute: it has ended, and is not ready"]);
+    // Each start of one that needs it is a start of it, too, and reports of that may come as one.
+    for (on, until) in edges {
+        for _ in 0..5 {
+            tree.ctl_ok(&["restart", &format!("{on}-{until}")]);
+        }
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn dinit_on_failure_goes_by_exit_codes_and_signals() {
     let mut tree = Tree::new();
@@ -197,6 +233,18 @@ fn dinit_a_used_up_restart_limit_fails_and_a_manual_start_works() {
 }
 
 #[test]
+fn good_ends_that_come_too_often_are_told_as_ends() {
+    let mut tree = Tree::new();
+    tree.toml("web", &(ends("exit 0") + "restart = { delay = '1ms', limit = 3, window = '1h' }"));
+    tree.start();
+    let status = is_down_for_good(&tree, "web", State::Failed);
+    assert_eq!(status.verdict.as_deref(), Some("3 ends within 60 min"));
+    let why = tree.ctl_ok(&["why", "web"]);
+    assert!(why.contains("3 ends within 60 min") && !why.contains("who wait"), "{why}");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn at_the_limit_a_command_runs_in_the_environment_of_the_service() {
     let mut tree = Tree::new();
     let policy =
@@ -240,6 +288,25 @@ fn an_essential_service_ends_the_container() {
         assert_eq!(tree.wait(), code, "{how}: {policy}");
         let starts = if policy.contains("restart") { 3 } else { 1 };
         assert_eq!(tree.lines("web/seen").len(), starts, "{how}: {policy}");
+    }
+}
+
+#[test]
+fn an_essential_service_that_is_not_ready_in_time_ends_the_container() {
+    let sleeps = "command = 'sleep 1000'\nready.fd = 3\n";
+    let well = "command = ['sh', '-c', 'trap \"exit 0\" TERM; while :; do sleep 0.01; done']\nready.fd = 3\n";
+    let cases = [
+        (sleeps, "essential = true", 143),
+        (sleeps, "essential = { code = 9 }", 9),
+        (sleeps, "essential = { on = 'failure' }\nrestart.when = 'never'", 143),
+        (well, "essential = true\nrestart.when = 'always'", 1),
+        ("command = 'sleep 1000'\nkind = 'forking'\n", "essential = true", 143),
+    ];
+    for (how, policy, code) in cases {
+        let mut tree = Tree::new();
+        tree.toml("web", &format!("{how}timeout.start = '2s'\n{policy}"));
+        tree.launch();
+        assert_eq!(tree.wait(), code, "{how}: {policy}");
     }
 }
 

@@ -7,7 +7,6 @@ use std::process::Command;
 
 use svc_testkit::{NOBODY, Said, Tree, is_root, needs, until};
 
-use crate::Files;
 use crate::programs::seen;
 
 /// A service that sleeps, with these keys: its pid, once `svc exec` has become it.
@@ -198,19 +197,16 @@ fn has_landlock() -> bool {
     needs("Landlock (Linux 5.13)", svc_sys::landlock::version().is_ok())
 }
 
-/// Where programs and their libraries are.
-const SYSTEM: &str = "landlock.exec = ['/usr', '/bin', '/lib', '/lib64']";
-
 #[test]
 fn all_paths_but_a_few_are_closed() {
     if !has_landlock() {
         return;
     }
-    let keys =
-        format!("{SYSTEM}\nlandlock.read = '/etc/hostname'\nlandlock.write = ['.', '/dev/null']\nlandlock.version = 1");
+    let keys = "landlock.exec = ['/usr', '/bin', '/lib', '/lib64']\nlandlock.read = '/etc/hostname'\n\
+                landlock.write = ['.', '/dev/null']\nlandlock.version = 1";
     let shell = "wc -l </etc/hostname; cat /etc/passwd; echo x >here && mkdir dir && mv here dir/there && cat dir/there; \
                  ls /; cp /bin/true dir/true && dir/true; grep NoNew /proc/self/status || echo closed";
-    let lines = seen(&keys, shell, 6);
+    let lines = seen(keys, shell, 6);
     assert_eq!(lines[0], "1");
     for (line, what) in [(1, "/etc/passwd: Permission denied"), (3, "cannot open directory '/'"), (4, "Permission denied")] {
         assert!(lines[line].contains(what), "{what} in {lines:?}");

@@ -2,8 +2,6 @@
 
 use svc_testkit::{State, Tree, until};
 
-use crate::Files;
-
 #[track_caller]
 fn await_log(tree: &Tree, text: &str) {
     until(text, || tree.log().contains(text).then_some(()));
@@ -13,13 +11,13 @@ fn await_log(tree: &Tree, text: &str) {
 fn a_start_that_takes_too_long_is_told_with_what_was_waited_for() {
     let mut tree = Tree::new();
     // Nobody listens there.
-    tree.toml("db", "command = 'sleep 1000'\nready.unix = '/nonexistent.sock'\ntimeout.start = '1500ms'");
+    tree.toml("db", "command = 'sleep 1000'\nready.unix = '/nonexistent.sock'\ntimeout.start = '5s'");
     tree.toml("web", "command = 'sleep 1000'\nneeds = ['db']");
     tree.start();
     let waiting = tree.await_status("web", "waiting", |status| status.state == State::Waiting);
     assert!(waiting.problem.is_some_and(|why| why.starts_with("blocked by db: not ready after")));
     let status = tree.await_status("db", "failed", |status| status.state == State::Failed);
-    let why = "not ready after 1500 ms, which is its time to start";
+    let why = "not ready after 5 s, which is its time to start";
     assert_eq!(status.problem.as_deref(), Some(why));
     let blocked = tree.await_status("web", "failed", |status| status.state == State::Failed);
     assert_eq!(blocked.problem.as_deref(), Some(&*format!("blocked by db: {why}")));
@@ -28,7 +26,7 @@ fn a_start_that_takes_too_long_is_told_with_what_was_waited_for() {
     await_log(&tree, "svc probe: not ready yet: unix /nonexistent.sock");
     // Once more, and it is told once more.
     assert!(!tree.ctl(&["start", "db"]).status.success());
-    assert_eq!(tree.log().matches(&format!("svc-scan: db: {why}")).count(), 2, "{}", tree.log());
+    until("the second time", || (tree.log().matches(&format!("svc-scan: db: {why}")).count() == 2).then_some(()));
     assert_eq!(tree.stop(), 0);
 }
 
@@ -63,6 +61,18 @@ fn a_command_that_waits_while_all_that_runs_is_up_is_told_for_what() {
     tree.toml("web", "command = 'sleep 1000'\nneeds = [{ on = 'db', until = 'healthy' }]");
     tree.command(&["true"]).launch();
     await_log(&tree, "svc-scan: CMD has waited 5 s for others: web: blocked by db: not healthy after ");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn a_start_without_a_command_tells_who_is_late_that_others_wait_for() {
+    let mut tree = Tree::new();
+    let late = "command = 'sleep 1000'\nready.unix = '/nonexistent.sock'\n";
+    tree.toml("db", late);
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['db']");
+    tree.toml("own", late);
+    tree.launch();
+    await_log(&tree, "svc-scan: the start has waited 5 s for others: db: is not ready\n");
     assert_eq!(tree.stop(), 0);
 }
 
@@ -185,7 +195,7 @@ fn one_whose_program_is_not_executed_has_not_started() {
     let blocked = tree.await_status("never-app", "failed", |status| status.state == State::Failed);
     assert!(blocked.problem.is_some_and(|why| why.starts_with("blocked by never: ")));
     // It comes by itself when the cause is mended.
-    let start = tree.ctl(&["start", "missing", "--timeout", "5"]);
+    let start = tree.ctl(&["start", "missing", "--timeout", "120"]);
     assert!(!start.status.success(), "{}", String::from_utf8_lossy(&start.stdout));
     tree.edit("missing", "command = 'sleep 1000'");
     tree.await_status("missing-app", "up", |status| status.state == State::Up);
@@ -228,5 +238,76 @@ fn a_start_of_what_cannot_be_executed_says_so_at_once() {
         let words = "web: could not be started: ";
         assert!(said.err.contains(words) && said.err.contains("was not executed (exit code 127)"), "{said:?}");
     }
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn an_order_to_start_returns_though_the_service_ends_before_it_is_ready() {
+    let mut tree = Tree::new();
+    let ends = "command = ['sh', '-c', 'exit 1']\nstart = false\n";
+    for (name, ready) in [
+        ("fd", "ready.fd = 3"),
+        ("notify", "ready.notify = true"),
+        ("tcp", "ready.tcp = ':1'"),
+        ("forks", "kind = 'forking'"),
+        ("never", "ready.fd = 3\nrestart.when = 'never'"),
+    ] {
+        tree.toml(name, &format!("{ends}{ready}"));
+    }
+    tree.service("source").file("type", "longrun").file("notification-fd", "3").executable("run", "#!/bin/sh\nexit 1\n");
+    tree.toml("missing", "command = '/nonexistent/program'\nstart = false\nready.fd = 3");
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['app']\nstart = false");
+    tree.toml("app", "command = 'sleep 1000'\nneeds = ['fd']\nstart = false");
+    tree.toml("lost", "command = 'sleep 1000'\nneeds = ['missing']\nstart = false");
+    tree.toml("all", "kind = 'bundle'\nmembers = ['fd']\nstart = false");
+    tree.toml("well", "command = 'sleep 1000'\nstart = false");
+    tree.start();
+    let fails = |words: &[&str], told: &[&str]| {
+        let said = tree.say(&[words, &["--timeout", "120"]].concat());
+        assert_eq!(said.code, 1, "{words:?}: {said:?}");
+        for text in told {
+            assert!(said.out.contains(text) || said.err.contains(text), "{words:?}: {text:?} is not in {said:?}");
+        }
+    };
+    let unready = "ended before it was ready (exit 1)";
+    let blocked = format!("blocked by fd: {unready}");
+    for name in ["fd", "notify", "tcp", "forks", "source"] {
+        fails(&["start", name], &[&format!("{name}: {unready}")]);
+        fails(&["restart", name], &[&format!("{name}: {unready}")]);
+    }
+    fails(&["start", "never"], &["never: it ended (exit 1), and is not started again"]);
+    fails(&["start", "missing"], &["missing: could not be started: "]);
+    fails(&["start", "web"], &[&format!("web: {blocked}")]);
+    fails(&["restart", "web"], &[&format!("web: {blocked}")]);
+    fails(&["start", "lost"], &["lost: blocked by missing: ", "/nonexistent/program: does not exist"]);
+    fails(&["start", "all"], &[&format!("all: {blocked}")]);
+    fails(&["start", "fd", "well"], &[&format!("fd: {unready}"), "well: up (pid "]);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// The delay is for a start that nobody asks for.
+#[test]
+fn an_order_to_start_ends_the_wait_for_the_next_start() {
+    let mut tree = Tree::new();
+    let ends = "command = ['sh', '-c', 'test -e go && exec sleep 1000; exit 1']\nrestart.delay = '1h'\n";
+    tree.toml("web", ends);
+    tree.toml("fd", &format!("{ends}ready.fd = 3"));
+    tree.toml("one", ends);
+    tree.toml("knock", &format!("{ends}start = 'on-demand'\nsockets = ['{}']", tree.path("knock.sock").display()));
+    tree.start();
+    tree.await_status("knock", "armed", |status| status.state == State::Armed);
+    tree.say(&["start", "knock"]);
+    for name in ["web", "fd", "one", "knock"] {
+        tree.await_status(name, "waiting", |status| status.state == State::Waiting);
+    }
+    let said = tree.say(&["start", "fd", "--timeout", "120"]);
+    assert!(said.code == 1 && said.err.contains("fd: ended before it was ready (exit 1)"), "{said:?}");
+    for (verb, name) in [("start", "web"), ("once", "one"), ("start", "knock")] {
+        std::fs::write(tree.services().join(name).join("go"), "").expect("ours");
+        let said = tree.say(&[verb, name, "--timeout", "120"]);
+        assert!(said.code == 0 && said.out.contains(&format!("{name}: up (pid ")), "{said:?}");
+    }
+    tree.ctl_ok(&["kill", "KILL", "one"]);
+    tree.await_status("one", "down for good", |status| status.state == State::Down);
     assert_eq!(tree.stop(), 0);
 }

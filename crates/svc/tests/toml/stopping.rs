@@ -2,8 +2,6 @@
 
 use svc_testkit::{State, Tree, is_alive, until, wait_gone};
 
-use crate::Files;
-
 const PATIENT: &str = "command = ['sh', '-c', 'trap \"\" TERM; echo $$ >seen; while :; do sleep 1000 & wait $!; done']\n";
 
 #[test]
@@ -98,5 +96,22 @@ fn what_is_left_behind_goes_unless_it_is_kept() {
     assert!(is_alive(kept), "nobody was told to end it");
     svc_testkit::kill(kept, "KILL");
     svc_testkit::kill(swept, "KILL");
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn of_several_that_are_stopped_each_is_told_how_long_it_took() {
+    let mut tree = Tree::new();
+    tree.toml("fast", "command = 'sleep 1000'");
+    tree.toml("slow", "command = ['sh', '-c', 'trap \"sleep 3; exit\" TERM; echo >&3; sleep 1000 & wait $!']\nready.fd = 3");
+    tree.start();
+    tree.await_up("fast");
+    tree.await_status("slow", "ready", |status| status.ready == Some(true));
+    let told = tree.ctl_ok(&["stop", "fast", "slow"]);
+    let took = |name: &str| {
+        let line = told.lines().find(|line| line.starts_with(&format!("{name}: down"))).unwrap_or_else(|| panic!("{told}"));
+        line.rsplit_once(" after ").map_or(0.0, |(_, took)| took.trim_end_matches(" s").parse::<f64>().expect("seconds"))
+    };
+    assert!(took("slow") >= 3.0 && took("fast") < took("slow"), "{told}");
     assert_eq!(tree.stop(), 0);
 }

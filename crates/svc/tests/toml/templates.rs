@@ -1,8 +1,6 @@
 //! Templates: one file, many services.
 
-use svc_testkit::{State, Tree, until};
-
-use crate::Files;
+use svc_testkit::{State, Tree, kill, until, wait_gone, wait_idle};
 
 /// The names of services that begin so, and run.
 fn up(tree: &Tree, beginning: &str) -> Vec<String> {
@@ -98,16 +96,22 @@ fn a_scale_outlives_svc_scan_and_ends_with_another_definition() {
     assert_eq!(tree.stop(), 0);
 }
 
-/// Who asked for it is told of the one that comes, and not that the one before it has gone.
-#[test]
-fn an_instance_that_is_asked_for_again_while_it_leaves_is_waited_for() {
-    let mut tree = Tree::new();
+/// worker@, with one instance that does not leave before the file is there whose path this returns.
+fn lingering(tree: &Tree) -> std::path::PathBuf {
     let go = tree.path("go");
     let shell = format!(
         "trap 'until test -e {}; do sleep 0.01; done; exit 0' TERM; echo >&3; while :; do sleep 1000 & wait $!; done",
         go.display()
     );
     tree.one_file("worker@", &format!("instances = 1\nready.fd = 3\ncommand = ['sh', '-c', \"{shell}\"]"));
+    go
+}
+
+/// Who asked for it is told of the one that comes, and not that the one before it has gone.
+#[test]
+fn an_instance_that_is_asked_for_again_while_it_leaves_is_waited_for() {
+    let mut tree = Tree::new();
+    let go = lingering(&tree);
     tree.start();
     tree.await_status("worker@1", "ready", |status| status.ready == Some(true));
     tree.ctl_ok(&["scale", "--no-wait", "worker=0"]);
@@ -122,6 +126,57 @@ fn an_instance_that_is_asked_for_again_while_it_leaves_is_waited_for() {
     let words = String::from_utf8_lossy(&said.stdout);
     assert!(said.status.success() && words.contains("worker@1: up (pid "), "{words}\n{}", tree.log());
     assert_eq!(tree.stop(), 0);
+}
+
+/// As with every order that a later one contradicts.
+#[test]
+fn a_number_that_somebody_takes_back_is_over() {
+    let mut tree = Tree::new();
+    tree.one_file("worker@", "instances = 1\nready.fd = 3\ncommand = ['sh', '-c', 'exec sleep 1000']");
+    tree.start();
+    tree.await_running("worker@1");
+    let mut ctl = std::process::Command::new(svc_testkit::program());
+    ctl.args(["svc-ctl", "scale", "worker=3"]).env("SVC_RUN_DIR", tree.run_dir()).stderr(std::process::Stdio::piped());
+    let asking = ctl.spawn().expect("svc-ctl runs");
+    ["worker@2", "worker@3"].iter().for_each(|name| _ = tree.await_running(name));
+    wait_idle(asking.id() as i32, std::time::Duration::from_millis(200));
+    tree.ctl_ok(&["scale", "worker=2"]);
+    tree.ctl_ok(&["scale", "worker=1"]);
+    let said = asking.wait_with_output().expect("ours");
+    let words = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(1), "{words}");
+    for name in ["worker@2", "worker@3"] {
+        assert!(words.contains(&format!("{name}: somebody asked for something else meanwhile")), "{words}");
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+/// The end waited for it, with nothing left that could end.
+#[test]
+fn an_instance_that_comes_and_goes_while_the_one_before_it_leaves_is_over() {
+    let mut tree = Tree::new();
+    let go = lingering(&tree);
+    tree.one_file("other", "command = 'sleep 1000'");
+    tree.start();
+    let worker = tree.await_status("worker@1", "ready", |status| status.ready == Some(true)).pid.expect("it is up");
+    tree.await_up("other");
+    let (scan, supervisor) = (tree.process("svc-scan"), tree.process("svc-supervise worker@1"));
+    tree.ctl_ok(&["scale", "--no-wait", "worker=0"]);
+    tree.await_status("worker@1", "stopping", |status| status.state == State::Stopping);
+    kill(scan, "STOP");
+    std::fs::write(&go, "").expect("ours");
+    wait_gone(worker);
+    wait_idle(supervisor, std::time::Duration::from_millis(100));
+    // It has said that it is down, and hears later that it is to leave.
+    kill(supervisor, "STOP");
+    kill(scan, "CONT");
+    for asked in [1, 0] {
+        tree.ctl_ok(&["scale", "--no-wait", &format!("worker={asked}")]);
+    }
+    kill(supervisor, "CONT");
+    wait_gone(supervisor);
+    assert_eq!(tree.stop(), 0);
+    assert!(!tree.log().contains("not everything stopped"), "{}", tree.log());
 }
 
 #[test]
@@ -150,5 +205,24 @@ fn what_cannot_be_scaled_is_told() {
     tree.ctl_ok(&["scale", "--no-wait", "many=3"]);
     tree.await_up("many@3");
     assert!(tree.log().contains("there is another service many@2"), "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
+fn an_instance_that_is_needed_is_taken_away_only_with_those_who_need_it() {
+    let mut tree = Tree::new();
+    tree.one_file("worker@", "instances = 3\ncommand = 'sleep 1000'");
+    tree.toml("all", "command = 'sleep 1000'\nneeds = ['worker']");
+    tree.toml("edge", "command = 'sleep 1000'\nneeds = ['worker@2']");
+    tree.start();
+    let edge = tree.await_up("edge");
+    tree.await_up("all");
+    let said = tree.say(&["scale", "worker=1"]);
+    assert!(said.code != 0 && said.err.contains("worker: needed by edge: stop them first, or take them along"), "{said:?}");
+    tree.ctl_ok(&["scale", "worker=2"]);
+    assert_eq!((tree.await_up("edge"), up(&tree, "worker")), (edge, vec!["worker@1".into(), "worker@2".into()]));
+    tree.ctl_ok(&["scale", "--dependents", "worker=1"]);
+    await_up(&tree, "worker", &["worker@1"]);
+    tree.await_status("edge", "broken", |status| status.state == State::Broken);
     assert_eq!(tree.stop(), 0);
 }

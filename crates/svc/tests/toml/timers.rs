@@ -2,11 +2,9 @@
 
 use svc_testkit::{State, Tree, is_alive, kill, until};
 
-use crate::Files;
-
-/// A timer whose runs write a line each into `seen`, and what it does then.
+/// A timer whose runs write a line each into `seen`, and what it does then; who is stopped says so.
 fn timer(tree: &Tree, name: &str, then: &str, keys: &str) {
-    let shell = format!("echo $$ >>seen; {then}");
+    let shell = format!("trap \"echo stopped >>ends; exit 1\" TERM; echo $$ >>seen; {then}");
     tree.toml(name, &format!("kind = 'timer'\ncommand = ['sh', '-c', '{shell}']\n{keys}\n"));
 }
 
@@ -81,7 +79,7 @@ fn a_run_is_made_when_somebody_asks() {
     let said = tree.say(&["run", "missing"]);
     assert!(said.code == 1 && said.err.contains("missing: could not be started: "), "{said:?}");
     assert!(said.err.contains("its program was not executed (exit code 127)"), "{said:?}");
-    assert!(tree.log().contains("/no/such/program: does not exist"), "{}", tree.log());
+    until("why", || tree.log().contains("/no/such/program: does not exist").then_some(()));
     let said = tree.say(&["run", "asleep"]);
     assert!(said.code == 1 && said.err.contains("is not up: start it first (svc-ctl start asleep)"), "{said:?}");
     for name in ["web", "classic"] {
@@ -97,7 +95,7 @@ fn a_run_is_made_when_somebody_asks() {
 }
 
 /// A run that goes on until there is a file `end` in its directory, or somebody stops it.
-const LONG: &str = "trap \"echo stopped >>ends; exit 1\" TERM; while ! [ -e end ]; do sleep 0.02; done; echo over >>ends";
+const LONG: &str = "while ! [ -e end ]; do sleep 0.02; done; echo over >>ends";
 
 #[test]
 fn what_comes_while_it_runs_is_skipped_queued_or_kills() {
@@ -202,12 +200,12 @@ fn a_restart_is_a_stop_and_a_start_whether_it_runs_or_waits() {
 #[test]
 fn a_run_has_its_time() {
     let mut tree = Tree::new();
-    timer(&tree, "slow", LONG, "every = '1d'\ntimeout.run = '200ms'");
+    timer(&tree, "slow", LONG, "every = '1d'\ntimeout.run = '3s'");
     timer(
         &tree,
         "deaf",
         "trap \"\" TERM; while :; do sleep 0.05; done",
-        "every = '1d'\ntimeout.run = '200ms'\ntimeout.kill = '200ms'",
+        "every = '1d'\ntimeout.run = '3s'\ntimeout.kill = '200ms'",
     );
     tree.start();
     for name in ["slow", "deaf"] {

@@ -1,10 +1,12 @@
 trees! {
     bare
+    bare_stopped
     cmd_alone
     cmd_arg0
     cmd_killed
     cmd_live
     cmd_signals
+    cmd_stopped
     ha_core
     killed_hook
     killed_init
@@ -15,9 +17,14 @@ trees! {
     memory
     memory_hook_fails
     mistakes
+    mistakes_check
+    mistakes_init
     mistakes_later
     mistakes_more
     phusion_fails
+    phusion_leftover
+    phusion_private
+    phusion_read_only
     phusion_services
     phusion_spine
     phusion_stopped
@@ -29,13 +36,19 @@ trees! {
     stack_spine
     stale_run
     v2_basic
+    v2_bin
+    v2_bin_read_only
     v2_chain
     v2_execline_test
     v2_fails
     v2_fails_and_goes_on
+    v2_finish_stops
     v2_framework
     v2_generated
     v2_halt
+    v2_kill_one
+    v2_run_full
+    v2_run_small
     v2_waits
     v2_waits_for_broken
     v3_addon
@@ -43,6 +56,7 @@ trees! {
     v3_cmd_waits
     v3_corners
     v3_dynamic
+    v3_finish_halts
     v3_forms
     v3_hook_fails
     v3_hook_stopped
@@ -55,11 +69,12 @@ trees! {
     v3_spine
     v3_start_limit
     v3_start_limit_oneshot
+    v3_start_waits
     v3_term_during_start
     v3_umask
+    v3_unprivileged
     vars_chosen
     vars_explained
     vars_missing
     vars_times
-    v3_unprivileged
 }

@@ -19,25 +19,27 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/":
             self.count()
         else:
-            self.answer(404, {"error": "not found"})
+            self.reply(404, {"error": "not found"})
 
     def count(self):
         try:
             visits = store.incr("visits")
             store.rpush("jobs", str(visits))
-            self.answer(200, {"visits": visits, "done": int(store.get("done") or 0)})
+            self.reply(200, {"name": os.environ["APP_NAME"], "visits": visits, "done": int(store.get("done") or 0)})
         except redis.ConnectionError as error:
-            self.answer(503, {"error": str(error)})
+            self.reply(503, {"error": str(error)})
 
     def pass_on(self):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{os.environ['HEARTBEAT_PORT']}{self.path}", timeout=5) as reply:
-                self.answer(reply.status, json.load(reply))
+                self.answer(reply.status, reply.read())
         except urllib.error.HTTPError as reply:
-            self.answer(reply.code, json.load(reply))
+            self.answer(reply.code, reply.read())
 
-    def answer(self, code, value):
-        body = json.dumps(value).encode()
+    def reply(self, code, value):
+        self.answer(code, json.dumps(value).encode())
+
+    def answer(self, code, body):
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

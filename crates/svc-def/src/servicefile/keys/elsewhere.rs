@@ -1,7 +1,7 @@
 //! What keys are called in the files that people come from.
 
 /// Names from the files of systemd, Compose, supervisord, dinit and pebble, in small letters and without marks, and the key.
-const NAMES: [(&str, &str); 46] = [
+const NAMES: [(&str, &str); 47] = [
     ("autorestart", "restart.when"),
     ("autostart", "start"),
     ("cmd", "command"),
@@ -43,6 +43,7 @@ const NAMES: [(&str, &str); 46] = [
     ("stopwaitsecs", "timeout.kill"),
     ("stopgraceperiod", "timeout.kill"),
     ("tasksmax", "cgroup.pids-max"),
+    ("timeoutdown", "timeout.stop"),
     ("timeoutstartsec", "timeout.start"),
     ("timeoutstopsec", "timeout.kill"),
     ("workdir", "directory"),

@@ -14,7 +14,7 @@ pub(in super::super) fn hint(name: &str, entry: &Entry) -> String {
     {
         return format!(": its keys stand at the top of the file: remove [{name}]");
     }
-    if !table.is_empty() && (find(last).is_some() || is_table(last)) {
+    if !table.is_empty() && elsewhere::meant(name).is_none() && (find(last).is_some() || is_table(last)) {
         return format!(": {last} is no key of {table}: put it above [{table}]");
     }
     match meant.as_slice() {

@@ -15,20 +15,20 @@ pub(super) const KEYS: &[Key] = &[
     key!(
         "groups",
         Shape::Whose(|draft, groups| draft.groups = Some(groups)),
-        "those of user in /etc/group",
+        "those of user in /etc/group; none for UID:GID",
         RUNNING,
         Change::Restart,
-        "Its supplementary groups, names or numbers, instead of those of user.",
+        "Its supplementary groups, names or numbers, instead of those of user. A group behind the name in user leaves those as they are.",
         "[\"ssl-cert\", 2000]"
     ),
     key!(
         "home",
-        Shape::Flag(|draft, home| draft.home = home),
-        "false",
+        Shape::Flag(|draft, home| draft.home = Some(home)),
+        "true with user, unless that is UID:GID",
         RUNNING,
         Change::Restart,
-        "HOME, USER, LOGNAME and SHELL are set as the account of user has them, whatever env says.",
-        "true"
+        "HOME, USER, LOGNAME and SHELL are set as the account of user has them; what unset, env and its kin say wins.",
+        "false"
     ),
     key!(
         "env",
@@ -56,7 +56,7 @@ pub(super) const KEYS: &[Key] = &[
         "none",
         RUNNING,
         Change::Restart,
-        "Variables that it does not get; env and home win over this.",
+        "Variables that it does not get; env wins over this.",
         "[\"DEBUG\"]"
     ),
     key!(

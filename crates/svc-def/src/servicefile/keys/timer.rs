@@ -25,7 +25,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key!(
         "every",
-        Shape::Span(|draft, span| draft.every = Some(span)),
+        Shape::Pause(|draft, span| draft.every = Some(span)),
         "none: a timer has this or cron",
         TIMER,
         Change::Holds,

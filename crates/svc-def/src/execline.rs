@@ -45,7 +45,7 @@ impl fmt::Display for Trouble {
 
 /// The words of a script, which ends at its first NUL byte if it has one.
 pub fn words(script: &[u8]) -> Result<Vec<OsString>, Trouble> {
-    let mut lexer = Lexer { script: script.split(|&byte| byte == 0).next().unwrap_or_default(), at: 0, line: 1 };
+    let mut lexer = Lexer::new(script);
     let mut words = Vec::new();
     // The line of each block that is open.
     let mut blocks: Vec<usize> = Vec::new();
@@ -73,6 +73,26 @@ pub fn words(script: &[u8]) -> Result<Vec<OsString>, Trouble> {
     }
 }
 
+/// The words of each line as they stand there, quotes and all, as far as the script can be read. A line goes on where a backslash
+/// stands at its end, and in a string.
+pub(crate) fn lines(script: &[u8]) -> Vec<Vec<&[u8]>> {
+    let mut lexer = Lexer::new(script);
+    let (mut lines, mut end): (Vec<Vec<&[u8]>>, usize) = (Vec::new(), 0);
+    loop {
+        lexer.skip_blanks();
+        let begin = lexer.at;
+        let Ok(Some(_)) = lexer.word() else { return lines };
+        let mut between = lexer.script[end..begin].split(|&byte| byte == b'\n').rev();
+        let is_same = between.next().is_some() && between.all(|part| part.ends_with(b"\\"));
+        end = lexer.at;
+        let word = &lexer.script[begin..end];
+        match lines.last_mut().filter(|_| is_same) {
+            Some(line) => line.push(word),
+            None => lines.push(vec![word]),
+        }
+    }
+}
+
 enum Word {
     Open,
     Close,
@@ -88,6 +108,12 @@ struct Lexer<'a> {
 /// All control characters separate words.
 fn is_blank(byte: u8) -> bool {
     byte <= b' '
+}
+
+impl<'a> Lexer<'a> {
+    fn new(script: &'a [u8]) -> Lexer<'a> {
+        Lexer { script: script.split(|&byte| byte == 0).next().unwrap_or_default(), at: 0, line: 1 }
+    }
 }
 
 impl Lexer<'_> {
@@ -244,6 +270,19 @@ mod tests {
         assert_eq!(lex("a { b { c } \"\" } d"), ["a", " b", "  c", " ", " ", "", "d"]);
         assert_eq!(lex("a { } b"), ["a", "", "b"]);
         assert_eq!(lex("{a} {} }a \"}\""), ["{a}", "{}", "}a", "}"]);
+    }
+
+    #[test]
+    fn a_line_goes_on_behind_a_backslash_and_in_a_string() {
+        let lines = |script: &str| {
+            let lines = lines(script.as_bytes()).into_iter();
+            let lines =
+                lines.map(|line| line.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>());
+            lines.collect::<Vec<_>>()
+        };
+        assert_eq!(lines("# x\na \"b\nc\" \\\n d # e\n\n f\n"), [vec!["a", "\"b\nc\"", "d"], vec!["f"]]);
+        assert_eq!(lines("a { b }\nc \"d"), [vec!["a", "{", "b", "}"], vec!["c"]]);
+        assert_eq!(lines("# x\n"), [[""; 0]; 0]);
     }
 
     #[test]
