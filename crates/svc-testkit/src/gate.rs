@@ -14,7 +14,7 @@ use crate::until;
 #[track_caller]
 pub fn fifo(path: impl AsRef<Path>) {
     let path = path.as_ref();
-    let made = Command::new("mkfifo").arg(path).status();
+    let made = crate::spawn(Command::new("mkfifo").arg(path)).and_then(|mut child| child.wait());
     assert!(made.is_ok_and(|status| status.success()), "mkfifo {}", path.display());
 }
 

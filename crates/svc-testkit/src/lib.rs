@@ -18,6 +18,7 @@ mod processes;
 pub mod raw;
 mod service_dir;
 mod tree;
+mod written;
 
 pub use chance::Chance;
 pub use control::{Events, get, post};
@@ -30,6 +31,7 @@ pub use processes::{
 pub use service_dir::ServiceDir;
 pub use svc_proto::api::{self, EventKind, State, Status};
 pub use tree::Tree;
+pub use written::{executable, spawn};
 
 use std::time::{Duration, Instant};
 
