@@ -245,6 +245,11 @@ impl Directories {
         self.edited_in = expected;
     }
 
+    /// Such an edit was made while nobody looked.
+    pub(crate) fn expect_edited(&mut self) {
+        self.edited_at = Some(clock::now());
+    }
+
     /// Tells when somebody takes away what is ours in the run directory; also if that is another directory by now.
     pub(crate) fn guard(&mut self, run_dir: &Path) {
         if self.run_dir.is_some() {
@@ -300,7 +305,7 @@ impl Directories {
         let (mut renamed, mut found) = (Vec::new(), Vec::new());
         for (identity, place) in seen.places {
             match self.running.get(&identity) {
-                Some(known) if known.is_same(&place) => {}
+                Some(known) if known.path == place.path => {}
                 Some(_) => renamed.push((identity, read(identity, place))),
                 None => found.push(read(identity, place)),
             }
@@ -433,7 +438,8 @@ impl Directories {
 
     fn entry(&mut self, identity: Identity, place: Place, look_at: Millis, at_once: bool, changes: &mut Changes) {
         if let Some(known) = self.running.get_mut(&identity) {
-            if !known.is_same(&place) {
+            // A template that was refused before is known by the name of what it makes.
+            if known.path != place.path {
                 changes.renamed.push((identity, place.name.clone(), place.path.clone()));
                 *known = place;
             }

@@ -10,18 +10,11 @@ use svc_core::ServiceName;
 use svc_def::Identity;
 
 /// Where a directory stands.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) name: ServiceName,
     pub(crate) scan_dir: u32,
     pub(crate) path: Rc<Path>,
-}
-
-impl Place {
-    /// The name follows from the path, but that of a template may be said without its `@`.
-    pub(crate) fn is_same(&self, other: &Place) -> bool {
-        (self.scan_dir, &self.path) == (other.scan_dir, &other.path)
-    }
 }
 
 /// What one listing saw.

@@ -38,7 +38,9 @@ pub(crate) fn place(dir: &Path) -> Cow<'_, Path> {
     let id = format!("{:x}-{:x}", data.dev(), data.ino());
     let elsewhere =
         svc_ctl::run_directories().into_iter().map(|run_dir| run_dir.join(FILES).join(&id)).find(|dir| is_held(dir));
-    elsewhere.map_or(dir.into(), Cow::from)
+    // One that has begun since the first look had its links before its lock. Its `event/` may be one that was in the service
+    // directory already: who listens in the run directory hears nothing then.
+    elsewhere.filter(|_| !is_held(dir)).map_or(dir.into(), Cow::from)
 }
 
 /// Who holds the lock of a supervisor (or scanner) of `dir`. A lock that was never made is held by nobody.

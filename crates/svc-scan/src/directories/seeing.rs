@@ -118,7 +118,7 @@ impl Directories {
             return;
         };
         let rank = |place: &Place| {
-            let is_known = self.running.get(&identity).is_some_and(|known| known.is_same(place));
+            let is_known = self.running.get(&identity) == Some(place);
             (!is_known, place.path.is_symlink(), place.scan_dir, place.name.clone())
         };
         let (first, second) = if rank(other) <= rank(&place) { (other.clone(), place) } else { (place, other.clone()) };

@@ -224,3 +224,53 @@ fn a_change_of_kind_that_was_refused_is_refused_by_the_next_svc_scan_too() {
     assert_eq!(tree.lines("oneshot/ran"), ["up"]);
     assert_eq!(tree.stop(), 0);
 }
+
+/// The next svc-scan took what stood on disk for what runs.
+#[test]
+fn an_edit_that_nobody_has_applied_is_one_for_the_next_svc_scan_too() {
+    let mut tree = Tree::new();
+    let trace = tree.path("trace").display().to_string();
+    let text = |value: &str| format!("command = \"sh -c 'echo $X >>{trace}; exec sleep 1000'\"\nenv.X = '{value}'\n");
+    let edit = |tree: &Tree, value: &str| _ = tree.service("web").file("service.toml", &text(value));
+    tree.toml("web", &text("old"));
+    tree.toml("auto", "command = 'sleep 1000'\napply = 'auto'");
+    tree.toml("many@", "command = 'sleep 1000'\ninstances = 1");
+    tree.start();
+    let (pid, auto, one) = (tree.await_up("web"), tree.await_up("auto"), tree.await_up("many@1"));
+    edit(&tree, "new");
+    tree.service("many@").file("service.toml", "command = 'sleep 1001'\ninstances = 1");
+    for _ in 0..2 {
+        tree.kill_scan();
+        let status = tree.await_status("web", "up", |status| status.pid.is_some());
+        assert!(status.changed && status.pid == Some(pid), "{status:?}");
+        let plan = tree.say(&["plan"]).out;
+        assert_eq!(plan.matches("not known any more").count(), 2, "{plan}");
+        assert!(plan.contains("web: restart") && plan.contains("many@1: restart"), "{plan}");
+        assert!(tree.status("many@1").is_some_and(|status| status.changed && status.pid == Some(one)));
+    }
+    // Nor does it become so by an end of its own.
+    kill(pid, "KILL");
+    let pid = tree.await_status("web", "up again", |status| status.pid.is_some_and(|new| new != pid)).pid;
+    assert_eq!(tree.await_lines("../trace", 2), ["old", "old"]);
+    edit(&tree, "old");
+    assert!(!tree.status("web").expect("known").changed);
+    let plan = tree.say(&["plan"]).out;
+    assert!(!plan.contains("web"), "{plan}");
+    tree.ctl_ok(&["apply"]);
+    assert_eq!(tree.status("web").expect("known").pid, pid);
+    assert_ne!(tree.status("many@1").expect("known").pid, Some(one));
+    // One that counts without an apply does so too where nobody saw it.
+    let scan = tree.process("svc-scan");
+    kill(scan, "STOP");
+    edit(&tree, "new");
+    tree.service("auto").file("service.toml", "command = 'sleep 1001'\napply = 'auto'");
+    kill(scan, "KILL");
+    tree.await_status("auto", "up anew", |status| status.pid.is_some_and(|pid| pid != auto));
+    assert_eq!(tree.status("web").expect("known").pid, pid);
+    tree.ctl_ok(&["apply"]);
+    assert_eq!(tree.await_lines("../trace", 3), ["old", "old", "new"]);
+    tree.kill_scan();
+    assert!(!tree.await_status("web", "up", |status| status.pid.is_some()).changed);
+    assert!(!tree.status("auto").expect("known").changed);
+    assert_eq!(tree.stop(), 0);
+}
