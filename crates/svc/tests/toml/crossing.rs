@@ -27,7 +27,7 @@ fn let_stop(tree: &Tree) {
 fn ask(tree: &Tree, words: &[&str]) -> Child {
     let mut ctl = Command::new(svc_testkit::program());
     ctl.arg("svc-ctl").args(words).args(["--timeout", "120"]).env("SVC_RUN_DIR", tree.run_dir());
-    ctl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("svc-ctl runs")
+    svc_testkit::spawn(ctl.stdout(Stdio::piped()).stderr(Stdio::piped())).expect("svc-ctl runs")
 }
 
 /// The same, when svc has heard it and it waits.

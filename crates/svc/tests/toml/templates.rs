@@ -135,7 +135,7 @@ fn an_instance_that_is_asked_for_again_while_it_leaves_is_waited_for() {
     tree.kill_scan();
     let mut ctl = std::process::Command::new(svc_testkit::program());
     ctl.args(["svc-ctl", "scale", "worker=1"]).env("SVC_RUN_DIR", tree.run_dir()).stdout(std::process::Stdio::piped());
-    let asking = ctl.spawn().expect("svc-ctl runs");
+    let asking = svc_testkit::spawn(&mut ctl).expect("svc-ctl runs");
     svc_testkit::wait_idle(asking.id() as i32, std::time::Duration::from_millis(200));
     std::fs::write(&go, "").expect("ours");
     let said = asking.wait_with_output().expect("ours");
@@ -153,7 +153,7 @@ fn a_number_that_somebody_takes_back_is_over() {
     tree.await_running("worker@1");
     let mut ctl = std::process::Command::new(svc_testkit::program());
     ctl.args(["svc-ctl", "scale", "worker=3"]).env("SVC_RUN_DIR", tree.run_dir()).stderr(std::process::Stdio::piped());
-    let asking = ctl.spawn().expect("svc-ctl runs");
+    let asking = svc_testkit::spawn(&mut ctl).expect("svc-ctl runs");
     ["worker@2", "worker@3"].iter().for_each(|name| _ = tree.await_running(name));
     wait_idle(asking.id() as i32, std::time::Duration::from_millis(200));
     tree.ctl_ok(&["scale", "worker=2"]);
