@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 use svc_testkit::{State, Tree, free_port, is_alive, until};
 
@@ -291,17 +293,24 @@ fn a_page_must_have_the_right_status() {
     let mut tree = Tree::new();
     tree.toml("web", &format!("{STAY}wait-for = 'http://127.0.0.1:{port}/health'"));
     tree.start();
-    let answer = |status: &str| {
-        let (mut client, _) = listener.accept().expect("it asks");
-        let mut request = [0; 512];
-        let length = client.read(&mut request).expect("a request");
-        let _ = client.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());
-        String::from_utf8_lossy(&request[..length]).into_owned()
-    };
-    assert!(answer("503 Later").starts_with("GET /health HTTP/1.1\r\nHost: 127.0.0.1:"));
+    let (asked, requests) = mpsc::channel();
+    let is_good = Arc::new(AtomicBool::new(false));
+    let good = is_good.clone();
+    // It answers everybody: who has waited for too long hangs up, and asks again.
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut request = [0; 512];
+            let length = client.read(&mut request).unwrap_or_default();
+            let status = if good.load(Ordering::Relaxed) { "204 Good" } else { "503 Later" };
+            let _ = client.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+            let _ = asked.send(String::from_utf8_lossy(&request[..length]).into_owned());
+        }
+    });
+    let request = requests.recv_timeout(svc_testkit::PATIENCE).expect("it asks");
+    assert!(request.starts_with("GET /health HTTP/1.1\r\nHost: 127.0.0.1:"), "{request}");
     let has = |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains("(status 503)"));
     tree.await_status("web", "waiting", |status| has(&status.reason));
-    answer("204 Good");
+    is_good.store(true, Ordering::Relaxed);
     tree.await_up("web");
     assert_eq!(tree.stop(), 0);
 }
