@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
-use svc_testkit::{State, Tree, free_port, is_alive, until};
+use svc_testkit::{State, Tree, free_port, is_alive, kill, until};
 
 const STAY: &str = "command = 'sleep 1000'\n";
 
@@ -160,6 +160,42 @@ fn conditions_are_looked_at_again_when_somebody_asks() {
     tree.await_problem("asked", &["test -e"]);
     until("it is gone", || (!is_alive(asked) && !is_alive(web)).then_some(()));
     assert_eq!(tree.await_up("edge"), edge);
+    assert_eq!(tree.stop(), 0);
+}
+
+/// Its conditions were looked at as if it had never run, and it was stopped.
+#[test]
+fn another_svc_scan_takes_nothing_down_whose_supervisor_is_slow_to_answer() {
+    let mut tree = Tree::new();
+    let flag = tree.path("flag").display().to_string();
+    std::fs::write(&flag, "").expect("ours");
+    let [file, command] = [format!("condition.file = '{flag}'"), format!("condition.command = 'test -e {flag}'")];
+    let running = ["file", "command"];
+    // Those that do not run by then are left out as by the svc-scan before.
+    let out = ["file-out", "command-out"];
+    for (names, keys) in [(["file", "file-out"], &file), (["command", "command-out"], &command)] {
+        names.iter().for_each(|name| _ = tree.toml(name, &format!("{STAY}{keys}")));
+    }
+    tree.start();
+    let pids = running.map(|name| tree.await_up(name));
+    out.iter().for_each(|name| _ = tree.await_up(name));
+    // Who is killed is looked at again when it is to start.
+    tree.ctl_ok(&["stop", out[0], out[1]]);
+    std::fs::remove_file(&flag).expect("ours");
+    let all = [running, out].concat();
+    let supervisors: Vec<i32> = all.iter().map(|name| tree.supervisor(name).expect("it has one")).collect();
+    supervisors.iter().for_each(|&pid| kill(pid, "STOP"));
+    tree.kill_scan();
+    // It goes on without those who do not answer.
+    tree.ctl_ok(&["status"]);
+    supervisors.iter().for_each(|&pid| kill(pid, "CONT"));
+    out.iter().for_each(|name| await_skipped(&tree, name, &flag));
+    assert_eq!(running.map(|name| tree.await_up(name)), pids, "{}", tree.log());
+    tree.ctl_ok(&["apply", "--timeout", "120"]);
+    running.iter().for_each(|name| await_skipped(&tree, name, &flag));
+    std::fs::write(&flag, "").expect("ours");
+    tree.ctl_ok(&["apply", "--timeout", "120"]);
+    running.iter().for_each(|name| _ = tree.await_up(name));
     assert_eq!(tree.stop(), 0);
 }
 

@@ -171,6 +171,8 @@ fn a_change_of_kind_that_was_refused_is_refused_by_the_next_svc_scan_too() {
     tree.start();
     tree.await_up("web");
     tree.ctl_ok(&["wait", "--timeout", "120", "oneshot", "forking", "timer", "process", "file", "many@1"]);
+    // It is up before what stays of it is known.
+    tree.ctl_ok(&["wait", "--ready", "--timeout", "120", "timer"]);
     tree.await_status("forked", "scheduled", |status| status.state == State::Scheduled);
     let names: Vec<&str> = kinds.iter().map(|(name, ..)| *name).chain(["file", "many@1", "web"]).collect();
     let stand = |tree: &Tree| -> Vec<(Option<i32>, State)> {
