@@ -184,6 +184,11 @@ impl Directories {
         self.unblock();
     }
 
+    /// The template that has made this service, whose own identity is another one.
+    pub(crate) fn template_of(&self, made: Identity, name: &ServiceName) -> Option<Identity> {
+        self.running.keys().copied().find(|template| template.instance(name) == made)
+    }
+
     /// Something that may have been in the way of others is gone.
     pub(crate) fn unblock(&mut self) {
         self.candidates.look_again(|candidate| candidate.blocked);
@@ -238,6 +243,11 @@ impl Directories {
             self.watches.remove(folder);
         }
         self.edited_in = expected;
+    }
+
+    /// Such an edit was made while nobody looked.
+    pub(crate) fn expect_edited(&mut self) {
+        self.edited_at = Some(clock::now());
     }
 
     /// Tells when somebody takes away what is ours in the run directory; also if that is another directory by now.
@@ -295,7 +305,7 @@ impl Directories {
         let (mut renamed, mut found) = (Vec::new(), Vec::new());
         for (identity, place) in seen.places {
             match self.running.get(&identity) {
-                Some(known) if *known == place => {}
+                Some(known) if known.path == place.path => {}
                 Some(_) => renamed.push((identity, read(identity, place))),
                 None => found.push(read(identity, place)),
             }
@@ -428,7 +438,8 @@ impl Directories {
 
     fn entry(&mut self, identity: Identity, place: Place, look_at: Millis, at_once: bool, changes: &mut Changes) {
         if let Some(known) = self.running.get_mut(&identity) {
-            if *known != place {
+            // A template that was refused before is known by the name of what it makes.
+            if known.path != place.path {
                 changes.renamed.push((identity, place.name.clone(), place.path.clone()));
                 *known = place;
             }

@@ -17,6 +17,7 @@ use svc_def::{CommandCondition, Identity, Instances, Otherwise, Source};
 
 use crate::held::Held;
 use crate::judging;
+pub(crate) use nodes::substance;
 
 /// One directory of the s6-rc form, or with a service.toml.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub(crate) struct Unit {
     edit: Option<Box<String>>,
     /// Whether its conditions hold, if it has any; none while that is not known.
     verdict: Option<Result<(), Box<str>>>,
+    /// The number of what runs, where a svc-scan before us made it of something else than what stands on disk.
+    pub(crate) made: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -47,13 +50,14 @@ struct Before {
     definition: Option<Held>,
     source: Source,
     verdict: Option<Result<(), Box<str>>>,
+    made: Option<u64>,
 }
 
 impl Unit {
     pub(crate) fn new(identity: Identity, scan_dir: u32, dir: Rc<Path>, definition: Option<Held>, source: Source) -> Unit {
         let (instances, of) = (None, None);
-        let (problem, before, edit, verdict) = (None, None, None, None);
-        Unit { identity, scan_dir, dir, definition, source, instances, of, problem, before, edit, verdict }
+        let (problem, before, edit, verdict, made) = (None, None, None, None, None);
+        Unit { identity, scan_dir, dir, definition, source, instances, of, problem, before, edit, verdict, made }
     }
 }
 
@@ -115,16 +119,24 @@ impl Units {
     pub(crate) fn read_again(&mut self, name: &ServiceName, definition: Option<Held>, source: Source) {
         let Some(unit) = self.all.get_mut(name) else { return };
         let same = unit.source == source && unit.definition == definition;
-        if same && unit.edit.is_none() {
+        if same && unit.edit.is_none() && unit.made.is_none() {
             return;
         }
         self.stale = true;
         let unit = Rc::make_mut(unit);
         unit.edit = None;
-        if !same {
+        if !same || unit.made.is_some() {
             unit.remember();
-            (unit.definition, unit.source) = (definition, source);
+            (unit.definition, unit.source, unit.made) = (definition, source, None);
         }
+    }
+
+    /// What runs of it was made of something else, with this number: what stands on disk holds from an apply on.
+    pub(crate) fn hold(&mut self, name: &ServiceName, made: u64) -> Option<&Unit> {
+        let unit = self.all.get_mut(name).filter(|unit| unit.substance().is_some_and(|read| read != made))?;
+        let unit = Rc::make_mut(unit);
+        unit.made = Some(made);
+        Some(unit)
     }
 
     /// It was read again, and makes no sense: it stays as it was.
@@ -189,6 +201,14 @@ impl Units {
     pub(crate) fn let_in(&mut self, name: &ServiceName) {
         if let Some(unit) = self.all.get_mut(name).filter(|unit| unit.verdict.is_none()) {
             Rc::make_mut(unit).verdict = Some(Ok(()));
+        }
+    }
+
+    /// It was let in, and does not run after all.
+    pub(crate) fn judge_anew(&mut self, name: &ServiceName) {
+        if let Some(unit) = self.all.get_mut(name).filter(|unit| unit.source.conditions.is_some()) {
+            Rc::make_mut(unit).verdict = None;
+            self.stale = true;
         }
     }
 
@@ -259,7 +279,7 @@ impl Unit {
     fn remember(&mut self) {
         if self.before.is_none() {
             let (definition, source, verdict) = (self.definition.clone(), self.source.clone(), self.verdict.clone());
-            self.before = Some(Box::new(Before { definition, source, verdict }));
+            self.before = Some(Box::new(Before { definition, source, verdict, made: self.made }));
         }
     }
 
@@ -291,6 +311,11 @@ impl Unit {
 
     pub(crate) fn kind(&self) -> u8 {
         kind(&self.source, &self.definition)
+    }
+
+    /// What a service.toml says that only a restart makes so, as a number.
+    pub(crate) fn substance(&self) -> Option<u64> {
+        self.made.or_else(|| substance(&self.source, &self.dir))
     }
 }
 

@@ -18,10 +18,11 @@ mod processes;
 pub mod raw;
 mod service_dir;
 mod tree;
+mod written;
 
 pub use chance::Chance;
 pub use control::{Events, get, post};
-pub use gate::{fifo, release};
+pub use gate::{fifo, release, remove_dir};
 pub use machine::{NOBODY, Said, amount, free_port, is_root, needs, program};
 pub use processes::{
     Process, born, descendants, descriptors, figure, has_program, is_alive, kill, processes, processor_time, since_boot,
@@ -30,6 +31,7 @@ pub use processes::{
 pub use service_dir::ServiceDir;
 pub use svc_proto::api::{self, EventKind, State, Status};
 pub use tree::Tree;
+pub use written::{executable, spawn};
 
 use std::time::{Duration, Instant};
 

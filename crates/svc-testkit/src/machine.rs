@@ -97,7 +97,7 @@ impl Said {
     pub fn by(command: &mut Command) -> Said {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A program that this test has written is busy while a child of another test, which is not executed yet, has it open.
-        let mut child = crate::until("a program that nobody writes", || match command.spawn() {
+        let mut child = crate::until("a program that nobody writes", || match crate::spawn(command) {
             Ok(child) => Some(child),
             Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
             Err(error) => panic!("{command:?}: {error}"),

@@ -1,7 +1,6 @@
 //! Service directories, written as tests want them.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A service directory under construction.
@@ -34,10 +33,7 @@ impl ServiceDir {
 
     /// An executable file with exactly this content, put there whole.
     pub fn executable(&self, name: &str, content: &str) -> &ServiceDir {
-        let new = self.path.join(format!(".{name}.new"));
-        fs::write(&new, content).expect("written");
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("ours");
-        fs::rename(&new, self.path.join(name)).expect("renamed");
+        crate::executable(&self.path.join(name), content);
         self
     }
 

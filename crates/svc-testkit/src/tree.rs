@@ -13,7 +13,7 @@ use svc_proto::api::{self, EventKind, Services, Status};
 use svc_proto::place;
 
 use crate::control::{self, Events};
-use crate::{Said, ServiceDir, processes, program, until};
+use crate::{Said, ServiceDir, processes, program, spawn, until};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -199,7 +199,7 @@ impl Tree {
         let stdout = self.stdout.take().unwrap_or_else(|| log.try_clone().expect("a descriptor").into());
         command.stdin(Stdio::null()).stdout(stdout).stderr(log);
         command.process_group(0);
-        self.child = Some(command.spawn().expect("svc starts"));
+        self.child = Some(spawn(&mut command).expect("svc starts"));
         self
     }
 
@@ -221,13 +221,10 @@ impl Tree {
 
     /// `svc-ctl` with these words.
     pub fn ctl(&self, words: &[&str]) -> Output {
-        Command::new(program())
-            .arg("svc-ctl")
-            .args(words)
-            .env("SVC_RUN_DIR", self.run_dir())
-            .stdin(Stdio::null())
-            .output()
-            .expect("svc-ctl runs")
+        let mut command = Command::new(program());
+        command.arg("svc-ctl").args(words).env("SVC_RUN_DIR", self.run_dir());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        spawn(&mut command).and_then(Child::wait_with_output).expect("svc-ctl runs")
     }
 
     /// `svc-ctl` with these words: what it said.
@@ -380,6 +377,8 @@ impl Tree {
         let old = until(&format!("the supervisor of {service}"), || self.supervisor(service));
         processes::kill(old, "KILL");
         self.await_status(service, "a new supervisor", |status| status.supervisor_pid.is_some_and(|pid| pid != old));
+        // It is known before it has its name.
+        until("the name of the new supervisor", || self.supervisor(service));
     }
 
     /// SIGKILL to svc-scan, and waits for the next one to answer.

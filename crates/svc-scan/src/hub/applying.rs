@@ -189,7 +189,7 @@ impl Hub {
 }
 
 /// Whether edits of a service count without anybody asking.
-fn applies(unit: &Unit) -> bool {
+pub(super) fn applies(unit: &Unit) -> bool {
     let all = std::env::var_os(APPLY).is_some_and(|value| value == AUTO);
     unit.source.facts.as_ref().is_some_and(|facts| facts.applies || all)
 }

@@ -24,6 +24,9 @@ impl Hub {
         let classic = self.members.values().filter(|member| !member.definition.is_managed());
         let classic = classic.map(|member| member.name.clone()).collect();
         self.units.set_unusable(self.directories.unusable().cloned().collect(), classic);
+        if self.recovered {
+            self.hold_edits();
+        }
         let mut graph = self.units.compose(&self.replaced);
         for (name, problem) in before {
             let now = self.units.get(name.as_str()).and_then(|unit| unit.problem.as_ref());
@@ -91,7 +94,7 @@ impl Hub {
             let slot = self.slot_named(&node.name);
             let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) else { continue };
             // It is told what it is to be, and needs no other supervisor for that.
-            if member.definition.is_chain() {
+            if member.definition.is_chain() || member.kind != 0 {
                 continue;
             }
             // An earlier svc-scan made the others, of what was here then.

@@ -5,7 +5,7 @@ use super::{COMMAND, Hub, Member, NextStart, telling};
 use crate::held::Held;
 use crate::matching::Counted;
 use crate::pair;
-use crate::units::{Unit, kind};
+use crate::units::{Unit, kind, substance};
 use crate::waits::Goal;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use svc_core::graph::{Event, Id, Progress, Refusal};
 use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
 use svc_core::{Command, Definition, Noted, Output, Pid, Program, ServiceName, Settings};
-use svc_def::Identity;
+use svc_def::{Identity, Source};
 use svc_proto::api;
 use svc_proto::label::{Label, NO_SCAN_DIR};
 use svc_proto::ledger::MAX_SLOTS;
@@ -96,6 +96,7 @@ impl Hub {
         Some(Member {
             added_ms: label.added_ms,
             kind: label.kind,
+            substance: (label.substance != 0).then_some(label.substance),
             first: First::inherited(),
             ..member(name, identity, label.scan_dir, dir, definition)
         })
@@ -106,7 +107,10 @@ impl Hub {
         let mut reads: BTreeMap<u32, ServiceName> = BTreeMap::new();
         for slot in self.members.keys().copied().collect::<Vec<u32>>() {
             reads.extend(self.refresh(slot).map(|producer| (slot, producer)));
-            self.define(slot);
+            // What was edited holds from an apply on, and until then what it was told before.
+            if self.members.get(&slot).is_some_and(|member| !member.is_edited) {
+                self.define(slot);
+            }
         }
         let producer = |slot: u32, member: &Member| {
             let name = reads.get(&slot).cloned().or_else(|| member.name.producer());
@@ -155,6 +159,9 @@ impl Hub {
                 }
             }
         }
+        let substance = |source: &Source| substance(source, &member.dir);
+        let read = reading.source.as_ref().and_then(substance).filter(|_| !self.started);
+        member.is_edited = member.substance.zip(read).is_some_and(|(made, read)| made != read);
         member.set_warning(pair::told(reading.problems.iter()));
         reading.source.and_then(|source| source.consumer_for.first().cloned())
     }
@@ -223,8 +230,9 @@ impl Hub {
         self.names.insert(name.clone(), slot);
         let added_ms = clock::wall_ms();
         let named = name.to_string();
-        let kind = self.units.get(name.as_str()).map_or(0, Unit::kind);
-        let mut member = Member { added_ms, kind, ..member(name, identity, scan_dir, dir, definition) };
+        let unit = self.units.get(name.as_str());
+        let (kind, substance) = (unit.map_or(0, Unit::kind), unit.and_then(Unit::substance));
+        let mut member = Member { added_ms, kind, substance, ..member(name, identity, scan_dir, dir, definition) };
         member.set_warning(warning);
         // The graph knows when it wants the others.
         if !member.definition.is_managed() && (!member.definition.is_down() || named == COMMAND) {
@@ -276,14 +284,7 @@ impl Hub {
             return self.unlaunched.push_back(slot);
         }
         let Some(member) = self.members.get(&slot) else { return };
-        let label = Label {
-            name: member.name.to_string(),
-            device: member.identity.device,
-            inode: member.identity.inode,
-            scan_dir: member.scan_dir,
-            added_ms: member.added_ms,
-            kind: member.kind,
-        };
+        let Some(label) = self.label(slot) else { return };
         let stopped = self.is_to_be_down(slot, member);
         let definition = member.definition.whole();
         let managed = definition.managed.map(|wish| self.wish_of(member.name.as_str()).unwrap_or(wish));
@@ -294,10 +295,25 @@ impl Hub {
             stdin_of: self.roster.producer(slot),
             stdout_of: self.shared_pipe(&member.name),
             stopped,
-            label: label.encode(),
+            label,
             definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
+    }
+
+    /// What svc-init keeps of it for the next svc-scan.
+    pub(super) fn label(&self, slot: u32) -> Option<Vec<u8>> {
+        let member = self.members.get(&slot)?;
+        let label = Label {
+            name: member.name.to_string(),
+            device: member.identity.device,
+            inode: member.identity.inode,
+            scan_dir: member.scan_dir,
+            added_ms: member.added_ms,
+            kind: member.kind,
+            substance: member.substance.filter(|_| member.kind != 0).unwrap_or(0),
+        };
+        Some(label.encode())
     }
 
     /// Whether a supervisor that is launched now must not start it before it is told anything.
@@ -349,6 +365,12 @@ impl Hub {
         self.directories.expect_no_repair(slot);
         if member.name.producer().is_none() {
             self.directories.forget(member.identity);
+            // One of a template that has another name by now, or is something else: that is read again.
+            let made = Some(&member.name).filter(|name| name.as_str().contains('@') && !self.is_ending());
+            let template = made.and_then(|name| self.directories.template_of(member.identity, name));
+            if let Some(template) = template.filter(|&template| self.units.with_identity(template).is_none()) {
+                self.directories.forget(template);
+            }
         } else {
             self.directories.unblock();
         }
@@ -412,6 +434,7 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: Rc<Path>, d
         recovering: false,
         begun: Noted::NONE,
         substance: None,
+        is_edited: false,
         counted: Counted::default(),
         next: NextStart::default(),
         sockets: None,

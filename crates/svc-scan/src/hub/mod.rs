@@ -98,6 +98,8 @@ struct Member {
     begun: Noted,
     /// What its supervisor was made with, where the graph steers it.
     substance: Option<u64>,
+    /// Its definition was edited before we came.
+    is_edited: bool,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
     next: NextStart,
@@ -261,7 +263,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         names: BTreeMap::new(),
         roster: Roster::default(),
         directories: Directories::new(config.scan_dirs.clone()),
-        controls: Controls::new(&config.scan_dirs)?,
+        controls: Controls::new(&config.scan_dirs, config.run_dir.as_deref())?,
         rescan_at: config.rescan.map(|span| clock::now() + span),
         logs,
         waiters: Vec::new(),

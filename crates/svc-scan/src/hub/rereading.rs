@@ -7,8 +7,10 @@ use std::rc::Rc;
 use svc_core::ServiceName;
 use svc_core::service::State;
 use svc_def::Identity;
+use svc_proto::link::ToInit;
 use svc_sys::say;
 
+use super::applying::applies;
 use super::{Hub, Member};
 use crate::directories::Found;
 use crate::held::Held;
@@ -154,24 +156,40 @@ impl Hub {
 
     /// Services with a service.toml are what it says now.
     pub(super) fn redefine(&mut self) {
-        let changed: BTreeMap<u32, Held> = self
+        let changed: BTreeMap<u32, (Held, Option<u64>)> = self
             .units
             .iter()
             .filter(|(_, unit)| unit.is_one_file())
             .filter_map(|(name, unit)| {
                 let (slot, definition) = (self.names.get(name).copied()?, unit.definition.clone()?);
-                (self.members.get(&slot)?.definition != definition).then_some((slot, definition))
+                let (member, substance) = (self.members.get(&slot)?, unit.substance());
+                let is_same = member.definition == definition && member.substance == substance;
+                (!is_same).then_some((slot, (definition, substance)))
             })
             .collect();
         // What they listen on comes with it, and may be all that has changed.
         for slot in self.members.keys().copied().collect::<Vec<u32>>() {
             let listens_elsewhere = self.open_sockets(slot);
-            let definition = changed.get(&slot);
-            if let (Some(member), Some(definition)) = (self.members.get_mut(&slot), definition) {
+            let new = changed.get(&slot);
+            if let (Some(member), Some((definition, substance))) = (self.members.get_mut(&slot), new) {
                 member.definition = definition.clone();
+                let is_other = std::mem::replace(&mut member.substance, *substance) != *substance;
+                if let Some(label) = self.label(slot).filter(|_| is_other) {
+                    self.init.send(ToInit::Label { slot, label }.encode(), None);
+                }
             }
-            if listens_elsewhere || definition.is_some() {
+            if listens_elsewhere || new.is_some() {
                 self.define(slot);
+            }
+        }
+    }
+
+    /// What was edited before we came, and a svc-scan before us had not taken in, waits for an apply all the same.
+    pub(super) fn hold_edits(&mut self) {
+        for member in self.members.values().filter(|member| member.kind != 0) {
+            let held = member.substance.and_then(|made| self.units.hold(&member.name, made));
+            if held.is_some_and(applies) {
+                self.directories.expect_edited();
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use svc_testkit::{Said, is_alive, kill, program, until};
+use svc_testkit::{Said, is_alive, kill, program, spawn, until};
 
 use crate::scan::{Scan, has_s6, ok, ours};
 
@@ -32,7 +32,7 @@ fn runsvdir_is_our_scanner() {
     scan.service("web").run("echo $$ >pid; exec sleep 1000");
     let mut command = Command::new(program());
     command.args(["runsvdir", "-P"]).arg(scan.dir()).arg("log: ...........").env("SVC_RUN_DIR", scan.root.join("run"));
-    let mut runsvdir = command.spawn().expect("it runs");
+    let mut runsvdir = spawn(&mut command).expect("it runs");
     let file = scan.dir().join("web/pid");
     let pid: i32 = until("its pid", || std::fs::read_to_string(&file).ok()?.trim().parse().ok());
     kill(runsvdir.id() as i32, "TERM");

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use svc_testkit::{program, until};
+use svc_testkit::{program, spawn, until};
 
 use crate::scan::{Scan, has_s6, names, ok, ours, theirs};
 
@@ -58,7 +58,7 @@ fn events_are_waited_for_one_after_another() {
     let dir = fifodir(&scan);
     let mut waiting = Command::new(program());
     waiting.args(["s6-ftrig-wait", "-t", "120000", &dir, "^a.*z$"]).stdout(Stdio::piped());
-    let waiting = waiting.spawn().expect("it runs");
+    let waiting = spawn(&mut waiting).expect("it runs");
     let name = until("a listener", || names((dir).as_ref()).into_iter().find(|name| name.starts_with("ftrig1:@")));
     assert_eq!((name.len(), name.as_bytes()[32]), (39, b':'), "{name}");
     let mode = fs::metadata(format!("{dir}/{name}")).expect("it is there").permissions().mode();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use svc_testkit::{Said, ServiceDir, needs, program, until};
+use svc_testkit::{Said, ServiceDir, needs, program, spawn, until};
 
 /// Whether Debian's package s6 is there; says so if not, and fails in CI.
 pub fn has_s6() -> bool {
@@ -57,7 +57,7 @@ impl Scan {
     pub fn start(&mut self, names: &[&str]) {
         let mut command = Command::new("/usr/bin/s6-svscan");
         command.arg(self.dir()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.scanner = Some(command.spawn().expect("s6-svscan runs"));
+        self.scanner = Some(spawn(&mut command).expect("s6-svscan runs"));
         let lock = self.dir().join(".s6-svscan/control");
         until("the scanner", || lock.exists().then_some(()));
         for name in names {
@@ -91,7 +91,8 @@ impl Scan {
 impl Drop for Scan {
     fn drop(&mut self) {
         if let Some(mut scanner) = self.scanner.take() {
-            let _ = Command::new("/usr/bin/s6-svscanctl").arg("-t").arg(self.dir()).status();
+            let _ =
+                spawn(Command::new("/usr/bin/s6-svscanctl").arg("-t").arg(self.dir())).and_then(|mut child| child.wait());
             let begin = std::time::Instant::now();
             while scanner.try_wait().is_ok_and(|status| status.is_none()) {
                 if begin.elapsed() > svc_testkit::PATIENCE {

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use svc_testkit::{Said, ServiceDir, is_alive, needs, program, until};
+use svc_testkit::{Said, ServiceDir, is_alive, needs, program, spawn, until};
 
 use crate::scan::{Scan, has_s6, ok, ours};
 
@@ -41,7 +41,7 @@ fn it_says_what_runits_own_says() {
     ServiceDir::make(runit.join("web")).run("exec sleep 1000");
     let mut command = Command::new("/usr/bin/runsv");
     command.arg(runit.join("web")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let _runsv = Runsv(command.spawn().expect("runsv runs"));
+    let _runsv = Runsv(spawn(&mut command).expect("runsv runs"));
     let theirs = |words: &[&str]| Said::by(Command::new("/usr/bin/sv").env("SVDIR", &runit).args(words));
     let ours = |words: &[&str]| Said::by(Command::new(program()).arg("sv").env("SVDIR", scan.dir()).args(words));
     until("runsv", || theirs(&["status", "web"]).out.starts_with("run: ").then_some(()));

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
-use svc_testkit::Said;
+use svc_testkit::{Said, spawn};
 
 use super::{Scratch, assert_same, ours, theirs, waits_in};
 
@@ -13,8 +13,8 @@ struct Holder(Child);
 impl Holder {
     /// Returns when it holds it.
     fn new(mut command: Command, words: &[&str]) -> Holder {
-        let holder = command.args(words).args(["sh", "-c", "echo held; exec sleep 1000"]).stdout(Stdio::piped()).spawn();
-        let mut holder = holder.expect("it runs");
+        command.args(words).args(["sh", "-c", "echo held; exec sleep 1000"]).stdout(Stdio::piped());
+        let mut holder = spawn(&mut command).expect("it runs");
         holder.stdout.as_mut().expect("piped").read_exact(&mut [0; 5]).expect("it holds the lock");
         Holder(holder)
     }
@@ -110,11 +110,9 @@ fn waiting_for_a_lock_ends_when_it_comes() {
     let dir = Scratch::new("lock-wait");
     let path = dir.file("lock", "");
     let holder = Holder::new(ours("s6-setlock"), &[&path]);
-    let waiter = ours("s6-setlock")
-        .args(["-t", "60000", &path, "sh", "-c", "grep Sig /proc/$$/status; echo got"])
-        .stdout(Stdio::piped())
-        .spawn();
-    let mut waiter = waiter.expect("it runs");
+    let mut command = ours("s6-setlock");
+    command.args(["-t", "60000", &path, "sh", "-c", "grep Sig /proc/$$/status; echo got"]).stdout(Stdio::piped());
+    let mut waiter = spawn(&mut command).expect("it runs");
     // In fcntl(2).
     svc_testkit::until("it waits for the lock", || waits_in(waiter.id(), &["72 ", "25 "]));
     drop(holder);

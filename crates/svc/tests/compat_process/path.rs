@@ -1,7 +1,6 @@
 //! In which PATH a program is looked for whose PATH is changed on the way: in that of before, as upstream's do.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use svc_testkit::{Said, Tree};
@@ -29,8 +28,7 @@ impl Places {
 }
 
 fn script(path: &Path, body: &str) {
-    fs::write(path, format!("#!/bin/sh\n{body}\n")).expect("ours");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
+    svc_testkit::executable(path, format!("#!/bin/sh\n{body}\n"));
 }
 
 #[test]

@@ -4,15 +4,16 @@ use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 
-use svc_testkit::{Said, is_root, until};
+use svc_testkit::{Said, is_root, spawn, until};
 
 use super::{Scratch, assert_ours, ours, waits_in};
 
 /// What a program makes of standard input.
 #[track_caller]
 fn assert_filter(name: &str, words: &[&str], input: &str, out: &str, code: i32) {
-    let mut child =
-        ours(name).args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut command = ours(name);
+    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(&mut command).expect("it runs");
     let mut pipe = child.stdin.take().expect("piped");
     // One that ends before it has read everything is no failure of this test.
     let _ = pipe.write_all(input.as_bytes());
@@ -71,8 +72,8 @@ fn lines_are_written_in_another_form() {
 
 #[test]
 fn a_filter_does_not_keep_a_line_for_itself() {
-    let mut child =
-        ours("s6-format-filter").arg("<%s>").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut command = ours("s6-format-filter");
+    let mut child = spawn(command.arg("<%s>").stdin(Stdio::piped()).stdout(Stdio::piped())).expect("it runs");
     child.stdin.as_mut().expect("piped").write_all(b"one\n").expect("it reads");
     let mut line = [0; 6];
     // Comes while standard input is still open.
@@ -220,7 +221,7 @@ const PAUSES: [&str; 2] = ["34 ", "73 "];
 #[test]
 fn pausing_ends_by_a_signal_that_is_not_ignored() {
     let ignored = |options: &[&str]| {
-        let mut child = ours("s6-pause").args(options).spawn().expect("it runs");
+        let mut child = spawn(ours("s6-pause").args(options)).expect("it runs");
         let pid = child.id();
         until("it waits", || waits_in(pid, &PAUSES));
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use svc_testkit::Said;
+use svc_testkit::{Said, spawn};
 
 use super::{Scratch, assert_ours, ours, theirs};
 
@@ -17,8 +17,8 @@ fn assert_same_codes(expressions: &[Vec<&str>]) {
         .filter_map(|words| {
             let [ours, theirs] = [Some(ours("eltest")), theirs("eltest")].map(|command| {
                 let mut command = command.expect("looked at");
-                let status = command.args(words).stdin(Stdio::null()).stderr(Stdio::null()).status();
-                status.expect("it runs").code()
+                command.args(words).stdin(Stdio::null()).stderr(Stdio::null());
+                spawn(&mut command).and_then(|mut child| child.wait()).expect("it runs").code()
             });
             (ours != theirs).then(|| format!("{words:?}: ours {ours:?}, theirs {theirs:?}"))
         })

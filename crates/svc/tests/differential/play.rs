@@ -1,14 +1,12 @@
 //! Plays a scenario once, with one choice of sides, and writes down what was seen.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use svc_proto::s6::Status;
-use svc_testkit::kill;
+use svc_testkit::{kill, spawn};
 
 use crate::listener;
 use crate::observe;
@@ -109,7 +107,7 @@ fn act(stage: &mut Stage, step: &Step, sides: Sides) -> Result<Seen, String> {
             until(command.trim(), || {
                 let mut shell = stage.command("/bin/sh");
                 shell.args(["-c", command]).stdout(Stdio::null()).stderr(Stdio::null());
-                shell.status().is_ok_and(|status| status.success())
+                spawn(&mut shell).and_then(|mut child| child.wait()).is_ok_and(|status| status.success())
             })?;
         }
         Action::Signal { to, signal } => {
@@ -143,12 +141,13 @@ fn write(path: &Path, text: &str, executable: bool) -> std::io::Result<()> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
-    // Whole, and by a new file: the old one may be executed right now.
+    if executable {
+        svc_testkit::executable(path, text);
+        return Ok(());
+    }
+    // Whole, and by a new file: the old one may be read right now.
     let new = path.with_extension("new~");
-    let mut file = fs::File::create(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.set_permissions(fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 }))?;
-    drop(file);
+    fs::write(&new, text)?;
     fs::rename(&new, path)
 }
 
@@ -165,7 +164,7 @@ fn begin(stage: &mut Stage, name: &str, command: &str) -> Result<(), String> {
     let log = fs::File::options().create(true).append(true).open(stage.root.join("log"));
     let mut shell = stage.command("/bin/sh");
     shell.args(["-c", command]).stdout(out).stderr(log.map_err(|error| error.to_string())?);
-    let child = shell.spawn().map_err(|error| format!("sh: {error}"))?;
+    let child = spawn(&mut shell).map_err(|error| format!("sh: {error}"))?;
     stage.begun.insert(name.to_owned(), (child, file));
     Ok(())
 }

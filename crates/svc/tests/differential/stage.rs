@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::libc::O_NONBLOCK;
-use svc_testkit::{kill, processes, program};
+use svc_testkit::{kill, processes, program, spawn};
 
 use crate::listener::Listener;
 
@@ -50,7 +50,8 @@ pub fn links() -> &'static Path {
             fs::create_dir_all(&new).expect("a directory for links");
             // Where there is a svc, install makes links to it, and no copy.
             symlink(&program, new.join("svc")).expect("a link");
-            let status = Command::new(&program).arg("install").arg(&new).status().expect("svc runs");
+            let mut install = spawn(Command::new(&program).arg("install").arg(&new)).expect("svc runs");
+            let status = install.wait().expect("our child");
             assert!(status.success(), "svc install: {status}");
             if fs::rename(&new, &dir).is_err() {
                 let _ = fs::remove_dir_all(&new);
@@ -134,7 +135,7 @@ impl Stage {
         let mut command = self.command(&program);
         command.args(arguments.split_whitespace()).arg(self.root.join("services"));
         command.stdout(self.log()).stderr(self.log());
-        self.scanner = Some(command.spawn().map_err(|error| format!("{}: {error}", program.display()))?);
+        self.scanner = Some(spawn(&mut command).map_err(|error| format!("{}: {error}", program.display()))?);
         let control = self.service(".s6-svscan/control");
         let begin = Instant::now();
         while send(&control, b"").is_err() || !self.scanner_pid().is_some_and(takes_signals) {
@@ -232,6 +233,8 @@ impl Drop for Stage {
         }
         let begun = self.begun.values_mut().map(|(child, _)| child);
         for child in self.scanner.iter_mut().chain(begun) {
+            // One that is just being executed has no environment, and so was not among them.
+            let _ = child.kill();
             let _ = child.wait();
         }
         let _ = fs::remove_dir_all(&self.root);

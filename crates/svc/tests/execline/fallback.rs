@@ -43,8 +43,7 @@ fn a_script_finds_our_commands_without_links() {
 fn path_comes_first() {
     let path = plain_path();
     let own = path.join("export");
-    fs::write(&own, "#!/bin/sh\necho own \"$@\"\n").expect("ours");
-    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("ours");
+    svc_testkit::executable(&own, "#!/bin/sh\necho own \"$@\"\n");
     assert_eq!(execlineb(&path, "foreground { export A b } echo c").out, "own A b\nc\n");
     // One that may not be executed is none.
     fs::set_permissions(&own, fs::Permissions::from_mode(0o644)).expect("ours");

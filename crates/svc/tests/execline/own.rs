@@ -1,7 +1,5 @@
 //! What is ours alone: what upstream refuses, has only in later versions, or does not say.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use svc_testkit::Said;
@@ -71,8 +69,7 @@ fn a_script_may_be_a_program() {
     let dir = scratch();
     let script = dir.join("greet");
     let text = format!("#!{} -S1\nprintf \"%s from %s\" $1 $0\n", ours().join("execlineb").display());
-    fs::write(&script, text).expect("ours");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
+    svc_testkit::executable(&script, text);
     let said = Said::by(Command::new(&script).arg("hello"));
     assert_eq!((said.code, said.out), (0, format!("hello from {}", script.display())));
 }

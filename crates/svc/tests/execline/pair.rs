@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use svc_testkit::{needs, program};
+use svc_testkit::{needs, program, spawn};
 
 /// Where Debian has the commands.
 const THEIRS: &str = "/usr/lib/execline/bin";
@@ -78,7 +78,7 @@ pub fn run(bin: &Path, script: &str) -> Run {
     command.args(["-s", "KILL", "120"]).arg(bin.join("execlineb")).args(options(script)).arg("script").args(ARGUMENTS);
     command.current_dir(&dir).env_clear().env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("V", "v w ");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("timeout runs");
+    let mut child = spawn(&mut command).expect("timeout runs");
     // Less than a pipe holds; who does not read it is not in our way.
     let _ = child.stdin.take().expect("piped").write_all(INPUT);
     let output = child.wait_with_output().expect("our child");

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use svc_testkit::{NOBODY, Said, is_root, until};
+use svc_testkit::{NOBODY, Said, is_root, spawn, until};
 
 use super::{Container, command};
 
@@ -146,7 +146,7 @@ fn log(command: &mut Command, container: &Container) -> Said {
         .stdin(File::open(&input).expect("it is there"))
         .stdout(Stdio::null())
         .stderr(File::create(&errors).expect("ours"));
-    let mut child = command.spawn().expect("it starts");
+    let mut child = spawn(command).expect("it starts");
     let status = until("its end", || child.try_wait().expect("our child"));
     Said { code: status.code().unwrap_or(-1), out: String::new(), err: fs::read_to_string(&errors).expect("ours") }
 }

@@ -7,7 +7,7 @@ mod power;
 mod programs;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,6 +65,5 @@ impl Container {
 }
 
 fn executable(path: &Path, content: &str) {
-    fs::write(path, content).expect("ours");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
+    svc_testkit::executable(path, content);
 }
