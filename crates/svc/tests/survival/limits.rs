@@ -114,6 +114,7 @@ fn promise_1_no_descriptors_left() {
         churn(&tree, &mut chance, Duration::from_secs(amount(2, 40)));
     }
     limit(init, &format!("--nofile={before}:"));
+    renew_daemons(&tree);
     assert_back(&tree, &pids);
     assert_eq!(tree.stop(), 0);
 }
