@@ -239,6 +239,27 @@ fn a_directory_that_cannot_be_written_is_found_by_name_in_the_run_directory() {
     }
 }
 
+/// A read-only image, or somebody else's: `finish` scripts end the tree there, too.
+#[test]
+fn the_scanner_of_a_directory_that_cannot_be_written_is_told_by_its_name() {
+    if !is_root() || !needs("setpriv", svc_testkit::has_program("setpriv")) {
+        return;
+    }
+    let mut tree = Tree::new();
+    tree.run_as(12_345);
+    tree.service("web").run("exec sleep 1000");
+    std::os::unix::fs::chown(tree.services(), Some(0), Some(0)).expect("we are root");
+    fs::set_permissions(tree.services(), fs::Permissions::from_mode(0o755)).expect("ours");
+    tree.start();
+    tree.await_up("web");
+    assert!(!tree.services().join(".s6-svscan").exists());
+    let dir = tree.services().display().to_string();
+    ours(&tree, &["s6-svscanctl", "-a", &dir]);
+    tree.kill_scan();
+    ours(&tree, &["s6-svscanctl", "-t", &dir]);
+    assert_eq!(tree.wait(), 0, "{}", tree.log());
+}
+
 #[test]
 fn stale_directories_in_a_read_only_place_are_passed_over() {
     if !is_root() || !needs("setpriv", svc_testkit::has_program("setpriv")) {
