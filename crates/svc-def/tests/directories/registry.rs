@@ -34,6 +34,21 @@ fn every_key_has_prose() {
     }
 }
 
+#[test]
+fn every_key_stands_in_a_page() {
+    let pages = [
+        include_str!("../../../../docs/service-toml.md"),
+        include_str!("../../../../docs/configuration.md"),
+        include_str!("../../../../docs/readiness-and-health.md"),
+        include_str!("../../../../docs/timers.md"),
+    ];
+    let words = pages.iter().flat_map(|page| page.split(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)));
+    let words: BTreeSet<&str> = words.collect();
+    let missing: Vec<&str> =
+        TABLE.iter().map(|(key, ..)| *key).filter(|key| !key.split('.').all(|part| words.contains(part))).collect();
+    assert_eq!(missing, [""; 0], "docs/service-toml.md, or the page of their topic, says nothing of these");
+}
+
 /// All tests that run a whole svc: the text of each file, with what stands in it.
 fn sources(dir: &Path, all: &mut Vec<String>) {
     for entry in std::fs::read_dir(dir).expect("the tests of crates/svc").flatten() {
