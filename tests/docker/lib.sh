@@ -42,6 +42,9 @@ until_ok() {
     done
 }
 
+# ended_ms: when the container has ended, as now_ms says it: without what the engine takes to clean up.
+ended_ms() { date --date "$(inspect '{{.State.FinishedAt}}')" +%s%3N; }
+
 inside() { timeout "$PATIENCE" docker exec "$container" "$@"; }
 output() { [ -z "$container" ] || docker logs "$container" 2>&1; }
 inspect() { docker inspect --format "$1" "$container"; }

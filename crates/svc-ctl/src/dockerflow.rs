@@ -93,6 +93,10 @@ async fn demands() -> Vec<(&'static str, Found)> {
         "logs are text on standard output and error",
         Found::Unseen("svc passes on what services write there".into()),
     ));
+    all.push((
+        "the application serves its own static content",
+        Found::Unseen("look whether pages load their pictures and scripts from PORT, and not from another server".into()),
+    ));
     all
 }
 

@@ -190,6 +190,11 @@ impl Directories {
         self.unblock();
     }
 
+    /// The template that has made this service, whose own identity is another one.
+    pub(crate) fn template_of(&self, made: Identity, name: &ServiceName) -> Option<Identity> {
+        self.running.keys().copied().find(|template| template.instance(name) == made)
+    }
+
     /// Something that may have been in the way of others is gone.
     pub(crate) fn unblock(&mut self) {
         self.candidates.look_again(|candidate| candidate.blocked);

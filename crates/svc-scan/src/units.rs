@@ -192,6 +192,14 @@ impl Units {
         }
     }
 
+    /// It was let in, and does not run after all.
+    pub(crate) fn judge_anew(&mut self, name: &ServiceName) {
+        if let Some(unit) = self.all.get_mut(name).filter(|unit| unit.source.conditions.is_some()) {
+            Rc::make_mut(unit).verdict = None;
+            self.stale = true;
+        }
+    }
+
     /// Whom nobody can have, but who is not missing either.
     pub(crate) fn set_unusable(&mut self, names: BTreeSet<ServiceName>, classic: BTreeSet<ServiceName>) {
         (self.unusable, self.classic) = (names, classic);

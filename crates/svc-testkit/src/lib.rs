@@ -22,7 +22,7 @@ mod written;
 
 pub use chance::Chance;
 pub use control::{Events, get, post};
-pub use gate::{fifo, release};
+pub use gate::{fifo, release, remove_dir};
 pub use machine::{NOBODY, Said, amount, free_port, is_root, needs, program};
 pub use processes::{
     Process, born, descendants, descriptors, figure, has_program, is_alive, kill, processes, processor_time, since_boot,

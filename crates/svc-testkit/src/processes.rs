@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use svc_core::{Pid, Signal};
 
-use crate::until;
+use crate::{Said, until};
 
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,5 +141,5 @@ pub fn wait_idle(pid: i32, span: Duration) {
 
 /// Whether a program can be found.
 pub fn has_program(name: &str) -> bool {
-    Command::new("sh").args(["-c", &format!("command -v {name}")]).output().is_ok_and(|output| output.status.success())
+    Said::by(Command::new("sh").args(["-c", &format!("command -v {name}")])).code == 0
 }

@@ -377,6 +377,8 @@ impl Tree {
         let old = until(&format!("the supervisor of {service}"), || self.supervisor(service));
         processes::kill(old, "KILL");
         self.await_status(service, "a new supervisor", |status| status.supervisor_pid.is_some_and(|pid| pid != old));
+        // It is known before it has its name.
+        until("the name of the new supervisor", || self.supervisor(service));
     }
 
     /// SIGKILL to svc-scan, and waits for the next one to answer.

@@ -85,7 +85,7 @@ fn start(options: &Options) -> Result<Vec<OsString>, Stop> {
         run(&mut children, Path::new(INSECURE_KEY), options)?;
     }
     if options.startup {
-        for script in executables(Path::new(STARTUP)).into_iter().chain(executable(Path::new(LAST_STARTUP))) {
+        for script in executables(&startup_dir()).into_iter().chain(executable(Path::new(LAST_STARTUP))) {
             run(&mut children, &script, options)?;
             environment.read_again()?;
         }
@@ -112,6 +112,20 @@ fn run(children: &mut Children, script: &Path, options: &Options) -> Result<(), 
         Ok(Ended::Stopped) => Err(Stop { code: INTERRUPTED, why: None }),
         Err(error) => Err(Stop::from(format!("{shown}: {error}: ending"))),
     }
+}
+
+/// Where startup files are: also where the container, or a file of its environment, says so.
+fn startup_dir() -> PathBuf {
+    let Some(dir) = std::env::var_os("ENV_INIT_DIRECTORY").filter(|dir| !dir.is_empty()).map(PathBuf::from) else {
+        return STARTUP.into();
+    };
+    if !dir.is_dir() {
+        say!(
+            "my_init: ENV_INIT_DIRECTORY is {}, which is no directory: no startup file but {LAST_STARTUP} is run",
+            dir.display()
+        );
+    }
+    dir
 }
 
 /// What is to be run of a directory, in the order of the names. A script that only lacks its mode is told of, and is not run: to

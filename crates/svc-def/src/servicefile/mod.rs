@@ -24,6 +24,7 @@ mod tree;
 mod values;
 mod watched;
 
+use std::fmt::Write;
 use std::path::Path;
 
 use svc_core::expand::Variable;
@@ -328,12 +329,38 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
         fault((entry.place, what));
     }
     let values = Values::new(&values);
-    (draft, rc::Facts { substance: fingerprint(format!("{made:?}").as_bytes()), values, ..rc::Facts::default() })
+    (draft, rc::Facts { substance: fingerprint_of(&made), values, ..rc::Facts::default() })
 }
 
 /// The same number for the same bytes, whoever computes it (FNV-1a).
 pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    START.with(bytes).0
+}
+
+/// That of what `{:?}` shows, which is long, and need not be kept.
+fn fingerprint_of(what: &impl std::fmt::Debug) -> u64 {
+    let mut fingerprint = START;
+    // It takes all that comes.
+    let _ = write!(fingerprint, "{what:?}");
+    fingerprint.0
+}
+
+const START: Fingerprint = Fingerprint(0xcbf2_9ce4_8422_2325);
+
+#[derive(Clone, Copy)]
+struct Fingerprint(u64);
+
+impl Fingerprint {
+    fn with(self, bytes: &[u8]) -> Fingerprint {
+        Fingerprint(bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
+    }
+}
+
+impl Write for Fingerprint {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        *self = self.with(text.as_bytes());
+        Ok(())
+    }
 }
 
 /// The keys with their values, those in tables under their long names.

@@ -8,7 +8,7 @@ use crate::units::Unit;
 use crate::waits::{Goal, Item};
 use svc_core::graph::{Event, Id, Progress, Reason, Wish};
 use svc_core::service::State;
-use svc_core::{Millis, ServiceName};
+use svc_core::{Millis, Service, ServiceName};
 use svc_proto::api;
 use svc_sys::{clock, say};
 use tokio::sync::mpsc;
@@ -52,6 +52,11 @@ impl Admissions {
     }
 }
 
+/// Whether something runs of it, or what it has done stands.
+pub(super) fn stands(machine: &Service) -> bool {
+    !matches!(machine.state(), State::Down { .. } | State::Gone) || machine.done()
+}
+
 impl Hub {
     /// Looks at conditions: those not looked at yet, and those that are to be looked at `again`.
     pub(super) fn judge(&mut self, again: &dyn Fn(&Unit) -> bool) {
@@ -60,10 +65,8 @@ impl Hub {
             let let_in: Vec<ServiceName> = self
                 .members
                 .values()
-                .filter(|member| {
-                    let runs = |machine: &svc_core::Service| !matches!(machine.state(), State::Down { .. } | State::Gone);
-                    member.machine.as_ref().is_some_and(|machine| runs(machine) || machine.done())
-                })
+                // Who has said nothing yet may run; if not, it is looked at when that is known.
+                .filter(|member| member.machine.as_ref().is_none_or(stands))
                 .map(|member| member.name.clone())
                 .collect();
             let_in.iter().for_each(|name| self.units.let_in(name));

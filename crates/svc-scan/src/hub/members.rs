@@ -352,6 +352,12 @@ impl Hub {
         self.directories.expect_no_repair(slot);
         if member.name.producer().is_none() {
             self.directories.forget(member.identity);
+            // One of a template that has another name by now, or is something else: that is read again.
+            let made = Some(&member.name).filter(|name| name.as_str().contains('@') && !self.is_ending());
+            let template = made.and_then(|name| self.directories.template_of(member.identity, name));
+            if let Some(template) = template.filter(|&template| self.units.with_identity(template).is_none()) {
+                self.directories.forget(template);
+            }
         } else {
             self.directories.unblock();
         }

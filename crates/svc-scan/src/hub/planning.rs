@@ -102,8 +102,8 @@ impl Hub {
         // A classic service that has become a unit.
         let is_unit = |member: &Member| {
             let dir = &member.dir;
-            let has_form = dir.join("type").exists() || svc_def::is_one_file(dir);
-            !member.definition.is_managed() && member.name.producer().is_none() && member.kind == 0 && has_form
+            let has_form = || dir.join("type").exists() || svc_def::is_one_file(dir);
+            !member.definition.is_managed() && member.name.producer().is_none() && member.kind == 0 && has_form()
         };
         let turned = self
             .members

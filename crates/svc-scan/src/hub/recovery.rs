@@ -10,6 +10,7 @@ use svc_core::{Exit, Service};
 use svc_sys::clock;
 
 use super::Hub;
+use super::admission::stands;
 use crate::matching::{self, Counted, ended};
 
 impl Hub {
@@ -175,6 +176,12 @@ impl Hub {
     pub(super) fn recover_late(&mut self, slot: u32) {
         let Some(member) = self.members.get_mut(&slot).filter(|member| member.recovering) else { return };
         member.recovering = false;
+        if member.machine.as_ref().is_some_and(|machine| !stands(machine)) {
+            let name = member.name.clone();
+            self.units.judge_anew(&name);
+            self.compose();
+        }
+        let Some(member) = self.members.get(&slot) else { return };
         let name = member.name.to_string();
         let Some(id) = self.engine.graph().id(&name) else { return };
         let Some(machine) = self.machine_of(id) else { return };

@@ -153,6 +153,9 @@ fn a_changed_definition_keeps_what_it_still_names_and_closes_the_rest() {
     edit(&format!("['127.0.0.1:{second}']"));
     until("the end of the first", || inode(first).is_none().then_some(()));
     assert!(inode(second).is_some());
+    // Until it has come it writes there.
+    until("one with one socket", || (tree.lines("web/seen").get(1)? == "1").then_some(()));
+    tree.await_up("web");
     std::fs::remove_dir_all(tree.services().join("web")).expect("ours");
     until("the end of the second", || inode(second).is_none().then_some(()));
     assert_eq!(tree.stop(), 0);

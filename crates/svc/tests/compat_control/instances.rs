@@ -24,7 +24,7 @@ fn instances_are_made_steered_and_removed() {
     assert_eq!(script, "#!/bin/sh -e\nexec 2>&1\nexec s6-svscan -d3 -C7 -- instance\n");
     assert_eq!(fs::metadata(&run).expect("it is there").permissions().mode() & 0o777, 0o755);
     // Debian's scanner is of the time before -C.
-    fs::write(&run, script.replace("-C7", "-c7")).expect("written");
+    svc_testkit::executable(&run, script.replace("-C7", "-c7"));
     assert_eq!(ours("s6-instance-create", &[&service, "one"]).code, 1, "the service does not run");
     scan.start(&["many"]);
     ok("s6-svwait", &["-U", "-t", "120000", &service]);

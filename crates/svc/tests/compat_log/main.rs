@@ -10,7 +10,7 @@ mod processors;
 mod signals;
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -86,7 +86,7 @@ pub fn feed(command: &mut Command, input: &[u8]) -> Made {
 
 pub fn start(command: &mut Command) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    svc_testkit::spawn(command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 /// A finished file, or `current`.
@@ -99,6 +99,16 @@ pub struct Log {
 
 /// The finished files of a log directory, oldest first, and `current`. None if there is no such directory (yet).
 pub fn logs(dir: &Path) -> Vec<Log> {
+    loop {
+        // A file may change its name between the two.
+        if let Some(logs) = look(dir) {
+            return logs;
+        }
+    }
+}
+
+/// The same, if all that is listed is still there when it is read.
+fn look(dir: &Path) -> Option<Vec<Log>> {
     let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.expect("an entry").path());
     let mut names: Vec<String> = entries.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
     // An at sign sorts before a letter.
@@ -106,8 +116,14 @@ pub fn logs(dir: &Path) -> Vec<Log> {
     names.sort();
     let read = |name: String| {
         let path = dir.join(&name);
-        let mode = fs::metadata(&path).expect("it is there").permissions().mode() & 0o777;
-        Log { mode, bytes: fs::read(&path).expect("it can be read"), name }
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            opened => opened.expect("it can be read"),
+        };
+        let mode = file.metadata().expect("a file").permissions().mode() & 0o777;
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes).expect("it can be read");
+        Some(Log { name, mode, bytes })
     };
     names.into_iter().map(read).collect()
 }

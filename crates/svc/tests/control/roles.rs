@@ -1,6 +1,6 @@
 //! Who may look, and who may steer.
 
-use svc_testkit::{NOBODY, State, Tree, is_root};
+use svc_testkit::{NOBODY, State, Tree, is_root, until};
 
 use super::{assert_said, with_web};
 
@@ -54,7 +54,7 @@ fn svc_of_another_user_is_steered_by_that_user_and_by_root() {
     assert!(first != second && second != third);
     let said = tree.say_as(SOMEBODY, &["stop", "web"]);
     assert_said(&said, 111, &["uid 65533 may look, but not steer: that takes root or uid 65534, who runs svc"]);
-    assert_said(&tree.say_as(SOMEBODY, &["logs", "web"]), 0, &["65534"]);
+    until("its line", || tree.say_as(SOMEBODY, &["logs", "web"]).out.contains("65534").then_some(()));
     assert_said(&tree.say_as(NOBODY, &["stop", "web"]), 0, &["web: down"]);
     assert_eq!(tree.status("web").map(|status| status.state), Some(State::Down));
     assert_said(&tree.say_as(NOBODY, &["shutdown", "--code", "3"]), 0, &[]);

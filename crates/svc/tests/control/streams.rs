@@ -108,10 +108,18 @@ fn logs_are_followed_from_the_last_lines_on() {
 fn a_slow_follower_of_logs_is_told_and_nobody_waits_for_it() {
     let mut tree = Tree::new();
     let done = tree.path("done").display().to_string();
-    tree.service("web").run(&format!("sleep 0.5; seq -f '%.0f {}' 1 60000; touch {done}; exec sleep 1000", "x".repeat(60)));
+    let go = tree.path("go");
+    svc_testkit::fifo(&go);
+    let lines = format!("read _ <{}; seq -f '%.0f {}' 1 60000", go.display(), "x".repeat(60));
+    tree.service("web").run(&format!("{lines}; touch {done}; exec sleep 1000"));
     tree.start();
     let scan = tree.process("svc-scan");
     let mut lazy = open(&tree, "/v1/logs?follow=1");
+    // The answer has begun: from now on it follows.
+    let mut head = String::new();
+    lazy.read_line(&mut head).expect("a line");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    svc_testkit::release(&go);
     until("the service to be done", || std::fs::exists(&done).ok()?.then_some(()));
     assert_well(&tree, scan);
     let told = read_until(&mut lazy, |line| line["line"].as_str().is_some_and(|line| line.starts_with("svc-ctl: ")));

@@ -45,6 +45,8 @@ fn what_fails_is_said_and_has_a_code() {
     tree.await_status("stubborn", "ready", |status| status.ready == Some(true));
     assert_said(&tree.say(&["start", "dies-unready"]), 1, &["dies-unready: ended before it was ready (exit 4)"]);
     tree.ctl_ok(&["stop", "dies-unready"]);
+    tree.ctl_ok(&["stop", "--no-wait", "stubborn"]);
+    tree.await_status("stubborn", "stopping", |status| status.state == State::Stopping);
     let said = tree.say(&["stop", "--timeout", "300ms", "stubborn"]);
     assert_said(&said, 99, &["stubborn: still stopping after "]);
     assert_said(&tree.say(&["start", "nobody"]), 102, &["nobody: no such service"]);
@@ -72,8 +74,9 @@ fn who_has_ended_while_others_were_waited_for_is_not_told_as_up() {
     for (name, exit, restart) in [("ill", 5, "never"), ("loop", 7, "always"), ("well", 0, "on-failure")] {
         let run = format!("until [ -e end ]; do sleep 0.01; done; rm end; exit {exit}");
         tree.service(name).run(&run).file("restart", restart).file("restart-delay", "1h").file("down", "");
-        // Is ready when that one was up and is no more.
-        let run = format!("{ctl} wait {name}; touch ../{name}/end; {ctl} wait --down {name}; echo >&3; exec sleep 1000");
+        // Is ready when that one was up and is no more. One that has failed before is not waited for until it has been started again.
+        let wait = format!("until {ctl} wait {name}; do :; done");
+        let run = format!("{wait}; touch ../{name}/end; {ctl} wait --down {name}; echo >&3; exec sleep 1000");
         tree.service(&format!("after-{name}")).run(&run).file("notification-fd", "3").file("down", "");
     }
     tree.start();
@@ -110,10 +113,11 @@ fn no_wait_returns_at_once() {
 #[test]
 fn once_is_not_started_again() {
     let mut tree = Tree::new();
-    tree.service("job").run("echo ran >>starts; exec sleep 0.2").file("down", "");
+    tree.service("job").run("echo ran >>starts; until [ -e end ]; do sleep 0.01; done").file("down", "");
     tree.start();
     tree.await_status("job", "down", |status| status.state == State::Down);
     assert_said(&tree.say(&["once", "job"]), 0, &["job: up (pid "]);
+    tree.service("job").file("end", "");
     assert_said(&tree.say(&["wait", "--finished", "job"]), 0, &["job: down (exit 0)"]);
     std::thread::sleep(Duration::from_millis(1300));
     assert_eq!(tree.lines("job/starts").len(), 1);
@@ -189,9 +193,11 @@ fn json_everywhere() {
 #[test]
 fn with_json_codes_and_standard_error_are_the_same() {
     let (tree, _) = with_web();
-    tree.service("off").file("down", "").run("exec sleep 1000");
-    tree.service("bad").file("down", "").run("").remove("run").executable("run", "#!/nowhere\n");
-    until("both", || (tree.status("off").is_some() && tree.status("bad").is_some()).then_some(()));
+    tree.draft("off").file("down", "").run("exec sleep 1000");
+    tree.draft("bad").file("down", "").executable("run", "#!/nowhere\n");
+    ["off", "bad"].iter().for_each(|name| drop(tree.place(name)));
+    tree.await_status("off", "down", |status| status.state == State::Down && status.supervisor_pid.is_some());
+    tree.await_status("bad", "broken", |status| status.state == State::Broken);
     let cases: [(&[&str], i32, &str); 6] = [
         (&["kill", "TERM", "off"], 1, "off: is not running"),
         (&["reload", "off"], 1, "off: is not running"),

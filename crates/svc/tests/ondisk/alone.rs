@@ -67,6 +67,8 @@ fn sigterm_stops_the_service_and_ends_the_supervisor() {
     let web = service(&tree);
     let mut supervisor = Supervisor::start(web.path());
     let pid = await_up(web.path());
+    // Executed is not yet written.
+    until("its line", || (lines(&web.path().join("names")).len() == 1).then_some(()));
     assert!(web.path().join("supervise").symlink_metadata().expect("there").is_dir(), "no link: it is where s6 has it");
     let mut listener = Listener::new(web.path());
     kill(supervisor.pid(), "TERM");
@@ -158,6 +160,7 @@ fn promise_21_of_fifty_supervisors_of_one_directory_one_wins() {
         assert!(told.contains("has a supervisor already") && told.lines().count() == 1, "{told}");
     }
     await_up(web.path());
+    until("its line", || (!lines(&web.path().join("names")).is_empty()).then_some(()));
     kill(all[winner].pid(), "TERM");
     assert_eq!(all[winner].code(), Some(0));
     assert_eq!(lines(&web.path().join("names")).len(), 1, "one of them ran it, once");

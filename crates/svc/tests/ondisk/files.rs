@@ -77,7 +77,8 @@ fn the_status_says_what_is() {
     let started = now();
     tree.ctl_ok(&["start", "--no-wait", "web"]);
     let up = await_status(&dir, "up", Status::is_up);
-    assert_eq!(Some(up.pid as i32), tree.status("web").and_then(|status| status.pid));
+    // svc-scan is told when it has been written.
+    tree.await_status("web", "the same", |status| status.pid == Some(up.pid as i32));
     assert!(up.wanted_up && !up.ready && !up.paused && !up.finishing);
     assert!(up.changed >= started && up.changed <= now() && up.ready_changed == new.ready_changed, "{up:?}");
 
@@ -198,6 +199,8 @@ fn a_status_that_cannot_be_written_stops_nothing() {
     let first = tree.await_up("web");
     let dir = tree.services().join("web");
     await_status(&dir, "up", Status::is_up);
+    // The last that is made there.
+    until("a file for the next status", || dir.join("supervise/status.new").exists().then_some(()));
     // Somebody cleans up too much.
     fs::remove_dir_all(dir.join("supervise").canonicalize().expect("there")).expect("removed");
     for _ in 0..3 {

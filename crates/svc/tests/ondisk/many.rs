@@ -34,6 +34,7 @@ fn play() -> usize {
     for number in 0..SERVICES {
         tree.await_up(&format!("s{number}"));
     }
+    tree.await_status(DIES, "another run", |status| status.restarts == 1 && status.pid.is_some());
     for service in tree.list().expect("an answer").services {
         let path = tree.services().join(&service.name);
         let status = await_status(&path, "up", Status::is_up);

@@ -1,7 +1,6 @@
 //! `.s6-svscan/`, and the names under which scripts start a scanner.
 
 use std::io::Read;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -245,12 +244,13 @@ fn s6_svscan_is_a_name_of_svc() {
     let tree = Tree::new();
     tree.service("web").run("exec sleep 1000");
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
-    let number = writer.as_raw_fd();
-    svc_sys::fd::set_close_on_exec(number, false);
-    let mut command = named(&tree, "s6-svscan");
-    command.args(["-C", "50", "-L", "100", "-X2", "--timeout=0", "-d", &number.to_string()]).arg(tree.services());
+    // A shell hands it on: opened for all, what other tests start meanwhile would have it too.
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$@\" 3>&1 >&2", "sh"]).arg(named(&tree, "s6-svscan").get_program());
+    command.args(["-C", "50", "-L", "100", "-X2", "--timeout=0", "-d", "3"]).arg(tree.services());
+    command.env("SVC_RUN_DIR", tree.run_dir()).stdin(Stdio::null()).stdout(writer);
     let mut scanner = Scanner(command.spawn().expect("starts"));
-    drop(writer);
+    drop(command);
     let mut said = Vec::new();
     reader.read_to_end(&mut said).expect("until nobody has it open");
     assert_eq!(said, b"\n", "a newline, and nothing more");

@@ -70,9 +70,10 @@ fn an_unhealthy_service_is_restarted_or_reloaded() {
 
     let mut tree = Tree::new();
     let dir = tree.services().join("web").display().to_string();
-    let shell = format!("cd {dir}; trap \"echo reloaded >>seen\" HUP; while :; do sleep 0.02; done");
+    let shell = format!("cd {dir}; trap \"echo reloaded >>seen\" HUP; : >listens; while :; do sleep 0.02; done");
     let keys = "health.interval = \"20ms\"\nhealth.action = \"reload\"\nhealth.failures = 2";
-    let check = format!("health.exec = [\"sh\", \"-c\", 'echo x >>{dir}/looks; exit 1']");
+    // It is well until it can be told that it is not.
+    let check = format!("health.exec = [\"sh\", \"-c\", 'cd {dir}; test -e listens || exit 0; echo x >>looks; exit 1']");
     tree.toml("web", &format!("command = [\"sh\", \"-c\", '{shell}']\n{check}\n{keys}\n"));
     tree.start();
     assert_eq!(tree.await_lines("web/seen", 1), ["reloaded"]);

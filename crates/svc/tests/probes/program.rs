@@ -214,10 +214,11 @@ fn what_is_asked_wrongly_is_explained() {
     refuses(&["--status", "20", "http", "http://x/"], 100, "svc probe: 20: must be statuses, such as 200,204,300-399");
 }
 
-/// Runs a program with a probe beside it, in a shell that has descriptor 3 open on a file. What it wrote, and what stands there.
+/// Runs a program with a probe beside it, in a shell that has descriptor 3 open on a file, TOLD. What it wrote, and what stands there.
 fn beside(probe: &str, program_words: &str) -> (Said, String) {
     let (_tree, dir) = folder();
     let told = dir.join("told");
+    let program_words = program_words.replace("TOLD", &told.display().to_string());
     let line = format!("{} probe --notify 3 {probe} -- {program_words} 3>{}", program().display(), told.display());
     let said = Said::by(Command::new("sh").args(["-c", &format!("exec {line}")]));
     (said, std::fs::read_to_string(told).expect("made by the shell"))
@@ -241,8 +242,10 @@ fn a_probe_beside_a_program_ends_with_it() {
     let (said, told) = beside(&format!("tcp 127.0.0.1:{port}"), "sh -c 'sleep 0.2; echo $$'");
     assert_eq!((said.code, told.as_str()), (0, ""));
     // Whoever waited for the end of the output has seen the end of the probe: it holds the same pipes.
-    let (said, told) = beside("exec true", "sh -c 'sleep 0.5; exit 3'");
-    assert_eq!((said.code, told.as_str()), (3, "\n"));
-    let (_, told) = beside("--words 2 exec test -e / --", "sleep 0.5");
-    assert_eq!(told, "\n");
+    const UNTIL_TOLD: &str = "sh -c 'until test -s TOLD; do sleep 0.01; done; exit 3'";
+    // The first `--` is a word of the command where that is said to have as many.
+    for probe in ["exec true", "--words 3 exec test -n --"] {
+        let (said, told) = beside(probe, UNTIL_TOLD);
+        assert_eq!((said.code, told.as_str()), (3, "\n"), "{probe}");
+    }
 }

@@ -106,7 +106,7 @@ fn a_socket() {
 
 #[test]
 fn a_file_of_this_start() {
-    let mut tree = ready_by("ready.file = \"DIR/pid\"", "echo $$ >pid; rm go; exec sleep 1000");
+    let mut tree = ready_by("ready.file = \"DIR/pid\"", "rm go; echo $$ >pid; exec sleep 1000");
     // The file is there already when it starts again, and does not count before it is written again.
     tree.ctl_ok(&["restart", "--no-wait", "web"]);
     let again = tree.await_status("web", "up again", |status| status.restarts == 1 && status.state == State::Up);
@@ -119,9 +119,9 @@ fn a_file_of_this_start() {
 #[test]
 fn a_line_of_output() {
     let mut tree =
-        ready_by("ready.log = \"^now [a-z]+ to serve$\"", "echo no; echo now able to serve >&2; rm go; exec sleep 1000");
-    let lines = tree.detail("web").expect("web").last_lines;
-    assert!(lines.iter().any(|line| line.line == "now able to serve"), "{lines:?}");
+        ready_by("ready.log = \"^now [a-z]+ to serve$\"", "rm go; echo no; echo now able to serve >&2; exec sleep 1000");
+    let has = |detail: svc_testkit::api::Detail| detail.last_lines.iter().any(|line| line.line == "now able to serve");
+    until("its line", || tree.detail("web").is_some_and(has).then_some(()));
     // That line is of the start before.
     tree.ctl_ok(&["restart", "--no-wait", "web"]);
     let again = tree.await_status("web", "up again", |status| status.restarts == 1 && status.state == State::Up);

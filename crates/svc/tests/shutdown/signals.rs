@@ -57,8 +57,10 @@ fn sigquit_does_not_wait_for_loggers() {
     for (signal, end) in [("TERM", "end of input"), ("QUIT", "terminated")] {
         let mut tree = Tree::new();
         let out = tree.path("out");
-        // Its input ends some time after the signal: who reads to the end sees that.
-        tree.service("web").run("trap 'sleep 0.5; exit 0' TERM; echo web armed >&2; sleep 1000 & wait");
+        // Its input ends some time after the signal: who reads to the end sees that, and who is ended has ended before.
+        let gate = if signal == "QUIT" { out.clone() } else { tree.root().to_owned() };
+        let trap = format!("sleep 0.5; until [ -e {} ]; do sleep 0.01; done; exit 0", gate.display());
+        tree.service("web").run(&format!("trap '{trap}' TERM; echo web armed >&2; sleep 1000 & wait"));
         let trap = format!("trap 'echo terminated > {}; exit 0' TERM", out.display());
         let reading = format!("while read -r line; do :; done; echo end of input > {}", out.display());
         tree.service("web/log").run(&format!("{trap}; echo log armed >&2; {reading}"));

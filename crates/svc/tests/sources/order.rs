@@ -109,7 +109,8 @@ fn what_is_not_up_in_time_has_failed() {
     let said = tree.say(&["start", "--timeout", "120", "web"]);
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("web: blocked by db: "), "{said:?}");
-    assert_eq!(tree.trace(), Vec::<String>::new());
+    // On a busy machine the time may be over before it sleeps, and then its shell notes the signal.
+    assert!(tree.trace().iter().all(|line| line == "-db"), "{:?}", tree.trace());
     assert_eq!(tree.stop(), 0);
 }
 

@@ -37,6 +37,8 @@ fn letters_to_a_longrun_of_the_graph_are_taken_in() {
     tell(&tree, "s6-svc", &["-wR", "-T120000", "-r"], "db");
     assert_ne!(tree.await_up("db"), pid);
     tell(&tree, "s6-svc", &["-O"], "db");
+    // Who ends before that letter was read is started again.
+    until("it to be read", || (tell(&tree, "s6-svstat", &["-o", "wantedup"], "db") == "false\n").then_some(()));
     svc_testkit::kill(tree.await_up("db"), "TERM");
     tree.await_status("db", "down", |status| status.state == State::Down);
     assert_eq!(tree.say(&["health"]).code, 0, "it was to end");

@@ -1,6 +1,6 @@
 //! Waiting for services of the graph, and asking how they are.
 
-use svc_testkit::{State, Tree};
+use svc_testkit::{State, Tree, until};
 
 use crate::Sources;
 use crate::order::await_all;
@@ -91,11 +91,11 @@ fn what_has_failed_is_not_waited_for_and_not_healthy() {
     assert!(!health.out.contains("good: "), "{health:?}");
     let json = tree.ctl(&["--json", "health"]);
     assert!(String::from_utf8_lossy(&json.stdout).contains("\"bad\""));
+    until("its line", || tree.ctl_ok(&["logs", "bad"]).contains("no disk").then_some(()));
     assert!(tree.ctl_ok(&["why", "bad"]).contains("no disk"));
     for name in ["web", "mile"] {
         assert!(tree.ctl_ok(&["why", name]).contains("bad"), "{name}");
     }
-    assert!(tree.ctl_ok(&["logs", "bad"]).contains("no disk"));
     assert_eq!(tree.say(&["wait", "--up", "nobody"]).code, 102);
     assert_eq!(tree.stop(), 0);
 }

@@ -80,7 +80,25 @@ while True: time.sleep(1000)
 }
 
 #[test]
-fn what_does_not_stop_is_killed_after_timeout_kill_and_shown_until_then() {
+fn what_does_not_stop_is_shown_until_it_ends() {
+    let mut tree = tree_with("web", |service| {
+        // Longer than anybody waits.
+        service.run(&leaving("env --ignore-signal=TERM sleep 1000")).file("timeout-kill", "3600000");
+    });
+    tree.await_lines("web/seen", 1);
+    let daemon = left(&tree, "web")[0];
+    await_name(daemon, "sleep");
+    tree.expect("web", &[EventKind::Starting, EventKind::Up]);
+    tree.ctl_ok(&["stop", "--no-wait", "web"]);
+    tree.expect("web", &[EventKind::Stopping, EventKind::Exited, EventKind::Draining]);
+    let status = tree.status("web").expect("it is there");
+    assert_eq!((status.state, status.pid), (State::Draining, None));
+    kill(daemon, "KILL");
+    tree.expect("web", &[EventKind::Down]);
+}
+
+#[test]
+fn what_does_not_stop_is_killed_after_timeout_kill() {
     let mut tree = tree_with("web", |service| {
         service.run(&leaving("env --ignore-signal=TERM sleep 1000")).file("timeout-kill", "500");
     });
@@ -90,10 +108,7 @@ fn what_does_not_stop_is_killed_after_timeout_kill_and_shown_until_then() {
     tree.expect("web", &[EventKind::Starting, EventKind::Up]);
     let begin = Instant::now();
     tree.ctl_ok(&["stop", "--no-wait", "web"]);
-    tree.expect("web", &[EventKind::Stopping, EventKind::Exited, EventKind::Draining]);
-    let status = tree.status("web").expect("it is there");
-    assert_eq!((status.state, status.pid), (State::Draining, None));
-    tree.expect("web", &[EventKind::Down]);
+    tree.expect("web", &[EventKind::Stopping, EventKind::Exited, EventKind::Draining, EventKind::Down]);
     let took = begin.elapsed();
     assert!(took >= Duration::from_millis(500), "{took:?}");
     assert!(!is_alive(daemon));
@@ -243,5 +258,6 @@ fn ten_thousand_orphans_leave_no_zombie() {
     let zombies = || descendants(init).iter().filter(|process| process.is_zombie()).count();
     until("the last zombie to go", || (zombies() == 0).then_some(()));
     wait_idle(supervisor, Duration::from_millis(500));
-    assert_eq!(descendants(supervisor).len(), 1);
+    // An orphan that the machine had no time for lives still.
+    until("the last orphan to go", || (descendants(supervisor).len() == 1).then_some(()));
 }

@@ -19,6 +19,10 @@ fn promise_20_a_service_that_kills_its_group_hurts_nobody_else() {
     }
     tree.start();
     let neighbour = tree.await_up("neighbour");
+    // Forked is not yet named as what it is.
+    for name in ["group", "games"].into_iter().filter(|name| *name == "group" || perl) {
+        tree.process(&format!("svc-supervise {name}"));
+    }
     let mut daemons = tree.daemons();
     daemons.sort_by_key(|process| process.pid);
     for name in ["group", "games"].into_iter().filter(|name| *name == "group" || perl) {

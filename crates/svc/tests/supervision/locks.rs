@@ -13,6 +13,8 @@ fn locked(fd: u32) -> (Tree, i32) {
         service.file("lock-fd", &fd.to_string()).file("keep-descendants", "").run(BODY);
     });
     let orphan = tree.await_lines("web/left", 1)[0].parse().expect("a pid");
+    // Whoever waits for it names it by what it is then.
+    until("its exec", || (crate::support::status_field(orphan, "Name") == "sleep").then_some(()));
     (tree, orphan)
 }
 

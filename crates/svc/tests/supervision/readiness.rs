@@ -115,7 +115,8 @@ fn start_waits_for_readiness_and_says_when_it_never_came() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("ended before it was ready"), "{output:?}");
     let output = tree.ctl(&["start", "--timeout", "0.5", "mute"]);
     assert_eq!(output.status.code(), Some(99), "{output:?}");
-    assert_eq!(tree.status("mute").map(|status| (status.state, status.ready)), Some((State::Up, Some(false))));
+    let mute = tree.await_status("mute", "up", |status| status.state == State::Up);
+    assert_eq!(mute.ready, Some(false));
 }
 
 #[test]

@@ -64,9 +64,10 @@ fn promise_15_waits_beside_a_storm_of_orders_neither_hang_nor_lie() {
     let mut chance = Chance::new();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let mut waiters = Vec::new();
         for name in names(4) {
             let (tree, over) = (&tree, &over);
-            scope.spawn(move || {
+            waiters.push(scope.spawn(move || {
                 let mut turns = 0;
                 while !over.load(Ordering::Relaxed) {
                     for until in [Until::Down, Until::Up, Until::Finished, Until::Ready] {
@@ -82,7 +83,7 @@ fn promise_15_waits_beside_a_storm_of_orders_neither_hang_nor_lie() {
                     }
                 }
                 println!("{name}: {turns} waits");
-            });
+            }));
         }
         for _ in 0..amount(300, 100_000) {
             let name = format!("s-{}", chance.below(4));
@@ -93,9 +94,11 @@ fn promise_15_waits_beside_a_storm_of_orders_neither_hang_nor_lie() {
             assert_eq!(status.state == State::Down, verb == Verb::Stop, "{verb:?}: {status:?}");
         }
         over.store(true, Ordering::Relaxed);
-        // Whoever waits still gets what it waits for.
-        for verb in [Verb::Stop, Verb::Start, Verb::Stop, Verb::Start] {
-            control(&tree, verb, &names(4));
+        // Whoever waits still gets what it waits for, and who has only just asked as well.
+        while !waiters.iter().all(|waiter| waiter.is_finished()) {
+            for verb in [Verb::Stop, Verb::Start] {
+                control(&tree, verb, &names(4));
+            }
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use svc_testkit::{
-    Process, Said, State, Tree, descendants, has_program, is_alive, kill, needs, processes, until, wait_gone,
+    Process, Said, State, Tree, descendants, has_program, is_alive, kill, needs, processes, remove_dir, until, wait_gone,
 };
 
 use crate::chaos::{appending, numbering};
@@ -203,7 +203,7 @@ fn after_a_fault_no_second_svc_starts_on_the_same_directories() {
     refused();
     for run_dir_is_lost in [false, true] {
         if run_dir_is_lost {
-            std::fs::remove_dir_all(tree.run_dir()).expect("removed");
+            remove_dir(tree.run_dir());
             until("it to be made again", || tree.log().contains("made again; services went on").then_some(()));
         }
         fault(&tree, tree.svc_init());
@@ -234,7 +234,8 @@ fn a_fault_forgets_none_of_many_directories() {
 #[test]
 fn a_fault_in_the_middle_of_the_end_does_not_stop_it() {
     let mut tree = Tree::new();
-    tree.service("slow").run("trap 'sleep 1; exit 0' TERM; sleep 1000 & wait");
+    // It is in the middle until somebody says so.
+    tree.service("slow").run("trap 'until [ -e go ]; do sleep 0.01; done; exit 0' TERM; sleep 1000 & wait");
     tree.service("slow").finish("sleep 0.5; echo finish was here");
     tree.set("SVC_DEBUG_FAULT", "panic").command(&["sh", "-c", "trap 'exit 42' TERM; sleep 1000 & wait"]).start();
     let pid = tree.await_up("slow");
@@ -246,6 +247,7 @@ fn a_fault_in_the_middle_of_the_end_does_not_stop_it() {
     kill(init, "TERM");
     tree.await_status("slow", "stopping", |status| status.state == State::Stopping);
     fault(&tree, init);
+    tree.service("slow").file("go", "");
     assert_eq!(tree.wait(), 42, "{}", tree.log());
     assert!(tree.log().contains("finish was here"));
 }
@@ -320,7 +322,11 @@ fn left_behind(signal: &str, code: i32, meanwhile: impl Fn(&Tree)) {
         .finish("trap '' TERM; echo >>begun; exec sleep 1000")
         .file("timeout-finish", "0");
     tree.set("SVC_STOP_TIMEOUT", "15s").start();
-    let pids = ["deaf", "ends"].map(|name| tree.await_up(name));
+    let pids = ["deaf", "ends"].map(|name| {
+        // Before that it is not deaf yet.
+        tree.await_lines(&format!("{name}/starts"), 1);
+        tree.await_up(name)
+    });
     let all = descendants(tree.init_pid());
     tree.signal(signal);
     assert_eq!(tree.wait(), code);
@@ -353,7 +359,8 @@ fn what_a_killed_svc_init_leaves_behind_ends_in_time_and_the_next_one_takes_over
 
 #[test]
 fn what_a_killed_svc_init_leaves_behind_is_not_started_twice_though_the_run_directory_is_gone() {
-    left_behind("KILL", 128 + 9, |tree| std::fs::remove_dir_all(tree.run_dir()).expect("removed"));
+    // Those who are left write their files there at this moment.
+    left_behind("KILL", 128 + 9, |tree| remove_dir(tree.run_dir()));
 }
 
 /// A directory is a service, under whatever name.
@@ -367,7 +374,7 @@ fn what_a_killed_svc_init_leaves_behind_is_not_started_twice_under_another_name(
     tree.signal("KILL");
     assert_eq!(tree.wait(), 128 + 9);
     std::fs::rename(tree.services().join("old"), tree.services().join("new")).expect("ours");
-    std::fs::remove_dir_all(tree.run_dir()).expect("removed");
+    remove_dir(tree.run_dir());
     tree.start();
     tree.await_status("new", "waiting", |status| status.problem.is_some());
     assert_eq!(tree.lines("new/starts").len(), 1);

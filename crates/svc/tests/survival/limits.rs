@@ -114,6 +114,7 @@ fn promise_1_no_descriptors_left() {
         churn(&tree, &mut chance, Duration::from_secs(amount(2, 40)));
     }
     limit(init, &format!("--nofile={before}:"));
+    renew_daemons(&tree);
     assert_back(&tree, &pids);
     assert_eq!(tree.stop(), 0);
 }
@@ -249,7 +250,7 @@ fn promise_1_system_calls_that_fail() {
             .spawn()
             .expect("strace runs");
         churn(&tree, &mut chance, Duration::from_secs(amount(2, 45)));
-        let seen = || std::fs::read_to_string(&trace).expect("written").matches("(INJECTED)").count();
+        let seen = || std::fs::read_to_string(&trace).unwrap_or_default().matches("(INJECTED)").count();
         // A kind that did not fail shows nothing.
         if calls != "mmap,brk,mremap" || asks_for_memory {
             until(&format!("three of {fault}"), || {

@@ -228,13 +228,7 @@ fn nobody_reads_until_the_end_and_the_loss_is_told() {
     tree.await_up("calm");
     let pid = tree.await_up("web");
     // It sleeps in a write that has no room.
-    let (mut before, mut same) = (svc_testkit::switches(pid), 0);
-    until("web to wait", || {
-        std::thread::sleep(Duration::from_millis(100));
-        let now = svc_testkit::switches(pid);
-        same = if std::mem::replace(&mut before, now) == now { same + 1 } else { 0 };
-        (same == 5).then_some(())
-    });
+    svc_testkit::wait_idle(pid, Duration::from_millis(500));
     assert_eq!(tree.stop(), 0);
     let log = tree.log();
     let told = log.lines().find(|line| line.contains("lost are the last lines of")).unwrap_or_else(|| panic!("{log}"));
@@ -474,7 +468,7 @@ fn nobody_writes_so_much_that_others_are_not_heard() {
     for name in ["a-loud", "z-loud", "m-quiet"] {
         tree.ctl_ok(&["start", name]);
     }
-    let after = hear.recv_timeout(Duration::from_secs(30)).expect("the line of the quiet one");
+    let after = hear.recv_timeout(svc_testkit::PATIENCE).expect("the line of the quiet one");
     println!("after {after} lines");
     assert_eq!(tree.stop(), 0);
     reader.join().expect("text");

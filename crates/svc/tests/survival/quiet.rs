@@ -108,8 +108,8 @@ fn promise_6_idle_means_no_wake_up() {
     // One of them was adopted, which is another way of waiting.
     tree.kill_supervisor("s7");
     tree.await_up("s7");
+    until("everybody", || (tree.daemons().len() == 24 + 2).then_some(()));
     let all: Vec<i32> = tree.daemons().iter().map(|daemon| daemon.pid).chain([tree.init_pid()]).collect();
-    assert_eq!(all.len(), 24 + 3);
     let count = || -> Vec<u64> { all.iter().map(|&pid| switches(pid)).collect() };
     // Whatever was started settles first: two looks are the same. svc-scan forgets its code when it has been quiet for a second.
     let mut before = count();

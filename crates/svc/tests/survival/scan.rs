@@ -42,7 +42,8 @@ fn services_do_not_notice() {
     assert_eq!(tree.process("svc-supervise web"), supervisor);
     assert!(status(&tree, "pair").paused);
     assert_eq!(status(&tree, "web").ready, Some(false));
-    assert_eq!(status(&tree, "off").state, State::Down);
+    // Until it has been heard of, it may be on the way.
+    tree.await_status("off", "down", |status| status.state == State::Down);
     tree.await_status("crashing", "more crashes", |status| status.restarts > before);
     assert!(tree.detail("crashing").expect("there").deaths.len() > 1, "its deaths are known");
     assert_eq!(tree.stop(), 0);

@@ -106,7 +106,8 @@ fn killed_while_it_stops_a_service_that_does_not_want_to() {
     tree.order(api::Verb::Stop, &["web"]);
     tree.await_status("web", "stopping", |status| status.state == State::Stopping);
     tree.kill_supervisor("web");
-    assert!(is_alive(pid));
+    // The next one may come when the time is over.
+    assert!(is_alive(pid) || begin.elapsed() >= Duration::from_secs(2));
     wait_gone(pid);
     let took = begin.elapsed();
     assert!(took >= Duration::from_secs(2), "killed after {took:?}");
@@ -204,7 +205,8 @@ fn killed_while_it_waits_for_what_its_service_left_behind() {
     tree.order(api::Verb::Stop, &["web"]);
     tree.await_status("web", "draining", |status| status.state == State::Draining);
     tree.kill_supervisor("web");
-    assert_eq!(status(&tree, "web").state, State::Draining);
+    let state = status(&tree, "web").state;
+    assert!(state == State::Draining || begin.elapsed() >= Duration::from_millis(2500), "{state:?}");
     wait_gone(daemon);
     let took = begin.elapsed();
     assert!(took >= Duration::from_millis(2500), "killed after {took:?}");

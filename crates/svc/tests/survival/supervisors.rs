@@ -62,9 +62,12 @@ fn a_supervisor_that_leaves_at_once_while_it_was_leaving() {
         kill(pid, "KILL");
         tree.await_status("web", "the next one", |status| status.pid.is_some_and(|next| next != pid));
     }
-    kill(tree.await_up("web"), "KILL");
-    tree.signal("TERM");
-    assert_eq!(tree.wait(), 0);
+    // Only then there is no other one, which would be as deaf.
+    tree.await_lines("web/seen", 4);
+    tree.ctl_ok(&["stop", "--no-wait", "web"]);
+    tree.await_status("web", "stopping", |status| status.state == State::Stopping);
+    kill(tree.await_running("web"), "KILL");
+    assert_eq!(tree.stop(), 0);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
-use svc_testkit::{State, Tree, free_port, is_alive, until};
+use svc_testkit::{State, Tree, free_port, is_alive, kill, until};
 
 const STAY: &str = "command = 'sleep 1000'\n";
 
@@ -161,6 +163,42 @@ fn conditions_are_looked_at_again_when_somebody_asks() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// Its conditions were looked at as if it had never run, and it was stopped.
+#[test]
+fn another_svc_scan_takes_nothing_down_whose_supervisor_is_slow_to_answer() {
+    let mut tree = Tree::new();
+    let flag = tree.path("flag").display().to_string();
+    std::fs::write(&flag, "").expect("ours");
+    let [file, command] = [format!("condition.file = '{flag}'"), format!("condition.command = 'test -e {flag}'")];
+    let running = ["file", "command"];
+    // Those that do not run by then are left out as by the svc-scan before.
+    let out = ["file-out", "command-out"];
+    for (names, keys) in [(["file", "file-out"], &file), (["command", "command-out"], &command)] {
+        names.iter().for_each(|name| _ = tree.toml(name, &format!("{STAY}{keys}")));
+    }
+    tree.start();
+    let pids = running.map(|name| tree.await_up(name));
+    out.iter().for_each(|name| _ = tree.await_up(name));
+    // Who is killed is looked at again when it is to start.
+    tree.ctl_ok(&["stop", out[0], out[1]]);
+    std::fs::remove_file(&flag).expect("ours");
+    let all = [running, out].concat();
+    let supervisors: Vec<i32> = all.iter().map(|name| tree.supervisor(name).expect("it has one")).collect();
+    supervisors.iter().for_each(|&pid| kill(pid, "STOP"));
+    tree.kill_scan();
+    // It goes on without those who do not answer.
+    tree.ctl_ok(&["status"]);
+    supervisors.iter().for_each(|&pid| kill(pid, "CONT"));
+    out.iter().for_each(|name| await_skipped(&tree, name, &flag));
+    assert_eq!(running.map(|name| tree.await_up(name)), pids, "{}", tree.log());
+    tree.ctl_ok(&["apply", "--timeout", "120"]);
+    running.iter().for_each(|name| await_skipped(&tree, name, &flag));
+    std::fs::write(&flag, "").expect("ours");
+    tree.ctl_ok(&["apply", "--timeout", "120"]);
+    running.iter().for_each(|name| _ = tree.await_up(name));
+    assert_eq!(tree.stop(), 0);
+}
+
 #[test]
 fn a_plan_says_what_conditions_change_and_apply_ends_when_that_is_done() {
     let mut tree = Tree::new();
@@ -291,17 +329,24 @@ fn a_page_must_have_the_right_status() {
     let mut tree = Tree::new();
     tree.toml("web", &format!("{STAY}wait-for = 'http://127.0.0.1:{port}/health'"));
     tree.start();
-    let answer = |status: &str| {
-        let (mut client, _) = listener.accept().expect("it asks");
-        let mut request = [0; 512];
-        let length = client.read(&mut request).expect("a request");
-        let _ = client.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());
-        String::from_utf8_lossy(&request[..length]).into_owned()
-    };
-    assert!(answer("503 Later").starts_with("GET /health HTTP/1.1\r\nHost: 127.0.0.1:"));
+    let (asked, requests) = mpsc::channel();
+    let is_good = Arc::new(AtomicBool::new(false));
+    let good = is_good.clone();
+    // It answers everybody: who has waited for too long hangs up, and asks again.
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut request = [0; 512];
+            let length = client.read(&mut request).unwrap_or_default();
+            let status = if good.load(Ordering::Relaxed) { "204 Good" } else { "503 Later" };
+            let _ = client.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+            let _ = asked.send(String::from_utf8_lossy(&request[..length]).into_owned());
+        }
+    });
+    let request = requests.recv_timeout(svc_testkit::PATIENCE).expect("it asks");
+    assert!(request.starts_with("GET /health HTTP/1.1\r\nHost: 127.0.0.1:"), "{request}");
     let has = |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains("(status 503)"));
     tree.await_status("web", "waiting", |status| has(&status.reason));
-    answer("204 Good");
+    is_good.store(true, Ordering::Relaxed);
     tree.await_up("web");
     assert_eq!(tree.stop(), 0);
 }

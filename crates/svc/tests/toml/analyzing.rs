@@ -15,7 +15,9 @@ fn service<'a>(boot: &'a Boot, name: &str) -> &'a FirstStart {
 #[test]
 fn the_chain_is_what_the_start_waited_for() {
     let mut tree = Tree::new();
-    tree.toml("net", "kind = 'oneshot'\nup = 'sleep 0.2'");
+    // It is there after disk, however long that takes.
+    let up = format!("sh -c '{} svc-ctl wait disk; sleep 0.2'", svc_testkit::program().display());
+    tree.toml("net", &format!("kind = 'oneshot'\nup = \"{up}\""));
     tree.toml("disk", "kind = 'oneshot'\nup = 'true'");
     tree.toml("moment", "kind = 'milestone'\nneeds = ['net']");
     tree.toml("basics", "kind = 'bundle'\nmembers = ['net', 'disk']");
@@ -55,7 +57,10 @@ fn the_chain_is_what_the_start_waited_for() {
 
     // A svc-scan that comes after one that was killed knows what supervisors remember, and makes up nothing.
     kill(tree.process("svc-scan"), "KILL");
+    // Who has much to do may say later what he remembers.
     tree.await_status("web", "known", |status| status.pid.is_some());
+    tree.await_status("db", "known", |status| status.ready == Some(true));
+    tree.await_status("net", "known", |status| status.state == State::Done);
     let third = boot(&tree);
     assert!(third.incomplete && third.settled_after_ms.is_none());
     for name in ["net", "db"] {

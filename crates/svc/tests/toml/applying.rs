@@ -13,9 +13,14 @@ const RELOADS: &str =
 
 /// Writes service.toml anew, whole, and tells nobody.
 fn write(tree: &Tree, name: &str, text: &str) {
-    let dir = tree.services().join(name);
-    std::fs::write(dir.join(".new"), text).expect("ours");
-    std::fs::rename(dir.join(".new"), dir.join("service.toml")).expect("ours");
+    put(&tree.services().join(name).join("service.toml"), text);
+}
+
+/// Another file in the place of one: nobody sees it empty.
+fn put(file: &Path, text: &str) {
+    let new = file.with_file_name(".new");
+    std::fs::write(&new, text).expect("ours");
+    std::fs::rename(new, file).expect("ours");
 }
 
 #[test]
@@ -162,11 +167,11 @@ fn edits_count_by_themselves_where_that_is_asked_for() {
     tree.await_status("web", "restarted", |status| status.pid.is_some_and(|pid| pid != web));
     tree.one_file("file", "command = 'sleep 2000'\napply = 'auto'");
     tree.await_status("file", "restarted", |status| status.pid.is_some_and(|pid| pid != file));
-    std::fs::write(&conf, "2").expect("ours");
+    put(Path::new(&conf), "2");
     assert_eq!(tree.await_lines("hup/seen", 2), ["up", "hup"]);
     // It is the same for the next svc-scan.
     tree.kill_scan();
-    std::fs::write(&conf, "3").expect("ours");
+    put(Path::new(&conf), "3");
     assert_eq!(tree.await_lines("hup/seen", 3), ["up", "hup", "hup"]);
     assert_eq!(tree.await_up("still"), still);
     assert_eq!(tree.stop(), 0);
@@ -240,17 +245,23 @@ fn the_files_of_a_config_map_are_applied_when_it_is_another_one_and_once() {
     tree.await_lines("all/seen", 1);
     let names = ["file", "web", "part"];
     names.iter().for_each(|name| _ = tree.await_up(name));
-    for generation in 2..5 {
-        put(generation, &sleeps(generation));
+    // What comes before the one before it is applied may be applied together with that.
+    let await_applied = |generation: u32, names: &[&str]| {
         tree.await_lines("hup/seen", generation as usize);
         tree.await_lines("all/seen", generation as usize);
         for name in names {
             let restarts = u64::from(generation - 1);
-            tree.await_status(name, "restarted", |status| status.restarts >= restarts && status.pid.is_some());
+            let is_up = |status: &svc_testkit::Status| status.state == State::Up && status.restarts >= restarts;
+            tree.await_status(name, "restarted", is_up);
         }
+    };
+    for generation in 2..5 {
+        put(generation, &sleeps(generation));
+        await_applied(generation, &names);
     }
     put(5, "comand = 'x'");
     tree.await_problem("web", &["\"comand\" is no key", "it stays as it was"]);
+    await_applied(5, &["file", "part"]);
     put(6, &sleeps(6));
     tree.await_status("web", "restarted", |status| status.restarts >= 4 && status.pid.is_some());
     for name in names {

@@ -211,7 +211,7 @@ fn others_in_the_same_cgroup_are_named_and_left_alone() {
         needs("a controller of cgroups of version 2", false);
         return;
     };
-    let mut other = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");
+    let mut other = svc_testkit::spawn(std::process::Command::new("sleep").arg("1000")).expect("sleep");
     fs::write(base.0.join("cgroup.procs"), other.id().to_string()).expect("ours");
     let mut tree = base.tree();
     tree.toml("web", &format!("command = 'sleep 1000'\ncgroup.set = {{ '{file}' = 1 }}"));

@@ -145,6 +145,8 @@ fn a_oneshot_is_taken_down_as_it_was_brought_up() {
     tree.await_status("job", "done", |status| status.state == State::Done);
     tree.edit("job", &file("new"));
     assert_eq!(tree.await_lines("job/seen", 3), ["+old", "-old", "+new"]);
+    // It has written that down a moment before it ends.
+    tree.await_status("job", "done again", |status| status.state == State::Done && status.restarts == 1);
     tree.ctl_ok(&["stop", "job"]);
     assert_eq!(tree.await_lines("job/seen", 4)[3], "-new");
     assert_eq!(tree.status("job").map(|status| status.restarts), Some(1), "its downs are no starts");

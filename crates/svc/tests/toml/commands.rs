@@ -109,8 +109,8 @@ fn check_says_everything_without_svc() {
     let file = tree.services().join("web/service.toml:3");
     let warning = format!("{}: web names cache, which does not exist, and goes on without", file.display());
     assert_eq!(said.out, format!("warning: {warning}\n2 services, 0 things that must be cured\n"));
-    let json = std::process::Command::new(program()).args(["ctl", "--json", "check"]).arg(tree.services()).output();
-    let json: serde_json::Value = serde_json::from_slice(&json.expect("it runs").stdout).expect("JSON");
+    let json = Said::by(std::process::Command::new(program()).args(["ctl", "--json", "check"]).arg(tree.services()));
+    let json: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
     assert_eq!((&json["services"], &json["errors"]), (&2.into(), &serde_json::json!([])));
     assert_eq!(json["warnings"][0], warning);
     tree.toml("a", "kind = 'milestone'\nneeds = ['b']");

@@ -27,7 +27,7 @@ fn let_stop(tree: &Tree) {
 fn ask(tree: &Tree, words: &[&str]) -> Child {
     let mut ctl = Command::new(svc_testkit::program());
     ctl.arg("svc-ctl").args(words).args(["--timeout", "120"]).env("SVC_RUN_DIR", tree.run_dir());
-    ctl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("svc-ctl runs")
+    svc_testkit::spawn(ctl.stdout(Stdio::piped()).stderr(Stdio::piped())).expect("svc-ctl runs")
 }
 
 /// The same, when svc has heard it and it waits.
@@ -57,7 +57,8 @@ fn an_apply_whose_start_somebody_stops_is_over() {
     let mut tree = Tree::new();
     tree.start();
     tree.one_file("web", &format!("ready.fd = 3\n{SLEEP}"));
-    tree.service("classic").run("exec sleep 1000").file("notification-fd", "3\n");
+    tree.draft("classic").run("exec sleep 1000").file("notification-fd", "3\n");
+    tree.place("classic");
     let apply = ask(&tree, &["apply"]);
     ["web", "classic"].iter().for_each(|name| _ = tree.await_running(name));
     wait_idle(apply.id() as i32, Duration::from_millis(200));

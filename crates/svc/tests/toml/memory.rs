@@ -8,8 +8,11 @@ const MIB: u64 = 1 << 20;
 fn grower(tree: &Tree, first: &str, keys: &str) -> String {
     let dir = tree.services().join("web").display().to_string();
     let hold = "x=$(head -c 50000000 /dev/zero | tr \"\\\\0\" x); touch grown; sleep 1000 & wait";
-    let reload = "trap \"touch small; kill $!\" HUP; while :; do wait; sleep 0.05; done";
-    let shell = format!("cd {dir}; test -e small && exec sleep 1000; {first} ({hold}) & {reload}");
+    // It is to be told of what its child does: it listens before there is one.
+    let shell = format!(
+        "cd {dir}; test -e small && exec sleep 1000; trap 'touch small; kill $!' HUP; {first} ({hold}) & \
+         while :; do wait; sleep 0.05; done"
+    );
     tree.toml("web", &format!("command = ['sh', '-c', '''{shell}''']\n{keys}\n"));
     dir
 }

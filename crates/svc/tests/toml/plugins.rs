@@ -21,6 +21,10 @@ const RUNS: &str = "#!/bin/sh\necho $$ >>\"$0.seen\"\nexec sleep 1000\n";
 /// Puts a program there, whole, as a deployment does.
 fn program(tree: &Tree, name: &str, content: &[u8], mode: u32) -> String {
     let path = tree.path(name);
+    if mode == 0o755 {
+        svc_testkit::executable(&path, content);
+        return path.display().to_string();
+    }
     let new = path.with_extension("new");
     fs::write(&new, content).expect("ours");
     fs::set_permissions(&new, fs::Permissions::from_mode(mode)).expect("ours");

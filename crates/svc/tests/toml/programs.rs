@@ -1,6 +1,6 @@
 //! What is executed, as whom, and with what around it.
 
-use svc_testkit::{NOBODY, State, Tree, is_root, until};
+use svc_testkit::{NOBODY, Said, State, Tree, is_root, until};
 
 use crate::prepared;
 
@@ -49,11 +49,7 @@ fn masks_limits_and_niceness_are_set() {
         limits = { nofile = { soft = 100, hard = 200 }, core = 0, fsize = "64MiB", cpu = "2m" }
     "#;
     let shell = "umask; nice; grep -E 'open files|core file|file size|cpu time' /proc/self/limits | tr -s ' '";
-    let base: i32 = std::process::Command::new("nice")
-        .output()
-        .ok()
-        .and_then(|output| String::from_utf8(output.stdout).ok()?.trim().parse().ok())
-        .expect("nice prints a number");
+    let base: i32 = Said::by(&mut std::process::Command::new("nice")).out.trim().parse().expect("nice prints a number");
     let lines = seen(keys, shell, 6);
     assert_eq!(lines[0], "0027");
     assert_eq!(lines[1], (base + 3).min(19).to_string());
@@ -242,8 +238,7 @@ fn the_limits_of_a_file_are_those_of_svc_exec() {
     let schema: serde_json::Value = serde_json::from_str(&svc_def::schema()).expect("JSON");
     for name in schema["properties"]["limits"]["properties"].as_object().expect("limits").keys() {
         let arguments = ["exec", "--limit", &format!("{name}=x"), "true"];
-        let output = std::process::Command::new(svc_testkit::program()).args(arguments).output().expect("svc runs");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = Said::by(std::process::Command::new(svc_testkit::program()).args(arguments)).err;
         assert!(said.contains("a limit is NAME=SOFT[:HARD]"), "{name}: {said}");
     }
 }

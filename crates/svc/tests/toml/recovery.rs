@@ -129,6 +129,7 @@ fn who_is_stopped_to_be_started_again_is_started_by_the_next_svc_scan() {
     let top = tree.await_up("top");
     tree.await_lines("../trace", 1);
     let once = tree.await_status("once", "under way", |status| status.pid.is_some()).pid.expect("it runs");
+    until("its mark", || tree.services().join("once/again").exists().then_some(()));
     let late = |tree: &Tree| tree.await_status("late", "late", |status| status.problem.is_some()).problem;
     let problem = late(&tree);
     assert_eq!(problem.as_deref(), Some("not ready after 1 s, which is its time to start"));
@@ -138,7 +139,7 @@ fn who_is_stopped_to_be_started_again_is_started_by_the_next_svc_scan() {
     tree.kill_scan();
     tree.await_status("base", "stopping", |status| status.state == State::Stopping);
     std::fs::write(tree.path("go"), "").expect("ours");
-    tree.ctl_ok(&["wait", "--timeout", "10", "base", "top", "once"]);
+    tree.ctl_ok(&["wait", "--timeout", "120", "base", "top", "once"]);
     assert_ne!(tree.status("top").expect("known").pid, Some(top));
     assert_eq!(late(&tree), problem, "{}", tree.log());
     assert_eq!(tree.stop(), 0);
@@ -169,7 +170,10 @@ fn a_change_of_kind_that_was_refused_is_refused_by_the_next_svc_scan_too() {
     tree.toml("web", &format!("{SLEEP}\nneeds = ['milestone']"));
     tree.start();
     tree.await_up("web");
-    tree.ctl_ok(&["wait", "--timeout", "10", "forking", "timer", "process", "file", "many@1"]);
+    tree.ctl_ok(&["wait", "--timeout", "120", "oneshot", "forking", "timer", "process", "file", "many@1"]);
+    // It is up before what stays of it is known.
+    tree.ctl_ok(&["wait", "--ready", "--timeout", "120", "timer"]);
+    tree.await_status("forked", "scheduled", |status| status.state == State::Scheduled);
     let names: Vec<&str> = kinds.iter().map(|(name, ..)| *name).chain(["file", "many@1", "web"]).collect();
     let stand = |tree: &Tree| -> Vec<(Option<i32>, State)> {
         names.iter().map(|name| tree.status(name).expect(name)).map(|status| (status.pid, status.state)).collect()
@@ -186,7 +190,8 @@ fn a_change_of_kind_that_was_refused_is_refused_by_the_next_svc_scan_too() {
             let refused = "it is of another kind now: take it out and put it back (mv it aside, and again here); until then";
             assert_eq!(said.out.matches(refused).count(), kinds.len() + 2, "round {round}: {said:?}\n{}", tree.log());
         }
-        assert_eq!(stand(&tree), before, "round {round}: {}", tree.log());
+        // Another svc-scan may hear a little later of some; but who has got another pid never has this one again.
+        until(&format!("the same in round {round}; log:\n{}", tree.log()), || (stand(&tree) == before).then_some(()));
         assert_eq!(tree.lines("process/ran"), ["up"]);
         tree.kill_scan();
     }
@@ -197,6 +202,11 @@ fn a_change_of_kind_that_was_refused_is_refused_by_the_next_svc_scan_too() {
     tree.one_file("file", SLEEP);
     tree.service("many@").file("service.toml", &format!("{SLEEP}\ninstances = 1"));
     tree.ctl_ok(&["apply"]);
+    assert_eq!(stand(&tree), before, "{}", tree.log());
+    // A template that was refused was taken for another one at the next look, and gone for ever.
+    tree.toml("beside", SLEEP);
+    tree.await_up("beside");
+    tree.ctl_ok(&["rescan"]);
     assert_eq!(stand(&tree), before, "{}", tree.log());
     // And done as it is said to be.
     let aside = tree.path("aside");
@@ -226,16 +236,18 @@ fn an_edit_that_nobody_has_applied_is_one_for_the_next_svc_scan_too() {
     tree.toml("many@", "command = 'sleep 1000'\ninstances = 1");
     tree.start();
     let (pid, auto, one) = (tree.await_up("web"), tree.await_up("auto"), tree.await_up("many@1"));
+    tree.await_lines("../trace", 1);
     edit(&tree, "new");
     tree.service("many@").file("service.toml", "command = 'sleep 1001'\ninstances = 1");
     for _ in 0..2 {
         tree.kill_scan();
         let status = tree.await_status("web", "up", |status| status.pid.is_some());
         assert!(status.changed && status.pid == Some(pid), "{status:?}");
+        let status = tree.await_status("many@1", "up", |status| status.pid.is_some());
+        assert!(status.changed && status.pid == Some(one), "{status:?}");
         let plan = tree.say(&["plan"]).out;
         assert!(plan.contains("web: restart") && plan.contains("many@1: restart"), "{plan}");
         assert!(plan.contains("{ X = \"old\" } -> { X = \"new\" }") && plan.contains("-> \"sleep 1001\""), "{plan}");
-        assert!(tree.status("many@1").is_some_and(|status| status.changed && status.pid == Some(one)));
     }
     // Nor does it become so by an end of its own.
     kill(pid, "KILL");
@@ -255,7 +267,7 @@ fn an_edit_that_nobody_has_applied_is_one_for_the_next_svc_scan_too() {
     tree.service("auto").file("service.toml", "command = 'sleep 1001'\napply = 'auto'");
     kill(scan, "KILL");
     tree.await_status("auto", "up anew", |status| status.pid.is_some_and(|pid| pid != auto));
-    assert_eq!(tree.status("web").expect("known").pid, pid);
+    assert_eq!(Some(tree.await_up("web")), pid);
     tree.ctl_ok(&["apply"]);
     assert_eq!(tree.await_lines("../trace", 3), ["old", "old", "new"]);
     tree.kill_scan();
@@ -294,14 +306,15 @@ fn what_an_edit_cannot_change_goes_on_when_svc_scan_was_killed() {
             tree.say(&["apply"]);
         }
         tree.kill_scan();
-        let problem = tree.await_problem("file", &["comand"]);
-        let web = tree.status("web").expect("known");
-        assert_eq!((web.pid, web.problem), (Some(pid), None), "{problem:?}");
+        tree.await_problem("file", &["comand"]);
+        // It may hear a little later of some.
+        let web = tree.await_status("web", "up", |status| status.pid.is_some());
+        assert_eq!((web.pid, web.problem), (Some(pid), None));
         for (name, _) in others {
-            let status = tree.status(name).expect(name);
-            assert!(status.changed && status.state != State::Down && status.problem.is_some(), "{status:?}");
+            let status = tree.await_status(name, "up", |status| status.state != State::Down);
+            assert!(status.changed && status.problem.is_some(), "{status:?}");
         }
-        assert_eq!(tree.status("file").expect("known").pid, Some(file));
+        assert_eq!(tree.await_up("file"), file);
         let runs = tree.lines("../trace").len();
         tree.await_lines("../trace", runs + 1);
         // It is in the order, and what it needs is there.
@@ -317,6 +330,6 @@ fn what_an_edit_cannot_change_goes_on_when_svc_scan_was_killed() {
     assert_eq!(tree.ctl_ok(&["apply"]).trim(), "nothing has changed");
     tree.kill_scan();
     assert_eq!(tree.ctl_ok(&["plan"]).trim(), "nothing has changed");
-    assert_eq!(tree.status("web").expect("known").pid, Some(pid));
+    assert_eq!(tree.await_up("web"), pid);
     assert_eq!(tree.stop(), 0);
 }

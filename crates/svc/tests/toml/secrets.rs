@@ -110,10 +110,12 @@ fn credentials_that_the_service_could_not_read_keep_it_from_starting_with_the_cu
     let hint = "credentials: stand in the run directory, where a service with chroot does not come to";
     assert!(said.code == 1 && said.out.contains(hint), "{said:?}");
     tree.start();
-    let closed = format!("its user must come through {0}: chmod a+x {0}\n", tree.run_dir().display());
+    let closed = format!("its user must come through {0}: chmod a+x {0}", tree.run_dir().display());
     for (name, cure) in [("other", closed), ("jailed", format!("is not in {}, its root: ", jail.display()))] {
         let said = tree.say(&["start", name]);
-        assert!(said.code == 1 && said.err.contains(&cure), "{said:?}");
+        assert!(said.code == 1 && said.err.contains("could not be started: "), "{said:?}");
+        // What its process says of itself may come later than its end.
+        tree.await_status(name, &cure, |status| status.problem.as_ref().is_some_and(|problem| problem.contains(&cure)));
     }
     tree.ctl_ok(&["start", "root"]);
     std::fs::set_permissions(tree.run_dir(), std::fs::Permissions::from_mode(0o711)).expect("ours");

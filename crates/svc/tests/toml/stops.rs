@@ -50,7 +50,9 @@ fn a_restart_goes_by_steps_and_says_which() {
     begun(&mut tree, "web", "stop.steps = [{ signal = 'INT', wait = '1h' }, 'KILL']");
     tree.ctl_ok(&["restart", "--no-wait", "web"]);
     tree.await_lines("web/seen", 2);
-    let reason = tree.status("web").and_then(|status| status.reason).unwrap_or_default();
+    // It may have heard the signal before svc-scan hears that it was sent.
+    let status = tree.await_status("web", "its step", |status| status.reason.is_some());
+    let reason = status.reason.unwrap_or_default();
     assert!(reason.starts_with("sent signal 1 of 2, the next one in 3"), "{reason}");
     tree.ctl_ok(&["kill", "USR1", "web"]);
     assert_eq!(tree.await_lines("web/seen", 4), ["up", "INT", "USR1", "up"]);
@@ -209,11 +211,12 @@ fn whoever_is_killed_meanwhile_a_stop_goes_on_where_it_was() {
     assert_eq!(tree.stop(), 0);
 }
 
-/// A service with a child; each writes down when it is told to stop, the service only after some time.
-fn family(tree: &Tree, name: &str, keys: &str) {
+/// A service with a child; each writes down when it is told to stop, the service only after this.
+fn family(tree: &Tree, name: &str, after: &str, keys: &str) {
     let dir = tree.draft(name);
     dir.script("child", "trap 'echo child >>seen; exit' TERM\necho up >>seen\nwhile :; do sleep 0.05; done\n");
-    dir.script("parent", "trap 'sleep 0.5; echo main >>seen; exit' TERM\n./child &\nwhile :; do sleep 0.05; done\n");
+    let parent = format!("trap '{after}; echo main >>seen; exit' TERM\n./child &\nwhile :; do sleep 0.05; done\n");
+    dir.script("parent", &parent);
     dir.file("service.toml", &format!("command = './parent'\n{keys}"));
     tree.place(name);
 }
@@ -221,8 +224,9 @@ fn family(tree: &Tree, name: &str, keys: &str) {
 #[test]
 fn signals_go_to_the_main_process_or_to_all() {
     let mut tree = Tree::new();
-    family(&tree, "main", "");
-    family(&tree, "all", "stop.tree = true");
+    family(&tree, "main", "sleep 0.5", "");
+    // What it would sleep for is told to end as well.
+    family(&tree, "all", "until grep -q child seen; do sleep 0.05; done", "stop.tree = true");
     tree.start();
     tree.await_lines("main/seen", 1);
     tree.await_lines("all/seen", 1);
