@@ -1,6 +1,7 @@
 //! Names of services.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::fmt;
@@ -72,7 +73,7 @@ impl fmt::Display for ServiceName {
 }
 
 /// Characters that are not seen, and change the order in which a terminal shows others (Unicode Standard Annex 9, 2.1 to 2.5).
-fn turns_text(c: char) -> bool {
+pub fn turns_text(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -88,14 +89,22 @@ pub enum NameError {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NameError::Empty => write!(f, "the name is empty"),
-            NameError::TooLong(length) => {
-                write!(f, "the name has {length} bytes, and {MAX_NAME} is the most: rename the directory")
+            NameError::Empty => f.write_str(&self.what()),
+            NameError::TooLong(_) | NameError::NotUtf8 | NameError::Character(_) => {
+                write!(f, "{}: rename the directory", self.what())
             }
-            NameError::NotUtf8 => write!(f, "the name is not UTF-8: rename the directory"),
-            NameError::Character(c) => {
-                write!(f, "the name contains {}: rename the directory", c.escape_default())
-            }
+        }
+    }
+}
+
+impl NameError {
+    /// Without the cure, which is another one where it is not the name of a directory.
+    pub fn what(&self) -> String {
+        match self {
+            NameError::Empty => "the name is empty".into(),
+            NameError::TooLong(length) => format!("the name has {length} bytes, and {MAX_NAME} is the most"),
+            NameError::NotUtf8 => "the name is not UTF-8".into(),
+            NameError::Character(c) => format!("the name contains {}", c.escape_default()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use svc_core::endpoint;
 
-use crate::problem::quoted;
+use crate::problem::{printable, quoted};
 
 /// What must hold for a service; if it does not, the service is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -162,10 +162,15 @@ pub(crate) fn profile(text: &str) -> Result<Named, String> {
 
 pub(crate) fn link(text: &str) -> Result<Named, String> {
     let (not, name) = denied(text);
+    linked(name).map(|()| Named { not, name: name.into() })
+}
+
+/// The name of a container, as variables of others have it.
+pub(crate) fn linked(name: &str) -> Result<(), String> {
     if name.is_empty() || name.contains(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)) {
-        return Err(format!("has {}, and must have the name that a container is linked by", quoted(text.as_bytes())));
+        return Err(format!("has {}, and must have the name that a container is linked by", quoted(name.as_bytes())));
     }
-    Ok(Named { not, name: name.into() })
+    Ok(())
 }
 
 pub(crate) fn arch(text: &str) -> Result<Named, String> {
@@ -216,5 +221,5 @@ pub(crate) fn wait_for(text: &str) -> Result<(String, Endpoint), String> {
         "file" => Endpoint::File(path(rest.strip_prefix("//").unwrap_or(rest))?),
         _ => return Err(fault()),
     };
-    Ok((text.to_owned(), found))
+    Ok((printable(text.as_bytes()), found))
 }

@@ -35,7 +35,7 @@ pub use entry::{Entry, Identity, entry, identity, two_forms};
 pub use explain::{explain_exec, explain_missing, has_no_place};
 pub use image::{GROUP, Image, NO_HOME, Table, USER, no_account, no_group_of, no_line};
 pub use naming::{Find, named, told};
-pub use problem::{Problem, shown};
+pub use problem::{Problem, printable, shown};
 pub use rc::{
     Cron, Facts, Files, Half, Kind, Outside, Rare, Source, Start, Timer, Values, Watched, halves, is_helped, pipelines,
 };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use svc_core::graph::Problem;
 
 use crate::problem::{shown, source};
-use crate::servicefile::{is_one_file, show};
+use crate::servicefile::{is_one_file, place_of};
 
 /// Files of an s6-rc source that name others: a folder with a file for each, or a list.
 const FOLDERS: [&str; 2] = ["dependencies.d", "contents.d"];
@@ -34,16 +34,14 @@ pub fn told(problem: &Problem, find: Find<'_>) -> String {
     }
 }
 
-/// `FILE` or `FILE:LINE`.
+/// `FILE` or `FILE:LINE:COLUMN`.
 pub fn named(name: &str, other: &str, find: Find<'_>) -> Option<String> {
-    find(name).iter().find_map(|path| named_in(path, other))
+    find(name).iter().find_map(|path| named_in(path, name, other))
 }
 
-fn named_in(path: &Path, other: &str) -> Option<String> {
+fn named_in(path: &Path, name: &str, other: &str) -> Option<String> {
     if is_one_file(path) {
-        let quoted = format!("\"{other}\"");
-        let values = show(path, &mut Vec::new());
-        return values.into_iter().find(|one| KEYS.contains(&&*one.key) && one.value.contains(&quoted)).map(|one| one.place);
+        return place_of(path, name, &KEYS, other);
     }
     let folders = FOLDERS.iter().map(|folder| path.join(folder).join(other)).filter(|file| file.exists());
     let in_list =

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use svc_core::files::ORIGIN;
+use svc_core::name::turns_text;
 
 /// One thing wrong with a directory, in one line: what, where and the cure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,16 +84,22 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}{more}\"", printable(start).replace('"', "\\\""))
 }
 
-fn printable(bytes: &[u8]) -> String {
+/// What a terminal obeys instead of showing it.
+fn is_strange(character: char) -> bool {
+    character.is_control() || turns_text(character)
+}
+
+/// A text as it may be printed: on one line, and with nothing in it that a terminal obeys.
+pub fn printable(bytes: &[u8]) -> String {
     // Nearly all are plain.
-    let plain = std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control));
+    let plain = std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(is_strange));
     if let Some(plain) = plain {
         return plain.to_owned();
     }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if character.is_control() {
+            if is_strange(character) {
                 text.extend(character.escape_default());
             } else {
                 text.push(character);
@@ -113,8 +120,8 @@ mod tests {
     #[test]
     fn what_is_printed_never_contains_control_bytes() {
         let path = Path::new(OsStr::from_bytes(b"/etc/s6/a\x1b[2J\n\xff caf\xc3\xa9"));
-        let problem = Problem::fatal(path, "says \"\r\"".into());
-        assert_eq!(problem.to_string(), "/etc/s6/a\\u{1b}[2J\\n\\xff café: says \"\\r\"");
+        let problem = Problem::fatal(path, "says \"\r\u{202e}\"".into());
+        assert_eq!(problem.to_string(), "/etc/s6/a\\u{1b}[2J\\n\\xff café: says \"\\r\\u{202e}\"");
     }
 
     #[test]

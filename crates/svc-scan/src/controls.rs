@@ -1,11 +1,13 @@
-//! `.s6-svscan/control` of each scan directory: what s6-svscanctl writes into.
+//! `.s6-svscan/control` of each scan directory: what s6-svscanctl writes into. Where the scan directory cannot be written to, it is in
+//! the run directory, below a name made of the scan directory's device and inode, as those of services are.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use svc_proto::place::FILES;
 use svc_proto::place::s6_svscan::{CONTROL, FOLDER, LOCK};
 use svc_sys::at::{self, At, Holder, Open};
 use svc_sys::poll::{Epoll, Trigger};
@@ -20,6 +22,7 @@ pub(crate) struct Controls {
     /// There may be something to read.
     pub(crate) behind: bool,
     dirs: Vec<Control>,
+    run_dir: Option<PathBuf>,
 }
 
 struct Control {
@@ -31,7 +34,7 @@ enum State {
     /// The scan directory is not there yet.
     Missing,
     Open(Served),
-    /// Nothing can be written there.
+    /// Nothing can be written there, nor in the run directory.
     Refused,
 }
 
@@ -42,9 +45,10 @@ struct Served {
 }
 
 impl Controls {
-    pub(crate) fn new(scan_dirs: &[PathBuf]) -> Result<Controls, Errno> {
+    pub(crate) fn new(scan_dirs: &[PathBuf], run_dir: Option<&Path>) -> Result<Controls, Errno> {
         let dirs = scan_dirs.iter().map(|dir| Control { scan_dir: dir.clone(), state: State::Missing }).collect();
-        let mut controls = Controls { ready: watch(Epoll::new()?, Interest::READABLE)?, behind: false, dirs };
+        let ready = watch(Epoll::new()?, Interest::READABLE)?;
+        let mut controls = Controls { ready, behind: false, dirs, run_dir: run_dir.map(Path::to_owned) };
         controls.open();
         Ok(controls)
     }
@@ -55,13 +59,20 @@ impl Controls {
             if !control.scan_dir.is_dir() {
                 continue;
             }
-            let opened = serve(&control.scan_dir).and_then(|served| {
+            let opened = serve(&control.scan_dir).or_else(|errno| match &self.run_dir {
+                // What another container has, or what is no FIFO, s6-svscanctl finds there.
+                Some(run_dir) if ![Errno::IN_USE, Errno::EXISTS].contains(&errno) => {
+                    serve(&apart(run_dir, &control.scan_dir)?)
+                }
+                Some(_) | None => Err(errno),
+            });
+            let opened = opened.and_then(|served| {
                 self.ready.get_ref().add(served.fifo.as_fd(), 0, Trigger::Level)?;
                 Ok(served)
             });
             control.state = match opened {
                 Ok(served) => State::Open(served),
-                // A read-only directory is no error; svc-ctl steers what is in it.
+                // No error: svc-ctl steers what is in it.
                 Err(_) => State::Refused,
             };
         }
@@ -82,6 +93,16 @@ impl Controls {
             }
         }
         letters
+    }
+}
+
+/// The directory in the run directory that stands for a scan directory.
+fn apart(run_dir: &Path, scan_dir: &Path) -> Result<PathBuf, Errno> {
+    let data = std::fs::metadata(scan_dir)?;
+    let path = run_dir.join(FILES).join(format!("{:x}-{:x}", data.dev(), data.ino()));
+    match at::make_directory(At::Here, &c_path(&path), 0o755) {
+        Ok(()) | Err(Errno::EXISTS) => Ok(path),
+        Err(errno) => Err(errno),
     }
 }
 

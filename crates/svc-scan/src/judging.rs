@@ -10,8 +10,12 @@ use svc_sys::regex::Regex;
 /// The profiles that are chosen, with commas.
 const PROFILES: &str = "SVC_PROFILES";
 
-/// What is known without running anything; why it does not hold.
+/// What is known without running anything; why it does not hold, as it may be printed.
 pub(crate) fn judge(conditions: &Conditions, dir: &Path) -> Result<(), String> {
+    known(conditions, dir).map_err(|why| svc_def::printable(why.as_bytes()))
+}
+
+fn known(conditions: &Conditions, dir: &Path) -> Result<(), String> {
     let chosen = std::env::var(PROFILES).unwrap_or_default();
     let chosen: Vec<&str> = chosen.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     let said = if chosen.is_empty() { "none is chosen".to_owned() } else { format!("it is {}", chosen.join(", ")) };

@@ -111,7 +111,7 @@ fn short(error: std::io::Error) -> String {
 /// Runs the command of a condition in its directory.
 pub(crate) fn run_condition(name: ServiceName, round: u64, dir: PathBuf, condition: CommandCondition, reporter: Reporter) {
     tokio::task::spawn_local(async move {
-        let shown = condition.words.join(" ");
+        let shown = svc_def::printable(condition.words.join(" ").as_bytes());
         let verdict = run(&condition, dir).await.map_err(|what| format!("`{shown}` {what}"));
         let _ = reporter.send(News::Judged { name, round, verdict });
     });

@@ -160,7 +160,7 @@ fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
 /// Where a letter is to come from.
 struct Source {
     listener: Listener,
-    /// Whose end is as good as the letter `x`.
+    /// Its end is what `x` announces: until then it has its lock, and counts as there.
     supervisor: Option<PidFd>,
 }
 
@@ -172,9 +172,11 @@ impl Source {
 
     /// Whether the letter has come.
     fn has(&mut self, letter: u8) -> Result<bool, Failure> {
-        let gone = letter == b'x' && self.supervisor.as_ref().is_some_and(has_ended);
         let events = self.listener.read().map_err(|error| Failure::system(format!("unable to read events: {error}")))?;
-        Ok(gone || events.contains(&letter))
+        Ok(match &self.supervisor {
+            Some(supervisor) if letter == b'x' => has_ended(supervisor),
+            Some(_) | None => events.contains(&letter),
+        })
     }
 }
 

@@ -30,7 +30,12 @@ pub(crate) enum Holder {
 /// Where the supervisor of `dir` has `supervise/` and `event/`. Not in the service directory where that can take no links, such as
 /// one of an image whose root is read-only: then svc has them in its run directory, by device and inode.
 pub(crate) fn place(dir: &Path) -> Cow<'_, Path> {
-    let is_held = |dir: &Path| holder_in(&dir.join(SUPERVISE)).is_ok_and(|holder| holder != Holder::Nobody);
+    place_of(dir, SUPERVISE)
+}
+
+/// The same for the folder of a supervisor or a scanner.
+fn place_of<'a>(dir: &'a Path, folder: &str) -> Cow<'a, Path> {
+    let is_held = |dir: &Path| holder_in(&dir.join(folder)).is_ok_and(|holder| holder != Holder::Nobody);
     if is_held(dir) {
         return dir.into();
     }
@@ -45,8 +50,7 @@ pub(crate) fn place(dir: &Path) -> Cow<'_, Path> {
 
 /// Who holds the lock of a supervisor (or scanner) of `dir`. A lock that was never made is held by nobody.
 pub(crate) fn holder(dir: &Path, folder: &str) -> io::Result<Holder> {
-    let dir = if folder == SUPERVISE { place(dir) } else { dir.into() };
-    holder_in(&dir.join(folder))
+    holder_in(&place_of(dir, folder).join(folder))
 }
 
 fn holder_in(folder: &Path) -> io::Result<Holder> {
@@ -106,7 +110,7 @@ impl fmt::Display for Refusal {
 
 /// Writes to the control fifo of the supervisor (or scanner) of `dir`.
 pub(crate) fn send(dir: &Path, folder: &str, bytes: &[u8]) -> Result<(), Refusal> {
-    let dir = &*if folder == SUPERVISE { place(dir) } else { dir.into() };
+    let dir = &*place_of(dir, folder);
     let path = dir.join(folder).join("control");
     let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&path);
     let mut fifo = opened.map_err(|error| match error.raw_os_error() {

@@ -1,6 +1,6 @@
 //! `svc-ctl why`: everything that explains what a service is doing.
 
-use svc_proto::api::{Detail, Graph, HealthVerdict, Stream};
+use svc_proto::api::{Detail, Graph, HealthVerdict, Node, Stream};
 
 use crate::client::encode;
 use crate::exit::{Code, Failure};
@@ -22,7 +22,8 @@ pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failur
                 if !first {
                     session.out.text("\n")?;
                 }
-                session.out.text(&explain(&detail, &part_of(&nodes, name).collect::<Vec<&str>>(), span::now_ms()))?;
+                let bundles: Vec<&str> = part_of(&nodes, name).collect();
+                session.out.text(&explain(&detail, &bundles, of_template(&nodes, &bundles, name), span::now_ms()))?;
                 first = false;
             }
             Err(Failure::Told { code: Code::NoSuchService, message }) => {
@@ -35,7 +36,13 @@ pub async fn run(session: &mut Session, typed: &[String]) -> Result<Code, Failur
     Ok(code)
 }
 
-fn explain(detail: &Detail, bundles: &[&str], now_ms: u64) -> String {
+/// What is wrong with the template that an instance is of.
+fn of_template<'a>(nodes: &'a [Node], bundles: &[&str], name: &str) -> Option<&'a str> {
+    let (template, _) = name.split_once('@').filter(|(template, _)| bundles.contains(template))?;
+    nodes.iter().find(|node| node.name == template)?.problem.as_deref()
+}
+
+fn explain(detail: &Detail, bundles: &[&str], of_template: Option<&str>, now_ms: u64) -> String {
     let status = &detail.status;
     let mut lines = vec![format!("{}: {}", status.name, words::sentence(status, now_ms))];
     if let Some(reason) = &status.reason {
@@ -43,6 +50,9 @@ fn explain(detail: &Detail, bundles: &[&str], now_ms: u64) -> String {
     }
     if let Some(problem) = words::problem(status) {
         lines.push(format!("  problem: {problem}"));
+    }
+    if let Some(problem) = of_template.filter(|problem| status.problem.as_deref() != Some(*problem)) {
+        lines.push(format!("  problem of its template: {problem}"));
     }
     if let Some(health) = &status.health {
         if let Some(probe) = &health.probe {
@@ -156,6 +166,6 @@ web: waiting to be started again, down for 3s, restarted 4 times, next start in 
   last lines on standard error:
     1970-01-01T00:00:06.900Z  bind: address already in use
 ";
-        assert_eq!(explain(&detail, &["sites"], 10_000), expected);
+        assert_eq!(explain(&detail, &["sites"], None, 10_000), expected);
     }
 }

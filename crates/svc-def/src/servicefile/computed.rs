@@ -2,9 +2,8 @@
 
 use svc_core::Millis;
 
-use super::text;
 use super::tree::{Entry, Item, Node};
-use super::values::{Fault, PAUSE, Reader};
+use super::values::{Fault, Reader};
 
 /// How long such a command may take where nothing is said of that.
 const TIMEOUT: Millis = Millis::from_secs(10);
@@ -40,7 +39,7 @@ pub(super) fn read(reader: &Reader<'_>, name: &str, node: &Node, parts: &[Entry]
             },
             "timeout" => {
                 let inner = Reader { name: &name, example: "\"5s\"", ..*reader };
-                match inner.read(&part.node, PAUSE, |text| text::span(text).filter(|span| span.0 > 0)) {
+                match inner.pause(&part.node) {
                     Ok(span) => timeout = span,
                     Err(fault) => faults.push(fault),
                 }

@@ -122,7 +122,7 @@ zone with cron, every\-from with every, ready.interval and ready.timeout with wh
 In every text, ${NAME} stands for a variable of the environment of svc, which must be set, and ${NAME:\-TEXT} for TEXT where it is
 not set, or empty. Numbers and flags may be written as such a text. $${ stands for ${.
 .PP
-A time has a unit: "500ms", "1.5s", "2m", "1h", "1d". A size has one too: "64MiB", "10kB".
+A time has a unit: "500ms", "1.5s", "2m", "1h", "1d"; the longest is "365000d". A size has one too: "64MiB", "10kB".
 .PP
 After a change, svc\-ctl rescan applies it. Each key says below what a change of its value does to a running service. A file
 that is wrong changes nothing: the service goes on as it was.

@@ -46,6 +46,7 @@ use tree::{Entry, Item, Place, Tree};
 pub use layout::{base, bundle_of, find, is_one_file};
 pub use manual::manual;
 pub use schema::schema;
+pub(crate) use show::place_of;
 pub use show::{Shown, show};
 pub use sockets::{Address, Flow, Socket};
 pub use watched::{edit_stamp, edited_in, is_like, look_at};
@@ -145,7 +146,12 @@ pub(crate) fn read(
         return None;
     }
     if let Some(what) = draft.missing() {
-        problems.push(Problem::fatal(&layout.main, what.into()));
+        // A list of members that is empty is one.
+        let place = tree.root.iter().find(|entry| entry.key == "members").map(|entry| entry.node.place);
+        problems.push(match place {
+            Some(place) => tree.fatal(place, what.into()),
+            None => Problem::fatal(&layout.main, what.into()),
+        });
         return None;
     }
     if let Some(image) = image {

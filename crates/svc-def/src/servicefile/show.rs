@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use super::layout::layout;
+use svc_core::expand::expand;
+
+use super::layout::{TEMPLATE, layout};
 use super::tree::{self, Entry, Item, Node, Place};
-use super::{keys, leaves};
+use super::{INSTANCE, keys, leaves};
 use crate::problem::{Problem, shown};
 
 /// One value.
@@ -35,6 +37,28 @@ pub fn show(path: &Path, problems: &mut Vec<Problem>) -> Vec<Shown> {
             Shown { key, value: written(&node.item), place: told(node.place), replaces }
         })
         .collect()
+}
+
+/// Where the files of a service name another one in the list of one of these keys: `FILE:LINE:COLUMN`.
+pub(crate) fn place_of(path: &Path, name: &str, keys: &[&str], other: &str) -> Option<String> {
+    let tree = tree::read(&layout(path)?, &mut Vec::new());
+    let instance = name.split_once(TEMPLATE).map(|(_, instance)| instance);
+    let variable = |name: &str| match instance {
+        Some(instance) if name == INSTANCE => Some(instance.to_owned()),
+        Some(_) | None => std::env::var(name).ok(),
+    };
+    let is_it =
+        |node: &&Node| matches!(&node.item, Item::Text(text) if expand(text, &variable).is_ok_and(|it| it.text == other));
+    let entries = tree.root.iter().filter(|entry| keys.contains(&&*entry.key));
+    let mut items = entries.flat_map(|entry| if let Item::List(items) = &entry.node.item { &items[..] } else { &[] });
+    let found = items.find_map(|item| match &item.item {
+        Item::Table(fields) => fields.iter().find(|field| field.key == "on").map(|field| &field.node).filter(is_it),
+        Item::Text(_) | Item::Integer(_) | Item::Float(_) | Item::Date(_) | Item::Flag(_) | Item::List(_) => {
+            Some(item).filter(is_it)
+        }
+    })?;
+    let Place { file, line, column } = found.place;
+    Some(format!("{}:{line}:{column}", shown(&tree.files[file])))
 }
 
 /// A table that has grown together from several files is shown value by value.

@@ -4,9 +4,8 @@ use svc_core::policy::{Errand, Stopping};
 use svc_core::{Millis, Settings, Signal};
 
 use super::draft::Draft;
-use super::text;
 use super::tree::{Entry, Item, Node};
-use super::values::{Fault, PAUSE, Reader, gather, unknown};
+use super::values::{Fault, Reader, gather, unknown};
 
 /// What a value must be.
 pub(super) enum Kind {
@@ -139,8 +138,7 @@ pub(super) fn apply(reader: &Reader<'_>, kind: &Kind, node: &Node, draft: &mut D
 }
 
 fn span(reader: &Reader<'_>, node: &Node) -> Result<Millis, Vec<Fault>> {
-    let longer = |text: &str| text::span(text).filter(|span| span.0 > 0);
-    reader.read(node, PAUSE, longer).map_err(|fault| vec![fault])
+    reader.pause(node).map_err(|fault| vec![fault])
 }
 
 /// A command under this name, and a time under that one; or the command alone.

@@ -123,13 +123,17 @@ fn take_in(tree: &mut Tree, bytes: Vec<u8>, problems: &mut Vec<Problem>) {
     let mut strange = Vec::new();
     let mut entries = text.entries(table.get_ref(), &mut strange);
     for error in &errors {
-        let place = text.place(error.span().map_or(0, |span| span.start));
+        let start = error.span().map_or(0, |span| span.start);
+        let place = text.place(start);
         let what = match error.message() {
             "duplicate key" => "has the same key or table twice: keep one of the two".to_owned(),
             other => {
                 let begins = if other.starts_with("unclosed") { last_before(&entries, place) } else { None };
                 tree.broken.push((begins.unwrap_or(place), place));
-                format!("is not TOML: {}", other.replace('\n', ", "))
+                // What the parser has been looking for there says nothing.
+                let why =
+                    if text.lacks_value(start) { "no value behind the =: write one, or remove the line" } else { other };
+                format!("is not TOML: {}", why.replace('\n', ", "))
             }
         };
         problems.push(tree.fatal(place, what));
@@ -261,6 +265,13 @@ impl Text<'_> {
         Place { file: self.file, line, column: before[start..].chars().count() as u32 + 1 }
     }
 
+    /// Whether a line ends here behind the = of its key.
+    fn lacks_value(&self, offset: usize) -> bool {
+        let (Some(before), Some(after)) = (self.text.get(..offset), self.text.get(offset..)) else { return false };
+        let rest = after.lines().next().unwrap_or_default().trim_start();
+        before.trim_end_matches([' ', '\t']).ends_with('=') && (rest.is_empty() || rest.starts_with('#'))
+    }
+
     fn entries(&self, table: &DeTable<'_>, strange: &mut Vec<(Place, String)>) -> Vec<Entry> {
         let mut entries: Vec<Entry> = table
             .iter()
@@ -281,7 +292,8 @@ impl Text<'_> {
             DeValue::Integer(number) => match i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()) {
                 Ok(number) => Item::Integer(number),
                 Err(_) => {
-                    strange.push((place, format!("{} is too large a number", quoted(number.as_str().as_bytes()))));
+                    let number = quoted(number.as_str().as_bytes());
+                    strange.push((place, format!("{number} is too large a number: the largest is {}", i64::MAX)));
                     return None;
                 }
             },

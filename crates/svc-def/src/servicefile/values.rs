@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use svc_core::expand::{Expanded, Variable, expand};
 use svc_core::graph::{Bond, Condition, Dependency, Relation, distance};
 use svc_core::health::Senders;
-use svc_core::{ServiceName, Signal};
+use svc_core::{Millis, ServiceName, Signal};
 
 use super::Instances;
 use super::draft::{Draft, Kind, Start};
@@ -21,8 +21,11 @@ pub(super) type Fault = (Place, String);
 /// The value of `start` that is no flag.
 pub(super) const ON_DEMAND: &str = "on-demand";
 
-pub(super) const SPAN: &str = "a time with its unit (ms, s, m, h or d)";
-pub(super) const PAUSE: &str = "a time with its unit (ms, s, m, h or d), and more than 0";
+const SPAN: &str = "a time with its unit (ms, s, m, h or d)";
+const PAUSE: &str = "a time with its unit (ms, s, m, h or d), and more than 0";
+
+/// A thousand years. What reckons with a longer time, or passes it on to others, may come to an end of its numbers.
+const LONGEST: Millis = Millis::from_secs(365_000 * 86_400);
 
 /// More is a mistake; each is a process.
 pub(super) const MOST_INSTANCES: u32 = 4096;
@@ -79,11 +82,8 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
     match &key.shape {
         Shape::Kind(set) => set(draft, reader.choice(node, &Kind::NAMES).map_err(one)?),
         Shape::Flag(set) => set(draft, reader.flag(node).map_err(one)?),
-        Shape::Span(set) => set(draft, reader.read(node, SPAN, text::span).map_err(one)?),
-        Shape::Pause(set) => {
-            let pause = |text: &str| text::span(text).filter(|span| span.0 > 0);
-            set(draft, reader.read(node, PAUSE, pause).map_err(one)?);
-        }
+        Shape::Span(set) => set(draft, reader.span(node, SPAN, Millis::ZERO).map_err(one)?),
+        Shape::Pause(set) => set(draft, reader.pause(node).map_err(one)?),
         Shape::Signal(set) => set(draft, reader.read(node, "a signal that kill -l knows", Signal::parse).map_err(one)?),
         Shape::Number { least, most, set } => set(draft, reader.number(node, *least, *most).map_err(one)?),
         Shape::Mask(set) => {
@@ -104,10 +104,20 @@ pub(super) fn apply(key: &Key, node: &Node, draft: &mut Draft, variable: Variabl
             set(draft, reader.list(node, |node| reader.variable_name(node.place, &reader.text(node)?))?)
         }
         Shape::Command(set) => set(draft, reader.command(node)?),
-        Shape::Names(set) => set(draft, reader.list(node, |node| reader.service(node))?),
+        Shape::Names(set) => {
+            let mut seen = BTreeSet::new();
+            let mut names = reader.list(node, |node| reader.service(node))?;
+            names.retain(|name| seen.insert(name.clone()));
+            set(draft, names);
+        }
         Shape::Relations(relation) => {
             let Item::List(items) = &node.item else { return Err(vec![reader.fault(node, "a list")]) };
-            draft.relations.extend(gather(items.iter().map(|item| reader.relation(item, *relation)))?);
+            // A name that stands there twice is one.
+            for relation in gather(items.iter().map(|item| reader.relation(item, *relation)))? {
+                if !draft.relations.contains(&relation) {
+                    draft.relations.push(relation);
+                }
+            }
         }
         Shape::Instances(set) => set(draft, reader.instances(node)?),
         Shape::Sources { check, set } => set(draft, reader.sources(node, *check)?),
@@ -242,6 +252,16 @@ impl Reader<'_> {
         read(&text).ok_or_else(|| self.fault(&Node { item: Item::Text(text), ..*node }, wanted))
     }
 
+    /// A time that is not zero.
+    pub(super) fn pause(&self, node: &Node) -> Result<Millis, Fault> {
+        self.span(node, PAUSE, Millis(1))
+    }
+
+    fn span(&self, node: &Node, wanted: &str, least: Millis) -> Result<Millis, Fault> {
+        let span = self.read(node, wanted, |text| text::span(text).filter(|span| *span >= least))?;
+        if span > LONGEST { Err(self.fault(node, "at most 365000d")) } else { Ok(span) }
+    }
+
     pub(super) fn choice<T: Copy>(&self, node: &Node, known: &[(&str, T)]) -> Result<T, Fault> {
         let text = self.text(node)?;
         if let Some((_, value)) = known.iter().find(|(name, _)| *name == text) {
@@ -314,8 +334,10 @@ impl Reader<'_> {
 
     fn service(&self, node: &Node) -> Result<ServiceName, Fault> {
         let text = self.text(node)?;
-        ServiceName::new(text.as_bytes())
-            .map_err(|error| (node.place, format!("{} names {}: {error}", self.name, quoted(text.as_bytes()))))
+        ServiceName::new(text.as_bytes()).map_err(|error| {
+            let (named, what) = (quoted(text.as_bytes()), error.what());
+            (node.place, format!("{} names {named}: {what}: write the name of a service", self.name))
+        })
     }
 
     /// `"db"`, or `{ on = "db", until = "ready", bond = "stay" }`.

@@ -12,3 +12,4 @@ mod scratch;
 mod servicefile;
 mod sources;
 mod stops;
+mod table;

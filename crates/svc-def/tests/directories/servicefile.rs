@@ -162,7 +162,11 @@ fn relations_have_a_condition_and_a_bond() {
         ]
     );
     assert_eq!(source.kind, Kind::Oneshot { up: None, down: None });
-    let (_, bundle) = good("kind = 'bundle'\nmembers = ['a', 'b']");
+    // Twice is once, unless it is not the same.
+    let (_, twice) = good("command = 'x'\nneeds = ['a', 'b', 'a', { on = 'a', until = 'started' }]");
+    let found: Vec<_> = twice.relations.iter().map(|other| (&*other.on, other.until)).collect();
+    assert_eq!(found, [("a", Condition::Ready), ("b", Condition::Ready), ("a", Condition::Started)]);
+    let (_, bundle) = good("kind = 'bundle'\nmembers = ['a', 'b', 'a']");
     assert_eq!(bundle.kind, Kind::Bundle { contents: vec![name("a"), name("b")] });
     let (oneshot, _) = good("kind = 'oneshot'\nup = 'a b'\ntimeout.stop = '3s'");
     let oneshot = oneshot.expect("a definition");
@@ -292,7 +296,10 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("umask = 22", "1:9: umask is 22, and must be octal digits in quotes, such as \"027\""),
         ("umask = '9'", "1:9: umask is \"9\", and must be octal digits in quotes, such as \"027\""),
         ("nice = 20", "1:8: nice is 20, and must be a number from -20 to 19, without quotes, such as 5"),
-        ("nice = 99999999999999999999", "1:8: \"99999999999999999999\" is too large a number"),
+        (
+            "nice = 99999999999999999999",
+            "1:8: \"99999999999999999999\" is too large a number: the largest is 9223372036854775807",
+        ),
         ("limits = 3", "1:10: limits is 3, and must be a table, such as"),
         ("limits.nofiles = 3", "1:8: limits has \"nofiles\", which is unknown: did you mean nofile?"),
         (
@@ -313,7 +320,14 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("", "has no command: write command = \"PROGRAM ARGUMENT...\", or kind = \"oneshot\" for what runs to its end"),
         ("kind = 'oneshot'", "has neither up nor down: write up ="),
         ("kind = 'bundle'", "has no members: write members ="),
-        ("a = ", "1:5: is not TOML: "),
+        (
+            "members = []\nkind = 'bundle'",
+            "1:11: has no members: write members = [\"NAME\"], or kind = \"milestone\" for what does nothing",
+        ),
+        ("a = ", "1:5: is not TOML: no value behind the =: write one, or remove the line"),
+        ("kind =\nup = 'x'", "1:7: is not TOML: no value behind the =: write one, or remove the line"),
+        ("nice = # later\ncommand = 'x'", "1:8: is not TOML: no value behind the =: write one, or remove the line"),
+        ("needs = [db]\ncommand = 'x'", "1:10: is not TOML: string values must be quoted"),
     ] {
         let found = problems(text);
         assert!(found.iter().any(|problem| problem.starts_with(said)), "{text}\n  expected {said}\n  found    {found:#?}");

@@ -261,7 +261,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         names: BTreeMap::new(),
         roster: Roster::default(),
         directories: Directories::new(config.scan_dirs.clone()),
-        controls: Controls::new(&config.scan_dirs)?,
+        controls: Controls::new(&config.scan_dirs, config.run_dir.as_deref())?,
         rescan_at: config.rescan.map(|span| clock::now() + span),
         logs,
         waiters: Vec::new(),

@@ -140,16 +140,17 @@ impl Hub {
         self.say_skipped(&skipped);
     }
 
-    /// What an edit names that is not here: what runs would be stopped for it, and not come back.
+    /// What an edit names that is not here: what runs, or is done, would be stopped for it, and not come back. Nor would a timer
+    /// run again, or one whom somebody knocks for.
     fn lacks(&self, name: &ServiceName, unit: &Unit, now: &Pair) -> Option<String> {
         let is_same = Some(&unit.source) == now.source.as_ref() && unit.definition == now.definition;
-        let runs = |name: &ServiceName| {
+        let serves = |name: &ServiceName| {
             let member = self.names.get(name).and_then(|slot| self.members.get(slot));
-            member
-                .and_then(|member| member.machine.as_ref())
-                .is_some_and(|machine| matches!(machine.state(), State::Up { .. }))
+            let machine = member.and_then(|member| member.machine.as_ref());
+            machine.is_some_and(|machine| matches!(machine.state(), State::Up { .. } | State::Armed) || machine.done())
+                || self.is_scheduled(name)
         };
-        let is_concerned = unit.is_one_file() && !is_same && self.units.made_by(name).iter().chain([name]).any(runs);
+        let is_concerned = unit.is_one_file() && !is_same && self.units.made_by(name).iter().chain([name]).any(serves);
         if is_concerned { pair::told(svc_def::lacks(&unit.dir, name).iter()) } else { None }
     }
 

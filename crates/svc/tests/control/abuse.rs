@@ -197,7 +197,7 @@ fn a_user_who_may_only_look_cannot_keep_root_out() {
     std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let log = std::fs::File::create(tree.path("curls")).expect("ours");
-    let mut clients = command.args(["-c", &script]).stdout(log).spawn().expect("sh");
+    let mut clients = svc_testkit::spawn(command.args(["-c", &script]).stdout(log)).expect("sh");
     until("128 streams", || {
         let text = std::fs::read_to_string(tree.path("curls")).unwrap_or_default();
         (text.matches("subscribed").count() >= 128 && text.contains("65534 has 128 connections open")).then_some(())

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use svc_testkit::{State, Tree, program, until, wait_idle};
+use svc_testkit::{State, Tree, program, spawn, until, wait_idle};
 
 use super::assert_said;
 
@@ -76,7 +76,7 @@ fn logs_say_where_the_lines_of_one_with_a_logger_are() {
 fn stream(tree: &Tree, words: &[&str]) -> (std::process::Child, std::io::Lines<BufReader<std::process::ChildStdout>>) {
     let mut command = Command::new(program());
     command.arg("svc-ctl").args(words).env("SVC_RUN_DIR", tree.run_dir()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("svc-ctl runs");
+    let mut child = spawn(&mut command).expect("svc-ctl runs");
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     (child, lines)
 }

@@ -231,7 +231,7 @@ fn a_wait_ends_when_the_directory_goes() {
     let (tree, _) = with_web();
     let mut command = std::process::Command::new(svc_testkit::program());
     command.args(["svc-ctl", "wait", "--finished", "web"]).env("SVC_RUN_DIR", tree.run_dir());
-    let mut waiting = command.stdout(std::process::Stdio::piped()).spawn().expect("svc-ctl runs");
+    let mut waiting = svc_testkit::spawn(command.stdout(std::process::Stdio::piped())).expect("svc-ctl runs");
     // It has asked, and svc-scan has heard it.
     for pid in [waiting.id() as i32, tree.process("svc-scan")] {
         wait_idle(pid, Duration::from_millis(200));

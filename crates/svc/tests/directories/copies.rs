@@ -149,8 +149,8 @@ fn a_whole_tree_copied_by_cp_runs_with_its_logger() {
     tree.draft("web/log").run("exec cat >>lines");
     let name = written_in_one_go(|name| {
         let target = tree.services().join(name);
-        let copied = std::process::Command::new("cp").arg("-r").arg(draft.path()).arg(target).status();
-        assert!(copied.is_ok_and(|status| status.success()));
+        let copied = svc_testkit::spawn(std::process::Command::new("cp").arg("-r").arg(draft.path()).arg(target));
+        assert!(copied.and_then(|mut cp| cp.wait()).is_ok_and(|status| status.success()));
     });
     tree.await_up(&name);
     tree.await_up(&format!("{name}/log"));

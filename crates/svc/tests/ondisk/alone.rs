@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use svc_proto::s6::Status;
-use svc_testkit::{Said, ServiceDir, Tree, is_alive, kill, program, until, wait_gone};
+use svc_testkit::{Said, ServiceDir, Tree, is_alive, kill, program, spawn, until, wait_gone};
 
 use crate::support::{Listener, await_status, has_s6, is_locked, s6, s6_ok, status};
 
@@ -18,7 +18,7 @@ impl Supervisor {
     }
 
     fn start_with(command: &mut Command) -> Supervisor {
-        Supervisor(command.spawn().expect("starts"))
+        Supervisor(spawn(command).expect("starts"))
     }
 
     fn pid(&self) -> i32 {

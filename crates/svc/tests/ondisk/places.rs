@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use svc_proto::s6::Status;
-use svc_testkit::{State, Tree, is_root, needs, until};
+use svc_testkit::{Said, State, Tree, is_root, needs, spawn, until};
 
 use crate::support::{Listener, await_status, await_supervisor, has_s6, s6, s6_ok, status, write_letters};
 
@@ -18,10 +18,9 @@ fn own(tree: &Tree, name: &str) -> PathBuf {
 
 /// What a command of ours prints, beside a svc that runs in a directory of its own.
 fn ours(tree: &Tree, words: &[&str]) -> String {
-    let output = Command::new(svc_testkit::program()).args(words).env("SVC_RUN_DIR", tree.run_dir()).output();
-    let output = output.expect("svc runs");
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    let said = Said::by(Command::new(svc_testkit::program()).args(words).env("SVC_RUN_DIR", tree.run_dir()));
+    assert_eq!(said.code, 0, "{words:?}: {}", said.err);
+    said.out.trim().to_owned()
 }
 
 fn link(path: &Path) -> PathBuf {
@@ -240,6 +239,27 @@ fn a_directory_that_cannot_be_written_is_found_by_name_in_the_run_directory() {
     }
 }
 
+/// A read-only image, or somebody else's: `finish` scripts end the tree there, too.
+#[test]
+fn the_scanner_of_a_directory_that_cannot_be_written_is_told_by_its_name() {
+    if !is_root() || !needs("setpriv", svc_testkit::has_program("setpriv")) {
+        return;
+    }
+    let mut tree = Tree::new();
+    tree.run_as(12_345);
+    tree.service("web").run("exec sleep 1000");
+    std::os::unix::fs::chown(tree.services(), Some(0), Some(0)).expect("we are root");
+    fs::set_permissions(tree.services(), fs::Permissions::from_mode(0o755)).expect("ours");
+    tree.start();
+    tree.await_up("web");
+    assert!(!tree.services().join(".s6-svscan").exists());
+    let dir = tree.services().display().to_string();
+    ours(&tree, &["s6-svscanctl", "-a", &dir]);
+    tree.kill_scan();
+    ours(&tree, &["s6-svscanctl", "-t", &dir]);
+    assert_eq!(tree.wait(), 0, "{}", tree.log());
+}
+
 #[test]
 fn stale_directories_in_a_read_only_place_are_passed_over() {
     if !is_root() || !needs("setpriv", svc_testkit::has_program("setpriv")) {
@@ -301,7 +321,7 @@ fn a_directory_that_an_s6_supervises_is_not_started_twice() {
     let mut tree = Tree::new();
     tree.service("web").run("echo $$ >> runs; exec sleep 1000");
     let dir = tree.services().join("web");
-    let mut supervise = Command::new("s6-supervise").arg(&dir).spawn().expect("s6-supervise starts");
+    let mut supervise = spawn(Command::new("s6-supervise").arg(&dir)).expect("s6-supervise starts");
     tree.await_lines("web/runs", 1);
     tree.start();
     let waits = tree.await_status("web", "a problem", |status| status.problem.is_some());

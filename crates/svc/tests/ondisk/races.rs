@@ -1,12 +1,12 @@
 //! Readers and writers at full speed.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use svc_proto::s6::Status;
-use svc_testkit::{Chance, Tree, amount, until};
+use svc_testkit::{Chance, Said, Tree, amount, until};
 
 use crate::support::{Listener, dir, has_s6, s6_ok, status, write_letters};
 
@@ -110,10 +110,8 @@ fn waiting_tools_miss_no_transition() {
                     for round in 0..rounds {
                         let what = ["-u", "-d", "-D", "-u"][(waiter + round) % 4];
                         let begin = Instant::now();
-                        let mut wait = Command::new("s6-svwait");
-                        let code =
-                            wait.args([what, "-t", "120000", web]).stderr(Stdio::null()).status().expect("runs").code();
-                        assert_eq!(code, Some(0), "{what} after {:?}", begin.elapsed());
+                        let code = Said::by(Command::new("s6-svwait").args([what, "-t", "120000", web])).code;
+                        assert_eq!(code, 0, "{what} after {:?}", begin.elapsed());
                     }
                 })
             })

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use svc_testkit::{EventKind, Said, ServiceDir, Tree, program, until};
+use svc_testkit::{EventKind, Said, ServiceDir, Tree, program, spawn, until};
 
 use crate::support::{await_status, dir, has_s6, is_locked, open_for_writing, s6, s6_ok};
 
@@ -46,7 +46,7 @@ fn a_scan_directory_has_one_scanner() {
     assert_eq!(other.code, 100, "{}", other.err);
     assert!(other.err.contains("another svc runs on"), "{}", other.err);
     tree.stop();
-    let mut theirs = Command::new("s6-svscan").arg(&services).spawn().expect("s6-svscan starts");
+    let mut theirs = spawn(Command::new("s6-svscan").arg(&services)).expect("s6-svscan starts");
     let lock = tree.services().join(".s6-svscan/lock");
     until("its lock", || is_locked(&lock).then_some(()));
     let ours = Said::by(Command::new(program()).args(["svc-scan", &services]).env("SVC_RUN_DIR", tree.path("other")));
@@ -65,7 +65,7 @@ fn whoever_writes_letters_without_end_keeps_nobody_from_being_heard() {
     let control = tree.services().join(".s6-svscan/control");
     // Unlike that of a tool, this writer waits for room.
     let control = std::fs::OpenOptions::new().write(true).open(control).expect("somebody listens");
-    let mut flood = Command::new("yes").arg("a").stdout(control).spawn().expect("yes is everywhere");
+    let mut flood = spawn(Command::new("yes").arg("a").stdout(control)).expect("yes is everywhere");
     for _ in 0..5 {
         let said = tree.say(&["status", "web"]);
         assert!(said.code == 0 && said.out.contains(&format!("{pid}")), "{said:?}");
@@ -207,7 +207,7 @@ fn containers_may_share_a_scan_directory() {
     other.args(["--pid", "--fork", "--kill-child", "--mount-proc", "--net"]).arg(program()).arg("svc-scan");
     other.arg(tree.services()).env("SVC_RUN_DIR", tree.path("other")).stdin(Stdio::null());
     let log = std::fs::File::create(tree.path("other.log")).expect("made");
-    let _other = Scanner(other.stderr(log).spawn().expect("starts"));
+    let _other = Scanner(spawn(other.stderr(log)).expect("starts"));
     tree.await_lines("web/runs", 2);
     // Letters go to the one that was first.
     let web = tree.services().join("web");
@@ -249,7 +249,7 @@ fn s6_svscan_is_a_name_of_svc() {
     command.args(["-c", "exec \"$@\" 3>&1 >&2", "sh"]).arg(named(&tree, "s6-svscan").get_program());
     command.args(["-C", "50", "-L", "100", "-X2", "--timeout=0", "-d", "3"]).arg(tree.services());
     command.env("SVC_RUN_DIR", tree.run_dir()).stdin(Stdio::null()).stdout(writer);
-    let mut scanner = Scanner(command.spawn().expect("starts"));
+    let mut scanner = Scanner(spawn(&mut command).expect("starts"));
     drop(command);
     let mut said = Vec::new();
     reader.read_to_end(&mut said).expect("until nobody has it open");
@@ -270,7 +270,7 @@ fn what_has_no_effect_is_said() {
     let mut command = named(&tree, "s6-svscanboot");
     let log = std::fs::File::create(tree.path("log")).expect("made");
     command.args(["-D", "logs", "-o", "t s1000000"]).arg(tree.services()).stderr(log);
-    let _scanner = Scanner(command.spawn().expect("starts"));
+    let _scanner = Scanner(spawn(&mut command).expect("starts"));
     until("the control", || open_for_writing(&tree.services().join(".s6-svscan/control")).ok());
     let said = std::fs::read_to_string(tree.path("log")).expect("text");
     assert!(said.contains("-D has no effect") && said.contains("-o has no effect") && !said.contains("-X "), "{said}");
@@ -314,7 +314,7 @@ fn s6_svscan_looks_again_so_often() {
     std::fs::create_dir(tree.path("hidden/log")).expect("made");
     let mut command = named(&tree, "s6-svscan");
     let log = std::fs::File::create(tree.path("log")).expect("made");
-    let _scanner = Scanner(command.args(["-t", "50"]).arg(tree.services()).stderr(log).spawn().expect("starts"));
+    let _scanner = Scanner(spawn(command.args(["-t", "50"]).arg(tree.services()).stderr(log)).expect("starts"));
     until("the control", || open_for_writing(&tree.services().join(".s6-svscan/control")).ok());
     std::fs::remove_dir(tree.path("hidden/log")).expect("removed");
     hidden.run("exec sleep 1000");

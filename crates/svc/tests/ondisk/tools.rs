@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use svc_testkit::{ServiceDir, Tree, kill, until};
+use svc_testkit::{ServiceDir, Tree, kill, spawn, until};
 
 use crate::support::{await_status, dir, has_s6, s6, s6_ok, status, write_letters};
 
@@ -23,7 +23,7 @@ impl Twins {
         let theirs = tree.path("drafts/web");
         let log = std::fs::File::create(tree.path("s6.log")).expect("made");
         let supervise =
-            Command::new("s6-supervise").arg(&theirs).stdin(Stdio::null()).stderr(log).spawn().expect("s6 starts");
+            spawn(Command::new("s6-supervise").arg(&theirs).stdin(Stdio::null()).stderr(log)).expect("s6 starts");
         tree.start();
         let ours = tree.services().join("web");
         for dir in [&ours, &theirs] {
@@ -227,12 +227,14 @@ fn a_permanent_failure_and_a_supervisor_that_leaves_end_a_wait() {
     await_status(Path::new(&web), "a supervisor", |_| true);
     s6_ok(&["s6-svc", "-wu", "-T", "120000", "-u", &web]);
     await_listeners(Path::new(&web), 0);
-    let wait = Command::new("s6-svwait").args(["-U", "-t", "120000", &web]).stderr(Stdio::null()).spawn().expect("runs");
+    let mut wait = Command::new("s6-svwait");
+    let wait = spawn(wait.args(["-U", "-t", "120000", &web]).stderr(Stdio::null())).expect("runs");
     await_listeners(Path::new(&web), 1);
     s6_ok(&["s6-svc", "-t", &web]);
     assert_eq!(wait.wait_with_output().expect("ends").status.code(), Some(1));
     await_listeners(Path::new(&web), 0);
-    let wait = Command::new("s6-svwait").args(["-u", "-t", "120000", &web]).stderr(Stdio::null()).spawn().expect("runs");
+    let mut wait = Command::new("s6-svwait");
+    let wait = spawn(wait.args(["-u", "-t", "120000", &web]).stderr(Stdio::null())).expect("runs");
     await_listeners(Path::new(&web), 1);
     tree.stop();
     assert_eq!(wait.wait_with_output().expect("ends").status.code(), Some(1));
@@ -259,7 +261,7 @@ fn a_killed_supervisor_ends_no_wait() {
     tree.start();
     let pid = tree.await_up("web");
     let web = dir(&tree, "web");
-    let wait = Command::new("s6-svwait").args(["-d", "-t", "120000", &web]).spawn().expect("runs");
+    let wait = spawn(Command::new("s6-svwait").args(["-d", "-t", "120000", &web])).expect("runs");
     await_listeners(Path::new(&web), 1);
     tree.kill_supervisor("web");
     kill(pid, "KILL");

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
-use svc_testkit::{Tree, descendants, free_port as port, has_program, is_alive, is_root, needs, until};
+use svc_testkit::{Said, Tree, descendants, free_port as port, has_program, is_alive, is_root, needs, until};
 
 use crate::app::postgresql;
 
@@ -40,8 +40,8 @@ impl Way {
 
 /// What a program prints, if it ends well.
 fn said(program: &Path, words: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(words).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let said = Said::by(Command::new(program).args(words));
+    (said.code == 0).then(|| said.out.trim().to_owned())
 }
 
 /// Starts a service with each way to be ready, and stops it again with nothing left. `answers` once it is ready: at once where the

@@ -90,7 +90,7 @@ fn a_pid_file_chooses_among_what_is_left_behind() {
 
 #[test]
 fn a_pid_file_that_names_a_stranger_is_not_believed() {
-    let mut stranger = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");
+    let mut stranger = svc_testkit::spawn(std::process::Command::new("sleep").arg("1000")).expect("sleep");
     let mut tree = Tree::new();
     for (name, content) in [("other", stranger.id().to_string()), ("init", "1".into()), ("text", "a b".into())] {
         let text = "kind = 'forking'\npid-file = 'pid'\ncommand = ['sh', '-c', 'sleep 1000 & exit 0']";

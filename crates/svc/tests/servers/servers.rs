@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use svc_testkit::{State, Tree, has_program, is_alive, kill, needs, until};
+use svc_testkit::{Said, State, Tree, has_program, is_alive, kill, needs, until};
 
 use crate::{await_gone, number, parent};
 
@@ -25,7 +25,7 @@ fn nginx(tree: &Tree, port: u16) -> String {
 fn answers(port: u16) -> bool {
     let address = format!("http://127.0.0.1:{port}/");
     let words = ["-s", "-o", "/dev/null", "-w", "%{http_code}", &address];
-    Command::new("curl").args(words).output().is_ok_and(|output| output.stdout == b"204")
+    Said::by(Command::new("curl").args(words)).out == "204"
 }
 
 fn workers(of: i32) -> Vec<i32> {
@@ -104,9 +104,8 @@ fn redis_that_daemonizes_is_followed_whoever_is_killed() {
     tree.place("cache");
     tree.start();
     let ask = |words: &[&str]| {
-        let output =
-            Command::new("redis-cli").arg("-s").arg(dir.join("redis.sock")).args(words).output().expect("redis-cli");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        let said = Said::by(Command::new("redis-cli").arg("-s").arg(dir.join("redis.sock")).args(words));
+        said.out.trim().to_owned()
     };
     let status = tree.await_status("cache", "ready", |status| status.ready == Some(true));
     let main = status.pid.expect("it runs");

@@ -158,7 +158,7 @@ fn a_service_whose_supervisor_is_about_to_begin_is_waited_for() {
     let late = tree.services().join("late");
     let mut command = Command::new(svc_testkit::program());
     command.args(["s6-svwait", "-u", "-t", "120000"]).arg(&late).env("SVC_RUN_DIR", tree.run_dir());
-    let mut waiting = command.spawn().expect("ours");
+    let mut waiting = svc_testkit::spawn(&mut command).expect("ours");
     until("somebody listens", || std::fs::read_dir(late.join("event")).ok()?.flatten().next());
     kill(tree.svc_init(), "CONT");
     assert!(waiting.wait().expect("our child").success(), "log:\n{}", tree.log());

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use svc_testkit::{ServiceDir, State, Tree};
+use svc_testkit::{Said, ServiceDir, State, Tree};
 
 /// /bin/sleep itself as `run`: the name of the service is how long it sleeps. What /proc shows of it is what it was given.
 fn sleeper(service: &ServiceDir) -> &ServiceDir {
@@ -71,8 +71,7 @@ fn nothing_of_svc_shows_in_what_a_service_is_given() {
     let control = |file: &str| {
         let mut words = wrapper.clone();
         words.extend(["cat", file]);
-        let output = Command::new(words[0]).args(&words[1..]).output().expect("sh runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        Said::by(Command::new(words[0]).args(&words[1..])).out
     };
     for name in ["1000", "1001"] {
         let pid = asleep(tree.await_up(name));

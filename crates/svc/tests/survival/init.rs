@@ -227,7 +227,7 @@ fn a_fault_forgets_none_of_many_directories() {
     fault(&tree, tree.svc_init());
     tree.kill_scan();
     tree.ctl_ok(&["rescan"]);
-    assert_eq!(status(&tree, "last").pid, Some(pid));
+    assert_eq!(tree.await_up("last"), pid);
     assert_eq!(tree.stop(), 0);
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use svc_testkit::{
-    Chance, State, Tree, amount, api, descendants, has_program, is_alive, kill, needs, processes, processor_time, program,
-    until, wait_idle,
+    Chance, Said, State, Tree, amount, api, descendants, has_program, is_alive, kill, needs, processes, processor_time,
+    program, until, wait_idle,
 };
 
 use crate::common::{answer_time, status};
@@ -42,9 +42,8 @@ fn unprivileged(user: u32, limits: &[&str]) -> Option<Tree> {
 /// As the process's own user: a root without CAP_SYS_RESOURCE may not do it to others.
 fn limit(pid: i32, what: &str) {
     let user = svc_testkit::figure(pid, "Uid").expect("it lives") as u32;
-    let done = Command::new("prlimit").args(["--pid", &pid.to_string(), what]).uid(user).gid(user).status();
-    let done = done.expect("prlimit runs");
-    assert!(done.success());
+    let said = Said::by(Command::new("prlimit").args(["--pid", &pid.to_string(), what]).uid(user).gid(user));
+    assert_eq!(said.code, 0, "{said:?}");
 }
 
 fn descriptor_limit(pid: i32) -> u64 {
@@ -239,16 +238,14 @@ fn promise_1_system_calls_that_fail() {
         "poll,ppoll,epoll_wait,epoll_pwait:error=EINTR",
     ];
     // svc-init has no heap: whether it asks for memory all the same is up to libc.
-    let version = Command::new(program()).arg("--version").output().expect("it runs").stdout;
-    let asks_for_memory = String::from_utf8_lossy(&version).contains("musl");
+    let asks_for_memory = Said::by(Command::new(program()).arg("--version")).out.contains("musl");
     let trace = tree.path("trace");
     for fault in faults {
         let calls = fault.split(':').next().expect("a list");
-        let mut tracer = Command::new("strace")
-            .args(["-qq", "-o", trace.to_str().expect("text"), "-p", &init, "-e", &format!("trace={calls}")])
-            .args(["-e", &format!("inject={fault}:when=1+2")])
-            .spawn()
-            .expect("strace runs");
+        let mut tracer = Command::new("strace");
+        tracer.args(["-qq", "-o", trace.to_str().expect("text"), "-p", &init, "-e", &format!("trace={calls}")]);
+        tracer.args(["-e", &format!("inject={fault}:when=1+2")]);
+        let mut tracer = svc_testkit::spawn(&mut tracer).expect("strace runs");
         churn(&tree, &mut chance, Duration::from_secs(amount(2, 45)));
         let seen = || std::fs::read_to_string(&trace).unwrap_or_default().matches("(INJECTED)").count();
         // A kind that did not fail shows nothing.

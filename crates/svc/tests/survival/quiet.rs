@@ -139,7 +139,7 @@ fn promise_21_of_a_hundred_one_wins() {
                 command.env("SVC_RUN_DIR", other);
             }
             command.env("SVC_TEST_STARTS", &starts).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-            command.spawn().expect("svc starts")
+            svc_testkit::spawn(&mut command).expect("svc starts")
         })
         .collect();
     let winner = until("the others to give up", || {

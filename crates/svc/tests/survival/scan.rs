@@ -88,7 +88,7 @@ fn what_was_removed_and_added_meanwhile_is_found() {
         (tree.status("removed").is_none() && tree.status("gone").is_none() && tree.status("gone/log").is_none())
             .then_some(())
     });
-    assert_eq!(status(&tree, "kept").pid, Some(kept));
+    assert_eq!(tree.await_up("kept"), kept);
     assert_eq!(tree.find_process("svc-supervise removed"), None);
     assert_eq!(tree.stop(), 0);
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use svc_testkit::{State, Tree, born, has_program, is_alive, kill, needs, program, since_boot, until, wait_gone};
+use svc_testkit::{Said, State, Tree, born, has_program, is_alive, kill, needs, program, since_boot, until, wait_gone};
 
 use crate::common::{alone, assert_alone, starts, status};
 
@@ -45,8 +45,8 @@ fn a_supervisor_that_leaves_at_once_while_it_was_leaving() {
         let supervisor = tree.process("svc-supervise web");
         match first {
             "x" => {
-                let done = Command::new(program()).args(["s6-svc", "-x"]).arg(tree.services().join("web")).status();
-                assert!(done.expect("it runs").success());
+                let said = Said::by(Command::new(program()).args(["s6-svc", "-x"]).arg(tree.services().join("web")));
+                assert_eq!(said.code, 0, "{said:?}");
             }
             signal => kill(supervisor, signal),
         }

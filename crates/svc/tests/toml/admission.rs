@@ -504,3 +504,22 @@ fn conditions_that_come_to_hold_and_make_a_circle_are_told_and_stop_nothing() {
     assert_eq!(["web", "db"].map(|name| tree.await_up(name)), pids, "{}", tree.log());
     assert_eq!(tree.stop(), 0);
 }
+
+#[test]
+fn what_a_condition_names_moves_no_cursor() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'\ncondition.file = \"/a\\u001b[2J\\nb\"");
+    tree.toml("run", "command = 'sleep 1000'\ncondition.command = [\"false\", \"\\u001b[2J\\u202eb\"]");
+    tree.toml("late", "command = 'sleep 1000'\nwait-for = \"file:/a\\u001b[2J\\nb\"");
+    tree.start();
+    for (name, state, told) in [
+        ("web", State::Skipped, "skipped: /a\\u{1b}[2J\\nb does not exist"),
+        ("run", State::Skipped, "skipped: `false \\u{1b}[2J\\u{202e}b` ends with 1"),
+        ("late", State::Waiting, "waiting for file:/a\\u{1b}[2J\\nb"),
+    ] {
+        let status = tree.await_status(name, "its state", |status| status.state == state && status.reason.is_some());
+        assert!(status.reason.as_deref().is_some_and(|reason| reason.starts_with(told)), "{status:?}");
+    }
+    assert!(!tree.log().contains(['\u{1b}', '\u{202e}']), "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}

@@ -317,7 +317,7 @@ fn both_directions_of_dependencies_are_told() {
          db\n  needs: disk\n  needed by: both, web\n"
     );
     // Whoever needs it does not go on without, and who does not fit in has no place to tell of.
-    let file = tree.services().join("lost/service.toml:2");
+    let file = tree.services().join("lost/service.toml:2:10");
     let lost = format!("{}: lost names dbb, which does not exist: did you mean db?", file.display());
     assert_eq!(
         tree.ctl_ok(&["deps", "both", "lost"]),

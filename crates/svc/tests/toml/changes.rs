@@ -114,6 +114,44 @@ fn an_edit_that_names_what_is_not_here_does_not_stop_what_runs() {
 }
 
 #[test]
+fn an_edit_that_names_what_is_not_here_takes_nothing_from_who_is_done_or_waits() {
+    let mut tree = Tree::new();
+    let door = format!("sockets = ['{}']\nstart = 'on-demand'\ncommand = 'WHAT'", tree.root().join("door").display());
+    let services = [
+        ("job", State::Done, "kind = 'oneshot'\nup = 'WHAT'\ndown = ['sh', '-c', 'echo >>undone']"),
+        ("clock", State::Scheduled, "kind = 'timer'\nevery = '1d'\ncommand = 'WHAT'"),
+        ("door", State::Armed, &door),
+    ];
+    for (name, _, text) in services {
+        tree.toml(name, &text.replace("WHAT", "true"));
+    }
+    tree.toml("web", "command = 'sleep 1000'\nneeds = ['job']");
+    tree.start();
+    let web = tree.await_up("web");
+    for (name, state, text) in services {
+        tree.await_status(name, "as it should be", |status| status.state == state);
+        tree.service(name).file("service.toml", &text.replace("WHAT", "/nonexistent/program"));
+    }
+    let (plan, applied) = (tree.say(&["plan"]), tree.say(&["apply"]));
+    assert_eq!((plan.code, applied.code), (0, 1), "{applied:?}");
+    for (name, state, _) in services {
+        assert!(
+            plan.out.contains(&format!("{name}: nothing: ")) && applied.out.contains(&format!("{name}: nothing: ")),
+            "{plan:?}"
+        );
+        tree.await_problem(name, &["/nonexistent/program: does not exist", "until then it stays as it was before the edit"]);
+        assert_eq!(tree.status(name).map(|status| status.state), Some(state), "{name}");
+    }
+    tree.ctl_ok(&["run", "clock"]);
+    for (name, _, text) in services {
+        tree.service(name).file("service.toml", &text.replace("WHAT", "true"));
+    }
+    assert_eq!(tree.ctl_ok(&["apply"]).trim(), "nothing has changed");
+    assert!(tree.lines("job/undone").is_empty() && tree.await_up("web") == web, "{}", tree.log());
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn a_drop_in_is_merged_over_it() {
     let mut tree = Tree::new();
     tree.draft("web").file(

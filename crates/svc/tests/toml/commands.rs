@@ -82,7 +82,7 @@ fn who_names_a_classic_directory_is_told_that_it_has_no_place() {
     tree.toml("more", "command = 'sleep 1000'\nneeds = ['typo']\nafter = ['typo']");
     let place = "names old, a classic directory, which has no place in the order: give it a service.toml";
     let said = check(&tree);
-    let file = |name: &str| format!("{}/{name}/service.toml:2", tree.services().display());
+    let file = |name: &str| format!("{}/{name}/service.toml:2:10", tree.services().display());
     let errors: Vec<&str> = said.out.lines().filter(|line| line.starts_with("error: ") && !line.contains("typo/")).collect();
     assert_eq!(
         errors,
@@ -106,7 +106,7 @@ fn check_says_everything_without_svc() {
     tree.toml("db", "command = 'sleep 1000'");
     let said = check(&tree);
     assert_eq!(said.code, 0, "{said:?}");
-    let file = tree.services().join("web/service.toml:3");
+    let file = tree.services().join("web/service.toml:3:10");
     let warning = format!("{}: web names cache, which does not exist, and goes on without", file.display());
     assert_eq!(said.out, format!("warning: {warning}\n2 services, 0 things that must be cured\n"));
     let json = Said::by(std::process::Command::new(program()).args(["ctl", "--json", "check"]).arg(tree.services()));
@@ -154,7 +154,7 @@ fn check_says_everything_without_svc() {
         "classic/run: is not executable",
         "web2/run: does not exist",
         "rc/type: is \"longrum\"",
-        "/lost/service.toml:2: lost names dbb, which does not exist: did you mean db?",
+        "/lost/service.toml:2:10: lost names dbb, which does not exist: did you mean db?",
         "/absent/service.toml:1:1: command: no-such-program: no program of this name is in PATH: install it, or give its whole path",
         "/elsewhere/service.toml:1:1: command: /srv/bin/none: ",
         "/unmade/none.tmpl is not in this image: mount it, or put it there",
@@ -164,8 +164,8 @@ fn check_says_everything_without_svc() {
         "error: three-log: its pipeline-name one is also the name of a service: write another one",
         "error: cut: is producer-for one, which is not consumer-for cut: add the name to its consumer-for",
         "error: a -> b -> a wait for each other: remove one of these dependencies: see ",
-        "/a/service.toml:2, ",
-        "/b/service.toml:2\n",
+        "/a/service.toml:2:10, ",
+        "/b/service.toml:2:10\n",
     ] {
         assert!(said.out.contains(words), "{words} in\n{}", said.out);
     }
@@ -433,7 +433,9 @@ fn check_says_that_nobody_knows_whether_one_is_healthy() {
     }
     let said = check(&tree);
     let what = "b waits for a to be healthy, but a has no health check: give it one, or wait for ready";
-    let expected =
-        format!("error: {}: {what}\n6 services, 1 thing that must be cured\n", tree.services().join("b.toml:2").display());
+    let expected = format!(
+        "error: {}: {what}\n6 services, 1 thing that must be cured\n",
+        tree.services().join("b.toml:2:17").display()
+    );
     assert_eq!((said.code, &*said.out), (1, &*expected));
 }

@@ -16,6 +16,7 @@ mod distributions;
 mod files;
 mod graph;
 mod here;
+mod keys;
 mod memory;
 mod peers;
 mod plugins;
@@ -29,6 +30,8 @@ mod secrets;
 mod starts;
 mod stopping;
 mod stops;
+#[path = "../../../svc-def/tests/directories/table.rs"]
+mod table;
 mod templates;
 mod timers;
 mod turned_away;

@@ -242,3 +242,20 @@ fn an_instance_that_is_needed_is_taken_away_only_with_those_who_need_it() {
     tree.await_status("edge", "broken", |status| status.state == State::Broken);
     assert_eq!(tree.stop(), 0);
 }
+
+#[test]
+fn what_is_wrong_with_a_template_is_told_of_its_instances_too() {
+    let mut tree = Tree::new();
+    tree.one_file("worker@", "instances = 2\ncommand = 'sleep 1000'");
+    tree.start();
+    let pid = tree.await_up("worker@1");
+    tree.one_file("worker@", "instances = 2\ncommand = 3");
+    assert_eq!(tree.say(&["apply"]).code, 1);
+    let why = tree.ctl_ok(&["why", "worker@1"]);
+    assert!(
+        why.contains("\n  problem of its template: ") && why.contains("worker@.toml:2:11: command is 3, and must be"),
+        "{why}"
+    );
+    assert_eq!(tree.await_up("worker@1"), pid);
+    assert_eq!(tree.stop(), 0);
+}

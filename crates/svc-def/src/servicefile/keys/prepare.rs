@@ -40,7 +40,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key!(
         "links",
-        Shape::Texts(|draft, links| draft.prepared.links = links),
+        Shape::CheckedTexts { check: crate::conditions::linked, set: |draft, links| draft.prepared.links = links },
         "none",
         RUNNING,
         Change::Restart,
