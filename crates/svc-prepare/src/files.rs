@@ -91,7 +91,11 @@ pub(crate) fn settle(file: &File, like: Like) -> io::Result<()> {
 fn cure(error: &io::Error, path: &Path) -> String {
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => {
-            format!(": give it a place that can be written (docker run --tmpfs {})", parent(path).display())
+            let dir = parent(path);
+            // A tmpfs would hide what the image has there; a volume begins with it.
+            let has_any = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+            let mount = if has_any { "--volume" } else { "--tmpfs" };
+            format!(": give it a place that can be written (docker run {mount} {})", dir.display())
         }
         io::ErrorKind::ResourceBusy => {
             ": a file is mounted there: mount it elsewhere, or leave it alone with SVC_SKIP_RENDER".into()

@@ -19,7 +19,7 @@ pub(crate) enum Goal {
     Comes,
     /// Nothing left of it; but one that is to stay after all is not waited for.
     Ends,
-    /// Started anew: more starts than there were.
+    /// Started anew, or armed anew: more starts than there were, or an end.
     Started {
         before: u64,
         deaths: u64,
@@ -98,7 +98,11 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
         Goal::Until(Until::Healthy) => machine.state() == State::Armed || ready && health == Some(Health::Healthy),
         Goal::Until(Until::Down) => nothing_left || !matches!(machine.state(), State::Up { .. } | State::Starting { .. }),
         Goal::Until(Until::Finished) | Goal::Ends => nothing_left,
-        Goal::Started { before, .. } => machine.starts() > before && ready && !stopping,
+        // One that is started on demand, and that nobody waits for, is armed again.
+        Goal::Started { before, deaths } => {
+            let again = machine.starts() > before || machine.state() == State::Armed && machine.deaths() > deaths;
+            again && ready && !stopping
+        }
         Goal::Stopped => nothing_left && machine.want() == Want::Down,
         Goal::Ran { before } => {
             let well = machine.last().is_some_and(|past| past.exit == Exit::Code(0));

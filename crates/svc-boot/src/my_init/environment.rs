@@ -52,7 +52,7 @@ impl Environment {
         match made.and_then(|()| dumps::to_directory(Path::new(DIRECTORY), &shared)) {
             Ok(()) => environment.kept = shared.into_iter().map(|(name, _)| name).collect(),
             Err(error) => {
-                say!("my_init: {error}: startup files cannot set variables (docker run --tmpfs {DIRECTORY} helps)")
+                say!("my_init: {error}: startup files cannot set variables (docker run --volume {DIRECTORY} helps)")
             }
         }
         environment.dumped = dump();

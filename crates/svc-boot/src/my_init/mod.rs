@@ -33,11 +33,11 @@ const FAILED: u8 = 1;
 /// And when somebody stops it, but for the code of a main program that has ended by itself.
 const INTERRUPTED: u8 = 2;
 
-/// `my_init`: becomes svc-scan on /etc/service. `my_init --end` is the step at the end.
+/// `my_init`: becomes svc-scan on /etc/service. `my_init --end [--quiet]` is the step at the end.
 pub fn main(arguments: Vec<OsString>) -> u8 {
     let words = arguments.get(1..).unwrap_or_default();
     if words.first().is_some_and(|word| word == "--end") {
-        return steps::end();
+        return steps::end(words.get(1).is_some_and(|word| word == "--quiet"));
     }
     let options = match Options::parse(words) {
         Ok(Some(options)) => options,
@@ -178,7 +178,9 @@ fn lay_out(options: &Options) -> Result<Vec<OsString>, crate::files::Failed> {
         make_dir(&step)?;
         write(&step.join("type"), b"oneshot\n")?;
         write(&step.join("up"), b"")?;
-        write(&step.join("down"), b"/proc/self/exe my_init --end\n")?;
+        let end: &[u8] =
+            if options.quiet { b"/proc/self/exe my_init --end --quiet\n" } else { b"/proc/self/exe my_init --end\n" };
+        write(&step.join("down"), end)?;
         words.push(units.into());
     }
     if !options.command.is_empty() {

@@ -29,8 +29,8 @@ pub(super) fn budget() -> Option<Millis> {
     is_told.then(|| Millis((2 * patience().0 + rest().0) / 3 * 4))
 }
 
-/// `my_init --end`.
-pub(super) fn end() -> u8 {
+/// `my_init --end`, with `--quiet` behind it if it is to say only what is wrong.
+pub(super) fn end(quiet: bool) -> u8 {
     let patience = patience();
     let ctl = |words: &[&str]| own(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
     // It may be gone, or never have been.
@@ -39,19 +39,19 @@ pub(super) fn end() -> u8 {
         say!("my_init: the main command did not stop within {} ms: killing it", patience.0);
         let _ = ctl(&["svc-ctl", "kill", "KILL", "CMD"]);
     }
-    run_all(PRE_SHUTDOWN);
+    run_all(PRE_SHUTDOWN, quiet);
     let services: Vec<PathBuf> =
         entries(Path::new(SERVICES)).into_iter().map(|name| Path::new(SERVICES).join(name)).collect();
     for stubborn in scripts::stop(services, patience) {
         scripts::tell(&stubborn, b"k", &["kill", "KILL"]);
     }
-    run_all(POST_SHUTDOWN);
+    run_all(POST_SHUTDOWN, quiet);
     exit::DONE
 }
 
 /// The end goes on whatever comes of them.
-fn run_all(dir: &str) {
+fn run_all(dir: &str, quiet: bool) {
     for script in executables(Path::new(dir)) {
-        scripts::run("my_init", &script, Command::new(&script).stdin(Stdio::null()), None, true);
+        scripts::run("my_init", &script, Command::new(&script).stdin(Stdio::null()), None, !quiet);
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use svc_core::Command;
 use svc_core::graph::{self, Graph, Node, Progress, Wish};
 use svc_core::service::Want;
+use svc_core::{Command, State};
 use svc_proto::api;
 use tokio::sync::oneshot;
 
@@ -162,7 +162,8 @@ impl Hub {
     pub(super) fn started_anew(&self, service: &str) -> Option<Goal> {
         let member = self.slot_named(service).and_then(|slot| self.members.get(&slot))?;
         let machine = member.machine.as_ref()?;
-        let runs = !member.definition.is_oneshot();
+        // Of one that is armed nothing runs, and nothing of it is started for an edit.
+        let runs = !member.definition.is_oneshot() && machine.state() != State::Armed;
         runs.then(|| Goal::Started { before: machine.starts(), deaths: machine.deaths() })
     }
 

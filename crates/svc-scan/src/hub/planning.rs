@@ -265,7 +265,8 @@ impl Hub {
         let graph::Step { name, change, why } = step;
         let (was, will) = (self.units.get(&name), next.get(&name));
         let differences = differences(was, will);
-        let rests = self.slot_named(&name).and_then(|slot| self.members.get(&slot)?.machine.as_ref()).is_some_and(rests);
+        let machine = self.slot_named(&name).and_then(|slot| self.members.get(&slot)?.machine.as_ref());
+        let rests = machine.is_some_and(|machine| rests(machine) || machine.state() == State::Armed);
         let wished = self.engine.graph().id(&name).filter(|&id| self.engine.wish(id) != Wish::Down);
         // A bundle is up by what is in it, and what comes in its place by itself.
         let is_up = |id| graph.id(&name).is_some_and(|next| graph.node(next).up) && self.engine.is_wanted(id);

@@ -94,6 +94,42 @@ fn the_first_connection_starts_it_and_others_need_not_wait_for_that() {
 }
 
 #[test]
+fn an_edit_is_applied_whether_it_runs_or_is_armed() {
+    let mut tree = Tree::new();
+    let port = port();
+    let sockets = format!("['127.0.0.1:{port}']");
+    if !server(&tree, &sockets, "env.A = '1'") {
+        return;
+    }
+    tree.start();
+    await_armed(&tree);
+    let edit = |value: u8| {
+        let text = format!("command = 'python3 server.py'\nstart = 'on-demand'\nsockets = {sockets}\nenv.A = '{value}'\n");
+        tree.service("web").file("service.toml", &text);
+    };
+    let has = |pid: i32, variable: &str| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).expect("it runs");
+        environment.split(|&byte| byte == 0).any(|one| one == variable.as_bytes())
+    };
+    edit(2);
+    let nothing = "web: nothing: it is not up: what has changed counts from its next start on\n";
+    assert!(tree.ctl_ok(&["plan"]).starts_with(nothing), "{}", tree.ctl_ok(&["plan"]));
+    assert!(tree.ctl_ok(&["apply"]).starts_with(nothing));
+    await_armed(&tree);
+    let (connection, pid) = visit(port);
+    assert!(has(pid, "A=2"));
+    drop(connection);
+    edit(3);
+    let restart = "web: restart: its definition has changed\n";
+    assert!(tree.ctl_ok(&["plan"]).starts_with(restart), "{}", tree.ctl_ok(&["plan"]));
+    let applied = tree.ctl_ok(&["apply"]);
+    assert!(applied.starts_with(restart) && applied.contains("web: armed"), "{applied}");
+    let (_connection, next) = visit(port);
+    assert!(next != pid && has(next, "A=3"));
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn an_end_with_0_arms_it_again_and_a_failure_starts_it_again() {
     let mut tree = Tree::new();
     let port = port();
