@@ -39,8 +39,8 @@ pub use problem::{Problem, printable, shown};
 pub use rc::{
     Cron, Facts, Files, Half, Kind, Outside, Rare, Source, Start, Timer, Values, Watched, halves, is_helped, pipelines,
 };
-pub use reading::{Outcome, Reading, lacks, missing_run, read, read_in};
+pub use reading::{Outcome, Reading, lacks, missing_run, read, read_in, read_kept};
 pub use servicefile::{
-    Address, Flow, Instances, Shown, Socket, base, bundle_of, edit_stamp, edited_in, find, is_like, is_one_file, look_at,
-    manual, schema, show,
+    Address, Flow, Instances, NO_STAMP, Shown, Socket, base, bundle_of, edit_stamp, edited_in, find, is_like, is_one_file,
+    look_at, manual, schema, show,
 };

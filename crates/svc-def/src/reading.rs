@@ -13,7 +13,7 @@ use crate::image::Image;
 use crate::look::{self, Folder, Look, look};
 use crate::problem::{Problem, shown};
 use crate::rc::{self, Rare, Source, Start};
-use crate::servicefile::layout::{FILE, Layout, TEMPLATE, layout};
+use crate::servicefile::layout::{FILE, Layout, TEMPLATE, former, layout};
 use crate::servicefile::{self, Instances};
 
 /// What a directory says.
@@ -56,6 +56,11 @@ pub fn read_in(image: &Image, dir: &Path, name: &ServiceName) -> Reading {
     reading
 }
 
+/// The same where a service.toml, or NAME.toml, had these values, whatever it says now: those of [`crate::Values::written`].
+pub fn read_kept(dir: &Path, name: &ServiceName, values: &str) -> Reading {
+    one_file(&former(dir), name, None, Some(values), Vec::new())
+}
+
 /// What keeps a service from being started here that is no matter of its files alone, such as an account that is not there.
 pub fn lacks(dir: &Path, name: &ServiceName) -> Vec<Problem> {
     let mut reading = read_all(dir, name, None, Some(&Image::new(Path::new("/"), |_| true)));
@@ -67,10 +72,10 @@ fn read_all(dir: &Path, name: &ServiceName, previous: Option<&Definition>, image
     let mut problems = Vec::new();
     let layout = layout(dir);
     if let Some(layout) = layout.as_ref().filter(|layout| layout.main == dir) {
-        return one_file(layout, name, image, problems);
+        return one_file(layout, name, image, None, problems);
     }
     let (outcome, logger) = match (entrance(dir), layout) {
-        (Ok(true), Some(layout)) => return one_file(&layout, name, image, problems),
+        (Ok(true), Some(layout)) => return one_file(&layout, name, image, None, problems),
         (Ok(true), None) => {
             let dir = Folder::list(dir);
             if dir.has("type") {
@@ -130,11 +135,19 @@ fn source(dir: &Folder, name: &ServiceName, previous: Option<&Definition>, mut p
 }
 
 /// Reads a service.toml or a NAME.toml. Its output goes to svc-log.
-fn one_file(layout: &Layout, name: &ServiceName, image: Option<&Image>, mut problems: Vec<Problem>) -> Reading {
+fn one_file(
+    layout: &Layout,
+    name: &ServiceName,
+    image: Option<&Image>,
+    kept: Option<&str>,
+    mut problems: Vec<Problem>,
+) -> Reading {
     let broken = |problems| Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
     let instance = name.as_str().rsplit_once(TEMPLATE).map(|(_, instance)| instance);
     let instance = instance.filter(|instance| layout.is_template && !instance.is_empty());
-    let Some(mut said) = servicefile::read(layout, name, instance, image, &mut problems) else { return broken(problems) };
+    let Some(mut said) = servicefile::read(layout, name, instance, image, kept, &mut problems) else {
+        return broken(problems);
+    };
     let is_template = layout.is_template && instance.is_none();
     if is_template {
         // Its name without the @ stands for all instances, which have the rest.

@@ -71,7 +71,7 @@ impl Alone {
             Table::new(ledger, fd::release(inbox_write), descriptors, "svc-supervise", None, Millis::ZERO, supervise)
                 .map_err(|errno| Refusal::system("cannot make a stack for the supervisor", errno))?;
         let (name, added_ms) = (String::new(), clock::wall_ms());
-        let label = Label { name, device: 0, inode: 0, scan_dir: NO_SCAN_DIR, added_ms, kind: 0, substance: 0 };
+        let label = Label { name, device: 0, inode: 0, scan_dir: NO_SCAN_DIR, added_ms, kind: 0 };
         Ok(Alone {
             definition: definition::encode(service),
             label: label.encode(),

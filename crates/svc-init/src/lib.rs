@@ -426,11 +426,6 @@ impl Tree {
                 self.daemons.log.forget(slot);
                 self.table.retire(slot, &mut self.daemons.log);
             }
-            ToInit::Label { slot, label } => {
-                if let Some(row) = self.ledger.row(slot).filter(|row| row.in_use()) {
-                    row.set_label(&label);
-                }
-            }
             ToInit::Sockets { slot, prints } => self.table.keep_sockets(slot, &prints, fds),
             ToInit::KeepListener => {
                 if let Some(listener) = fds.pop() {

@@ -18,24 +18,22 @@ pub struct Label {
     pub added_ms: u64,
     /// Which kind of service its supervisor was made for, as svc-scan counts them.
     pub kind: u8,
-    /// A number for what its service.toml said that only a restart changes, by which the next svc-scan knows an edit; 0: not known.
-    pub substance: u64,
 }
 
 impl Label {
     pub fn encode(&self) -> Vec<u8> {
-        let Label { name, device, inode, scan_dir, added_ms, kind, substance } = self;
-        let writer = Writer::default().u64(*device).u64(*inode).u32(*scan_dir).u64(*added_ms).u8(*kind).u64(*substance);
+        let Label { name, device, inode, scan_dir, added_ms, kind } = self;
+        let writer = Writer::default().u64(*device).u64(*inode).u32(*scan_dir).u64(*added_ms).u8(*kind);
         writer.bytes(name.as_bytes()).finish()
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Label, Malformed> {
         let mut reader = Reader::new(bytes);
         let (device, inode, scan_dir, added_ms) = (reader.u64()?, reader.u64()?, reader.u32()?, reader.u64()?);
-        let (kind, substance) = (reader.u8()?, reader.u64()?);
+        let kind = reader.u8()?;
         let name = reader.text()?.to_owned();
         reader.end()?;
-        Ok(Label { name, device, inode, scan_dir, added_ms, kind, substance })
+        Ok(Label { name, device, inode, scan_dir, added_ms, kind })
     }
 }
 
@@ -46,7 +44,7 @@ mod tests {
     #[test]
     fn the_longest_label_fits_its_place() {
         let name = "n".repeat(svc_core::name::MAX_NAME) + "/log";
-        let label = Label { name, device: u64::MAX, inode: 1, scan_dir: 2, added_ms: 3, kind: 4, substance: 5 };
+        let label = Label { name, device: u64::MAX, inode: 1, scan_dir: 2, added_ms: 3, kind: 4 };
         assert!(label.encode().len() <= crate::ledger::MAX_LABEL);
         assert_eq!(Label::decode(&label.encode()), Ok(label));
     }

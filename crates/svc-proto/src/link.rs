@@ -63,8 +63,6 @@ pub enum ToInit {
         label: Vec<u8>,
         definition: Vec<u8>,
     },
-    /// Keep this of the slot for the next svc-scan, in place of what was said when it was launched.
-    Label { slot: u32, label: Vec<u8> },
     /// Nothing of this slot is needed any more: close its descriptors.
     Retire { slot: u32 },
     /// The service listens on these sockets, which come as descriptors: keep them in place of those before. Each has a number that
@@ -319,7 +317,6 @@ impl ToInit {
             ToInit::Shutdown { code, named, force } => Writer::tagged(3).u8(*code).flag(*force).flag(*named).finish(),
             ToInit::Stop { quick } => Writer::tagged(4).flag(*quick).finish(),
             ToInit::Abort => Writer::tagged(5).finish(),
-            ToInit::Label { slot, label } => Writer::tagged(7).u32(*slot).bytes(label).finish(),
             ToInit::Sockets { slot, prints } => Writer::tagged(6).u32(*slot).u32(prints.len() as u32).words(prints).finish(),
         }
     }
@@ -341,7 +338,6 @@ impl ToInit {
             3 => ToInit::Shutdown { code: reader.u8()?, force: reader.flag()?, named: reader.flag()? },
             4 => ToInit::Stop { quick: reader.flag()? },
             5 => ToInit::Abort,
-            7 => ToInit::Label { slot: reader.u32()?, label: reader.bytes()?.to_owned() },
             6 => ToInit::Sockets { slot: reader.u32()?, prints: numbers(&mut reader)? },
             _ => return Err(Malformed),
         };
@@ -484,7 +480,6 @@ mod tests {
                 label: label.clone(),
                 definition: vec![1; 9],
             },
-            ToInit::Label { slot: 9, label: label.clone() },
             ToInit::Retire { slot: 9 },
             ToInit::KeepListener,
             ToInit::Shutdown { code: 7, named: false, force: true },

@@ -16,8 +16,9 @@ use crate::candidates::{Candidate, Candidates, QUIET};
 use crate::held::Held;
 use crate::listener::Door;
 use crate::listing::{Place, Seen};
-use crate::pair::{self, Pair};
+use crate::pair::Pair;
 use crate::repairs::Repairs;
+use crate::taken::Taken;
 use crate::watches::Watches;
 
 /// So many directories are read in one go; clients are answered before the next.
@@ -52,6 +53,8 @@ pub(crate) struct Found {
     pub(crate) warnings: Vec<Problem>,
     /// Of a template.
     pub(crate) instances: Option<Instances>,
+    /// What is wrong with an edit, which is not used.
+    pub(crate) edit: Option<String>,
     /// What was said of it before.
     said: Option<String>,
 }
@@ -100,6 +103,8 @@ pub(crate) struct Unready<'a> {
 }
 
 pub(crate) struct Directories {
+    /// What was taken in of those with a service.toml.
+    pub(crate) taken: Taken,
     roots: Vec<PathBuf>,
     watches: Watches,
     /// When watching begins, where it does not with the first look, nor something needs it before.
@@ -139,6 +144,7 @@ pub(crate) struct Directories {
 impl Directories {
     pub(crate) fn new(roots: Vec<PathBuf>) -> Directories {
         Directories {
+            taken: Taken::default(),
             root_watches: vec![None; roots.len()],
             above: vec![Above::default(); roots.len()],
             roots,
@@ -293,7 +299,7 @@ impl Directories {
 
     /// What stands now in the place of one that runs.
     pub(crate) fn read_again(&self, identity: Identity) -> Option<Found> {
-        read(identity, self.running.get(&identity)?.clone()).ok()
+        self.read(identity, self.running.get(&identity)?.clone()).ok()
     }
 
     /// What a rescan that is asked for would bring; nothing is taken in.
@@ -306,8 +312,8 @@ impl Directories {
         for (identity, place) in seen.places {
             match self.running.get(&identity) {
                 Some(known) if known.path == place.path => {}
-                Some(_) => renamed.push((identity, read(identity, place))),
-                None => found.push(read(identity, place)),
+                Some(_) => renamed.push((identity, self.read(identity, place))),
+                None => found.push(self.read(identity, place)),
             }
         }
         Foresight { removed, renamed, found }
@@ -464,7 +470,9 @@ impl Directories {
         let candidate = self.candidates.get_mut(identity)?;
         candidate.look_at = None;
         let (name, path, scan_dir) = (candidate.name.clone(), candidate.path.clone(), candidate.scan_dir);
-        match read(identity, Place { name, scan_dir, path }) {
+        let read = self.read(identity, Place { name, scan_dir, path });
+        let candidate = self.candidates.get_mut(identity)?;
+        match read {
             Ok(found) => {
                 let Candidate { name, path, scan_dir, said, .. } = self.candidates.remove(identity, &mut self.watches)?;
                 self.running.insert(identity, Place { name, scan_dir, path });
@@ -478,6 +486,18 @@ impl Directories {
                 }
                 None
             }
+        }
+    }
+
+    /// What one that stands there would be.
+    fn read(&self, identity: Identity, Place { name, scan_dir, path }: Place) -> Result<Found, Unreadable> {
+        match self.taken.pair(&name, identity, &path) {
+            Ok((Pair { definition, logger, source, warnings, instances }, edit)) => {
+                let name = if instances.is_some() { svc_def::bundle_of(&name) } else { name };
+                let said = None;
+                Ok(Found { name, identity, scan_dir, path, definition, logger, source, warnings, instances, edit, said })
+            }
+            Err(problem) => Err((name, problem)),
         }
     }
 
@@ -518,16 +538,5 @@ impl Directories {
     /// Entries that cannot be services, and scan directories that are not there.
     pub(crate) fn odd(&self) -> impl Iterator<Item = (String, String)> {
         self.odd.iter().map(|(path, message)| (svc_def::shown(path), message.clone()))
-    }
-}
-
-/// What one that stands there would be.
-fn read(identity: Identity, Place { name, scan_dir, path }: Place) -> Result<Found, Unreadable> {
-    match pair::read(&name, &path) {
-        Ok(Pair { definition, logger, source, warnings, instances }) => {
-            let name = if instances.is_some() { svc_def::bundle_of(&name) } else { name };
-            Ok(Found { name, identity, scan_dir, path, definition, logger, source, warnings, instances, said: None })
-        }
-        Err(problem) => Err((name, problem)),
     }
 }

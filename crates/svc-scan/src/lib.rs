@@ -25,6 +25,7 @@ mod quiet;
 mod repairs;
 mod start;
 mod status;
+mod taken;
 mod units;
 mod waits;
 mod watches;

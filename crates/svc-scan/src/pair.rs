@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use svc_core::ServiceName;
-use svc_def::{Identity, Instances, Outcome, Problem, Source};
+use svc_def::{Identity, Instances, Outcome, Problem, Reading, Source};
 
 use crate::held::Held;
 
@@ -21,7 +21,11 @@ pub(crate) struct Pair {
 
 /// Reads both, or says what keeps them from running.
 pub(crate) fn read(name: &ServiceName, path: &Path) -> Result<Pair, String> {
-    let reading = svc_def::read(path, name, None);
+    of(svc_def::read(path, name, None), name, path)
+}
+
+/// The same, where the service itself has been read.
+pub(crate) fn of(reading: Reading, name: &ServiceName, path: &Path) -> Result<Pair, String> {
     let source = reading.source;
     let instances = match &reading.outcome {
         Outcome::Template(instances) => Some(instances.clone()),

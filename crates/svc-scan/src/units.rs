@@ -17,7 +17,6 @@ use svc_def::{CommandCondition, Identity, Instances, Otherwise, Source};
 
 use crate::held::Held;
 use crate::judging;
-pub(crate) use nodes::substance;
 
 /// One directory of the s6-rc form, or with a service.toml.
 #[derive(Clone)]
@@ -41,8 +40,6 @@ pub(crate) struct Unit {
     edit: Option<Box<String>>,
     /// Whether its conditions hold, if it has any; none while that is not known.
     verdict: Option<Result<(), Box<str>>>,
-    /// The number of what runs, where a svc-scan before us made it of something else than what stands on disk.
-    pub(crate) made: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -50,14 +47,13 @@ struct Before {
     definition: Option<Held>,
     source: Source,
     verdict: Option<Result<(), Box<str>>>,
-    made: Option<u64>,
 }
 
 impl Unit {
     pub(crate) fn new(identity: Identity, scan_dir: u32, dir: Rc<Path>, definition: Option<Held>, source: Source) -> Unit {
         let (instances, of) = (None, None);
-        let (problem, before, edit, verdict, made) = (None, None, None, None, None);
-        Unit { identity, scan_dir, dir, definition, source, instances, of, problem, before, edit, verdict, made }
+        let (problem, before, edit, verdict) = (None, None, None, None);
+        Unit { identity, scan_dir, dir, definition, source, instances, of, problem, before, edit, verdict }
     }
 }
 
@@ -119,24 +115,16 @@ impl Units {
     pub(crate) fn read_again(&mut self, name: &ServiceName, definition: Option<Held>, source: Source) {
         let Some(unit) = self.all.get_mut(name) else { return };
         let same = unit.source == source && unit.definition == definition;
-        if same && unit.edit.is_none() && unit.made.is_none() {
+        if same && unit.edit.is_none() {
             return;
         }
         self.stale = true;
         let unit = Rc::make_mut(unit);
         unit.edit = None;
-        if !same || unit.made.is_some() {
+        if !same {
             unit.remember();
-            (unit.definition, unit.source, unit.made) = (definition, source, None);
+            (unit.definition, unit.source) = (definition, source);
         }
-    }
-
-    /// What runs of it was made of something else, with this number: what stands on disk holds from an apply on.
-    pub(crate) fn hold(&mut self, name: &ServiceName, made: u64) -> Option<&Unit> {
-        let unit = self.all.get_mut(name).filter(|unit| unit.substance().is_some_and(|read| read != made))?;
-        let unit = Rc::make_mut(unit);
-        unit.made = Some(made);
-        Some(unit)
     }
 
     /// It was read again, and makes no sense: it stays as it was.
@@ -279,7 +267,7 @@ impl Unit {
     fn remember(&mut self) {
         if self.before.is_none() {
             let (definition, source, verdict) = (self.definition.clone(), self.source.clone(), self.verdict.clone());
-            self.before = Some(Box::new(Before { definition, source, verdict, made: self.made }));
+            self.before = Some(Box::new(Before { definition, source, verdict }));
         }
     }
 
@@ -309,13 +297,13 @@ impl Unit {
         self.source.facts.is_some()
     }
 
-    pub(crate) fn kind(&self) -> u8 {
-        kind(&self.source, &self.definition)
+    /// What holds of it is what an earlier svc-scan had read, and not what stands in its files.
+    pub(crate) fn is_as_kept(&self) -> bool {
+        self.source.facts.as_ref().is_some_and(|facts| facts.stamp == svc_def::NO_STAMP)
     }
 
-    /// What a service.toml says that only a restart makes so, as a number.
-    pub(crate) fn substance(&self) -> Option<u64> {
-        self.made.or_else(|| substance(&self.source, &self.dir))
+    pub(crate) fn kind(&self) -> u8 {
+        kind(&self.source, &self.definition)
     }
 }
 
@@ -335,6 +323,12 @@ pub(crate) fn kind(source: &Source, definition: &Option<Held>) -> u8 {
 
 fn is_hard(dependency: &Dependency) -> bool {
     matches!(dependency.relation, Relation::Needs(_))
+}
+
+/// What is said of a file whose supervisor cannot go on with what it says now.
+pub(crate) fn of_another_kind(dir: &Path) -> String {
+    let shown = svc_def::shown(dir);
+    format!("{shown}: it is of another kind now: take it out and put it back (mv it aside, and again here)")
 }
 
 /// What to say of an edit that is not used.

@@ -163,6 +163,11 @@ impl Values {
         Values(list.iter().flat_map(|(key, written)| [key, "\t", written, "\n"]).collect::<String>().into())
     }
 
+    /// All of them: a line each, with a tab behind the key.
+    pub fn written(&self) -> &str {
+        &self.0
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.0.split_terminator('\n').filter_map(|line| line.split_once('\t'))
     }

@@ -46,6 +46,16 @@ pub(crate) fn layout(path: &Path) -> Option<Layout> {
     Some(Layout { drop_ins: beside(&main), main, base: path.to_owned(), is_template, name: name.into_owned() })
 }
 
+/// The same of a service that had this form, whatever stands there now.
+pub(crate) fn former(path: &Path) -> Layout {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (main, base, stem) = match stem(&name) {
+        Some(stem) => (path.to_owned(), path.parent().unwrap_or(Path::new("/")).to_owned(), stem),
+        None => (path.join(FILE), path.to_owned(), &*name),
+    };
+    Layout { drop_ins: beside(&main), main, base, is_template: is_template(stem), name: stem.to_owned() }
+}
+
 /// Where paths of the service at this path begin, and where it runs: its directory, or that of its file.
 pub fn base(path: &Path) -> &Path {
     match path.is_dir() {

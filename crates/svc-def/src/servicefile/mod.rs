@@ -54,6 +54,9 @@ pub use watched::{edit_stamp, edited_in, is_like, look_at};
 /// The directory with what is merged over a service.toml.
 pub(crate) const DROP_INS: &str = "service.toml.d";
 
+/// That of files that have not been read.
+pub const NO_STAMP: u64 = 0;
+
 /// What a template calls its instance in texts.
 const INSTANCE: &str = "INSTANCE";
 
@@ -97,19 +100,24 @@ impl Instances {
     }
 }
 
-/// Reads the files; none if one of the problems is fatal. `instance`: of a template, which one.
+/// Reads the files; none if one of the problems is fatal. `instance`: of a template, which one. `kept`: what they said, which counts
+/// instead.
 pub(crate) fn read(
     layout: &Layout,
     name: &ServiceName,
     instance: Option<&str>,
     image: Option<&Image>,
+    kept: Option<&str>,
     problems: &mut Vec<Problem>,
 ) -> Option<Said> {
     let before = problems.len();
-    if layout.main.ends_with(FILE) {
+    if layout.main.ends_with(FILE) && kept.is_none() {
         check_other_forms(&layout.base, problems);
     }
-    let tree = tree::read(layout, problems);
+    let tree = match kept {
+        Some(values) => tree::of_values(layout, values, problems),
+        None => tree::read(layout, problems),
+    };
     let read = problems.len();
     // What is wrong with a template is wrong with its first instance. Where there is none, no variable can be missing.
     let first = (instance.is_none() && layout.is_template).then(|| first_instance(&tree));
@@ -121,7 +129,8 @@ pub(crate) fn read(
     };
     let (mut draft, mut facts) = draft(&tree, &variable, problems);
     draft.name = name.to_string();
-    facts.stamp = watched::stamp_of(layout);
+    // What stands in the files now must be looked at.
+    facts.stamp = if kept.is_none() { watched::stamp_of(layout) } else { NO_STAMP };
     let watch = draft.watched().iter().map(|pattern| watched::look_at(layout.base.join(pattern))).collect();
     let outside = rc::Outside { sockets: draft.sockets.clone(), watch };
     facts.outside = (outside != rc::Outside::default()).then(|| Box::new(outside));

@@ -46,6 +46,7 @@ pub(super) struct Entry {
 }
 
 /// The files, and what they say together.
+#[derive(Default)]
 pub(super) struct Tree {
     pub(super) files: Vec<PathBuf>,
     pub(super) root: Vec<Entry>,
@@ -86,47 +87,62 @@ impl Tree {
 
 /// Reads the file, and what is merged over it in the order of the names.
 pub(super) fn read(layout: &Layout, problems: &mut Vec<Problem>) -> Tree {
-    let mut tree = Tree { files: Vec::new(), root: Vec::new(), gone: Vec::new(), broken: Vec::new() };
+    let mut tree = Tree::default();
     for path in paths(layout, problems) {
-        let Some(bytes) = content_of(&path, problems) else { continue };
-        tree.files.push(path);
-        let file = tree.files.len() - 1;
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
-                let place = Text { file, text: &before }.place(before.len());
-                problems.push(tree.fatal(place, "is not UTF-8 here, and TOML must be: save the file as UTF-8".into()));
-                continue;
-            }
-        };
-        let text = Text { file, text: &text };
-        let (table, errors) = DeTable::parse_recoverable(text.text);
-        let mut strange = Vec::new();
-        let mut entries = text.entries(table.get_ref(), &mut strange);
-        for error in &errors {
-            let start = error.span().map_or(0, |span| span.start);
-            let place = text.place(start);
-            let what = match error.message() {
-                "duplicate key" => "has the same key or table twice: keep one of the two".to_owned(),
-                other => {
-                    let begins = if other.starts_with("unclosed") { last_before(&entries, place) } else { None };
-                    tree.broken.push((begins.unwrap_or(place), place));
-                    // What the parser has been looking for there says nothing.
-                    let why =
-                        if text.lacks_value(start) { "no value behind the =: write one, or remove the line" } else { other };
-                    format!("is not TOML: {}", why.replace('\n', ", "))
-                }
-            };
-            problems.push(tree.fatal(place, what));
+        if let Some(bytes) = content_of(&path, problems) {
+            tree.files.push(path);
+            take_in(&mut tree, bytes, problems);
         }
-        // What the parser makes of a line that has no key.
-        entries.retain(|entry| errors.is_empty() || !entry.key.is_empty());
-        problems.extend(strange.into_iter().map(|(place, message)| tree.fatal(place, message)));
-        give_way(&mut tree, &entries);
-        merge(&mut tree.root, entries);
     }
     tree
+}
+
+/// What the files said together when they had these values, as [`Values`](crate::rc::Values) has them.
+pub(super) fn of_values(layout: &Layout, values: &str, problems: &mut Vec<Problem>) -> Tree {
+    let mut tree = Tree { files: vec![layout.main.clone()], ..Tree::default() };
+    let lines = values.lines().filter_map(|line| line.split_once('\t'));
+    let text: String = lines.map(|(key, value)| format!("{key} = {value}\n")).collect();
+    take_in(&mut tree, text.into_bytes(), problems);
+    tree
+}
+
+/// Merges what the last of its files says over the others.
+fn take_in(tree: &mut Tree, bytes: Vec<u8>, problems: &mut Vec<Problem>) {
+    let file = tree.files.len() - 1;
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+            let place = Text { file, text: &before }.place(before.len());
+            problems.push(tree.fatal(place, "is not UTF-8 here, and TOML must be: save the file as UTF-8".into()));
+            return;
+        }
+    };
+    let text = Text { file, text: &text };
+    let (table, errors) = DeTable::parse_recoverable(text.text);
+    let mut strange = Vec::new();
+    let mut entries = text.entries(table.get_ref(), &mut strange);
+    for error in &errors {
+        let start = error.span().map_or(0, |span| span.start);
+        let place = text.place(start);
+        let what = match error.message() {
+            "duplicate key" => "has the same key or table twice: keep one of the two".to_owned(),
+            other => {
+                let begins = if other.starts_with("unclosed") { last_before(&entries, place) } else { None };
+                tree.broken.push((begins.unwrap_or(place), place));
+                // What the parser has been looking for there says nothing.
+                let why =
+                    if text.lacks_value(start) { "no value behind the =: write one, or remove the line" } else { other };
+                format!("is not TOML: {}", why.replace('\n', ", "))
+            }
+        };
+        problems.push(tree.fatal(place, what));
+    }
+    // What the parser makes of a line that has no key.
+    entries.retain(|entry| errors.is_empty() || !entry.key.is_empty());
+    problems.extend(strange.into_iter().map(|(place, message)| tree.fatal(place, message)));
+    give_way(tree, &entries);
+    merge(&mut tree.root, entries);
 }
 
 fn paths(layout: &Layout, problems: &mut Vec<Problem>) -> Vec<PathBuf> {

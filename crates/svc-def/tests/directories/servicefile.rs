@@ -6,7 +6,7 @@ use std::path::Path;
 use svc_core::definition::Script;
 use svc_core::graph::{Bond, Condition, Relation};
 use svc_core::{Definition, Millis, Program, Signal};
-use svc_def::{Kind, Outcome, Reading, Source, Start, read};
+use svc_def::{Kind, Outcome, Reading, Source, Start, read, read_kept};
 
 use crate::scratch::{Scratch, name};
 
@@ -458,6 +458,33 @@ fn every_example_is_taken() {
         good(&format!("{frame}\n{example}\n"));
     }
     assert!(examples().len() > 20);
+}
+
+/// svc-scan keeps the values for the one that comes after it.
+#[test]
+fn what_a_file_said_is_read_again_from_its_values() {
+    let texts = examples().into_iter().filter(|example| !example.starts_with("instances ")).map(|example| {
+        let frame = frame(example.split(' ').next().unwrap_or_default());
+        format!("{frame}\n{example}\n")
+    });
+    let odd = r#"command = ["sh", "-c", "a \"b\"\n\tc\\\u0001 \u00e4"]
+env = { 'a_b' = "${NOT_SET:-\t}", X = '=' }
+ready.fd = 3
+"#;
+    let bundle = "kind = 'milestone'\nneeds = [{ on = 'db', until = 'healthy' }, 'x']\n";
+    for text in texts.chain([odd.to_owned(), bundle.to_owned()]) {
+        let (scratch, before) = reading(&text);
+        let source = before.source.expect(&text);
+        let values = source.facts.as_deref().expect("a service.toml").values.written().to_owned();
+        // Whatever stands there now.
+        scratch.file("service.toml", "comand = ");
+        let after = read_kept(scratch.path(), &name("web"), &values);
+        assert_eq!(format!("{:?}", after.outcome), format!("{:?}", before.outcome), "{text}");
+        let mut kept = after.source.expect(&text);
+        let facts = kept.facts.as_mut().expect("a service.toml");
+        facts.stamp = source.facts.as_ref().map_or(0, |facts| facts.stamp);
+        assert_eq!(kept, source, "{text}");
+    }
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl Hub {
         true
     }
 
-    pub(super) fn start_service(&mut self, found: Found) {
+    pub(super) fn start_service(&mut self, mut found: Found) {
         let dir = found.path.clone();
         // A svc-scan before us had launched it, or it went and has come back before it had stopped.
         let is_same = |slot: &u32| {
@@ -167,7 +167,12 @@ impl Hub {
             return self.directories.refuse(found, dir, problem, false);
         }
         if found.source.is_some() {
-            return self.add_unit(found);
+            let (name, edit) = (found.name.clone(), found.edit.take());
+            self.add_unit(found);
+            if let Some(problem) = edit {
+                self.units.keep(&name, &problem);
+            }
+            return;
         }
         if self.early_end.is_some() {
             return;

@@ -7,6 +7,7 @@ use svc_core::{Millis, ServiceName};
 use svc_proto::api;
 use svc_sys::{clock, say};
 
+use super::applying::applies;
 use super::{Hub, Member};
 
 impl Hub {
@@ -24,9 +25,6 @@ impl Hub {
         let classic = self.members.values().filter(|member| !member.definition.is_managed());
         let classic = classic.map(|member| member.name.clone()).collect();
         self.units.set_unusable(self.directories.unusable().cloned().collect(), classic);
-        if self.recovered {
-            self.hold_edits();
-        }
         let mut graph = self.units.compose(&self.replaced);
         for (name, problem) in before {
             let now = self.units.get(name.as_str()).and_then(|unit| unit.problem.as_ref());
@@ -35,7 +33,11 @@ impl Hub {
             }
         }
         if std::mem::take(&mut self.recovered) {
+            self.directories.taken.forget();
             self.recover(graph.clone());
+            if self.units.iter().any(|(_, unit)| unit.is_as_kept() && applies(unit)) {
+                self.directories.expect_edited();
+            }
         }
         if self.early_end.is_some() {
             return;
@@ -66,6 +68,7 @@ impl Hub {
             self.happened(Happened::Removed { id: slot });
         }
         self.watch_edits();
+        self.directories.taken.write(&self.units);
         // Some have been kept out, which is no news of the graph.
         self.check_nodes();
     }
@@ -94,7 +97,7 @@ impl Hub {
             let slot = self.slot_named(&node.name);
             let Some(member) = slot.and_then(|slot| self.members.get_mut(&slot)) else { continue };
             // It is told what it is to be, and needs no other supervisor for that.
-            if member.definition.is_chain() || member.kind != 0 {
+            if member.definition.is_chain() {
                 continue;
             }
             // An earlier svc-scan made the others, of what was here then.

@@ -5,7 +5,8 @@ use super::{COMMAND, Hub, Member, NextStart, telling};
 use crate::held::Held;
 use crate::matching::Counted;
 use crate::pair;
-use crate::units::{Unit, kind, substance};
+use crate::taken::Taken;
+use crate::units::{Unit, kind};
 use crate::waits::Goal;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ use svc_core::graph::{Event, Id, Progress, Refusal};
 use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
 use svc_core::{Command, Definition, Noted, Output, Pid, Program, ServiceName, Settings};
-use svc_def::{Identity, Source};
+use svc_def::Identity;
 use svc_proto::api;
 use svc_proto::label::{Label, NO_SCAN_DIR};
 use svc_proto::ledger::MAX_SLOTS;
@@ -96,7 +97,6 @@ impl Hub {
         Some(Member {
             added_ms: label.added_ms,
             kind: label.kind,
-            substance: (label.substance != 0).then_some(label.substance),
             first: First::inherited(),
             ..member(name, identity, label.scan_dir, dir, definition)
         })
@@ -104,13 +104,11 @@ impl Hub {
 
     /// All that was left is known: what is on disk is compared with it.
     pub(super) fn begin(&mut self) {
+        self.directories.taken = Taken::open(self.config.run_dir.as_deref(), self.recovered);
         let mut reads: BTreeMap<u32, ServiceName> = BTreeMap::new();
         for slot in self.members.keys().copied().collect::<Vec<u32>>() {
             reads.extend(self.refresh(slot).map(|producer| (slot, producer)));
-            // What was edited holds from an apply on, and until then what it was told before.
-            if self.members.get(&slot).is_some_and(|member| !member.is_edited) {
-                self.define(slot);
-            }
+            self.define(slot);
         }
         let producer = |slot: u32, member: &Member| {
             let name = reads.get(&slot).cloned().or_else(|| member.name.producer());
@@ -140,7 +138,8 @@ impl Hub {
             member.definition = command_definition(&self.config.command);
             return None;
         }
-        let reading = svc_def::read(&member.dir, &member.name, Some(&member.definition.whole()));
+        let taken = self.directories.taken.read(&member.name, member.identity, &member.dir);
+        let reading = taken.unwrap_or_else(|| svc_def::read(&member.dir, &member.name, Some(&member.definition.whole())));
         if self.started && reading.source.is_some() != member.definition.is_managed() {
             // It has become another form, which takes another supervisor: a rescan gives it one.
             return None;
@@ -159,9 +158,6 @@ impl Hub {
                 }
             }
         }
-        let substance = |source: &Source| substance(source, &member.dir);
-        let read = reading.source.as_ref().and_then(substance).filter(|_| !self.started);
-        member.is_edited = member.substance.zip(read).is_some_and(|(made, read)| made != read);
         member.set_warning(pair::told(reading.problems.iter()));
         reading.source.and_then(|source| source.consumer_for.first().cloned())
     }
@@ -230,9 +226,8 @@ impl Hub {
         self.names.insert(name.clone(), slot);
         let added_ms = clock::wall_ms();
         let named = name.to_string();
-        let unit = self.units.get(name.as_str());
-        let (kind, substance) = (unit.map_or(0, Unit::kind), unit.and_then(Unit::substance));
-        let mut member = Member { added_ms, kind, substance, ..member(name, identity, scan_dir, dir, definition) };
+        let kind = self.units.get(name.as_str()).map_or(0, Unit::kind);
+        let mut member = Member { added_ms, kind, ..member(name, identity, scan_dir, dir, definition) };
         member.set_warning(warning);
         // The graph knows when it wants the others.
         if !member.definition.is_managed() && (!member.definition.is_down() || named == COMMAND) {
@@ -284,7 +279,14 @@ impl Hub {
             return self.unlaunched.push_back(slot);
         }
         let Some(member) = self.members.get(&slot) else { return };
-        let Some(label) = self.label(slot) else { return };
+        let label = Label {
+            name: member.name.to_string(),
+            device: member.identity.device,
+            inode: member.identity.inode,
+            scan_dir: member.scan_dir,
+            added_ms: member.added_ms,
+            kind: member.kind,
+        };
         let stopped = self.is_to_be_down(slot, member);
         let definition = member.definition.whole();
         let managed = definition.managed.map(|wish| self.wish_of(member.name.as_str()).unwrap_or(wish));
@@ -295,25 +297,10 @@ impl Hub {
             stdin_of: self.roster.producer(slot),
             stdout_of: self.shared_pipe(&member.name),
             stopped,
-            label,
+            label: label.encode(),
             definition: svc_proto::definition::encode(&definition),
         };
         self.init.send(message.encode(), None);
-    }
-
-    /// What svc-init keeps of it for the next svc-scan.
-    pub(super) fn label(&self, slot: u32) -> Option<Vec<u8>> {
-        let member = self.members.get(&slot)?;
-        let label = Label {
-            name: member.name.to_string(),
-            device: member.identity.device,
-            inode: member.identity.inode,
-            scan_dir: member.scan_dir,
-            added_ms: member.added_ms,
-            kind: member.kind,
-            substance: member.substance.filter(|_| member.kind != 0).unwrap_or(0),
-        };
-        Some(label.encode())
     }
 
     /// Whether a supervisor that is launched now must not start it before it is told anything.
@@ -434,7 +421,6 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: Rc<Path>, d
         recovering: false,
         begun: Noted::NONE,
         substance: None,
-        is_edited: false,
         counted: Counted::default(),
         next: NextStart::default(),
         sockets: None,

@@ -98,8 +98,6 @@ struct Member {
     begun: Noted,
     /// What its supervisor was made with, where the graph steers it.
     substance: Option<u64>,
-    /// Its definition was edited before we came.
-    is_edited: bool,
     /// Where its counters stood when the graph last had it started or stopped.
     counted: Counted,
     next: NextStart,

@@ -15,11 +15,7 @@ use crate::directories::{Foresight, Found};
 use crate::held::Runs;
 use crate::matching::rests;
 use crate::status::Now;
-use crate::units::{Unit, Units, substance};
-
-/// Why one is restarted that was edited before a svc-scan that is gone could be told so.
-const FORGOTTEN: &str =
-    "its definition had changed when svc-scan was started again, and what it was before is not known any more";
+use crate::units::{Unit, Units};
 
 /// A file counts as newer than a process only if it is so by more than two clocks may differ.
 const CLOCKS_DIFFER_MS: u64 = 5;
@@ -314,9 +310,6 @@ impl Hub {
             graph::Change::Start if !runs => (api::Planned::Start, why.to_string()),
             graph::Change::Stop if !runs && will.is_some() => return None,
             graph::Change::Stop => (api::Planned::Stop, why.to_string()),
-            graph::Change::Restart if was.is_some_and(|unit| unit.made.is_some()) && why == graph::Why::Changed => {
-                (api::Planned::Restart, FORGOTTEN.to_owned())
-            }
             graph::Change::Restart => (api::Planned::Restart, touched.map_or_else(|| why.to_string(), is_other)),
             graph::Change::Reload => (api::Planned::Reload, touched.map_or_else(|| why.to_string(), is_other)),
             graph::Change::Start | graph::Change::Nothing if !differences.is_empty() => {
@@ -361,10 +354,6 @@ impl Hub {
     /// Whether its definition on disk is not what has been taken in.
     pub(super) fn is_edited(&self, name: &str) -> bool {
         let Some(unit) = self.units.get(name) else { return false };
-        if let Some(made) = unit.made {
-            let source = ServiceName::parse(name).ok().and_then(|name| svc_def::read(&unit.dir, &name, None).source);
-            return source.is_none_or(|source| substance(&source, &unit.dir) != Some(made));
-        }
         let Some(facts) = &unit.source.facts else { return unit.source.files != svc_def::Files::of(&unit.dir) };
         // Read only where something has been written to.
         let is_same = |stamp| stamp == facts.stamp;
@@ -431,8 +420,6 @@ fn other_file(was: Option<&Unit>, will: Option<&Unit>) -> Option<PathBuf> {
 fn differences(was: Option<&Unit>, will: Option<&Unit>) -> Vec<api::Difference> {
     let values =
         |unit: Option<&Unit>| Some(unit?.source.facts.as_ref().map_or_else(Values::default, |facts| facts.values.clone()));
-    // What it was is not known any more.
-    let was = was.filter(|unit| unit.made.is_none());
     let (Some(old), Some(new)) = (values(was), values(will)) else { return Vec::new() };
     let files = was.zip(will).map(|(was, will)| (&was.source.files, &will.source.files));
     if let Some((was, will)) = files.filter(|(was, will)| was.is_source() && will.is_source()) {

@@ -7,15 +7,13 @@ use std::rc::Rc;
 use svc_core::ServiceName;
 use svc_core::service::State;
 use svc_def::Identity;
-use svc_proto::link::ToInit;
 use svc_sys::say;
 
-use super::applying::applies;
 use super::{Hub, Member};
 use crate::directories::Found;
 use crate::held::Held;
 use crate::pair::{self, Pair};
-use crate::units::{Unit, kind, unused};
+use crate::units::{Unit, kind, of_another_kind, unused};
 
 impl Hub {
     pub(super) fn add_unit(&mut self, found: Found) {
@@ -57,9 +55,11 @@ impl Hub {
     /// Whether a template makes services of another kind than those that are there.
     fn has_instance_of_another_kind(&self, template: Identity, path: &Path) -> bool {
         let is_made = |member: &&Member| member.kind != 0 && member.identity == template.instance(&member.name);
-        self.members.values().map(Box::as_ref).find(is_made).is_some_and(|member| match pair::read(&member.name, path) {
-            Ok(Pair { source: Some(source), definition, .. }) => kind(&source, &definition) != member.kind,
-            Ok(Pair { source: None, .. }) | Err(_) => false,
+        self.members.values().map(Box::as_ref).find(is_made).is_some_and(|member| {
+            match self.directories.taken.pair(&member.name, member.identity, path) {
+                Ok((Pair { source: Some(source), definition, .. }, _)) => kind(&source, &definition) != member.kind,
+                Ok((Pair { source: None, .. }, _)) | Err(_) => false,
+            }
         })
     }
 
@@ -156,47 +156,25 @@ impl Hub {
 
     /// Services with a service.toml are what it says now.
     pub(super) fn redefine(&mut self) {
-        let changed: BTreeMap<u32, (Held, Option<u64>)> = self
+        let changed: BTreeMap<u32, Held> = self
             .units
             .iter()
             .filter(|(_, unit)| unit.is_one_file())
             .filter_map(|(name, unit)| {
                 let (slot, definition) = (self.names.get(name).copied()?, unit.definition.clone()?);
-                let (member, substance) = (self.members.get(&slot)?, unit.substance());
-                let is_same = member.definition == definition && member.substance == substance;
-                (!is_same).then_some((slot, (definition, substance)))
+                (self.members.get(&slot)?.definition != definition).then_some((slot, definition))
             })
             .collect();
         // What they listen on comes with it, and may be all that has changed.
         for slot in self.members.keys().copied().collect::<Vec<u32>>() {
             let listens_elsewhere = self.open_sockets(slot);
-            let new = changed.get(&slot);
-            if let (Some(member), Some((definition, substance))) = (self.members.get_mut(&slot), new) {
+            let definition = changed.get(&slot);
+            if let (Some(member), Some(definition)) = (self.members.get_mut(&slot), definition) {
                 member.definition = definition.clone();
-                let is_other = std::mem::replace(&mut member.substance, *substance) != *substance;
-                if let Some(label) = self.label(slot).filter(|_| is_other) {
-                    self.init.send(ToInit::Label { slot, label }.encode(), None);
-                }
             }
-            if listens_elsewhere || new.is_some() {
+            if listens_elsewhere || definition.is_some() {
                 self.define(slot);
             }
         }
     }
-
-    /// What was edited before we came, and a svc-scan before us had not taken in, waits for an apply all the same.
-    pub(super) fn hold_edits(&mut self) {
-        for member in self.members.values().filter(|member| member.kind != 0) {
-            let held = member.substance.and_then(|made| self.units.hold(&member.name, made));
-            if held.is_some_and(applies) {
-                self.directories.expect_edited();
-            }
-        }
-    }
-}
-
-/// What is said of a file whose supervisor cannot go on with what it says now.
-pub(super) fn of_another_kind(dir: &Path) -> String {
-    let shown = svc_def::shown(dir);
-    format!("{shown}: it is of another kind now: take it out and put it back (mv it aside, and again here)")
 }

@@ -58,12 +58,7 @@ impl Hub {
     /// else than before, which its supervisor must be told.
     pub(super) fn open_sockets(&mut self, slot: u32) -> bool {
         let Some(member) = self.members.get(&slot) else { return false };
-        let unit = self.units.get(member.name.as_str());
-        if unit.is_some_and(|unit| unit.made.is_some()) {
-            // It goes on with those that it has until its edit is applied.
-            return false;
-        }
-        let facts = unit.and_then(|unit| unit.source.facts.as_ref());
+        let facts = self.units.get(member.name.as_str()).and_then(|unit| unit.source.facts.as_ref());
         let wanted: &[Socket] = facts.map_or(&[], |facts| facts.sockets());
         if wanted.is_empty() && member.sockets.is_none() {
             return false;

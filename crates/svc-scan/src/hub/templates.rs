@@ -11,7 +11,8 @@ use svc_sys::say;
 
 use super::Hub;
 use crate::clients::NotScaled;
-use crate::pair::{self, Pair};
+use crate::pair::Pair;
+use crate::taken::write_whole;
 use crate::units::Unit;
 
 /// The directory in the run directory where the numbers are that somebody asked for: the next svc-scan reads them.
@@ -75,7 +76,7 @@ impl Scales {
             }
             (Some(scale), file) => {
                 self.all.insert(template.clone(), scale);
-                file.map_or(Ok(()), |file| write(&file, &format!("{} {}\n", scale.asked, scale.defined)))
+                file.map_or(Ok(()), |file| write_whole(&file, &format!("{} {}\n", scale.asked, scale.defined)))
             }
         };
         if let Err(error) = written {
@@ -84,16 +85,6 @@ impl Scales {
             );
         }
     }
-}
-
-/// Whole or not at all.
-fn write(file: &Path, text: &str) -> std::io::Result<()> {
-    let new = file.with_file_name(format!(".{}.new", file.file_name().unwrap_or_default().to_string_lossy()));
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(&new, text)?;
-    std::fs::rename(new, file)
 }
 
 impl Hub {
@@ -119,7 +110,7 @@ impl Hub {
                 continue;
             }
             let is_new = self.units.get(name.as_str()).is_none();
-            match pair::read(&name, &dir) {
+            match self.directories.taken.pair(&name, own, &dir).map(|(pair, _)| pair) {
                 Ok(Pair { source: Some(source), definition, .. }) if is_new => {
                     let mut unit = Unit::new(own, scan_dir, dir.clone(), definition, source);
                     unit.of = Some(template.clone());

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
 use std::rc::Rc;
 
 use svc_core::ServiceName;
 use svc_core::graph::{Bond, Condition, Dependency, Kind, Node, Relation};
-use svc_def::{Source, Start};
+use svc_def::Start;
 
 use super::{Unit, Units, is_hard};
 
@@ -129,10 +128,16 @@ impl Units {
 
     /// What its supervisor was made with, and only a new one changes: the kind of program, and the pipes.
     pub(super) fn fingerprint(&self, unit: &Unit) -> u64 {
-        if let Some(substance) = unit.substance() {
-            return substance;
-        }
         let mut hasher = DefaultHasher::new();
+        if let Some(facts) = &unit.source.facts {
+            // What else a service.toml says its supervisor is told while it runs.
+            // What a timer executes holds from its next run on: a restart would break off the one that is under way.
+            if unit.source.timer.is_none() {
+                facts.substance.hash(&mut hasher);
+            }
+            unit.dir.hash(&mut hasher);
+            return hasher.finish();
+        }
         let program = unit
             .definition
             .as_ref()
@@ -144,18 +149,6 @@ impl Units {
         unit.dir.hash(&mut hasher);
         hasher.finish()
     }
-}
-
-/// What a service.toml says that only a restart makes so; what else it says its supervisor is told while it runs.
-pub(crate) fn substance(source: &Source, dir: &Path) -> Option<u64> {
-    let facts = source.facts.as_ref()?;
-    let mut hasher = DefaultHasher::new();
-    // What a timer executes holds from its next run on: a restart would break off the one that is under way.
-    if source.timer.is_none() {
-        facts.substance.hash(&mut hasher);
-    }
-    dir.hash(&mut hasher);
-    Some(hasher.finish())
 }
 
 /// A number that is another one for others.

@@ -81,7 +81,6 @@ impl Units {
             if let Some(before) = unit.before.take() {
                 let is_edit = unit.source != before.source || unit.definition != before.definition;
                 (unit.definition, unit.source, unit.verdict) = (before.definition, before.source, before.verdict);
-                unit.made = before.made;
                 let told = if is_edit { unused(problem) } else { format!("{problem}; {UNTIL_THEN}") };
                 unit.edit = Some(Box::new(told));
                 any = true;
