@@ -129,7 +129,10 @@ impl Hub {
                     continue;
                 }
             };
-            let (name, is_exchanged) = (found.name.clone(), leaving.contains(&found.name));
+            let name = found.name.clone();
+            // It has been seen to go, and the graph is still to be told so.
+            let is_leaving = self.units.get(name.as_str()).is_none() && self.engine.graph().id(name.as_str()).is_some();
+            let is_exchanged = leaving.contains(&name) || is_leaving;
             if let Some(problem) = self.another_kind(&found).filter(|_| !is_exchanged) {
                 steps.push(broken(name.to_string(), problem));
                 unusable.insert(name);

@@ -1,8 +1,10 @@
 //! Definitions that have just come or gone: a plan says so, apply and rescan return when that is done.
 
 use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use svc_testkit::{State, Tree, is_alive};
+use svc_testkit::{State, Tree, is_alive, program, spawn, wait_idle};
 
 const SLEEP: &str = "command = 'sleep 1000'";
 /// Takes its time to stop, and writes down when it has.
@@ -201,7 +203,11 @@ fn a_rescan_returns_when_what_it_found_is_taken_in() {
 #[test]
 fn a_file_that_becomes_a_directory_and_back_is_waited_for_by_apply() {
     let mut tree = Tree::new();
-    tree.one_file("c", SLEEP);
+    // It does not go before somebody waits for that.
+    let go = tree.path("go");
+    let trap = format!("trap 'until test -e {}; do sleep 0.01; done; exit 0' TERM", go.display());
+    let held = format!("command = ['sh', '-c', \"{trap}; echo >&3; while :; do sleep 0.05; done\"]\nready.fd = 3");
+    tree.one_file("c", &held);
     tree.one_file("web", &format!("{SLEEP}\nneeds = ['c']"));
     tree.start();
     tree.await_up("web");
@@ -210,18 +216,26 @@ fn a_file_that_becomes_a_directory_and_back_is_waited_for_by_apply() {
     for to_directory in [true, false, true, false] {
         if to_directory {
             fs::remove_file(&file).expect("ours");
-            tree.toml("c", SLEEP);
+            tree.toml("c", &held);
         } else {
             fs::remove_dir_all(tree.services().join("c")).expect("ours");
-            tree.one_file("c", SLEEP);
+            tree.one_file("c", &held);
         }
-        let said = tree.say(&["apply", "--timeout", "120"]);
-        let is_told = said.out.contains("c: restart: ") || said.out.contains("c: start: ");
-        assert!(said.code == 0 && is_told && said.out.contains("\nc: up (pid "), "{said:?}");
+        let mut ctl = Command::new(program());
+        ctl.args(["svc-ctl", "apply", "--timeout", "120"]).env("SVC_RUN_DIR", tree.run_dir()).stdout(Stdio::piped());
+        let apply = spawn(&mut ctl).expect("svc-ctl runs");
+        wait_idle(apply.id() as i32, Duration::from_millis(200));
+        fs::write(&go, "").expect("ours");
+        let said = apply.wait_with_output().expect("ours");
+        fs::remove_file(&go).expect("ours");
+        let out = String::from_utf8_lossy(&said.stdout);
+        let is_told = out.contains("c: restart: ") || out.contains("c: start: ");
+        assert!(said.status.success() && is_told && out.contains("\nc: up (pid "), "{out}\n{}", tree.log());
         let status = tree.status("c").expect("it is there");
         assert!(status.state == State::Up && status.pid != Some(pid), "{pid} {status:?}");
         pid = status.pid.unwrap_or(pid);
     }
+    fs::write(&go, "").expect("ours");
     assert_eq!(tree.stop(), 0);
 }
 
