@@ -1,16 +1,17 @@
 //! Definitions that have just come or gone: a plan says so, apply and rescan return when that is done.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use svc_testkit::{State, Tree, is_alive, program, spawn, wait_idle};
 
 const SLEEP: &str = "command = 'sleep 1000'";
-/// Takes its time to stop, and writes down when it has.
+/// Stops when it may, which is when there is a file `go`, and writes down when it has.
 fn slow(tree: &Tree) -> String {
-    let (begun, seen) = (tree.path("begun").display().to_string(), tree.path("seen").display().to_string());
-    let end = format!("sleep 0.3; echo end >>{seen}; exit 0");
+    let [begun, seen, go] = ["begun", "seen", "go"].map(|name| tree.path(name).display().to_string());
+    let end = format!("until test -e {go}; do sleep 0.01; done; echo end >>{seen}; exit 0");
     format!("trap '{end}' TERM; echo up >>{begun}; while :; do sleep 0.05; done")
 }
 
@@ -18,9 +19,24 @@ fn slow_to_stop(tree: &Tree) -> String {
     format!("command = ['sh', '-c', \"{}\"]", slow(tree))
 }
 
-/// Takes its time until it is ready.
+/// Is ready when it may be.
 fn slow_to_start(flag: &str) -> String {
-    format!("command = ['sh', '-c', 'sleep 0.3; touch {flag}; exec sleep 1000']\nready.file = '{flag}'")
+    let wait = format!("until [ -e {flag}.go ]; do sleep 0.05; done");
+    format!("command = ['sh', '-c', '{wait}; touch {flag}; exec sleep 1000']\nready.file = '{flag}'")
+}
+
+/// What `apply` says that has something to wait for, until this file lets that go on.
+#[track_caller]
+fn apply_until(tree: &Tree, go: &Path) -> String {
+    let mut ctl = Command::new(program());
+    ctl.args(["svc-ctl", "apply", "--timeout", "120"]).env("SVC_RUN_DIR", tree.run_dir()).stdout(Stdio::piped());
+    let apply = spawn(&mut ctl).expect("svc-ctl runs");
+    wait_idle(apply.id() as i32, Duration::from_millis(200));
+    fs::write(go, "").expect("ours");
+    let said = apply.wait_with_output().expect("ours");
+    let out = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.status.success(), "{out}\n{}", tree.log());
+    out
 }
 
 #[test]
@@ -28,19 +44,20 @@ fn apply_right_after_a_removal_says_so_and_waits_until_it_is_gone() {
     let mut tree = Tree::new();
     let [begun, seen] = ["begun", "seen"].map(|name| tree.path(name).display().to_string());
     tree.toml("stays", SLEEP);
-    tree.one_file("file", SLEEP);
+    tree.one_file("file", &slow_to_stop(&tree));
     tree.toml("dir", &slow_to_stop(&tree));
     tree.draft("old").run(&slow(&tree));
     tree.place("old");
     tree.start();
     let stays = tree.await_up("stays");
-    tree.await_lines(&begun, 2);
+    tree.await_lines(&begun, 3);
     let file = tree.await_up("file");
-    let services = tree.services();
+    let (services, go) = (tree.services(), tree.path("go"));
     fs::remove_file(services.join("file.toml")).expect("ours");
-    let said = tree.ctl_ok(&["apply"]);
+    let said = apply_until(&tree, &go);
     assert!(said.contains("file: stop: its definition is gone\n") && said.contains("\nfile: gone"), "{said}");
     assert!(tree.status("file").is_none() && !is_alive(file));
+    fs::remove_file(&go).expect("ours");
     for name in ["dir", "old"] {
         fs::remove_dir_all(services.join(name)).expect("ours");
     }
@@ -48,9 +65,9 @@ fn apply_right_after_a_removal_says_so_and_waits_until_it_is_gone() {
     for name in ["dir", "old"] {
         assert!(plan.contains(&format!("{name}: stop: its definition is gone\n")), "{plan}");
     }
-    let said = tree.ctl_ok(&["apply"]);
+    let said = apply_until(&tree, &go);
     assert!(said.contains("dir: gone") && said.contains("old: gone"), "{said}");
-    assert_eq!(tree.lines(&seen), ["end", "end"]);
+    assert_eq!(tree.lines(&seen), ["end"; 3]);
     assert!(tree.status("dir").is_none() && tree.status("old").is_none());
     assert_eq!(tree.ctl_ok(&["apply"]), "nothing has changed\n");
     assert_eq!(tree.await_up("stays"), stays);
@@ -69,11 +86,12 @@ fn apply_right_after_a_definition_came_says_so_and_waits_until_it_is_up() {
             "one" => tree.one_file(name, &slow_to_start(&flag)),
             "new" => _ = tree.toml(name, &slow_to_start(&flag)),
             _ => {
-                tree.draft(name).run("sleep 0.3; echo >&3; exec sleep 1000").file("notification-fd", "3");
+                let run = format!("until [ -e {flag}.go ]; do sleep 0.05; done; echo >&3; exec sleep 1000");
+                tree.draft(name).run(&run).file("notification-fd", "3");
                 tree.place(name);
             }
         }
-        let said = tree.ctl_ok(&["apply"]);
+        let said = apply_until(&tree, &tree.path(&format!("{name}.go")));
         let lines = [format!("{name}: start: it is new\n"), format!("{name}: up (pid ")];
         assert!(lines.iter().all(|line| said.contains(line)), "{said}");
         assert_eq!(tree.status(name).and_then(|status| status.ready), Some(true), "{name}");
@@ -140,8 +158,9 @@ fn what_the_watch_has_begun_is_waited_for_by_apply() {
     tree.await_status("bad", "a problem", |status| status.problem.is_some());
     let plan = tree.ctl_ok(&["plan"]);
     assert!(plan.contains("new: start: it is new\n") && plan.contains("bad: start: it is new\n"), "{plan}");
-    // What apply itself does lets the new one go on: it is not ready before.
-    let edit = format!("command = ['sh', '-c', 'touch {flag}.go; exec sleep 1000']");
+    // What apply itself does lets the new one go on, and the other one end: neither comes to that before.
+    let go = tree.path("go").display().to_string();
+    let edit = format!("command = ['sh', '-c', 'touch {flag}.go {go}; exec sleep 1000']");
     fs::write(tree.services().join("edited/service.toml"), edit).expect("ours");
     let said = tree.say(&["apply", "--timeout", "120"]);
     assert!(said.code == 1 && said.out.contains("new: up (pid "), "{said:?}");
@@ -221,16 +240,10 @@ fn a_file_that_becomes_a_directory_and_back_is_waited_for_by_apply() {
             fs::remove_dir_all(tree.services().join("c")).expect("ours");
             tree.one_file("c", &held);
         }
-        let mut ctl = Command::new(program());
-        ctl.args(["svc-ctl", "apply", "--timeout", "120"]).env("SVC_RUN_DIR", tree.run_dir()).stdout(Stdio::piped());
-        let apply = spawn(&mut ctl).expect("svc-ctl runs");
-        wait_idle(apply.id() as i32, Duration::from_millis(200));
-        fs::write(&go, "").expect("ours");
-        let said = apply.wait_with_output().expect("ours");
+        let said = apply_until(&tree, &go);
         fs::remove_file(&go).expect("ours");
-        let out = String::from_utf8_lossy(&said.stdout);
-        let is_told = out.contains("c: restart: ") || out.contains("c: start: ");
-        assert!(said.status.success() && is_told && out.contains("\nc: up (pid "), "{out}\n{}", tree.log());
+        let is_told = said.contains("c: restart: ") || said.contains("c: start: ");
+        assert!(is_told && said.contains("\nc: up (pid "), "{said}\n{}", tree.log());
         let status = tree.status("c").expect("it is there");
         assert!(status.state == State::Up && status.pid != Some(pid), "{pid} {status:?}");
         pid = status.pid.unwrap_or(pid);
