@@ -320,6 +320,7 @@ fn draft(tree: &Tree, variable: Variable<'_>, problems: &mut Vec<Problem>) -> (D
         values.push((key.name, show::written(&entry.node.item)));
     }
     stops::faults(&places, &draft).into_iter().for_each(&mut fault);
+    rights::faults(&places, &draft.rights).into_iter().for_each(&mut fault);
     sockets::faults(&places, draft.settings.notification_fd, draft.sockets.len()).into_iter().for_each(&mut fault);
     for (key, what) in [draft.demand_fault(), draft.schedule_fault()].into_iter().flatten() {
         let entry = tree.root.iter().find(|entry| entry.key == key);

@@ -4,12 +4,14 @@ use svc_core::graph::distance;
 use svc_core::{capability, priority};
 
 use super::text;
+use super::tree::Entry;
+use super::values::Fault;
 
 #[derive(Debug, Default)]
 pub(super) struct Rights {
     pub(super) bounding: Option<Vec<String>>,
     pub(super) ambient: Option<Vec<String>>,
-    pub(super) no_new_privileges: bool,
+    pub(super) no_new_privileges: Option<bool>,
     pub(super) ionice: Option<String>,
     pub(super) scheduler: Option<String>,
     pub(super) cpus: Option<String>,
@@ -60,7 +62,7 @@ impl Rights {
         if self.delegates_cgroup {
             words.push("--cgroup-delegate".into());
         }
-        if self.no_new_privileges {
+        if self.no_new_privileges == Some(true) {
             words.push("--no-new-privileges".into());
         }
         words
@@ -74,6 +76,26 @@ impl Rights {
         let name = capability::names(lost).next()?;
         Some(format!("capabilities.ambient has {name}, which capabilities.bounding takes away: name it there too"))
     }
+}
+
+/// What is wrong with the keys together.
+pub(super) fn faults(leaves: &[(String, &Entry)], rights: &Rights) -> Vec<Fault> {
+    const PATHS: [&str; 3] = ["landlock.read", "landlock.write", "landlock.exec"];
+    let place = |name: &str| leaves.iter().find(|(key, _)| key == name).map(|(_, entry)| entry.place);
+    let closes = PATHS.iter().any(|key| place(key).is_some());
+    let mut faults: Vec<Fault> = Vec::new();
+    if let (false, Some(place)) = (closes, place("landlock.version")) {
+        let what = format!("landlock.version means nothing without one of {}: add one, or remove it", PATHS.join(", "));
+        faults.push((place, what));
+    }
+    if let (true, Some(place)) = (rights.no_new_privileges == Some(false), place("no-new-privileges")) {
+        let closed = (!rights.paths.is_empty()).then_some("landlock");
+        let other = closed.or(rights.seccomp.is_some().then_some("seccomp"));
+        let message =
+            |other| format!("no-new-privileges is false, and {other} does not go without it: remove one of the two");
+        faults.extend(other.map(|other| (place, message(other))));
+    }
+    faults
 }
 
 fn known<T>(text: &str, read: fn(&str) -> Option<T>) -> Option<String> {

@@ -282,6 +282,18 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("user = ['a']", "1:8: user is a list, and must be a name or a number, such as \"www-data\""),
         ("groups = ['a,b']", "1:11: groups is \"a,b\", and must be a name or a number, such as"),
         ("home = 'x'", "1:8: home is \"x\", and must be true or false, without quotes, such as false"),
+        (
+            "landlock.version = 2",
+            "1:10: landlock.version means nothing without one of landlock.read, landlock.write, landlock.exec: add one",
+        ),
+        (
+            "seccomp = 'default'\nno-new-privileges = false",
+            "2:1: no-new-privileges is false, and seccomp does not go without it",
+        ),
+        (
+            "no-new-privileges = false\nlandlock.read = '/'",
+            "1:1: no-new-privileges is false, and landlock does not go without it",
+        ),
         ("home = true", "1:1: home needs user, whose home it is: write user = \"NAME\""),
         ("uid = 33", "1:1: uid needs user, whose number it is: write user = \"NAME\""),
         ("gid = 33", "1:1: gid needs user, whose group it is: write user = \"NAME\""),
@@ -432,6 +444,7 @@ pub(crate) fn frame(key: &str) -> &'static str {
         "memory.interval" | "memory.action" => "command = 'x'\nmemory.limit = '1GiB'",
         "ready.interval" | "ready.timeout" => "command = 'x'\nready.tcp = ':1'",
         "restart.max-delay" => "command = 'x'\nrestart.factor = 2",
+        "landlock.version" => "command = 'x'\nlandlock.read = '/x'",
         "wait-timeout" => "command = 'x'\nwait-for = 'file:/x'",
         "on-change" => "command = 'x'\nwatch = '/x'",
         "restart.window" | "restart.at-limit" => "command = 'x'\nrestart.limit = 5",

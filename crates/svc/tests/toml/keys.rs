@@ -35,6 +35,7 @@ fn service(tree: &Tree, key: &str) -> (String, &'static str) {
         "idle-stop" => (with(&format!("sockets = ['{}']\nstart = 'on-demand'", tree.root().join("idle").display())), ""),
         "wait-timeout" => (with("wait-for = 'file:/'"), ""),
         "on-change" => (with("watch = '/etc/passwd'"), ""),
+        "landlock.version" => (with("landlock.write = '/'\nlandlock.exec = '/'\noptional = ['landlock']"), ""),
         "ready.interval" | "ready.timeout" => (with("ready.exec = 'true'"), ""),
         "memory.interval" | "memory.action" => (with("memory.limit = '1GiB'"), ""),
         "restart.window" | "restart.at-limit" => (with("restart.limit = 5"), ""),

@@ -103,7 +103,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key!(
         "no-new-privileges",
-        Shape::Flag(|draft, flag| draft.rights.no_new_privileges = flag),
+        Shape::Flag(|draft, flag| draft.rights.no_new_privileges = Some(flag)),
         "false, but true with landlock or seccomp",
         RUNNING,
         Change::Restart,
@@ -116,8 +116,8 @@ pub(super) const KEYS: &[Key] = &[
         "everything",
         RUNNING,
         Change::Restart,
-        "Paths below which it may read. With any key of landlock all paths that none of them names are closed, those of its \
-         program and libraries too. A relative path begins at directory.",
+        "Paths below which it may read. Where this, write or exec has a path in it, all paths that none of them names are \
+         closed, those of its program and libraries too. A relative path begins at directory.",
         "[\"/etc\", \"/usr/share\"]"
     ),
     key!(
