@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use svc_core::ServiceName;
 use svc_core::graph::{Admission, Dependency, Graph, Relation};
-use svc_def::{CommandCondition, Identity, Instances, Otherwise, Source};
+use svc_def::{CommandCondition, Identity, Instances, Otherwise, Source, Watched};
 
 use crate::held::Held;
 use crate::judging;
+pub(crate) use nodes::reads;
 
 /// One directory of the s6-rc form, or with a service.toml.
 #[derive(Clone)]
@@ -284,6 +285,13 @@ impl Unit {
             (None, _) | (Some(_), Some(Ok(()))) => Admission::Open,
             (Some(_), None) => Admission::Pending,
             (Some(_), Some(Err(_))) => Admission::Refused,
+        }
+    }
+
+    /// It has read its files as they are now.
+    pub(crate) fn has_read(&mut self, files: Vec<Watched>) {
+        if let Some(outside) = self.source.facts.as_mut().and_then(|facts| facts.outside.as_mut()) {
+            outside.watch = files;
         }
     }
 

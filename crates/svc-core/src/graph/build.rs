@@ -231,6 +231,10 @@ impl Graph {
         &self.entries[id.at()].node
     }
 
+    pub(super) fn node_mut(&mut self, id: Id) -> &mut Node {
+        &mut self.entries[id.at()].node
+    }
+
     /// What it waits for.
     pub fn edges(&self, id: Id) -> &[Edge] {
         &self.entries[id.at()].edges

@@ -99,6 +99,11 @@ impl Engine {
         &self.graph
     }
 
+    /// It has been started with what it reads as this is now.
+    pub fn has_read(&mut self, id: Id, reads: Vec<(u64, u64)>) {
+        self.graph.node_mut(id).reads = reads;
+    }
+
     pub fn deadline(&self) -> Option<Millis> {
         self.deadlines.first().map(|&(at, _)| at)
     }

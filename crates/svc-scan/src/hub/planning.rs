@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use svc_core::ServiceName;
 use svc_core::graph::{self, Graph, Progress, Reason, Strength, Wish};
 use svc_core::service::{State, Stop};
-use svc_def::Values;
+use svc_def::{Values, Watched};
 use svc_proto::api;
 
 use super::{Hub, Member};
@@ -15,7 +15,7 @@ use crate::directories::{Foresight, Found};
 use crate::held::Runs;
 use crate::matching::rests;
 use crate::status::Now;
-use crate::units::{Unit, Units};
+use crate::units::{Unit, Units, reads};
 
 /// A file counts as newer than a process only if it is so by more than two clocks may differ.
 const CLOCKS_DIFFER_MS: u64 = 5;
@@ -352,6 +352,27 @@ impl Hub {
     fn reads_other(&self, name: &str) -> bool {
         let facts = self.units.get(name).and_then(|unit| unit.source.facts.as_ref());
         facts.is_some_and(|facts| facts.watch().iter().any(|one| svc_def::look_at(one.pattern.clone()) != *one))
+    }
+
+    /// It starts, and so reads its files: what was written to them before counts by that.
+    pub(super) fn has_read_files(&mut self, slot: u32) {
+        let Some((member, machine)) = self.members.get(&slot).and_then(|it| Some((it, it.machine.as_ref()?))) else {
+            return;
+        };
+        let started = Now::read().wall_of(machine.since());
+        let watch = self.units.get(member.name.as_str()).and_then(|unit| Some(unit.source.facts.as_ref()?.watch()));
+        let Some(watch) = watch.filter(|watch| !watch.is_empty()) else { return };
+        let now: Vec<Watched> = watch.iter().map(|one| svc_def::look_at(one.pattern.clone())).collect();
+        let is_older = |(file, _): &(PathBuf, u64)| changed_ms(file).is_none_or(|at| at + CLOCKS_DIFFER_MS < started);
+        if now == watch || !now.iter().flat_map(|one| &one.files).all(is_older) {
+            return;
+        }
+        if let Some(id) = self.engine.graph().id(member.name.as_str()) {
+            self.engine.has_read(id, reads(&now));
+        }
+        if let Some(unit) = self.units.get_mut(&member.name) {
+            unit.has_read(now);
+        }
     }
 
     /// Whether its definition on disk is not what has been taken in.

@@ -242,6 +242,7 @@ impl Hub {
                 if member.machine.as_ref().is_some_and(|machine| machine.starts() > 1) {
                     self.refresh(slot);
                 }
+                self.has_read_files(slot);
                 api::EventKind::Starting
             }
             Note::Up => api::EventKind::Up,

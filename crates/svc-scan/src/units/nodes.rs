@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use svc_core::ServiceName;
 use svc_core::graph::{Bond, Condition, Dependency, Kind, Node, Relation};
-use svc_def::Start;
+use svc_def::{Start, Watched};
 
 use super::{Unit, Units, is_hard};
 
@@ -54,7 +54,7 @@ impl Units {
             if kind != Kind::Bundle {
                 node.substance = self.fingerprint(unit);
                 if let Some(facts) = &source.facts {
-                    node.reads = facts.watch().iter().map(|one| (mark(&one.pattern), mark(&one.files))).collect();
+                    node.reads = reads(facts.watch());
                     node.change_restarts = facts.change_restarts;
                 }
                 let longrun = unit.definition.as_ref().filter(|_| kind == Kind::Process);
@@ -149,6 +149,11 @@ impl Units {
         unit.dir.hash(&mut hasher);
         hasher.finish()
     }
+}
+
+/// What the graph knows of files that a service reads.
+pub(crate) fn reads(watch: &[Watched]) -> Vec<(u64, u64)> {
+    watch.iter().map(|one| (mark(&one.pattern), mark(&one.files))).collect()
 }
 
 /// A number that is another one for others.

@@ -76,7 +76,7 @@ fn who_has_ended_while_others_were_waited_for_is_not_told_as_up() {
         tree.service(name).run(&run).file("restart", restart).file("restart-delay", "1h").file("down", "");
         // Is ready when that one was up and is no more. One that has failed before is not waited for until it has been started again.
         let wait = format!("until {ctl} wait {name}; do :; done");
-        let run = format!("{wait}; touch ../{name}/end; {ctl} wait --down {name}; echo >&3; exec sleep 1000");
+        let run = format!("{wait}; touch ../{name}/end; {ctl} wait --finished {name}; echo >&3; exec sleep 1000");
         tree.service(&format!("after-{name}")).run(&run).file("notification-fd", "3").file("down", "");
     }
     tree.start();

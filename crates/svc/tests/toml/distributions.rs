@@ -60,6 +60,21 @@ fn another_template_or_environment_is_rendered_on_apply_and_reloaded() {
     assert!(plan.contains(&format!("web: reload: {} has changed", vars.display())), "{plan}");
     tree.ctl_ok(&["apply"]);
     assert_eq!(tree.await_lines("web/seen", 3), ["up", "two a", "two b"]);
+    // A start makes them of what there is: that is no edit any more. What was written in the last milliseconds may come too late.
+    write(&vars, "WHO=c\n");
+    assert!(tree.status("web").expect("known").changed);
+    until("a start that has read it", || {
+        tree.ctl_ok(&["restart", "web"]);
+        (!tree.status("web").expect("known").changed).then_some(())
+    });
+    assert_eq!(fs::read_to_string(&to).expect("there"), "two c\n");
+    let plan = tree.ctl_ok(&["plan"]);
+    assert!(!plan.contains("web: "), "{plan}");
+    write(&vars, "WHO=b\n");
+    assert!(tree.ctl_ok(&["plan"]).contains(&format!("web: reload: {} has changed", vars.display())));
+    tree.ctl_ok(&["apply"]);
+    let web = tree.await_up("web");
+    until("two b", || (tree.lines("web/seen").last().map(String::as_str) == Some("two b")).then_some(()));
     // One that cannot be rendered is told, and what runs goes on with what it has.
     write(&from, "three ${NONE}\n");
     let said = tree.say(&["apply"]);
