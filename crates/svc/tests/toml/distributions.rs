@@ -42,7 +42,7 @@ fn another_template_or_environment_is_rendered_on_apply_and_reloaded() {
     tree.start();
     tree.await_lines("web/seen", 1);
     tree.await_lines("told/seen", 1);
-    let (web, plain) = (tree.await_up("web"), tree.await_up("plain"));
+    let plain = tree.await_up("plain");
     assert_eq!(tree.ctl_ok(&["plan"]), "nothing has changed\n");
     write(&from, "two ${WHO}\n");
     let (plan, changed) = (tree.ctl_ok(&["plan"]), format!("{} has changed\n", from.display()));
