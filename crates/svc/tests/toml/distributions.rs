@@ -63,8 +63,11 @@ fn another_template_or_environment_is_rendered_on_apply_and_reloaded() {
     // A start makes them of what there is: that is no edit any more. What was written in the last milliseconds may come too late.
     write(&vars, "WHO=c\n");
     assert!(tree.status("web").expect("known").changed);
+    let mut lines = 3;
     until("a start that has read it", || {
         tree.ctl_ok(&["restart", "web"]);
+        lines += 1;
+        tree.await_lines("web/seen", lines);
         (!tree.status("web").expect("known").changed).then_some(())
     });
     assert_eq!(fs::read_to_string(&to).expect("there"), "two c\n");
