@@ -211,7 +211,7 @@ fn keys() -> Vec<(String, String, Vec<String>, bool)> {
 fn beside(key: &str) -> &'static str {
     match key {
         "home" | "uid" | "gid" | "volumes" => "user = 'nobody'",
-
+        "landlock.version" => "landlock.read = ['/']",
         "wait-timeout" => "wait-for = 'tcp://db:1'",
         "on-change" => "watch = '/no/file'",
         "restart.max-delay" => "restart.factor = 2",
