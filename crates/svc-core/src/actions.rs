@@ -22,6 +22,10 @@ impl<A, const MOST: usize> List<A, MOST> {
         }
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &A> {
+        self.list.iter().flatten()
+    }
+
     /// Takes them out, first first.
     pub fn drain(&mut self) -> impl Iterator<Item = A> + use<A, MOST> {
         core::mem::take(self).list.into_iter().flatten()

@@ -22,18 +22,17 @@ const RETRY_WATCHED: Millis = Millis::from_secs(3600);
 
 impl Driver {
     pub(super) fn perform_all(&mut self, actions: &mut Actions, main: Option<Pid>) {
+        // Before it is done: svc-init may kill us right after it, and then nobody would have said it.
+        if actions.iter().any(|action| *action == Action::Publish(Note::Killed)) {
+            self.say_killed();
+        }
         for action in actions.drain() {
             match action {
                 Action::Spawn(role) => self.spawn(role),
                 Action::Signal { target, signal } => self.signal(main, target, signal),
                 Action::Sweep(signal) => self.sweep(signal),
                 Action::Errand => self.run_errand(),
-                Action::Publish(note) => {
-                    if note == Note::Killed {
-                        self.say_killed();
-                    }
-                    self.report(Some(note));
-                }
+                Action::Publish(note) => self.report(Some(note)),
                 // Said already where the last of the service went in the same step.
                 Action::Quit if self.told_gone => {}
                 Action::Quit => self.report(None),
