@@ -54,6 +54,20 @@ fn rescans(tree: &Tree, count: u64) {
 /// So many of something.
 type Storm = fn(&Tree, u64);
 
+/// Who has grown meanwhile by more than this, in KiB.
+fn grown(tree: &Tree, pids: [i32; 4], room: [u64; 4], what: &str, storm: impl Fn()) -> Option<String> {
+    let before = pids.map(size);
+    storm();
+    // A connection is closed a moment after its answer was read.
+    until(&format!("descriptors to be given back; log:\n{}", tree.log()), || {
+        pids.iter().zip(&before).all(|(&pid, before)| descriptors(pid) <= before.1).then_some(())
+    });
+    let after = pids.map(size);
+    println!("{what}: before {before:?}, after {after:?}");
+    let index = (0..pids.len()).find(|&index| after[index].0 > before[index].0 + room[index])?;
+    Some(format!("{what}: process {index} of {pids:?} had {} KiB, and has {}", before[index].0, after[index].0))
+}
+
 #[test]
 fn promise_5_nothing_grows() {
     // KiB: a page for those who do nothing here that they did not do before; svc-scan's heap is in pieces, and differs by some
@@ -74,18 +88,10 @@ fn promise_5_nothing_grows() {
         ("rescans", rescans, amount(200, 100_000)),
     ];
     for (what, storm, count) in storms {
-        let before = pids.map(size);
-        storm(&tree, count);
-        // A connection is closed a moment after its answer was read.
-        until("descriptors to be given back", || {
-            pids.iter().zip(&before).all(|(&pid, before)| descriptors(pid) <= before.1).then_some(())
-        });
-        let after = pids.map(size);
-        println!("{count} {what}: before {before:?}, after {after:?}");
-        for (index, room) in ROOM.into_iter().enumerate() {
-            let (before, after) = (before[index].0, after[index].0);
-            assert!(after <= before + room, "{count} {what}: process {index} of {pids:?} had {before} KiB, and has {after}");
-        }
+        // Once it may be a page that nobody had needed before; what grows does so each time.
+        let look = || grown(&tree, pids, ROOM, &format!("{count} {what}"), || storm(&tree, count));
+        let each: Vec<String> = (0..3).map_while(|_| look()).collect();
+        assert!(each.len() < 3, "{each:?}");
     }
     assert!(status(&tree, "web").restarts >= 700);
     assert_eq!(tree.stop(), 0);
