@@ -9,6 +9,8 @@ use svc_core::timer::Memory;
 use svc_proto::api::Death;
 use svc_sys::say;
 
+use crate::whole;
+
 /// Where timers are kept instead of in the run directory, such as on a volume.
 pub(crate) const STATE_DIR: &str = "SVC_STATE_DIR";
 const FOLDER: &str = "timers";
@@ -73,13 +75,8 @@ impl Keeper {
     }
 
     pub(crate) fn write(&mut self, name: &str, kept: &Kept) {
-        let (Some(folder), Some(path)) = (&self.folder, self.path(name)) else { return };
-        let new = path.with_extension("new");
-        let bytes = serde_json::to_vec(kept).unwrap_or_default();
-        let written = std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&new, bytes))
-            .and_then(|()| std::fs::rename(&new, &path));
-        match written {
+        let Some(path) = self.path(name) else { return };
+        match whole::write(&path, &serde_json::to_vec(kept).unwrap_or_default()) {
             Ok(()) => self.complained = false,
             Err(error) if !self.complained => {
                 self.complained = true;

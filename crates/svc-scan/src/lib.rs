@@ -29,6 +29,7 @@ mod taken;
 mod units;
 mod waits;
 mod watches;
+mod whole;
 
 pub use start::{StartFailure, StartPolicy};
 

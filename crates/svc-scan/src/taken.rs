@@ -2,10 +2,8 @@
 //! stands on disk by then may be an edit that nobody has applied.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use svc_core::ServiceName;
@@ -14,6 +12,7 @@ use svc_sys::say;
 
 use crate::pair::{self, Pair};
 use crate::units::{Units, kind, of_another_kind};
+use crate::whole;
 
 const FILE: &str = "definitions";
 
@@ -93,7 +92,7 @@ impl Taken {
             return;
         }
         self.written = number;
-        if let Err(error) = write_whole(file, &text) {
+        if let Err(error) = whole::write(file, text.as_bytes()) {
             say!("svc-scan: {}: {error}: the next svc-scan takes what stands on disk for what runs", svc_def::shown(file));
             // What is no longer so would be taken for what runs.
             match std::fs::remove_file(file) {
@@ -113,18 +112,6 @@ fn parse(text: &str) -> BTreeMap<ServiceName, (Identity, Box<str>)> {
         Some((name, (identity, format!("{}\n", values.trim_end_matches('\n')).into())))
     };
     text.strip_prefix('\t').unwrap_or_default().split("\n\t").filter_map(entry).collect()
-}
-
-/// Whole or not at all, and for nobody else: there may be secrets in it.
-pub(crate) fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
-    let new = file.with_file_name(format!(".{}.new", file.file_name().unwrap_or_default().to_string_lossy()));
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
-    let written = written.and_then(|mut open| open.write_all(text.as_bytes()));
-    written.inspect_err(|_| _ = std::fs::remove_file(&new))?;
-    std::fs::rename(new, file)
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use svc_sys::say;
 use super::Hub;
 use crate::clients::NotScaled;
 use crate::pair::Pair;
-use crate::taken::write_whole;
 use crate::units::Unit;
+use crate::whole;
 
 /// The directory in the run directory where the numbers are that somebody asked for: the next svc-scan reads them.
 const FOLDER: &str = "scale";
@@ -76,7 +76,7 @@ impl Scales {
             }
             (Some(scale), file) => {
                 self.all.insert(template.clone(), scale);
-                file.map_or(Ok(()), |file| write_whole(&file, &format!("{} {}\n", scale.asked, scale.defined)))
+                file.map_or(Ok(()), |file| whole::write(&file, format!("{} {}\n", scale.asked, scale.defined).as_bytes()))
             }
         };
         if let Err(error) = written {
