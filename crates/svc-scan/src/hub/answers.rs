@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Hub, Member, WHY_LINES, telling};
-use crate::clients::{self, Ask, STREAM_ROOM, Subscriber, json_line};
+use crate::clients::{self, Ask, STREAM_ROOM, Subscriber};
 use crate::held::Held;
 use crate::matching;
 use crate::status::{self, Known, Now};
@@ -12,8 +12,8 @@ use svc_core::graph::{Id, Kind, Level, Node, Progress, Strength, Wish};
 use svc_core::run::said_by_exec;
 use svc_core::service::State;
 use svc_core::{Service, ServiceName};
-use svc_proto::api;
 use svc_proto::link::ToInit;
+use svc_proto::{api, json};
 use svc_sys::clock;
 use tokio::sync::mpsc;
 
@@ -49,7 +49,7 @@ impl Hub {
                 };
                 // Those who have hung up since the last change would pile up.
                 self.events.retain(|subscriber| !subscriber.is_gone());
-                if subscriber.send(json_line(&first), |_| Vec::new()) {
+                if subscriber.send(json::line(&first), |_| Vec::new()) {
                     self.events.push(subscriber);
                 }
             }
