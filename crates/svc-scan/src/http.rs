@@ -19,13 +19,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use svc_proto::api;
+use svc_proto::json::line;
 use svc_proto::ledger::MAX_SLOTS;
 use svc_sys::process::{self, Peer};
 use svc_sys::{fd, listen, say, user};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::clients::{Ask, NotScaled, STREAM_ROOM, json_line};
+use crate::clients::{Ask, NotScaled, STREAM_ROOM};
 
 /// Clients at a time. Those above it are told so.
 const MOST_CLIENTS: usize = 512;
@@ -250,7 +251,7 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
             once(&mut services)?;
             let logs = ask(asks, |answer| Ask::Logs { services, lines, follow, answer }).await?;
             let logs = logs.map_err(|error| Refusal(StatusCode::NOT_FOUND, error))?;
-            let first: Vec<u8> = logs.first.iter().flat_map(json_line).collect();
+            let first: Vec<u8> = logs.first.iter().flat_map(line).collect();
             Ok(stream((!first.is_empty()).then(|| first.into()), logs.rest))
         }
         (service, true) if service.starts_with("services/") => {
@@ -376,9 +377,7 @@ fn once(names: &mut Vec<String>) -> Result<(), Refusal> {
 }
 
 fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Answer> {
-    let mut body = serde_json::to_vec(value).unwrap_or_default();
-    body.push(b'\n');
-    respond(status, "application/json", Answer::Whole(Full::new(body.into())))
+    respond(status, "application/json", Answer::Whole(Full::new(line(value).into())))
 }
 
 fn stream(first: Option<Bytes>, rest: Option<mpsc::Receiver<Vec<u8>>>) -> Response<Answer> {
