@@ -38,11 +38,10 @@ fn reason(path: &Path, errno: i32) -> String {
              limit): raise it with docker run --pids-limit"
                 .into()
         }
-        errno::EMFILE => "too many descriptors are open in this process (RLIMIT_NOFILE): \
-             raise the limit with docker run --ulimit nofile=65536"
-            .into(),
-        errno::ENFILE => "too many files are open on this machine (fs.file-max): raise it on the host with sysctl".into(),
-        other => format!("cannot be executed: {}", errno::text(other)),
+        other => match look::shortage(other) {
+            Some((what, cure)) => format!("{what}: {cure}"),
+            None => format!("cannot be executed: {}", errno::text(other)),
+        },
     }
 }
 

@@ -34,6 +34,7 @@ pub use conditions::{
 pub use entry::{Entry, Identity, entry, identity, two_forms};
 pub use explain::{explain_exec, explain_missing, has_no_place};
 pub use image::{GROUP, Image, NO_HOME, Table, USER, no_account, no_group_of, no_line};
+pub use look::shortage;
 pub use naming::{Find, named, told};
 pub use problem::{Problem, printable, shown};
 pub use rc::{

@@ -172,12 +172,27 @@ fn denied(path: &Path, errno: i32, done: &str) -> Trouble {
     let (what, cure) = match (errno, closed_directory(path)) {
         (errno::EACCES, Some(directory)) => closed_door(&user::who(), &directory, done),
         (errno::EACCES, None) => (format!("cannot be {done} by {}", user::who()), format!("chmod a+r {}", shown(path))),
-        (errno, _) => (
-            format!("cannot be {done}, {}", errno::text(errno)),
-            "see whether the path and its file system are sound".into(),
-        ),
+        (errno, _) => {
+            let (why, cure) = match shortage(errno) {
+                Some((why, cure)) => (why.to_owned(), cure),
+                None => (errno::text(errno), "see whether the path and its file system are sound"),
+            };
+            (format!("cannot be {done}, {why}"), cure.to_owned())
+        }
     };
     Trouble { errno, what, cure }
+}
+
+/// What is short where no descriptor can be had, whatever path it was for, and the cure.
+pub fn shortage(errno: i32) -> Option<(&'static str, &'static str)> {
+    match errno {
+        errno::EMFILE => Some((
+            "too many descriptors are open in this process (RLIMIT_NOFILE)",
+            "raise the limit with docker run --ulimit nofile=65536",
+        )),
+        errno::ENFILE => Some(("too many files are open on this machine (fs.file-max)", "raise it on the host with sysctl")),
+        _ => None,
+    }
 }
 
 /// What is wrong with a directory that does not let somebody through, and the cure.

@@ -3,6 +3,7 @@
 mod seeing;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -35,6 +36,9 @@ const LOOKS: usize = 3;
 /// takes a grace period of the kernel, 8 to 16 ms, and a container has ended when its last process has. With what [`QUIET`] adds a
 /// new directory runs within 100 ms all the same.
 const MOMENT: Millis = Millis(50);
+
+/// After this time it is tried again to get a descriptor.
+const SHORTAGE: Millis = Millis(1000);
 
 /// A file that runs may be missing for this long before its service is stopped.
 const GRACE: Millis = Millis(500);
@@ -73,6 +77,8 @@ pub(crate) struct Changes {
     pub(crate) run_dir: bool,
     /// Nothing was watched until now.
     pub(crate) unwatched: bool,
+    /// There were no descriptors to read with, and are now: what was read meanwhile may be wrong.
+    pub(crate) readable: bool,
 }
 
 /// What stands there now, beside what we know.
@@ -131,6 +137,8 @@ pub(crate) struct Directories {
     root_watches: Vec<Option<PathBuf>>,
     /// What is watched above roots that have lost what s6's tools look for in them; see [`Directories::watch_above`].
     above: Vec<Above>,
+    /// There were no descriptors to read with: when it is seen whether there are now.
+    short_at: Option<Millis>,
     /// The entries must be looked at again.
     stale: bool,
     /// Not before this time: listing thousands of entries takes its time, and clients wait meanwhile.
@@ -161,6 +169,7 @@ impl Directories {
             edited_at: None,
             run_dir: None,
             run_dir_at: None,
+            short_at: None,
             stale: true,
             list_at: Millis::ZERO,
             at_once: true,
@@ -363,7 +372,7 @@ impl Directories {
     pub(crate) fn deadline(&self) -> Option<Millis> {
         let missing = self.missing.values().copied().min();
         let list = self.stale.then_some(self.list_at).into_iter().chain(missing).min();
-        let edited = [self.edited_at, self.run_dir_at, self.watch_at].into_iter().flatten().min();
+        let edited = [self.edited_at, self.run_dir_at, self.watch_at, self.short_at].into_iter().flatten().min();
         [list, self.candidates.deadline(), self.repairs.deadline(), edited].into_iter().flatten().min()
     }
 
@@ -379,14 +388,23 @@ impl Directories {
             self.watches.begin();
         }
         self.stale |= self.missing.values().any(|&at| now >= at);
-        if self.stale && now >= self.list_at {
+        let was_short = self.short_at.take_if(|at| now >= *at).is_some();
+        let lists = self.stale && now >= self.list_at;
+        if lists {
             self.stale = false;
             self.list(now, &mut changes);
             let end = clock::now();
             self.list_at = end + (end - now) + (end - now);
         }
         let due = self.candidates.due(now, AT_A_TIME);
+        let reads = lists || !due.is_empty();
         changes.found = due.into_iter().filter_map(|identity| self.examine(identity, now)).collect();
+        if (reads || was_short) && is_short() {
+            self.short_at = Some(now + SHORTAGE);
+        } else if was_short {
+            self.look_at_all();
+            changes.readable = true;
+        }
         changes.touched = self.repairs.due(now);
         if self.edited_at.is_some_and(|at| now >= at) {
             self.edited_at = None;
@@ -539,4 +557,13 @@ impl Directories {
     pub(crate) fn odd(&self) -> impl Iterator<Item = (String, String)> {
         self.odd.iter().map(|(path, message)| (svc_def::shown(path), message.clone()))
     }
+}
+
+/// Whether there are too few descriptors to read a directory with.
+fn is_short() -> bool {
+    /// Nothing that is read takes more at once.
+    const MOST: usize = 8;
+    let error = std::io::stderr();
+    let all: Result<Vec<OwnedFd>, _> = (0..MOST).map(|_| error.as_fd().try_clone_to_owned()).collect();
+    all.is_err()
 }

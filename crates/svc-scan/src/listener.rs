@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use svc_proto::place;
 use svc_sys::listen::{self, Address};
-use svc_sys::{Errno, process, say, user};
+use svc_sys::{process, say, user};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -99,8 +99,8 @@ impl Door {
                 format!("the directories beside it cannot be made again: {error}: s6's tools do not find services")
             }
             Ok(peer) => format!("another svc (pid {}) answers there: stop one of the two", peer.pid),
-            // Its queue is full: somebody is there.
-            Err(Errno::AGAIN) => return None,
+            // Its queue is full: somebody is there. Or there is no descriptor left to ask with, and nothing is known.
+            Err(errno) if errno.is_shortage() => return None,
             Err(_) => match self.make_places().and_then(|()| bind_path(&socket)) {
                 Ok(listener) => {
                     say!("svc-scan: {} was gone: made again; services went on", socket.display());

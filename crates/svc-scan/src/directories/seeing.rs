@@ -84,9 +84,11 @@ impl Directories {
                 return;
             }
             Err(error) => {
-                let message = format!(
-                    "cannot be read: {error}: make it a directory that svc may read (chmod a+rx); until then its services stay as they are"
-                );
+                let (why, cure) = match error.raw_os_error().and_then(svc_def::shortage) {
+                    Some((why, cure)) => (why.to_owned(), cure),
+                    None => (error.to_string(), "make it a directory that svc may read (chmod a+rx)"),
+                };
+                let message = format!("cannot be read: {why}: {cure}; until then its services stay as they are");
                 seen.odd.insert(root.clone(), message);
                 seen.hidden.insert(root.clone());
                 return;

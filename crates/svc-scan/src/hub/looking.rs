@@ -63,7 +63,8 @@ impl Hub {
         if self.is_ending() {
             return;
         }
-        let Changes { removed, renamed, found, touched, edited, run_dir, unwatched } = self.directories.look(clock::now());
+        let Changes { removed, renamed, found, touched, edited, run_dir, unwatched, readable } =
+            self.directories.look(clock::now());
         self.controls.open();
         for identity in removed {
             if let Some(name) = self.units.with_identity(identity) {
@@ -105,6 +106,13 @@ impl Hub {
         self.check_nodes();
         self.end_early();
         self.start_command();
+        if readable {
+            // Nobody has asked for edits: only what is said of those who are here is looked at again.
+            self.reread(&|_| true, &|_| false);
+            for slot in self.members.keys().copied().collect::<Vec<u32>>() {
+                self.refresh(slot);
+            }
+        }
     }
 
     /// Nothing of what stands on disk is still to be taken in.

@@ -104,6 +104,35 @@ fn no_descriptors() {
 }
 
 #[test]
+fn no_descriptors_to_read_with() {
+    let mut tree = Tree::new();
+    let neighbour = Neighbour::start(&mut tree);
+    let limit = |nofile: &str| {
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &tree.process("svc-scan").to_string(), &format!("--nofile={nofile}:")]);
+        assert_eq!(Said::by(&mut command).code, 0);
+    };
+    // What it has it keeps, and gets no more.
+    limit("3");
+    tree.service("late").run("exec sleep 1000");
+    kill(tree.svc_init(), "HUP");
+    let root = tree.services().display().to_string();
+    let what =
+        format!("svc-scan: {root}: cannot be read: too many descriptors are open in this process (RLIMIT_NOFILE): raise");
+    until(&format!("what is short; log:\n{}", tree.log()), || tree.log().contains(&what).then_some(()));
+    // With room again it is all looked at once more, by itself.
+    limit("1024");
+    tree.await_up("late");
+    let list = tree.list().expect("an answer");
+    let problems: Vec<&String> = list.services.iter().filter_map(|status| status.problem.as_ref()).collect();
+    assert_eq!(problems, Vec::<&String>::new());
+    assert_eq!(tree.log().matches("cannot be read").count(), 1, "{}", tree.log());
+    assert!(!tree.log().contains("control.sock"), "nobody took it away: {}", tree.log());
+    neighbour.assert_undisturbed(&tree);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn no_processes_left() {
     let Some((mut tree, uid)) = with_processes("12:1000") else { return };
     let neighbour = Neighbour::start(&mut tree);
