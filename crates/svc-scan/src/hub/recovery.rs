@@ -158,7 +158,7 @@ impl Hub {
     }
 
     /// What a name stands for in the end: names behind it say nothing themselves.
-    fn processes_behind(&self, id: Id) -> impl Iterator<Item = Id> {
+    pub(super) fn processes_behind(&self, id: Id) -> impl Iterator<Item = Id> {
         let graph = self.engine.graph();
         let mut seen = BTreeSet::from([id]);
         let mut walk = vec![id];
@@ -200,7 +200,8 @@ impl Hub {
         let (now, mut actions) = (clock::now(), Vec::new());
         if nothing {
             // It was never on the way: it waits for what it needs.
-            self.engine.step(now, Event::Stopped(id), &mut actions);
+            let absent = if self.engine.is_asked(id) { Event::Absent(id) } else { Event::Stopped(id) };
+            self.engine.step(now, absent, &mut actions);
         }
         if !self.is_ending() {
             self.engine.step(now, Event::Recovered(vec![(id, wish)]), &mut actions);
