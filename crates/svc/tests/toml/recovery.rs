@@ -75,6 +75,26 @@ fn an_order_counts_that_comes_before_the_heir_of_a_supervisor() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// A supervisor that dies twice in a second is not there for a while, and could not be told of the stop.
+#[test]
+fn who_was_to_go_first_goes_first_though_neither_svc_scan_nor_its_supervisor_is_left() {
+    let mut tree = Tree::new();
+    slow(&tree, "db", "");
+    slow(&tree, "app", "needs = ['db']");
+    std::fs::write(tree.path("go"), "").expect("ours");
+    tree.start();
+    let pids = ["app", "db"]
+        .map(|name| tree.await_status(name, "ready", |status| status.ready == Some(true)).pid.expect("it is up"));
+    tree.kill_supervisor("app");
+    kill(tree.process("svc-supervise app"), "KILL");
+    tree.ctl_ok(&["stop", "--dependents", "--no-wait", "db"]);
+    tree.kill_scan();
+    pids.into_iter().for_each(wait_gone);
+    assert_eq!(tree.lines("../trace")[2..], ["app told", "app ended", "db told", "db ended"], "{}", tree.log());
+    tree.await_status("app", "down", |status| status.state == State::Down);
+    assert_eq!(tree.stop(), 0);
+}
+
 /// What was stopping was taken to have stopped.
 #[test]
 fn a_stop_goes_on_in_order_when_svc_scan_was_killed() {
