@@ -389,6 +389,11 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
                 }
             }
         }
+        // Nothing of what an earlier svc-scan has left for us is overwritten before it has been read.
+        let all_read = !hub.directories.is_reading() && !hub.units.is_stale();
+        if hub.directories.taken.is_behind && all_read && !hub.is_ending() {
+            hub.keep_definitions();
+        }
         quiet_at = Some(clock::now() + QUIET);
     }
 }
