@@ -488,7 +488,7 @@ ready.fd = 3
     for text in texts.chain([odd.to_owned(), bundle.to_owned()]) {
         let (scratch, before) = reading(&text);
         let source = before.source.expect(&text);
-        let values = source.facts.as_deref().expect("a service.toml").values.written().to_owned();
+        let values = source.written().into_owned();
         // Whatever stands there now.
         scratch.file("service.toml", "comand = ");
         let after = read_kept(scratch.path(), &name("web"), &values);
