@@ -120,11 +120,14 @@ fn paths(draft: &Draft, base: &Path, image: &Image, found: &mut Vec<Found>) {
         ),
         texts("json", &prepared.json.iter().filter(|wanted| wanted.contains('/')).cloned().collect::<Vec<_>>()),
     ];
-    for (key, path) in all.into_iter().flatten() {
-        let path = base.join(path);
+    let all = all.into_iter().flatten().map(|(key, path)| (key.to_owned(), base.join(path)));
+    let there = draft.directory.as_ref().map_or_else(|| base.to_owned(), |dir| base.join(dir));
+    let open = draft.rights.opened().filter(|_| draft.rights.chroot.is_none());
+    let open = open.map(|(access, path)| (format!("landlock.{access}"), there.join(path)));
+    for (key, path) in all.chain(open.filter(|(_, path)| !comes_later(path))) {
         if !image.has(&path) {
             let message = format!("{} is not in this image: mount it, or put it there", shown(&path));
-            found.push((key.to_owned(), Lack { message, may_come: true }));
+            found.push((key, Lack { message, may_come: true }));
         }
     }
 }

@@ -34,6 +34,10 @@ impl Rights {
         self.paths.extend(paths.into_iter().map(|path| (access, path)));
     }
 
+    pub(super) fn opened(&self) -> impl Iterator<Item = &(&'static str, String)> {
+        self.paths.iter()
+    }
+
     pub(super) fn set(&mut self, file: &str, value: String) {
         self.files.push((file.to_owned(), value));
     }

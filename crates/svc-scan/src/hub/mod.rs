@@ -220,6 +220,8 @@ struct Hub {
     /// What the log says of those that have failed.
     told_failures: BTreeMap<String, String>,
     ending: Option<Ending>,
+    /// It has been said whose end is the end of everything.
+    said_whose_end: bool,
     /// The end was asked for before it was known what depends on what: when, and how much time there was.
     early_end: Option<(Millis, Millis)>,
     /// The graph has been made once.
@@ -288,6 +290,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         outcomes: BTreeMap::new(),
         told_failures: BTreeMap::new(),
         ending: None,
+        said_whose_end: false,
         early_end: None,
         composed: false,
         judged: false,
