@@ -33,8 +33,8 @@ impl Hub {
             Ask::Detail { service, answer } => drop(answer.send(self.detail(&service))),
             Ask::Control { control, answer } => self.control(control, answer),
             Ask::Wait { wait, answer } => {
-                let goal = Goal::Until(wait.until);
-                let items = wait.services.into_iter().map(|service| self.item(service, goal)).collect();
+                let goal = if wait.until == api::Until::Gone { Goal::Gone } else { Goal::Until(wait.until) };
+                let items = wait.services.into_iter().map(|service| self.awaited(service, goal)).collect();
                 self.wait_for(items, wait.any, wait.timeout_ms, Answer::Wait(answer));
             }
             Ask::Events { lines } => {

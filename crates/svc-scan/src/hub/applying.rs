@@ -104,7 +104,7 @@ impl Hub {
     }
 
     /// What is waited for in the end, which may not be there yet, or not any more.
-    fn awaited(&mut self, service: String, goal: Goal) -> Item {
+    pub(super) fn awaited(&mut self, service: String, goal: Goal) -> Item {
         match goal {
             Goal::Gone => Item { service, goal, outcome: None },
             _ => self.item(service, goal),
