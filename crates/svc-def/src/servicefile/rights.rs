@@ -24,7 +24,7 @@ pub(super) struct Rights {
     pub(super) delegates_cgroup: bool,
     pub(super) optional: Vec<String>,
     /// What may be done below which paths.
-    paths: Vec<(&'static str, String)>,
+    pub(super) paths: Vec<(&'static str, String)>,
     /// Files of its cgroup, and what is written into them.
     files: Vec<(String, String)>,
 }
