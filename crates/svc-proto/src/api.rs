@@ -54,7 +54,7 @@ pub struct Done {
     pub message: String,
 }
 
-/// The body of every error.
+/// The body of an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// What, where and the cure, in one line.

@@ -8,6 +8,7 @@ pub mod checks;
 pub mod codec;
 pub mod definition;
 pub mod handover;
+pub mod json;
 pub mod label;
 pub mod ledger;
 pub mod link;

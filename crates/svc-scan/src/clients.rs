@@ -50,13 +50,6 @@ pub(crate) struct Logs {
     pub(crate) rest: Option<mpsc::Receiver<Vec<u8>>>,
 }
 
-/// A value as one line of JSON.
-pub(crate) fn json_line<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    let mut line = serde_json::to_vec(value).unwrap_or_default();
-    line.push(b'\n');
-    line
-}
-
 /// A reader of a stream that may be slow: what it has no room for is counted, and told when there is room again.
 pub(crate) struct Subscriber {
     lines: mpsc::Sender<Vec<u8>>,

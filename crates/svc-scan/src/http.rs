@@ -3,7 +3,7 @@
 //! Everything a client can do is bounded: how many there are, how long a head and a body may take and be, how far behind the
 //! reader of a stream may fall. Who may do what is decided by who connects (SO_PEERCRED).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::pin::Pin;
@@ -19,12 +19,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use svc_proto::api;
+use svc_proto::json::line;
+use svc_proto::ledger::MAX_SLOTS;
 use svc_sys::process::{self, Peer};
 use svc_sys::{fd, listen, say, user};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::clients::{Ask, NotScaled, STREAM_ROOM, json_line};
+use crate::clients::{Ask, NotScaled, STREAM_ROOM};
 
 /// Clients at a time. Those above it are told so.
 const MOST_CLIENTS: usize = 512;
@@ -44,6 +46,8 @@ const REFUSAL_TIME: Duration = Duration::from_millis(100);
 const BODY_TIME: Duration = Duration::from_secs(10);
 const MOST_HEAD: usize = 16 * 1024;
 const MOST_BODY: usize = 1024 * 1024;
+/// Names in a request: twice as many as there can be processes.
+const MOST_NAMES: usize = 2 * MAX_SLOTS as usize;
 
 /// What goes back: a whole answer, or a stream of lines.
 enum Answer {
@@ -243,10 +247,11 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
             Ok(stream(None, Some(rest)))
         }
         ("logs", true) => {
-            let (services, lines, follow) = log_query(&query)?;
+            let (mut services, lines, follow) = log_query(&query)?;
+            once(&mut services)?;
             let logs = ask(asks, |answer| Ask::Logs { services, lines, follow, answer }).await?;
             let logs = logs.map_err(|error| Refusal(StatusCode::NOT_FOUND, error))?;
-            let first: Vec<u8> = logs.first.iter().flat_map(json_line).collect();
+            let first: Vec<u8> = logs.first.iter().flat_map(line).collect();
             Ok(stream((!first.is_empty()).then(|| first.into()), logs.rest))
         }
         (service, true) if service.starts_with("services/") => {
@@ -259,12 +264,14 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
             }
         }
         ("wait", false) => {
-            let wait: api::Wait = body(request).await?;
+            let mut wait: api::Wait = body(request).await?;
+            once(&mut wait.services)?;
             ask(asks, |answer| Ask::Wait { wait, answer }).await.map(|outcomes| json(StatusCode::OK, &outcomes))
         }
         ("control", false) => {
             steers(peer)?;
-            let control = body(request).await?;
+            let mut control: api::Control = body(request).await?;
+            once(&mut control.services)?;
             match ask(asks, |answer| Ask::Control { control, answer }).await? {
                 Ok(outcomes) => Ok(json(StatusCode::OK, &outcomes)),
                 Err(error) => Err(Refusal(StatusCode::BAD_REQUEST, error)),
@@ -273,7 +280,8 @@ async fn answer(request: Request<Incoming>, peer: Option<Peer>, asks: &mpsc::Sen
         ("plan", true) => ask(asks, Ask::Plan).await.map(|plan| json(StatusCode::OK, &plan)),
         ("apply", false) => {
             steers(peer)?;
-            let apply = body(request).await?;
+            let mut apply: api::Apply = body(request).await?;
+            once(&mut apply.services)?;
             match ask(asks, |answer| Ask::Apply { apply, answer }).await? {
                 Ok(outcomes) => Ok(json(StatusCode::OK, &outcomes)),
                 Err(error) => Err(Refusal(StatusCode::BAD_REQUEST, error)),
@@ -358,10 +366,18 @@ async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refu
         .map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("the body is not what this takes: {error}")))
 }
 
+/// Leaves each name once, so that an answer is no longer than there are names, however often they stand in the request.
+fn once(names: &mut Vec<String>) -> Result<(), Refusal> {
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    if names.len() <= MOST_NAMES {
+        return Ok(());
+    }
+    Err(Refusal(StatusCode::BAD_REQUEST, format!("{} names of services: at most {MOST_NAMES} at once", names.len())))
+}
+
 fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Answer> {
-    let mut body = serde_json::to_vec(value).unwrap_or_default();
-    body.push(b'\n');
-    respond(status, "application/json", Answer::Whole(Full::new(body.into())))
+    respond(status, "application/json", Answer::Whole(Full::new(line(value).into())))
 }
 
 fn stream(first: Option<Bytes>, rest: Option<mpsc::Receiver<Vec<u8>>>) -> Response<Answer> {
@@ -387,7 +403,11 @@ fn log_query(query: &str) -> Result<(Vec<String>, Option<usize>, bool), Refusal>
                 Ok(number) => lines = Some(number),
                 Err(_) => return Err(Refusal(StatusCode::BAD_REQUEST, format!("lines={value}: must be a number"))),
             },
-            "follow" => follow = matches!(value.as_str(), "1" | "true"),
+            "follow" => match value.as_str() {
+                "" | "0" => follow = false,
+                "1" => follow = true,
+                _ => return Err(Refusal(StatusCode::BAD_REQUEST, format!("follow={value}: must be 0 or 1"))),
+            },
             other => {
                 return Err(Refusal(
                     StatusCode::BAD_REQUEST,

@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use svc_proto::api::{LogLine, Stream};
+use svc_proto::json;
 use svc_proto::tail::{self, Record, Ring};
 use svc_sys::{Errno, shared};
 use tokio::sync::mpsc;
 
-use crate::clients::{Subscriber, json_line};
+use crate::clients::Subscriber;
 
 pub(crate) struct Logs {
     memory: OwnedFd,
@@ -85,11 +86,11 @@ impl Logs {
                 *position = next;
                 if overrun {
                     let note = note(service, "svc-ctl: lines were left out: the reader is slower than the service");
-                    follower.subscriber.send(json_line(&note), |_| json_line(&note));
+                    follower.subscriber.send(json::line(&note), |_| json::line(&note));
                 }
                 for line in join(records, service) {
-                    follower.subscriber.send(json_line(&line), |lost| {
-                        json_line(&note(service, &format!("svc-ctl: {lost} lines were left out: the reader is too slow")))
+                    follower.subscriber.send(json::line(&line), |lost| {
+                        json::line(&note(service, &format!("svc-ctl: {lost} lines were left out: the reader is too slow")))
                     });
                 }
             }

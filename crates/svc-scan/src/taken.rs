@@ -1,4 +1,4 @@
-//! What each service.toml said when it was taken in, in the run directory for the svc-scan that comes after one that was killed. What
+//! What each service.toml, and each s6-rc source, said when it was taken in, in the run directory for the svc-scan that comes after one that was killed. What
 //! stands on disk by then may be an edit that nobody has applied.
 
 use std::collections::BTreeMap;
@@ -60,14 +60,15 @@ impl Taken {
         path: &Path,
     ) -> Result<(Pair, Option<String>), String> {
         let now = pair::read(name, path);
-        let says = |pair: &Pair| Some(pair.source.as_ref()?.facts.as_ref()?.values.written().to_owned());
+        let says = |pair: &Pair| pair.source.as_ref().map(|source| source.written().into_owned());
         let known = self.values(&svc_def::bundle_of(name), identity);
         let edited = known.filter(|known| now.as_ref().ok().and_then(says).as_deref() != Some(*known));
         let before = edited.and_then(|values| pair::of(svc_def::read_kept(path, name, values), name, path).ok());
         let Some(before) = before else { return Ok((now?, None)) };
         let kind = |pair: &Pair| pair.source.as_ref().map(|source| kind(source, &pair.definition));
         let problem = match now {
-            Ok(now) => (kind(&now) != kind(&before)).then(|| of_another_kind(path)),
+            // A source may become anything.
+            Ok(now) => (kind(&before) != Some(0) && kind(&now) != kind(&before)).then(|| of_another_kind(path)),
             Err(problem) => Some(problem),
         };
         Ok((before, problem))
@@ -78,12 +79,10 @@ impl Taken {
         let Some(file) = &self.file else { return };
         let mut text = String::new();
         for (name, unit) in units.iter() {
-            if let Some(facts) = &unit.source.facts {
-                let Identity { device, inode } = unit.identity;
-                // No key begins with a tab.
-                text += &format!("\t{name} {device} {inode}\n");
-                text += facts.values.written();
-            }
+            let Identity { device, inode } = unit.identity;
+            // No key begins with a tab.
+            text += &format!("\t{device} {inode} {name}\n");
+            text += &unit.source.written();
         }
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
@@ -106,10 +105,9 @@ impl Taken {
 fn parse(text: &str) -> BTreeMap<ServiceName, (Identity, Box<str>)> {
     let entry = |part: &str| {
         let (head, values) = part.split_once('\n')?;
-        let mut words = head.split(' ');
-        let name = ServiceName::parse(words.next()?).ok()?;
+        let mut words = head.splitn(3, ' ');
         let identity = Identity { device: words.next()?.parse().ok()?, inode: words.next()?.parse().ok()? };
-        Some((name, (identity, format!("{}\n", values.trim_end_matches('\n')).into())))
+        Some((ServiceName::parse(words.next()?).ok()?, (identity, format!("{}\n", values.trim_end_matches('\n')).into())))
     };
     text.strip_prefix('\t').unwrap_or_default().split("\n\t").filter_map(entry).collect()
 }
@@ -120,10 +118,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let text = "\tone 1 2\ncommand\t\"a\"\nenv\t{ X = \"\\t\" }\n\tmany@1 3 18446744073709551615\nkind\t\"milestone\"\n";
+        let text =
+            "\t1 2 o ne\ncommand\t\"a\"\nenv\t{ X = \"\\t\" }\n\t3 18446744073709551615 many@1\nkind\t\"milestone\"\n";
         let read = parse(text);
         let of = |name: &str| read.get(&ServiceName::parse(name).expect("a name")).expect("it is there");
-        assert_eq!(*of("one"), (Identity { device: 1, inode: 2 }, "command\t\"a\"\nenv\t{ X = \"\\t\" }\n".into()));
+        assert_eq!(*of("o ne"), (Identity { device: 1, inode: 2 }, "command\t\"a\"\nenv\t{ X = \"\\t\" }\n".into()));
         assert_eq!(*of("many@1"), (Identity { device: 3, inode: u64::MAX }, "kind\t\"milestone\"\n".into()));
         assert!(parse("").is_empty() && parse("rubbish\n").is_empty());
     }

@@ -147,10 +147,16 @@ struct Copying {
 unsafe extern "C" fn copy(call: *mut libc::c_void) {
     // SAFETY: what `fork_sharing_descriptors` handed over.
     let call = unsafe { &mut *call.cast::<Copying>() };
-    let flags = libc::CLONE_FILES | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
-    // SAFETY: this process has a single thread (as for `process::fork`), so the copy finds no lock held; libc's clone tells its copy
-    // of the thread who it is, which a bare system call would not. The kernel writes 32 bits to `note`, which has 64.
-    call.pid = unsafe { libc::clone(call.begin, call.stack, flags, call.child, call.note) };
+    for sharing in [libc::CLONE_FILES, 0] {
+        let flags = sharing | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+        // SAFETY: this process has a single thread (as for `process::fork`), so the copy finds no lock held; libc's clone tells its
+        // copy of the thread who it is, which a bare system call would not. The kernel writes 32 bits to `note`, which has 64.
+        call.pid = unsafe { libc::clone(call.begin, call.stack, flags, call.child, call.note) };
+        // qemu-user knows no such copy: it gets a table of its own from the start.
+        if call.pid >= 0 || Errno::last() != Errno::INVALID {
+            break;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -190,5 +196,39 @@ mod tests {
             assert_eq!(note.load(Ordering::Relaxed), pid.raw() as u64);
             assert_eq!(process::wait_for(pid), process::Reap::One(process::Reaped { pid, exit: Exit::Code(40 + round) }));
         }
+    }
+
+    /// Has this thread's copies refused that share its table of descriptors, as qemu-user does.
+    fn refuse_sharing() {
+        let step = |code: u32, k: u32, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
+        let load = |offset| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0);
+        let answer = |answer| step(libc::BPF_RET | libc::BPF_K, answer, 0, 0);
+        let mut filter = [
+            load(0),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::SYS_clone as u32, 0, 3),
+            load(16),
+            step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, libc::CLONE_FILES as u32, 0, 1),
+            answer(libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32),
+            answer(libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+        crate::privileges::set_no_new().expect("no new privileges");
+        // SAFETY: `program` and what it points to are valid, and read before the call returns.
+        check(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0, 0) })
+            .expect("a filter");
+    }
+
+    #[test]
+    fn where_a_table_of_descriptors_cannot_be_shared_a_copy_has_its_own() {
+        let test = || {
+            refuse_sharing();
+            let (stack, note) = (Stack::new(64 * 1024).expect("a stack"), AtomicU64::new(0));
+            let pid =
+                fork_sharing_descriptors(&stack, &note, || u8::from(crate::fd::take_apart(2).is_err())).expect("a copy");
+            assert_eq!(note.load(Ordering::Relaxed), pid.raw() as u64);
+            assert_eq!(process::wait_for(pid), process::Reap::One(process::Reaped { pid, exit: Exit::Code(0) }));
+        };
+        // A filter is for good, and its thread's own.
+        std::thread::spawn(test).join().expect("the test");
     }
 }

@@ -139,9 +139,10 @@ fn paths(draft: &Draft, base: &Path, image: &Image, found: &mut Vec<Found>) {
     if let Some(dir) = inside.filter(|dir| root.is_none() || !is_made(dir)) {
         look("directory", Form::Directory, &dir);
     }
-    for (access, path) in draft.rights.paths.iter().filter(|_| image.is_now()) {
+    for (access, path) in draft.rights.opened() {
         let whole = place(&dir.map_or_else(|| path.into(), |dir| dir.join(path)));
-        if !is_made(&whole) {
+        // Nobody expects those in an image.
+        if !is_made(&whole) && (image.is_now() || root.is_none() && !comes_later(&whole)) {
             look(&format!("landlock.{access}"), Form::Anything, &whole);
         }
     }

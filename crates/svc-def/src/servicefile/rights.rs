@@ -24,7 +24,7 @@ pub(super) struct Rights {
     pub(super) delegates_cgroup: bool,
     pub(super) optional: Vec<String>,
     /// What may be done below which paths.
-    pub(super) paths: Vec<(&'static str, String)>,
+    paths: Vec<(&'static str, String)>,
     /// Files of its cgroup, and what is written into them.
     files: Vec<(String, String)>,
 }
@@ -32,6 +32,10 @@ pub(super) struct Rights {
 impl Rights {
     pub(super) fn open(&mut self, access: &'static str, paths: Vec<String>) {
         self.paths.extend(paths.into_iter().map(|path| (access, path)));
+    }
+
+    pub(super) fn opened(&self) -> impl Iterator<Item = &(&'static str, String)> {
+        self.paths.iter()
     }
 
     pub(super) fn set(&mut self, file: &str, value: String) {

@@ -194,6 +194,8 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("wait-timeout = '5s'", "1:1: wait-timeout means nothing without wait-for: write that too, or remove it"),
         ("on-change = 'reload'", "1:1: on-change means nothing without watch or templates or distributions: write that too"),
         ("wholly-unknown = 1", "1:1: \"wholly-unknown\" is no key of a service"),
+        ("watch = ['a.conf', 'a/*/b']", "1:20: watch has \"a/*/b\": only the name behind the last / may have * and ? in it"),
+        ("watch = ''", "1:9: watch has \"\", which stands for no file: write a path"),
         ("drain = '5s'", "1:1: \"drain\" is no key of a service: did you mean stop.drain?"),
         ("signal = 'INT'", "1:1: \"signal\" is no key of a service: did you mean reload.signal or stop.signal?"),
         (
@@ -499,7 +501,7 @@ ready.fd = 3
     for text in texts.chain([odd.to_owned(), bundle.to_owned()]) {
         let (scratch, before) = reading(&text);
         let source = before.source.expect(&text);
-        let values = source.facts.as_deref().expect("a service.toml").values.written().to_owned();
+        let values = source.written().into_owned();
         // Whatever stands there now.
         scratch.file("service.toml", "comand = ");
         let after = read_kept(scratch.path(), &name("web"), &values);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Hub, Member, WHY_LINES, telling};
-use crate::clients::{self, Ask, STREAM_ROOM, Subscriber, json_line};
+use super::{COMMAND, Hub, Member, WHY_LINES, telling};
+use crate::clients::{self, Ask, STREAM_ROOM, Subscriber};
 use crate::held::Held;
 use crate::matching;
 use crate::status::{self, Known, Now};
@@ -12,8 +12,8 @@ use svc_core::graph::{Id, Kind, Level, Node, Progress, Strength, Wish};
 use svc_core::run::said_by_exec;
 use svc_core::service::State;
 use svc_core::{Service, ServiceName};
-use svc_proto::api;
 use svc_proto::link::ToInit;
+use svc_proto::{api, json};
 use svc_sys::clock;
 use tokio::sync::mpsc;
 
@@ -49,7 +49,7 @@ impl Hub {
                 };
                 // Those who have hung up since the last change would pile up.
                 self.events.retain(|subscriber| !subscriber.is_gone());
-                if subscriber.send(json_line(&first), |_| Vec::new()) {
+                if subscriber.send(json::line(&first), |_| Vec::new()) {
                     self.events.push(subscriber);
                 }
             }
@@ -189,10 +189,10 @@ impl Hub {
     pub(super) fn status_named(&self, name: &str) -> Option<api::Status> {
         match self.slot_named(name).and_then(|slot| self.members.get(&slot)) {
             Some(member) => Some(self.status(member, Now::read())),
-            None => {
-                let unit = self.units.get(name).or_else(|| self.pipeline(name))?;
-                Some(self.status_of_name(name, &unit.dir, Now::read()))
-            }
+            None => match self.units.get(name).or_else(|| self.pipeline(name)) {
+                Some(unit) => Some(self.status_of_name(name, &unit.dir, Now::read())),
+                None => self.waiting_command(Now::read()).filter(|_| name == COMMAND),
+            },
         }
     }
 
@@ -222,6 +222,7 @@ impl Hub {
                 Some(_) => {}
             }
         }
+        services.extend(self.waiting_command(now));
         services.sort_by(|a, b| a.name.cmp(&b.name));
         problems.sort_by(|a, b| a.path.cmp(&b.path));
         api::Services { services, problems }

@@ -9,6 +9,7 @@ mod ending;
 mod fitting;
 mod health;
 mod looking;
+mod main_program;
 mod making;
 mod manager;
 mod members;

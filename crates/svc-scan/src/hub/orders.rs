@@ -1,5 +1,7 @@
 //! What clients want done.
 
+use std::collections::HashMap;
+
 use super::{Hub, Member, NextStart};
 use crate::matching::comes_back;
 use crate::status::Now;
@@ -28,6 +30,7 @@ impl Hub {
             self.directories.look_again_at(&control.services);
             self.look_at_directories();
         }
+        let places: HashMap<String, usize> = control.services.iter().cloned().zip(0..).collect();
         let mut items = Vec::new();
         let (nodes, others): (Vec<String>, Vec<String>) =
             std::mem::take(&mut control.services).into_iter().partition(|service| self.is_steered(service, control.verb));
@@ -45,6 +48,8 @@ impl Hub {
             };
             items.push(item);
         }
+        // In the order asked; who was taken along comes last.
+        items.sort_by_key(|item| places.get(&item.service).copied().unwrap_or(usize::MAX));
         self.wait_for(items, false, control.timeout_ms, Answer::Control(answer));
     }
 

@@ -1,7 +1,6 @@
 //! What supervisors say, and who is told of it.
 
 use super::{COMMAND, Hub, Member};
-use crate::clients::json_line;
 use crate::held::{Held, Runs};
 use crate::matching;
 use crate::status::{self, Now};
@@ -18,9 +17,9 @@ use svc_core::restart::AtLimit;
 use svc_core::roster::Happened;
 use svc_core::service::{Note, Past, Rest, State, Trouble};
 use svc_core::{Command, Exit, Millis, Pid, Program, Service};
-use svc_proto::api;
 use svc_proto::checks::HealthReport;
 use svc_proto::link::{FilesReport, Report, ToInit};
+use svc_proto::{api, json};
 use svc_sys::{Errno, clock, message, say};
 
 /// So often a start may fail, once a second, because somebody writes `run`, before that is said.
@@ -284,10 +283,10 @@ impl Hub {
             return;
         }
         let change = api::Change { at_ms: clock::wall_ms(), service: service.to_owned(), event, pid, exit, message };
-        let line = json_line(&change);
+        let line = json::line(&change);
         self.events.retain_mut(|subscriber| {
             subscriber.send(line.clone(), |lost| {
-                json_line(&api::Change {
+                json::line(&api::Change {
                     at_ms: change.at_ms,
                     service: String::new(),
                     event: api::EventKind::Lagged,

@@ -44,8 +44,7 @@ impl Hub {
             // What a template says of others, it says of each that it makes.
             let own = if unit.of.is_some() { pair::read(&name, &unit.dir).ok()?.source } else { now.source.clone() };
             let Some(own) = own.filter(|own| is_let_in(unit, own)) else { continue };
-            let before = unit.source.facts.as_ref().map(|facts| facts.values.written());
-            let before = before.filter(|_| !self.may_be_made(&name, &unit.source, &own, asked));
+            let before = Some(&unit.source).filter(|was| !self.may_be_made(&name, was, &own, asked));
             let lacking = svc_def::lacks(&unit.dir, &name, before, self.config.run_dir.as_deref());
             found.extend(lacking.into_iter().filter(|one| !found.contains(one)).collect::<Vec<_>>());
         }

@@ -82,6 +82,36 @@ fn ten_megabytes_of_head() {
     assert!(grown < 4096, "svc-scan has grown by {grown} KiB");
 }
 
+/// An answer is as long as what is asked for, which a short name that stands there often would make a hundred times the question.
+#[test]
+fn many_names_make_no_long_answer() {
+    let (tree, _) = with_web();
+    let scan = tree.process("svc-scan");
+    let ask = |path: &str, names: &str| {
+        let body = format!(
+            "{{{}\"services\":[{names}]}}",
+            if path == "wait" { "\"until\":\"up\"," } else { "\"verb\":\"kill\",\"signal\":\"CONT\"," }
+        );
+        raw::ask(&tree.socket(), "POST", &format!("/v1/{path}"), &body)
+    };
+    let often = vec!["\"web\""; 100_000].join(",");
+    let others: Vec<String> = (0..50_000).map(|number| format!("\"{number}\"")).collect();
+    for path in ["wait", "control"] {
+        let answer = ask(path, &often);
+        assert_eq!(answer.status, 200, "{}", answer.head);
+        assert_eq!(answer.json()["outcomes"].as_array().map(Vec::len), Some(1), "{path}");
+        let refused = ask(path, &others.join(","));
+        assert_eq!(
+            (refused.status, refused.error()),
+            (400, "50000 names of services: at most 32768 at once".into()),
+            "{path}"
+        );
+    }
+    let often = format!("/v1/logs?service=web{}", "&service=web".repeat(1000));
+    assert_eq!(raw::ask(&tree.socket(), "GET", &often, "").status, 200);
+    assert_well(&tree, scan);
+}
+
 #[test]
 fn a_client_that_sends_a_byte_a_second_is_hung_up_on() {
     let (tree, _) = with_web();

@@ -79,6 +79,21 @@ fn orders() {
     assert_eq!(ask(&tree.socket(), "POST", "/v1/rescan", "").status, 200);
 }
 
+/// Whoever decides on each: what is in the graph, and what is not.
+#[test]
+fn outcomes_are_in_the_order_asked_and_of_each_name_once() {
+    let (tree, _) = with_web();
+    tree.draft("unit").file("service.toml", "command = \"sleep 1000\"\n");
+    tree.place("unit");
+    tree.await_up("unit");
+    let asked = json!(["nobody", "web", "unit", "web", "none", "unit"]);
+    for body in [json!({"verb": "stop", "services": asked}), json!({"verb": "start", "services": asked})] {
+        let answer = post(&tree, "/v1/control", &body).json();
+        let names: Vec<_> = answer["outcomes"].as_array().into_iter().flatten().map(|outcome| &outcome["service"]).collect();
+        assert_eq!(names, ["nobody", "web", "unit", "none"], "{answer}");
+    }
+}
+
 #[test]
 fn a_timeout_of_ages_is_as_good_as_none() {
     let (tree, _) = with_web();
@@ -173,7 +188,7 @@ fn bodies_that_are_not_what_a_path_takes() {
         let answer = ask(&tree.socket(), "POST", path, body);
         assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
     }
-    for query in ["lines=many", "lines=-1", "line=1", "follow", "x"] {
+    for query in ["lines=many", "lines=-1", "line=1", "follow=2", "follow", "x"] {
         let answer = get(&tree, &format!("/v1/logs?{query}"));
         let good = query == "follow";
         assert_eq!(answer.status, if good { 200 } else { 400 }, "{query}: {answer:?}");
