@@ -56,15 +56,9 @@ pub fn read_in(image: &Image, dir: &Path, name: &ServiceName) -> Reading {
     reading
 }
 
-/// The same where a source, a service.toml or NAME.toml said this, whatever it says now: what [`Source::written`] gave.
+/// The same where a service.toml or NAME.toml said this, whatever it says now: what [`Source::written`] gave.
 pub fn read_kept(dir: &Path, name: &ServiceName, written: &str) -> Reading {
-    let Some(source) = Source::of_written(dir, written) else {
-        return one_file(&former(dir), name, None, Some(written), Vec::new());
-    };
-    let mut problems = Vec::new();
-    // What is wrong by now is no matter of what was read.
-    let outcome = outcome_of(&source, &Folder::list(dir), name, None, &mut problems);
-    Reading { outcome, problems, logger: None, source: Some(source) }
+    one_file(&former(dir), name, None, Some(written), Vec::new())
 }
 
 /// What keeps a service that runs from being started anew by what stands in its files now, and is no matter of those alone: an account
@@ -109,19 +103,6 @@ fn source(dir: &Folder, name: &ServiceName, previous: Option<&Definition>, mut p
     let Some(source) = rc::read(dir, name, &mut problems) else {
         return Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
     };
-    let outcome = outcome_of(&source, dir, name, previous, &mut problems);
-    let broken = problems.iter().any(|problem| problem.fatal);
-    Reading { outcome: if broken { Outcome::Broken } else { outcome }, problems, logger: None, source: Some(source) }
-}
-
-/// What becomes of a source, with the small files that stand beside it.
-fn outcome_of(
-    source: &Source,
-    dir: &Folder,
-    name: &ServiceName,
-    previous: Option<&Definition>,
-    problems: &mut Vec<Problem>,
-) -> Outcome {
     let program = match &source.kind {
         rc::Kind::Bundle { .. } | rc::Kind::Oneshot { up: None, down: None } => None,
         rc::Kind::Oneshot { up, down } => {
@@ -129,19 +110,19 @@ fn outcome_of(
         }
         rc::Kind::Longrun => Some(Program::Directory),
     };
-    match program {
+    let outcome = match program {
         None => Outcome::Name,
         Some(program) => {
-            let mut settings = classic::settings(dir, previous.map(|definition| &definition.settings), problems);
-            let essential = classic::essential(dir, previous.and_then(|definition| definition.essential), problems);
+            let mut settings = classic::settings(dir, previous.map(|definition| &definition.settings), &mut problems);
+            let essential = classic::essential(dir, previous.and_then(|definition| definition.essential), &mut problems);
             settings.essential = essential.is_some();
-            classic::check_descriptors(dir, &settings, problems);
+            classic::check_descriptors(dir, &settings, &mut problems);
             if let Program::Oneshot { .. } = program {
                 // What an `up` starts is meant to stay, and `down` has the time that the source gives it.
                 settings.keep_descendants = true;
                 settings.timeout_finish = source.timeout_down;
             } else {
-                rc::check_finish(dir, problems);
+                rc::check_finish(dir, &mut problems);
             }
             Outcome::Ready(Box::new(Definition {
                 name: name.as_str().into(),
@@ -154,7 +135,9 @@ fn outcome_of(
                 settings,
             }))
         }
-    }
+    };
+    let broken = problems.iter().any(|problem| problem.fatal);
+    Reading { outcome: if broken { Outcome::Broken } else { outcome }, problems, logger: None, source: Some(source) }
 }
 
 /// Reads a service.toml or a NAME.toml. Its output goes to svc-log.
