@@ -92,6 +92,16 @@ pub(super) fn faults(leaves: &[(String, &Entry)], rights: &Rights) -> Vec<Fault>
         let what = format!("landlock.version means nothing without one of {}: add one, or remove it", PATHS.join(", "));
         faults.push((place, what));
     }
+    if let (false, Some(place)) = (rights.own_cgroup, place("cgroup.own")) {
+        let asks = |key: &&str| match *key {
+            "cgroup.own" => false,
+            "cgroup.delegate" => rights.delegates_cgroup,
+            key => key.starts_with("cgroup."),
+        };
+        let other = leaves.iter().map(|(key, _)| key.as_str()).find(asks);
+        let message = |other| format!("cgroup.own is false, and {other} does not go without one: remove one of the two");
+        faults.extend(other.map(|other| (place, message(other))));
+    }
     if let (true, Some(place)) = (rights.no_new_privileges == Some(false), place("no-new-privileges")) {
         let closed = (!rights.paths.is_empty()).then_some("landlock");
         let other = closed.or(rights.seccomp.is_some().then_some("seccomp"));

@@ -25,6 +25,7 @@ mod startup;
 mod telling;
 mod templates;
 mod timing;
+mod usable;
 mod waiting;
 
 use crate::clients::{Ask, Subscriber};
