@@ -56,14 +56,20 @@ pub fn read_in(image: &Image, dir: &Path, name: &ServiceName) -> Reading {
     reading
 }
 
-/// The same where a service.toml, or NAME.toml, had these values, whatever it says now: those of [`crate::Values::written`].
-pub fn read_kept(dir: &Path, name: &ServiceName, values: &str) -> Reading {
-    one_file(&former(dir), name, None, Some(values), Vec::new())
+/// The same where a service.toml or NAME.toml said this, whatever it says now: what [`Source::written`] gave.
+pub fn read_kept(dir: &Path, name: &ServiceName, written: &str) -> Reading {
+    one_file(&former(dir), name, None, Some(written), Vec::new())
 }
 
-/// What keeps a service from being started here that is no matter of its files alone, such as an account that is not there.
-pub fn lacks(dir: &Path, name: &ServiceName) -> Vec<Problem> {
-    let mut reading = read_all(dir, name, None, Some(&Image::new(Path::new("/"), |_| true)));
+/// What keeps a service that runs from being started anew by what stands in its files now, and is no matter of those alone: an account
+/// that is not there, or a path that it had not named `before`; none where such paths may be made first. `run_dir`: ours.
+pub fn lacks(dir: &Path, name: &ServiceName, before: Option<&Source>, run_dir: Option<&Path>) -> Vec<Problem> {
+    let mut image = Image::now(run_dir);
+    if let Some(before) = before {
+        let known = one_file(&former(dir), name, Some(&image), Some(&before.written()), Vec::new());
+        image.know(known.problems);
+    }
+    let mut reading = read_all(dir, name, None, Some(&image));
     reading.problems.retain(|problem| problem.fatal);
     reading.problems
 }

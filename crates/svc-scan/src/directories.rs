@@ -103,7 +103,7 @@ pub(crate) struct Unready<'a> {
 }
 
 pub(crate) struct Directories {
-    /// What was taken in of those with a service.toml.
+    /// What was taken in of those that depend on others.
     pub(crate) taken: Taken,
     roots: Vec<PathBuf>,
     watches: Watches,

@@ -32,10 +32,12 @@ impl SmallFiles {
         SmallFiles { none_since: None, no_finish: false, told: (began / 1000, began % 1000 * 1_000_000) }
     }
 
-    /// Reads all of them. What is wrong with one is said once, and leaves its setting as it was.
+    /// Reads all of them. What is wrong with one is said once, and leaves its setting as it was; and so does a directory that was
+    /// removed: its service is stopped as its files had it.
     pub(crate) fn reread(&mut self, settings: &mut Settings, service: &str) {
-        let changed = std::fs::metadata(".").ok().map(|data| (data.mtime(), data.mtime_nsec()));
-        if changed.is_some() && changed == self.none_since {
+        let Some(data) = std::fs::metadata(".").ok().filter(|data| data.nlink() > 0) else { return };
+        let changed = Some((data.mtime(), data.mtime_nsec()));
+        if changed == self.none_since {
             return;
         }
         let there = there();

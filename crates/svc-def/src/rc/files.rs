@@ -37,6 +37,16 @@ impl Files {
         Files(files)
     }
 
+    pub(super) fn written(&self) -> String {
+        self.0.iter().map(|(number, mark)| format!("{number} {mark} ")).collect()
+    }
+
+    pub(super) fn of_written(text: &str) -> Option<Files> {
+        let numbers: Vec<&str> = text.split_terminator(' ').collect();
+        let file = |pair: &[&str]| Some((pair.first()?.parse().ok()?, pair.get(1)?.parse().ok()?));
+        numbers.chunks(2).map(file).collect::<Option<_>>().map(Files)
+    }
+
     /// Whether it is a source, and not something else that was read.
     pub fn is_source(&self) -> bool {
         !self.0.is_empty()

@@ -4,6 +4,7 @@
 mod files;
 pub(crate) mod lists;
 mod pipelines;
+mod record;
 mod script;
 
 use std::ops::Deref;
@@ -161,11 +162,6 @@ impl Values {
     /// Each value as TOML on one line, where a tab is an escape; its variables are not put in.
     pub(crate) fn new(list: &[(&'static str, String)]) -> Values {
         Values(list.iter().flat_map(|(key, written)| [key, "\t", written, "\n"]).collect::<String>().into())
-    }
-
-    /// All of them: a line each, with a tab behind the key.
-    pub fn written(&self) -> &str {
-        &self.0
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {

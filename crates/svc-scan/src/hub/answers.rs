@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Hub, Member, WHY_LINES, telling};
+use super::{COMMAND, Hub, Member, WHY_LINES, telling};
 use crate::clients::{self, Ask, STREAM_ROOM, Subscriber};
 use crate::held::Held;
 use crate::matching;
@@ -33,8 +33,8 @@ impl Hub {
             Ask::Detail { service, answer } => drop(answer.send(self.detail(&service))),
             Ask::Control { control, answer } => self.control(control, answer),
             Ask::Wait { wait, answer } => {
-                let goal = Goal::Until(wait.until);
-                let items = wait.services.into_iter().map(|service| self.item(service, goal)).collect();
+                let goal = if wait.until == api::Until::Gone { Goal::Gone } else { Goal::Until(wait.until) };
+                let items = wait.services.into_iter().map(|service| self.awaited(service, goal)).collect();
                 self.wait_for(items, wait.any, wait.timeout_ms, Answer::Wait(answer));
             }
             Ask::Events { lines } => {
@@ -189,10 +189,10 @@ impl Hub {
     pub(super) fn status_named(&self, name: &str) -> Option<api::Status> {
         match self.slot_named(name).and_then(|slot| self.members.get(&slot)) {
             Some(member) => Some(self.status(member, Now::read())),
-            None => {
-                let unit = self.units.get(name).or_else(|| self.pipeline(name))?;
-                Some(self.status_of_name(name, &unit.dir, Now::read()))
-            }
+            None => match self.units.get(name).or_else(|| self.pipeline(name)) {
+                Some(unit) => Some(self.status_of_name(name, &unit.dir, Now::read())),
+                None => self.waiting_command(Now::read()).filter(|_| name == COMMAND),
+            },
         }
     }
 
@@ -222,6 +222,7 @@ impl Hub {
                 Some(_) => {}
             }
         }
+        services.extend(self.waiting_command(now));
         services.sort_by(|a, b| a.name.cmp(&b.name));
         problems.sort_by(|a, b| a.path.cmp(&b.path));
         api::Services { services, problems }

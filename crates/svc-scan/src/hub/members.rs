@@ -1,7 +1,7 @@
 //! Services with a slot: how they come, change their name, and go.
 
 use super::boot::First;
-use super::{COMMAND, Hub, Member, NextStart, telling};
+use super::{COMMAND, Hub, Member, NextStart, main_program, telling};
 use crate::held::Held;
 use crate::matching::Counted;
 use crate::pair;
@@ -9,18 +9,16 @@ use crate::taken::Taken;
 use crate::units::{Unit, kind};
 use crate::waits::Goal;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::rc::Rc;
 use svc_core::graph::{Event, Id, Progress, Refusal};
-use svc_core::policy::{Ends, Essential};
 use svc_core::roster::{Decision, Happened};
 use svc_core::{Command, Definition, Noted, Output, Pid, Program, ServiceName, Settings};
 use svc_def::Identity;
 use svc_proto::api;
-use svc_proto::label::{Label, NO_SCAN_DIR};
+use svc_proto::label::Label;
 use svc_proto::ledger::MAX_SLOTS;
 use svc_proto::link::{ToInit, ToSupervisor};
 use svc_sys::{clock, message, say};
@@ -126,6 +124,7 @@ impl Hub {
                 self.directories.knows(member.identity, member.name.clone(), member.scan_dir, member.dir.clone());
             }
         }
+        self.directories.taken.forget_classic();
         self.started = true;
         self.happened(Happened::Deadline);
     }
@@ -135,10 +134,13 @@ impl Hub {
     pub(super) fn refresh(&mut self, slot: u32) -> Option<ServiceName> {
         let member = self.members.get_mut(&slot)?;
         if member.name.as_str() == COMMAND {
-            member.definition = command_definition(&self.config.command);
+            member.definition = main_program::definition(&self.config.command);
             return None;
         }
         let taken = self.directories.taken.read(&member.name, member.identity, &member.dir);
+        // What a supervisor reads by itself it has read by now.
+        let taken =
+            taken.filter(|taken| !self.started || taken.source.as_ref().is_some_and(|source| source.facts.is_some()));
         let reading = taken.unwrap_or_else(|| svc_def::read(&member.dir, &member.name, Some(&member.definition.whole())));
         if self.started && reading.source.is_some() != member.definition.is_managed() {
             // It has become another form, which takes another supervisor: a rescan gives it one.
@@ -153,6 +155,7 @@ impl Hub {
                     let definition = Held::new(&definition);
                     let source = reading.source.as_ref().filter(|_| member.kind != 0);
                     if source.is_none_or(|source| kind(source, &Some(definition.clone())) == member.kind) {
+                        self.directories.taken.is_behind |= member.definition != definition;
                         member.definition = definition;
                     }
                 }
@@ -189,28 +192,6 @@ impl Hub {
         }
     }
 
-    /// The main program starts when everything that is to be up is, or has failed to be.
-    pub(super) fn start_command(&mut self) {
-        let there = self.members.values().any(|member| member.name.as_str() == COMMAND);
-        if self.is_ending() || self.judged && (self.config.command.is_empty() || there) {
-            return;
-        }
-        let none = self.units.is_empty() && !self.is_reading();
-        let over = none || self.composed && (self.has_settled() || self.is_start_overdue());
-        // What stops everything because of a failure starts nothing more.
-        if over && self.judge_start() && !self.config.command.is_empty() && !there {
-            self.add_command();
-        }
-    }
-
-    fn add_command(&mut self) {
-        let (dir, definition) = (command_dir().into(), command_definition(&self.config.command));
-        match ServiceName::parse(COMMAND) {
-            Ok(name) => self.add(name, Identity { device: 0, inode: 0 }, NO_SCAN_DIR, dir, definition, None, None),
-            Err(_) => None,
-        };
-    }
-
     #[allow(clippy::too_many_arguments)]
     pub(super) fn add(
         &mut self,
@@ -227,6 +208,8 @@ impl Hub {
         let added_ms = clock::wall_ms();
         let named = name.to_string();
         let kind = self.units.get(name.as_str()).map_or(0, Unit::kind);
+        // The others come with the graph.
+        self.directories.taken.is_behind |= !definition.is_managed();
         let mut member = Member { added_ms, kind, ..member(name, identity, scan_dir, dir, definition) };
         member.set_warning(warning);
         // The graph knows when it wants the others.
@@ -428,22 +411,4 @@ fn member(name: ServiceName, identity: Identity, scan_dir: u32, dir: Rc<Path>, d
         kind: 0,
         first: First::default(),
     }
-}
-
-/// The main program: in the directory and with the terminal that svc was started with, started once.
-pub(super) fn command_definition(command: &[OsString]) -> Held {
-    Held::new(&Definition {
-        name: COMMAND.into(),
-        dir: command_dir().into_os_string().into_vec(),
-        program: Program::Command(command.iter().map(|word| word.as_bytes().to_vec()).collect()),
-        output: Output::Inherit,
-        down: true,
-        essential: Some(Essential { code: None, ends: Ends::All }),
-        managed: None,
-        settings: Settings { keep_descendants: false, ..Settings::default() },
-    })
-}
-
-fn command_dir() -> PathBuf {
-    std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned())
 }

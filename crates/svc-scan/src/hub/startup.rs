@@ -96,7 +96,7 @@ impl Hub {
 
     /// Who is on the way up, and how far: `all`, or those whom others wait for. Where nobody is, who waits for what does not come of
     /// those that are up.
-    fn laggards(&self, all: bool) -> Vec<String> {
+    pub(super) fn laggards(&self, all: bool) -> Vec<String> {
         let graph = self.engine.graph();
         let counts =
             |id: Id| all || graph.dependents(id).any(|(from, _)| matches!(self.engine.progress(from), Progress::Waiting));
@@ -159,7 +159,7 @@ impl Hub {
     }
 }
 
-fn named(failures: &[String]) -> String {
+pub(super) fn named(failures: &[String]) -> String {
     let more = failures.len().saturating_sub(MOST_NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", failures[..failures.len().min(MOST_NAMED)].join("; "))

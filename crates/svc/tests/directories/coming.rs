@@ -53,6 +53,22 @@ fn a_removed_directory_is_stopped() {
     assert_silent(&tree);
 }
 
+/// What its files said is gone with them, and counts all the same.
+#[test]
+fn a_removed_directory_is_stopped_as_it_had_it() {
+    let mut tree = Tree::new();
+    let seen = tree.path("seen").display().to_string();
+    let run =
+        format!("for s in USR1 TERM; do trap \"echo $s >{seen}; exit\" $s; done; echo >&3; while :; do sleep 0.01; done");
+    tree.service("web").run(&run).file("notification-fd", "3").file("down-signal", "USR1");
+    tree.start();
+    let pid = tree.await_up("web");
+    tree.ctl_ok(&["wait", "--ready", "web"]);
+    fs::remove_dir_all(tree.services().join("web")).expect("ours");
+    wait_gone(pid);
+    assert_eq!(fs::read_to_string(&seen).unwrap_or_default(), "USR1\n");
+}
+
 #[test]
 fn a_removed_service_runs_its_finish_and_is_waited_for() {
     let mut tree = Tree::new();

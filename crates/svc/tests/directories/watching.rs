@@ -42,7 +42,7 @@ fn what_a_main_program_removes_from_the_run_directory_at_once_is_made_again() {
     tree.command(&["sh", "-c", &script]);
     tree.launch();
     until("the socket to be made again", || tree.log().contains("was gone: made again").then_some(()));
-    until("the main program", || tree.status("CMD"));
+    tree.await_up("CMD");
 }
 
 #[test]

@@ -92,6 +92,14 @@ fn the_main_program_starts_when_svc_scan_was_killed_before() {
     tree.await_control();
     tree.await_running("net");
     assert_eq!(tree.trace(), [] as [String; 0]);
+    // Until then it is told of, with what it waits for.
+    let waiting = "CMD: waiting for others: net: is still running";
+    let table = tree.say(&["status"]);
+    assert!(table.out.contains("CMD   waiting") && table.out.contains(waiting), "{table:?}");
+    for (words, code) in [(["stop", "CMD"], 1), (["health", "CMD"], 1), (["why", "CMD"], 0)] {
+        let said = tree.say(&words);
+        assert!(said.code == code && (said.out.clone() + &said.err).contains("waiting for others: net"), "{said:?}");
+    }
     tree.service("net").file("go", "");
     assert_eq!(tree.wait(), 7);
     assert_eq!(tree.trace(), ["+net", "+CMD", "-net"]);
