@@ -64,6 +64,13 @@ impl Taken {
         taken
     }
 
+    /// Somebody has taken away what is ours.
+    pub(crate) fn may_be_lost(&mut self) {
+        if self.file.as_ref().is_some_and(|file| !file.exists()) {
+            (self.written, self.is_behind) = (0, true);
+        }
+    }
+
     pub(crate) fn forget(&mut self) {
         self.before.clear();
     }
