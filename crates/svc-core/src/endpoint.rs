@@ -1,4 +1,5 @@
-//! What a probe is told to look for, as people write it: places, URLs, lists of statuses, regular expressions.
+//! What a probe is told to look for, as people write it: places, URLs, lists of statuses, regular expressions. What is wrong with a
+//! text is said as what stands behind it.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -14,7 +15,7 @@ pub fn place(text: &str) -> Result<String, String> {
         Some((host, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) && !host.contains(char::is_whitespace) => {
             Ok(format!("{}:{port}", if host.is_empty() { "localhost" } else { host }))
         }
-        Some(_) | None => Err(format!("{text}: must be HOST:PORT, such as localhost:8080")),
+        Some(_) | None => Err("must be HOST:PORT, such as localhost:8080".to_owned()),
     }
 }
 
@@ -31,15 +32,15 @@ pub struct Url {
 impl Url {
     pub fn parse(url: &str) -> Result<Url, String> {
         if url.starts_with("https://") {
-            return Err(format!("{url}: svc speaks no TLS: name a plain port, or use exec with curl"));
+            return Err("svc speaks no TLS: name a plain port, or use exec with curl".to_owned());
         }
-        let rest = url.strip_prefix("http://").ok_or_else(|| format!("{url}: must begin with http://"))?;
+        let rest = url.strip_prefix("http://").ok_or("must begin with http://")?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(end);
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         let path = path.split('#').next().unwrap_or_default();
         if host.is_empty() || path.contains(|c: char| c.is_ascii_whitespace() || c.is_control()) {
-            return Err(format!("{url}: must be http://HOST:PORT/PATH"));
+            return Err("must be http://HOST:PORT/PATH".to_owned());
         }
         let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && !port.ends_with(']'));
         let place = place(&if has_port { host.to_owned() } else { format!("{host}:80") })?;
@@ -56,7 +57,7 @@ pub fn statuses(list: &str) -> Result<Vec<(u16, u16)>, String> {
         number(from).zip(number(to)).filter(|(from, to)| from <= to)
     };
     let ranges: Option<Vec<(u16, u16)>> = list.split(',').map(range).collect();
-    ranges.ok_or_else(|| format!("{list}: must be statuses, such as 200,204,300-399"))
+    ranges.ok_or_else(|| "must be statuses, such as 200,204,300-399".to_owned())
 }
 
 /// A header as `NAME: VALUE`.
@@ -65,7 +66,7 @@ pub fn header(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() && !text.contains(['\r', '\n']) && !name.contains(' ') => {
             Ok((name.to_owned(), value.trim().to_owned()))
         }
-        Some(_) | None => Err(format!("{text}: must be NAME: VALUE")),
+        Some(_) | None => Err("must be NAME: VALUE".to_owned()),
     }
 }
 

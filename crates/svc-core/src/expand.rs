@@ -1,5 +1,6 @@
 //! Variables in a text: `${NAME}`, with the defaults and demands of a shell. Texts of a service.toml and templates mean the same.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -113,6 +114,7 @@ fn expression(inside: &str, variable: Variable<'_>) -> Result<String, String> {
     match (operator.chars().next(), set) {
         (None, Some(value)) if rest.is_empty() => Ok(value),
         (None, None) if rest.is_empty() => {
+            let name = start(&name);
             Err(format!("{name} is not set: set it, or write ${{{name}:-TEXT}} for what holds then"))
         }
         (Some('-' | '?'), Some(value)) => Ok(value),
@@ -121,13 +123,24 @@ fn expression(inside: &str, variable: Variable<'_>) -> Result<String, String> {
         (Some('+'), None) => Ok(String::new()),
         (Some('?'), None) => {
             let message = &operator[1..];
+            let name = start(&name);
             Err(format!("{name} is not set: {}", if message.is_empty() { "it is needed here" } else { message }))
         }
         (None | Some(_), Some(_) | None) => Err(unknown(inside)),
     }
 }
 
+/// Enough of a text to find it.
+fn start(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 fn unknown(inside: &str) -> String {
+    let inside = start(inside);
     format!(
         "${{{inside}}} is nothing that is known: there are ${{NAME}}, ${{NAME:-TEXT}}, ${{NAME:+TEXT}} and ${{NAME:?MESSAGE}}; $${{ is ${{ itself"
     )

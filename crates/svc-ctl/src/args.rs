@@ -153,7 +153,7 @@ pub enum Command {
     Analyze,
     /// Print the processes of services, with their memory and the time that they have used
     Tree(AnyNames),
-    /// Change how many instances of a template there are, and wait until the new ones are up
+    /// Change how many instances of a template there are, and wait until the new ones are up, or the others gone
     Scale {
         /// Also take away instances that others need, and stop those
         #[arg(long)]

@@ -106,6 +106,13 @@ fn json_is_the_answer_itself() {
 }
 
 #[test]
+fn status_is_in_the_order_asked() {
+    let ran = obedient().run(&["status", "worker*", "*/log", "worker-1"]);
+    let names: Vec<_> = ran.out.lines().skip(1).filter_map(|line| line.split(' ').next()).take(3).collect();
+    assert_eq!(names, ["worker-1", "worker-2", "web/log"], "{}", ran.out);
+}
+
+#[test]
 fn status_of_a_wrong_name_is_102_and_suggests() {
     let ran = obedient().run(&["status", "wbe", "worker-1"]);
     assert_eq!(ran.code, Some(102));

@@ -208,7 +208,7 @@ pub(crate) fn wait_for(text: &str) -> Result<(String, Endpoint), String> {
             .ok_or_else(|| format!("has {}, whose path must begin with /", quoted(text.as_bytes())))
     };
     let (kind, rest) = text.split_once(':').ok_or_else(fault)?;
-    let told = |what: String| format!("has {what}");
+    let told = |what: String| format!("has {}: {what}", quoted(text.as_bytes()));
     let found = match kind {
         "tcp" => {
             let place = rest.strip_prefix("//").unwrap_or(rest).trim_end_matches('/');

@@ -2,7 +2,7 @@
 //! mounted, or made at the start, is missing only for now.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,13 @@ use svc_core::definition::{Language, Script};
 use crate::errno;
 use crate::execline;
 use crate::explain::explain_exec;
-use crate::look;
+use crate::look::{self, Look};
 use crate::problem::{Problem, shown};
 use crate::program::{self, Inspection, inspect};
 use crate::rc::is_helped;
 use crate::user::{self, User};
 
-/// An image.
+/// An image, or a system that runs.
 #[derive(Debug, Clone)]
 pub struct Image {
     /// Where its files are; the first one counts.
@@ -29,6 +29,16 @@ pub struct Image {
     groups: OnceCell<String>,
     /// Whether a program is found, each looked for once: by the list of directories, and its name.
     programs: RefCell<HashMap<(String, String), bool>>,
+    now: Option<Now>,
+}
+
+/// What it takes into account where services run: what they need must be there, and not in time only.
+#[derive(Debug, Clone)]
+struct Now {
+    /// What is missing and no news; none: whatever is missing may be made before the start.
+    known: Option<BTreeSet<String>>,
+    /// Our own, where we make files for services.
+    run_dir: Option<PathBuf>,
 }
 
 /// Who is listed in a file, and which one.
@@ -42,8 +52,46 @@ const MADE_LATER: [&str; 9] = ["/run", "/var/run", "/tmp", "/var/tmp", "/dev", "
 /// Something that is not there.
 pub(crate) struct Lack {
     pub(crate) message: String,
-    /// It may be there when the service is started.
-    pub(crate) may_come: bool,
+    pub(crate) doubt: Doubt,
+}
+
+/// Why a service may start all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    None,
+    /// It may be mounted or made before.
+    MayCome,
+    /// It may be right as it is.
+    MayBeRight,
+}
+
+/// What is to stand at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Anything,
+    Directory,
+    File,
+    /// A file, or a device that is read like one.
+    Readable,
+}
+
+impl Form {
+    fn is(self, path: &Path) -> bool {
+        match self {
+            Form::Anything => path.exists(),
+            Form::Directory => path.is_dir(),
+            Form::File => path.is_file(),
+            Form::Readable => path.exists() && !path.is_dir(),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Form::Anything => "there",
+            Form::Directory => "a directory",
+            Form::File | Form::Readable => "a file",
+        }
+    }
 }
 
 impl Image {
@@ -51,7 +99,50 @@ impl Image {
     pub fn new(root: &Path, is_ours: fn(&str) -> bool) -> Image {
         let mut roots = vec![root.to_owned(), "/".into()];
         roots.dedup();
-        Image { roots, is_ours, users: OnceCell::new(), groups: OnceCell::new(), programs: RefCell::default() }
+        Image { roots, is_ours, users: OnceCell::new(), groups: OnceCell::new(), programs: RefCell::default(), now: None }
+    }
+
+    /// What is here now, for a service that is to start at once.
+    pub(crate) fn now(run_dir: Option<&Path>) -> Image {
+        let now = Now { known: None, run_dir: run_dir.map(Path::to_path_buf) };
+        Image { now: Some(now), ..Image::new(Path::new("/"), |_| true) }
+    }
+
+    /// Nobody makes what is missing here, but for these it is no news.
+    pub(crate) fn know(&mut self, missing: Vec<Problem>) {
+        if let Some(now) = &mut self.now {
+            now.known = Some(missing.into_iter().map(|problem| problem.message).collect());
+        }
+    }
+
+    pub(crate) fn is_now(&self) -> bool {
+        self.now.is_some()
+    }
+
+    /// Whether it keeps a service from being started. `varies`: the environment of a container decides what is looked for.
+    pub(crate) fn stops(&self, message: &str, doubt: Doubt, varies: bool) -> bool {
+        match (doubt, &self.now) {
+            (Doubt::None, now) => now.is_some() || !varies,
+            (Doubt::MayCome, Some(Now { known: Some(known), .. })) => !known.contains(message),
+            (Doubt::MayCome, Some(Now { known: None, .. }) | None) | (Doubt::MayBeRight, _) => false,
+        }
+    }
+
+    /// What is wrong at a path.
+    pub(crate) fn no(&self, form: Form, path: &Path) -> Option<String> {
+        if self.places(path).any(|path| form.is(&path)) {
+            return None;
+        }
+        let (there, shown) = (self.places(path).find_map(|path| path.metadata().ok()), shown(path));
+        if let Some(there) = there {
+            return Some(format!("{shown} is {}, and must be {}: correct the name", look::kind(&there), form.name()));
+        }
+        let Some(now) = &self.now else { return Some(format!("{shown} is not in this image: mount it, or put it there")) };
+        let is_ours = now.run_dir.as_ref().is_some_and(|run_dir| path.starts_with(run_dir));
+        (!is_ours).then(|| match look::look(path) {
+            Look::Trouble(trouble) => format!("{shown} {}", trouble.message()),
+            Look::Absent | Look::Here(_) => format!("{shown} does not exist: make it, or correct the name"),
+        })
     }
 
     /// The same, seen from a new root.
@@ -141,7 +232,7 @@ impl Image {
     /// Why a program cannot be executed, by `user` if it is somebody else. `path`: where one without a slash is looked for; none
     /// where nobody knows yet.
     pub(crate) fn no_program(&self, program: &str, dir: &Path, path: Option<&str>, user: Option<&User>) -> Option<Lack> {
-        let lack = |message| Some(Lack { message, may_come: false });
+        let lack = |message| Some(Lack { message, doubt: Doubt::None });
         if !program.contains('/') {
             return match path {
                 Some(path) if !self.is_found(program, dir, path) => lack(explain_exec(Path::new(program), errno::ENOENT)),
@@ -157,7 +248,8 @@ impl Image {
                 }
                 Some(_) | None => explain_exec(&whole, errno::ENOENT),
             };
-            return Some(Lack { message, may_come: comes_later(&whole) || self.is_below_missing(dir, &whole) });
+            let may_come = comes_later(&whole) || self.is_below_missing(dir, &whole);
+            return Some(Lack { message, doubt: if may_come { Doubt::MayCome } else { Doubt::None } });
         }
         // Elsewhere its interpreter or loader is not where it will be.
         let is_here = self.roots.first().is_some_and(|root| root == Path::new("/"));
@@ -195,7 +287,7 @@ impl Image {
             let what = match language {
                 Language::FirstLine => {
                     let fault = program::fault_of_first_line(path).filter(|message| !is_helped(message));
-                    fault.map(|message| Lack { message, may_come: false })
+                    fault.map(|message| Lack { message, doubt: Doubt::None })
                 }
                 Language::Execline => {
                     let words = std::fs::read(path).ok().and_then(|script| execline::words(&script).ok());
@@ -206,8 +298,8 @@ impl Image {
                     first.and_then(|first| self.no_program(&first, Path::new("/"), dirs.as_deref(), None))
                 }
             };
-            if let Some(Lack { message, may_come }) = what {
-                problems.push(Problem { fatal: !may_come, ..Problem::fatal(path, message) });
+            if let Some(Lack { message, doubt }) = what {
+                problems.push(Problem { fatal: doubt == Doubt::None, ..Problem::fatal(path, message) });
             }
         }
     }
@@ -227,7 +319,8 @@ fn unreachable(user: &User, program: &Path) -> Option<Lack> {
         format!("{what}: {cure}")
     };
     // What an access list lets somebody do, the mode shows as rights of the group.
-    Some(Lack { message: format!("{}: {what}", shown(program)), may_come: metadata.mode() & 0o010 != 0 })
+    let doubt = if metadata.mode() & 0o010 == 0 { Doubt::None } else { Doubt::MayBeRight };
+    Some(Lack { message: format!("{}: {what}", shown(program)), doubt })
 }
 
 /// What keeps a file that is there from being executed.

@@ -68,20 +68,28 @@ fn shown_with_target(path: &Path) -> String {
     }
 }
 
-/// A path as it may be printed: `/etc/s6/web\n` comes out with a backslash and an n.
+/// A path as it may be printed: `/etc/s6/web\n` comes out with a backslash and an n. What is too long to be one is cut.
 pub fn shown(path: &Path) -> String {
-    printable(path.as_os_str().as_bytes())
+    /// NAME_MAX and PATH_MAX.
+    const LONGEST: (usize, usize) = (255, 4096);
+    let bytes = path.as_os_str().as_bytes();
+    let is_path = bytes.len() < LONGEST.1 && bytes.split(|&byte| byte == b'/').all(|name| name.len() <= LONGEST.0);
+    if is_path { printable(bytes) } else { short(bytes) }
 }
 
 /// Bytes of a file as they may be printed, in quotes, and not more of them than help: `"5s"`.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", short(bytes).replace('"', "\\\""))
+}
+
+/// The same without quotes.
+pub(crate) fn short(bytes: &[u8]) -> String {
     /// Enough to recognise a line, short enough to keep the cure on the screen.
     const MOST: usize = 60;
-    let (start, more) = match bytes.get(..MOST) {
-        Some(start) if bytes.len() > MOST => (start, "..."),
-        Some(_) | None => (bytes, ""),
-    };
-    format!("\"{}{more}\"", printable(start).replace('"', "\\\""))
+    match bytes.get(..MOST) {
+        Some(start) if bytes.len() > MOST => printable(start) + "...",
+        Some(_) | None => printable(bytes),
+    }
 }
 
 /// What a terminal obeys instead of showing it.
@@ -130,5 +138,8 @@ mod tests {
         assert_eq!(quoted(b"say \"no\""), "\"say \\\"no\\\"\"");
         assert_eq!(quoted(&[b'x'; 100]), format!("\"{}...\"", "x".repeat(60)));
         assert_eq!(quoted(&[b'x'; 60]), format!("\"{}\"", "x".repeat(60)));
+        let name = |length: usize| "x".repeat(length);
+        assert_eq!(shown(Path::new(&name(255))), name(255));
+        assert_eq!(shown(Path::new(&name(256))), name(60) + "...", "nothing can have this name");
     }
 }

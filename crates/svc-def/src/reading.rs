@@ -56,20 +56,20 @@ pub fn read_in(image: &Image, dir: &Path, name: &ServiceName) -> Reading {
     reading
 }
 
-/// The same where a source, a service.toml or NAME.toml said this, whatever it says now: what [`Source::written`] gave.
+/// The same where a service.toml or NAME.toml said this, whatever it says now: what [`Source::written`] gave.
 pub fn read_kept(dir: &Path, name: &ServiceName, written: &str) -> Reading {
-    let Some(source) = Source::of_written(dir, written) else {
-        return one_file(&former(dir), name, None, Some(written), Vec::new());
-    };
-    let mut problems = Vec::new();
-    // What is wrong by now is no matter of what was read.
-    let outcome = outcome_of(&source, &Folder::list(dir), name, None, &mut problems);
-    Reading { outcome, problems, logger: None, source: Some(source) }
+    one_file(&former(dir), name, None, Some(written), Vec::new())
 }
 
-/// What keeps a service from being started here that is no matter of its files alone, such as an account that is not there.
-pub fn lacks(dir: &Path, name: &ServiceName) -> Vec<Problem> {
-    let mut reading = read_all(dir, name, None, Some(&Image::new(Path::new("/"), |_| true)));
+/// What keeps a service that runs from being started anew by what stands in its files now, and is no matter of those alone: an account
+/// that is not there, or a path that it had not named `before`; none where such paths may be made first. `run_dir`: ours.
+pub fn lacks(dir: &Path, name: &ServiceName, before: Option<&Source>, run_dir: Option<&Path>) -> Vec<Problem> {
+    let mut image = Image::now(run_dir);
+    if let Some(before) = before {
+        let known = one_file(&former(dir), name, Some(&image), Some(&before.written()), Vec::new());
+        image.know(known.problems);
+    }
+    let mut reading = read_all(dir, name, None, Some(&image));
     reading.problems.retain(|problem| problem.fatal);
     reading.problems
 }
@@ -103,19 +103,6 @@ fn source(dir: &Folder, name: &ServiceName, previous: Option<&Definition>, mut p
     let Some(source) = rc::read(dir, name, &mut problems) else {
         return Reading { outcome: Outcome::Broken, problems, logger: None, source: None };
     };
-    let outcome = outcome_of(&source, dir, name, previous, &mut problems);
-    let broken = problems.iter().any(|problem| problem.fatal);
-    Reading { outcome: if broken { Outcome::Broken } else { outcome }, problems, logger: None, source: Some(source) }
-}
-
-/// What becomes of a source, with the small files that stand beside it.
-fn outcome_of(
-    source: &Source,
-    dir: &Folder,
-    name: &ServiceName,
-    previous: Option<&Definition>,
-    problems: &mut Vec<Problem>,
-) -> Outcome {
     let program = match &source.kind {
         rc::Kind::Bundle { .. } | rc::Kind::Oneshot { up: None, down: None } => None,
         rc::Kind::Oneshot { up, down } => {
@@ -123,19 +110,19 @@ fn outcome_of(
         }
         rc::Kind::Longrun => Some(Program::Directory),
     };
-    match program {
+    let outcome = match program {
         None => Outcome::Name,
         Some(program) => {
-            let mut settings = classic::settings(dir, previous.map(|definition| &definition.settings), problems);
-            let essential = classic::essential(dir, previous.and_then(|definition| definition.essential), problems);
+            let mut settings = classic::settings(dir, previous.map(|definition| &definition.settings), &mut problems);
+            let essential = classic::essential(dir, previous.and_then(|definition| definition.essential), &mut problems);
             settings.essential = essential.is_some();
-            classic::check_descriptors(dir, &settings, problems);
+            classic::check_descriptors(dir, &settings, &mut problems);
             if let Program::Oneshot { .. } = program {
                 // What an `up` starts is meant to stay, and `down` has the time that the source gives it.
                 settings.keep_descendants = true;
                 settings.timeout_finish = source.timeout_down;
             } else {
-                rc::check_finish(dir, problems);
+                rc::check_finish(dir, &mut problems);
             }
             Outcome::Ready(Box::new(Definition {
                 name: name.as_str().into(),
@@ -148,7 +135,9 @@ fn outcome_of(
                 settings,
             }))
         }
-    }
+    };
+    let broken = problems.iter().any(|problem| problem.fatal);
+    Reading { outcome: if broken { Outcome::Broken } else { outcome }, problems, logger: None, source: Some(source) }
 }
 
 /// Reads a service.toml or a NAME.toml. Its output goes to svc-log.

@@ -79,7 +79,8 @@ pub fn run(config: Config) -> u8 {
     // Clients get what was still to be told; svc-init does not wait for those who do not read.
     let _ = runtime.block_on(async { tokio::time::timeout(LAST_WORDS, local).await });
     match outcome {
-        Ok(()) => svc_sys::exit::DONE,
+        // svc-init may be over before anything has begun.
+        Ok(()) | Err(svc_sys::Errno::BROKEN_PIPE) => svc_sys::exit::DONE,
         Err(errno) => {
             say!("svc-scan: cannot start: {errno}");
             svc_sys::exit::SYSTEM

@@ -1,28 +1,54 @@
-//! What each service.toml, and each s6-rc source, said when it was taken in, in the run directory for the svc-scan that comes after one that was killed. What
+//! What each service was made of: what its service.toml, its s6-rc source or its small files said when they were taken in, in the run directory for the svc-scan that comes after one that was killed. What
 //! stands on disk by then may be an edit that nobody has applied.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use svc_core::ServiceName;
-use svc_def::{Identity, Outcome, Reading};
+use svc_core::{Definition, ServiceName};
+use svc_def::{Identity, Outcome, Reading, Source};
+use svc_proto::definition;
 use svc_sys::say;
 
+use crate::held::Held;
 use crate::pair::{self, Pair};
-use crate::units::{Units, kind, of_another_kind};
+use crate::units::{kind, of_another_kind};
 use crate::whole;
 
 const FILE: &str = "definitions";
+
+/// What its supervisor has read of it by itself, as bytes. It is no key of a service.toml, nor a file of a source.
+const DEFINITION: &str = "definition\t";
+
+/// What was taken in of one service.
+#[derive(Debug, PartialEq)]
+struct Entry {
+    identity: Identity,
+    /// Of those with files that supervisors read.
+    definition: Option<Definition>,
+    /// What a service.toml or a source says; nothing of a classic directory.
+    written: Box<str>,
+}
+
+/// The same, to be written.
+pub(crate) struct Known<'a> {
+    pub(crate) name: &'a ServiceName,
+    pub(crate) identity: Identity,
+    pub(crate) definition: Option<&'a Held>,
+    pub(crate) source: Option<&'a Source>,
+}
 
 #[derive(Default)]
 pub(crate) struct Taken {
     file: Option<PathBuf>,
     /// What the svc-scan before us had taken in; known until we have taken in the same.
-    before: BTreeMap<ServiceName, (Identity, Box<str>)>,
+    before: BTreeMap<ServiceName, Entry>,
     /// A number for what is in the file.
     written: u64,
+    /// Something is not in the file that is to be there.
+    pub(crate) is_behind: bool,
 }
 
 impl Taken {
@@ -38,18 +64,40 @@ impl Taken {
         taken
     }
 
+    /// Somebody has taken away what is ours.
+    pub(crate) fn may_be_lost(&mut self) {
+        if self.file.as_ref().is_some_and(|file| !file.exists()) {
+            (self.written, self.is_behind) = (0, true);
+        }
+    }
+
     pub(crate) fn forget(&mut self) {
         self.before.clear();
     }
 
+    /// Nobody asks once more of those that nothing depends on.
+    pub(crate) fn forget_classic(&mut self) {
+        self.before.retain(|_, entry| !entry.written.is_empty());
+    }
+
     /// What was taken in of a service.
     pub(crate) fn read(&self, name: &ServiceName, identity: Identity, path: &Path) -> Option<Reading> {
-        let reading = svc_def::read_kept(path, name, self.values(name, identity)?);
+        let entry = self.entry(name, identity, path)?;
+        let reading = match &entry.definition {
+            Some(definition) => Reading {
+                outcome: Outcome::Ready(Box::new(definition.clone())),
+                source: Source::of_written(path, &entry.written),
+                ..svc_def::read(path, name, Some(definition))
+            },
+            None => svc_def::read_kept(path, name, &entry.written),
+        };
         (!matches!(reading.outcome, Outcome::Broken)).then_some(reading)
     }
 
-    fn values(&self, name: &ServiceName, identity: Identity) -> Option<&str> {
-        self.before.get(name).filter(|(other, _)| *other == identity).map(|(_, values)| &**values)
+    fn entry(&self, name: &ServiceName, identity: Identity, path: &Path) -> Option<&Entry> {
+        let is_there = |definition: &Definition| definition.dir == path.as_os_str().as_bytes();
+        let is_it = |entry: &&Entry| entry.identity == identity && entry.definition.as_ref().is_none_or(is_there);
+        self.before.get(name).filter(is_it)
     }
 
     /// Reads a service: what was taken in of it, as long as that is known, and what is wrong with an edit since then.
@@ -60,29 +108,46 @@ impl Taken {
         path: &Path,
     ) -> Result<(Pair, Option<String>), String> {
         let now = pair::read(name, path);
-        let says = |pair: &Pair| pair.source.as_ref().map(|source| source.written().into_owned());
-        let known = self.values(&svc_def::bundle_of(name), identity);
-        let edited = known.filter(|known| now.as_ref().ok().and_then(says).as_deref() != Some(*known));
-        let before = edited.and_then(|values| pair::of(svc_def::read_kept(path, name, values), name, path).ok());
+        let Some(entry) = self.entry(&svc_def::bundle_of(name), identity, path) else { return Ok((now?, None)) };
+        if let Some(source) = Source::of_written(path, &entry.written) {
+            let (warnings, problem) = match now {
+                // It may become anything.
+                Ok(now) => (now.warnings, None),
+                Err(problem) => (Vec::new(), Some(problem)),
+            };
+            let definition = entry.definition.as_ref().map(Held::new);
+            let before = Pair { definition, source: Some(source), logger: None, warnings, instances: None };
+            return Ok((before, problem));
+        }
+        let says = |pair: &Pair| pair.source.as_ref().is_some_and(|source| *source.written() == *entry.written);
+        let before = match now.as_ref().is_ok_and(says) {
+            true => None,
+            false => pair::of(svc_def::read_kept(path, name, &entry.written), name, path).ok(),
+        };
         let Some(before) = before else { return Ok((now?, None)) };
         let kind = |pair: &Pair| pair.source.as_ref().map(|source| kind(source, &pair.definition));
         let problem = match now {
-            // A source may become anything.
-            Ok(now) => (kind(&before) != Some(0) && kind(&now) != kind(&before)).then(|| of_another_kind(path)),
+            Ok(now) => (kind(&now) != kind(&before)).then(|| of_another_kind(path)),
             Err(problem) => Some(problem),
         };
         Ok((before, problem))
     }
 
     /// All of it has been taken in, and told to those whom it concerns.
-    pub(crate) fn write(&mut self, units: &Units) {
+    pub(crate) fn write<'a>(&mut self, all: impl Iterator<Item = Known<'a>>) {
+        self.is_behind = false;
         let Some(file) = &self.file else { return };
         let mut text = String::new();
-        for (name, unit) in units.iter() {
-            let Identity { device, inode } = unit.identity;
+        for Known { name, identity: Identity { device, inode }, definition, source } in all {
             // No key begins with a tab.
             text += &format!("\t{device} {inode} {name}\n");
-            text += &unit.source.written();
+            if let Some(definition) = definition {
+                text += DEFINITION;
+                let digits = definition.bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+                text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+                text.push('\n');
+            }
+            text += &source.map(Source::written).unwrap_or_default();
         }
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
@@ -102,14 +167,25 @@ impl Taken {
     }
 }
 
-fn parse(text: &str) -> BTreeMap<ServiceName, (Identity, Box<str>)> {
+fn parse(text: &str) -> BTreeMap<ServiceName, Entry> {
     let entry = |part: &str| {
-        let (head, values) = part.split_once('\n')?;
+        let (head, rest) = part.split_once('\n')?;
         let mut words = head.splitn(3, ' ');
         let identity = Identity { device: words.next()?.parse().ok()?, inode: words.next()?.parse().ok()? };
-        Some((ServiceName::parse(words.next()?).ok()?, (identity, format!("{}\n", values.trim_end_matches('\n')).into())))
+        let name = ServiceName::parse(words.next()?).ok()?;
+        let (definition, written) = match rest.strip_prefix(DEFINITION).and_then(|rest| rest.split_once('\n')) {
+            Some((digits, written)) => (Some(definition::decode(&bytes(digits)?).ok()?), written),
+            None => (None, rest),
+        };
+        Some((name, Entry { identity, definition, written: written.into() }))
     };
-    text.strip_prefix('\t').unwrap_or_default().split("\n\t").filter_map(entry).collect()
+    let text = text.strip_prefix('\t').and_then(|text| text.strip_suffix('\n')).unwrap_or_default();
+    text.split("\n\t").filter_map(|part| entry(&format!("{part}\n"))).collect()
+}
+
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = digits.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
+    Some(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
 #[cfg(test)]
@@ -122,8 +198,13 @@ mod tests {
             "\t1 2 o ne\ncommand\t\"a\"\nenv\t{ X = \"\\t\" }\n\t3 18446744073709551615 many@1\nkind\t\"milestone\"\n";
         let read = parse(text);
         let of = |name: &str| read.get(&ServiceName::parse(name).expect("a name")).expect("it is there");
-        assert_eq!(*of("o ne"), (Identity { device: 1, inode: 2 }, "command\t\"a\"\nenv\t{ X = \"\\t\" }\n".into()));
-        assert_eq!(*of("many@1"), (Identity { device: 3, inode: u64::MAX }, "kind\t\"milestone\"\n".into()));
+        let entry = |device, inode, written: &str| Entry {
+            identity: Identity { device, inode },
+            definition: None,
+            written: written.into(),
+        };
+        assert_eq!(*of("o ne"), entry(1, 2, "command\t\"a\"\nenv\t{ X = \"\\t\" }\n"));
+        assert_eq!(*of("many@1"), entry(3, u64::MAX, "kind\t\"milestone\"\n"));
         assert!(parse("").is_empty() && parse("rubbish\n").is_empty());
     }
 }

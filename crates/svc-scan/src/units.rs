@@ -300,6 +300,11 @@ impl Unit {
         self.edit.is_some()
     }
 
+    /// It is another one than in the graph.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// Whether it is a service.toml, and not an s6-rc source.
     pub(crate) fn is_one_file(&self) -> bool {
         self.source.facts.is_some()

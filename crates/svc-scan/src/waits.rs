@@ -51,7 +51,7 @@ impl Goal {
     pub(crate) fn is_of_the_next(self) -> bool {
         match self {
             Goal::Until(Until::Up | Until::Ready | Until::Healthy) | Goal::Comes | Goal::Request { up: true, .. } => true,
-            Goal::Until(Until::Down | Until::Finished)
+            Goal::Until(Until::Down | Until::Finished | Until::Gone)
             | Goal::Request { up: false, .. }
             | Goal::Ends
             | Goal::Settled
@@ -97,7 +97,7 @@ pub(crate) fn look(goal: Goal, machine: &Service, says_ready: bool, health: Opti
         }
         Goal::Until(Until::Healthy) => machine.state() == State::Armed || ready && health == Some(Health::Healthy),
         Goal::Until(Until::Down) => nothing_left || !matches!(machine.state(), State::Up { .. } | State::Starting { .. }),
-        Goal::Until(Until::Finished) | Goal::Ends => nothing_left,
+        Goal::Until(Until::Finished | Until::Gone) | Goal::Ends => nothing_left,
         // One that is started on demand, and that nobody waits for, is armed again.
         Goal::Started { before, deaths } => {
             let again = machine.starts() > before || machine.state() == State::Armed && machine.deaths() > deaths;

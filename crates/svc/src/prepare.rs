@@ -111,7 +111,7 @@ impl Preparations {
                 if name.contains('/') || name.starts_with('.') {
                     return Err(format!("{name}: the name of a credential has no slash, and does not begin with a dot"));
                 }
-                self.credentials.push((name, secrets::place(&file)));
+                self.credentials.push((name, here(secrets::place(&file))?));
             }
             "certificates" => self.certificates.push(here(value()?)?),
             "volume" => self.volumes.push((here(value()?)?, None)),
@@ -134,7 +134,11 @@ impl Preparations {
                 said::is_for(&service);
                 self.service = Some(service);
             }
-            "json" => self.json.push(value()?),
+            "json" => {
+                let wanted = value()?;
+                let is_file = wanted.contains('/');
+                self.json.push(if is_file { here(wanted)?.to_string_lossy().into_owned() } else { wanted });
+            }
             "template" => {
                 let template = Template::parse(&value()?)?;
                 self.templates.push((Template { from: here(template.from)?, to: here(template.to)?, ..template }, None));

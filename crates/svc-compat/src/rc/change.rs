@@ -105,14 +105,17 @@ fn change(call: &Call, way: Way, names: &[OsString]) -> Outcome {
     let graph = load()?;
     let mut nodes = selection(call, &graph, names)?;
     if way == Way::Down {
-        let essential: Vec<&str> = closure(&graph, &nodes, true)
+        let parts = atoms(&graph, &nodes);
+        let essential: Vec<&str> = closure(&graph, &parts, true)
             .iter()
             .filter(|node| node.essential && node.up)
             .map(|node| node.name.as_str())
             .collect();
         if !essential.is_empty() {
             call.warn(format!("{}: essential, not stopped: s6-rc -D change stops it too", essential.join(", ")));
-            nodes.retain(|node| !closure(&graph, &[node], true).iter().any(|node| essential.contains(&node.name.as_str())));
+            let holds =
+                |node: &Node| closure(&graph, &[node], true).iter().any(|node| essential.contains(&node.name.as_str()));
+            nodes = parts.into_iter().filter(|node| !holds(node)).collect();
         }
     }
     if call.has('n') {

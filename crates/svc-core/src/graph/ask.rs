@@ -67,6 +67,7 @@ impl Engine {
     /// Wishes the node up; a request that wants it down is over.
     pub(super) fn wish_up(&mut self, id: Id, wish: Wish) {
         let run = self.run(id);
+        run.asked = true;
         if run.wish >= wish {
             return;
         }
@@ -94,6 +95,7 @@ impl Engine {
         // Who wants it up again before it is gone gets it as it is then: its restart is not forgotten.
         let run = self.run(id);
         run.lasts = false;
+        run.asked = true;
         if run.is_wished() {
             run.wish = Wish::Down;
             self.touch(id);

@@ -42,7 +42,10 @@ pub enum Event {
     Failed(Id, Reason),
     /// Nothing of it is left: the answer to [`Action::Stop`], or somebody else stopped it.
     Stopped(Id),
-    /// This is what was wished of them before svc-scan was started again. Comes after the reports of those that run.
+    /// It was never on the way, as is heard only now.
+    Absent(Id),
+    /// This is what was wished of them before svc-scan was started again. Comes after the reports of those that run; what somebody
+    /// has asked for since then counts.
     Recovered(Vec<(Id, Wish)>),
 }
 
@@ -140,11 +143,21 @@ impl Engine {
             Event::Missed(id, reason) => self.missed(id, reason),
             Event::Failed(id, reason) => self.failed(id, reason),
             Event::Stopped(id) => self.stopped(id),
+            Event::Absent(id) => {
+                if self.knows(id) && self.is_active(id) {
+                    self.gone(id);
+                }
+            }
             Event::Recovered(wishes) => {
                 // Nobody looks before all are known: one that goes waits for those that go before it.
                 for (id, wish) in wishes {
                     if self.knows(id) {
-                        self.run(id).wish = wish;
+                        let run = self.run(id);
+                        match (run.asked, run.is_wished()) {
+                            (false, _) => run.wish = wish,
+                            (true, true) => run.wish = run.wish.max(wish),
+                            (true, false) => {}
+                        }
                         self.touch(id);
                     }
                 }

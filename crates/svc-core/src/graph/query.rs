@@ -63,6 +63,11 @@ impl Engine {
         self.graph.ids().filter(|&id| self.graph.is_retired(id) && self.is_busy(id))
     }
 
+    /// Whether somebody has asked for it, or for its end, since there has been this engine.
+    pub fn is_asked(&self, id: Id) -> bool {
+        self.runs[id.at()].asked
+    }
+
     pub fn wish(&self, id: Id) -> Wish {
         self.runs[id.at()].wish
     }

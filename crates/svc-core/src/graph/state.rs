@@ -84,6 +84,8 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {
     pub wish: Wish,
+    /// Somebody has asked for it, or for its end: what is heard later of an earlier wish comes too late.
+    pub asked: bool,
     pub progress: Progress,
     /// When it entered its progress.
     pub since: Millis,
@@ -125,6 +127,7 @@ impl Run {
     pub fn new(now: Millis) -> Run {
         Run {
             wish: Wish::Down,
+            asked: false,
             progress: Progress::Down,
             since: now,
             again: false,

@@ -180,6 +180,31 @@ fn what_runs_already_is_taken_over_with_its_wish() {
     assert_eq!((engine.wish(db), engine.wish(web)), (Wish::Dependency, Wish::Explicit));
 }
 
+/// A supervisor that was killed with svc-scan is heard late: somebody may have asked meanwhile.
+#[test]
+fn what_was_asked_meanwhile_counts_and_not_what_was_wished_before() {
+    let set = vec![process("db"), process("web").with("db", hard(), READY)];
+    let (db, web) = (Id(0), Id(1));
+    let late = |asked: Request, event: Event, wish: Wish| {
+        let mut engine = Engine::new(Millis(0), Graph::new(set.clone()).expect("a good set"));
+        let guessed = if matches!(asked, Request::Stop { .. }) { Wish::Explicit } else { Wish::Down };
+        let before = [Event::Ready(db), Event::Started(web), Event::Died(web), Event::Recovered(vec![(web, guessed)])];
+        let mut out = Vec::new();
+        for event in before.into_iter().chain([Event::Request(RequestId(1), asked), event]) {
+            engine.step(Millis(5), event, &mut out);
+        }
+        engine.step(Millis(5), Event::Recovered(vec![(web, wish)]), &mut out);
+        let failed = out.iter().any(|action| matches!(action, Action::Finished(_, Outcome::Failed(_))));
+        (engine.wish(web), engine.progress(web), failed)
+    };
+    let stop = Request::Stop { nodes: vec![web], dependents: Dependents::Refuse, prune: false };
+    let there = late(stop.clone(), Event::Started(web), Wish::Explicit);
+    assert_eq!(there, (Wish::Down, Progress::Stopping { overdue: false }, false));
+    assert_eq!(late(stop, Event::Absent(web), Wish::Explicit), (Wish::Down, Progress::Down, false));
+    let start = late(Request::Start(vec![web]), Event::Absent(web), Wish::Down);
+    assert_eq!(start, (Wish::Explicit, Progress::Starting, false));
+}
+
 /// One after the other lost its wish, and went before those that need it were to go.
 #[test]
 fn a_stop_that_is_taken_over_goes_on_in_order() {

@@ -116,8 +116,8 @@ impl Rules {
             }
             Event::Died(id) => self.alive(id, |known| *known = Known { active: true, ..Known::default() }),
             Event::Failed(id, _) => self.alive(id, |known| *known = Known::default()),
-            Event::Stopped(id) if !self.of(id).active => {}
-            Event::Stopped(id) => *self.of(id) = Known::default(),
+            Event::Stopped(id) | Event::Absent(id) if !self.of(id).active => {}
+            Event::Stopped(id) | Event::Absent(id) => *self.of(id) = Known::default(),
             Event::Deadline | Event::Request(..) | Event::Reachable(_) | Event::Recovered(..) | Event::Answered(..) => {}
             Event::Missed(..) | Event::Extend(..) | Event::Begun(..) => {}
         }

@@ -19,14 +19,18 @@ pub async fn run(session: &mut Session, dependents: bool, waiting: &Waiting, sca
             true => session.out.json(&scaled)?,
             false => session.out.line(&scaled.message)?,
         }
-        if waiting.no_wait || scaled.new.is_empty() {
+        let (services, until) = match scaled.new.is_empty() {
+            true => (scaled.gone, Until::Gone),
+            false => (scaled.new, Until::Ready),
+        };
+        if waiting.no_wait || services.is_empty() {
             continue;
         }
         let timeout = waiting.timeout.timeout;
-        let wait = Wait { services: scaled.new, until: Until::Ready, any: false, timeout_ms: timeout.map(in_ms) };
+        let wait = Wait { services, until, any: false, timeout_ms: timeout.map(in_ms) };
         let answer = session.client.post("/v1/wait", &wait, timeout.map(|timeout| timeout + GRACE)).await;
-        let answer =
-            answer.map(|Outcomes { outcomes }| Outcomes { outcomes: outcomes.into_iter().map(of_one_made).collect() });
+        let told = if until == Until::Gone { of_one_gone } else { of_one_made };
+        let answer = answer.map(|Outcomes { outcomes }| Outcomes { outcomes: outcomes.into_iter().map(told).collect() });
         code = code.max(report(session, answer, &wait.services, Needed::All).await?);
     }
     Ok(code)
@@ -37,5 +41,13 @@ fn of_one_made(outcome: Outcome) -> Outcome {
     match outcome.result {
         Verdict::NoSuchService => Outcome { result: Verdict::Failed, message: Reason::SUPERSEDED.into(), ..outcome },
         Verdict::Done | Verdict::Failed | Verdict::TimedOut => outcome,
+    }
+}
+
+/// Its name goes with it, and its file stays where it is.
+fn of_one_gone(outcome: Outcome) -> Outcome {
+    match outcome.result {
+        Verdict::Done => Outcome { message: "down".into(), ..outcome },
+        Verdict::NoSuchService | Verdict::Failed | Verdict::TimedOut => outcome,
     }
 }

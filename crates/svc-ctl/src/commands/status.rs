@@ -56,7 +56,7 @@ pub fn narrow(answer: &mut Services, typed: &[String]) -> Code {
         }
     }
     answer.services.retain(|status| places.contains_key(status.name.as_str()));
-    answer.services.sort_by_key(|status| places.remove(status.name.as_str()));
+    answer.services.sort_by_key(|status| places.get(status.name.as_str()).copied());
     answer.problems.clear();
     if expanded.unmatched.is_empty() { Code::Done } else { Code::NoSuchService }
 }

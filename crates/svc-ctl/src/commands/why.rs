@@ -84,7 +84,7 @@ fn explain(detail: &Detail, bundles: &[&str], of_template: Option<&str>, now_ms:
         lines.push(match (timer.last_run_ms, &timer.last_exit) {
             (None, _) => "  last run: none".into(),
             (Some(at_ms), None) => format!("  last run: {}", span::stamp(at_ms)),
-            (Some(at_ms), Some(death)) if death.at_ms + 50 < at_ms => {
+            (Some(at_ms), Some(death)) if status.pid.is_some() || death.at_ms + 50 < at_ms => {
                 format!("  last run: {}, not over; the one before: {}", span::stamp(at_ms), words::end(death))
             }
             (Some(at_ms), Some(death)) => format!("  last run: {}, {}", span::stamp(at_ms), words::end(death)),

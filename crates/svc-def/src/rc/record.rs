@@ -56,7 +56,7 @@ impl Source {
     }
 
     /// The source of which that was written.
-    pub(crate) fn of_written(dir: &Path, text: &str) -> Option<Source> {
+    pub fn of_written(dir: &Path, text: &str) -> Option<Source> {
         let values = Values(text.into());
         let names = |key: &str| {
             let words = values.get(key).into_iter().flat_map(|words| words.split('\t'));

@@ -4,6 +4,7 @@ use svc_core::Millis;
 
 use super::tree::{Entry, Item, Node};
 use super::values::{Fault, Reader};
+use crate::problem::short;
 
 /// How long such a command may take where nothing is said of that.
 const TIMEOUT: Millis = Millis::from_secs(10);
@@ -28,7 +29,8 @@ impl Computed {
 
 /// `{ command = "..." , timeout = "5s" }`, of the variable of this name.
 pub(super) fn read(reader: &Reader<'_>, name: &str, node: &Node, parts: &[Entry]) -> Result<Computed, Vec<Fault>> {
-    let key = |part: &str| format!("{}.{name}: {part}", reader.name);
+    let variable = format!("{}.{}", reader.name, short(name.as_bytes()));
+    let key = |part: &str| format!("{variable}: {}", short(part.as_bytes()));
     let (mut command, mut timeout, mut faults) = (None, TIMEOUT, Vec::new());
     for part in parts {
         let name = key(&part.key);
@@ -48,7 +50,7 @@ pub(super) fn read(reader: &Reader<'_>, name: &str, node: &Node, parts: &[Entry]
         }
     }
     if !parts.iter().any(|part| part.key == "command") {
-        let what = format!("{}.{name} has no command: write {{ command = \"PROGRAM ARGUMENT...\" }}", reader.name);
+        let what = format!("{variable} has no command: write {{ command = \"PROGRAM ARGUMENT...\" }}");
         faults.push((node.place, what));
     }
     match command.filter(|_| faults.is_empty()) {

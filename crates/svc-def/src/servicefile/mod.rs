@@ -36,7 +36,7 @@ use svc_core::{Millis, Program, ServiceName, Settings};
 use crate::conditions::{Conditions, Endpoint};
 use crate::image::Image;
 use crate::look::{Look, look};
-use crate::problem::{Problem, quoted, shown};
+use crate::problem::{Problem, quoted, short, shown};
 use crate::rc::{self, Values};
 use draft::{Draft, Kind};
 use keys::Change;
@@ -161,11 +161,13 @@ pub(crate) fn read(
     let mut settings = draft.settings();
     let length = program.as_ref().map_or(0, length) + of_policy(&settings);
     if length > MOST_WORDS {
-        let message = format!(
-            "is too much: its words and variables have {length} bytes, and {MOST_WORDS} is the most: put \
-                               variables into an env-file"
-        );
-        problems.push(Problem::fatal(&layout.main, message));
+        problems.extend(longest(&tree, &variable).map(|(longest, key, place)| {
+            let message = format!(
+                "{key} has {longest} bytes, with which the words and variables of the service have {length}, and {MOST_WORDS} is \
+                 the most: shorten it, or put variables into an env-file"
+            );
+            tree.fatal(place, message)
+        }));
         return None;
     }
     if draft.kind == Kind::Oneshot {
@@ -192,6 +194,19 @@ pub(crate) fn read(
         facts,
         instances: draft.instances.unwrap_or(Instances::Counted(1)),
     })
+}
+
+/// The key that has most in it, with its variables put in.
+fn longest(tree: &Tree, variable: Variable<'_>) -> Option<(usize, String, Place)> {
+    let length = |entry: &Entry| {
+        let text = show::written(&entry.node.item);
+        svc_core::expand::expand(&text, variable).map_or(text.len(), |expanded| expanded.text.len())
+    };
+    let parts = leaves(&tree.root, &mut |_| {}).into_iter().flat_map(|(key, entry)| match &entry.node.item {
+        Item::Table(inner) => inner.iter().map(|inner| (format!("{key}.{}", short(inner.key.as_bytes())), inner)).collect(),
+        _ => vec![(key, entry)],
+    });
+    parts.map(|(key, entry)| (length(entry), key, entry.place)).max_by_key(|(length, ..)| *length)
 }
 
 /// The bytes of the commands that a policy has.

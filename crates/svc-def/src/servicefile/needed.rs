@@ -5,26 +5,27 @@ use std::path::{Path, PathBuf};
 use super::draft::Draft;
 use super::leaves;
 use super::tree::{Entry, Tree};
-use crate::image::{GROUP, Image, Lack, USER, comes_later};
-use crate::problem::{Problem, shown};
+use super::values::Record;
+use crate::image::{Doubt, Form, GROUP, Image, Lack, USER, comes_later};
+use crate::problem::Problem;
 
 /// What the program finds its files by.
 const RENDERED: &str = "SVC_RENDERED";
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// What was found: under which key, and whether it is an error.
+/// What was found: under which key, and whether it may be an error.
 type Found = (String, Lack);
 
 pub(super) fn look(draft: &Draft, tree: &Tree, base: &Path, image: &Image, problems: &mut Vec<Problem>) {
     let conditions = draft.admission.conditions(|_| Vec::new());
     let mut found = Vec::new();
-    match &conditions {
+    match conditions.filter(|_| !image.is_now()) {
         // It may be for another image.
         Some(conditions) => {
             let words = conditions.command.iter().map(|command| &command.words);
             let program = words.filter_map(|words| words.iter().find(|word| *word != "!"));
             programs(draft, base, image, program.map(|program| ("condition.command".to_owned(), program)), &mut found);
-            found.iter_mut().for_each(|(_, lack)| lack.may_come = true);
+            found.iter_mut().for_each(|(_, lack)| lack.doubt = Doubt::MayBeRight);
         }
         None => {
             accounts(draft, image, &mut found);
@@ -43,7 +44,7 @@ pub(super) fn look(draft: &Draft, tree: &Tree, base: &Path, image: &Image, probl
         // The environment of the container decides.
         let varies = super::show::written(&entry.node.item).contains("${");
         let problem = tree.fatal(entry.place, format!("{key}: {}", lack.message));
-        problems.push(Problem { fatal: !lack.may_come && !varies, ..problem });
+        problems.push(Problem { fatal: image.stops(&problem.message, lack.doubt, varies), ..problem });
     }
 }
 
@@ -64,7 +65,7 @@ fn put_in_too_soon<'a>(draft: &'a Draft, leaves: &'a [(String, &Entry)]) -> impl
         let message = format!(
             "${{{name}}} is put in before svc makes {name} for the service: write $${{{name}}} for a shell that is to do it"
         );
-        (key.clone(), Lack { message, may_come: true })
+        (key.clone(), Lack { message, doubt: Doubt::MayBeRight })
     })
 }
 
@@ -75,7 +76,7 @@ fn puts_in(text: &str, name: &str) -> bool {
 }
 
 fn accounts(draft: &Draft, image: &Image, found: &mut Vec<Found>) {
-    let owners = |list: &'static str, records: &[super::values::Record]| -> Vec<(&'static str, String)> {
+    let owners = |list: &'static str, records: &[Record]| -> Vec<(&'static str, String)> {
         records.iter().filter_map(|record| Some((list, record.get("owner")?))).collect()
     };
     let users = draft.user.iter().map(|user| ("user", user.clone()));
@@ -88,45 +89,69 @@ fn accounts(draft: &Draft, image: &Image, found: &mut Vec<Found>) {
     let missing = missing.chain(lines.filter_map(|(key, table, name)| Some((key, image.no_line(&table, name)?))));
     let home =
         draft.user.iter().filter(|_| draft.home == Some(true)).filter_map(|user| Some(("home", image.no_home(user)?)));
-    found.extend(missing.chain(home).map(|(key, message)| (key.to_owned(), Lack { message, may_come: false })));
+    found.extend(missing.chain(home).map(|(key, message)| (key.to_owned(), Lack { message, doubt: Doubt::None })));
 }
 
 /// Files and directories: each may be mounted.
 fn paths(draft: &Draft, base: &Path, image: &Image, found: &mut Vec<Found>) {
     let prepared = &draft.prepared;
-    let secret = |file: &String| if file.contains('/') { file.clone() } else { format!("/run/secrets/{file}") };
-    let texts = |key: &'static str, list: &[String]| -> Vec<(&'static str, String)> {
-        list.iter().map(|path| (key, path.clone())).collect()
+    let mut look = |key: &str, form: Form, path: &Path| {
+        let lack = image.no(form, path).map(|message| Lack { message, doubt: Doubt::MayCome });
+        found.extend(lack.map(|lack| (key.to_owned(), lack)));
     };
-    let all = [
-        // Those of a new root are looked for in it.
-        texts("directory", &draft.directory.iter().filter(|_| draft.rights.chroot.is_none()).cloned().collect::<Vec<_>>()),
-        texts("chroot", &draft.rights.chroot.iter().cloned().collect::<Vec<_>>()),
-        texts("env-file", &draft.env_files),
-        texts("env-dir", &prepared.env_dirs),
-        texts("certificates", &prepared.certificates),
-        texts("volumes", &prepared.volumes.iter().map(|volume| volume.text("path")).collect::<Vec<_>>()),
-        texts("secrets", &prepared.secrets.iter().map(|(_, file)| secret(file)).collect::<Vec<_>>()),
-        texts("credentials", &prepared.credentials.iter().map(|(_, file)| secret(file)).collect::<Vec<_>>()),
-        texts("distributions", &prepared.distributions.iter().map(|one| one.text("from")).collect::<Vec<_>>()),
-        texts(
-            "templates",
-            &prepared
-                .templates
-                .iter()
-                .filter(|one| one.get("language").as_deref() != Some("copy-if-there"))
-                .map(|one| one.text("from"))
-                .collect::<Vec<_>>(),
-        ),
-        texts("json", &prepared.json.iter().filter(|wanted| wanted.contains('/')).cloned().collect::<Vec<_>>()),
-    ];
-    for (key, path) in all.into_iter().flatten() {
-        let path = base.join(path);
-        if !image.has(&path) {
-            let message = format!("{} is not in this image: mount it, or put it there", shown(&path));
-            found.push((key.to_owned(), Lack { message, may_come: true }));
+    let mut all = |key: &str, form: Form, paths: &mut dyn Iterator<Item = String>| {
+        paths.for_each(|path| look(key, form, &base.join(path)));
+    };
+    let secret =
+        |(_, file): &(String, String)| if file.contains('/') { file.clone() } else { format!("/run/secrets/{file}") };
+    let is_needed = |one: &&Record| one.get("language").as_deref() != Some("copy-if-there");
+    all("env-file", Form::Readable, &mut draft.env_files.iter().cloned());
+    all("env-dir", Form::Directory, &mut prepared.env_dirs.iter().cloned());
+    all("certificates", Form::Anything, &mut prepared.certificates.iter().cloned());
+    all("volumes", Form::Anything, &mut prepared.volumes.iter().map(|volume| volume.text("path")));
+    all("secrets", Form::File, &mut prepared.secrets.iter().map(secret));
+    all("credentials", Form::File, &mut prepared.credentials.iter().map(secret));
+    all("distributions", Form::Directory, &mut prepared.distributions.iter().map(|one| one.text("from")));
+    all("templates", Form::File, &mut prepared.templates.iter().filter(is_needed).map(|one| one.text("from")));
+    all("json", Form::File, &mut prepared.json.iter().filter(|wanted| wanted.contains('/')).cloned());
+    // What svc puts somewhere for it first.
+    let made = put(draft, base);
+    let is_made = |path: &Path| made.iter().any(|made| path.starts_with(made));
+    let files = prepared.templates.iter().filter(|_| image.is_now()).map(|one| base.join(one.text("to")));
+    for dir in files.filter_map(|file| Some(file.parent()?.to_owned())).filter(|dir| !is_made(dir)) {
+        look("templates", Form::Directory, &dir);
+    }
+    // Where it sees paths from.
+    let root = draft.rights.chroot.as_ref().map(|root| base.join(root));
+    if let Some(root) = root.as_ref().filter(|root| !is_made(root)) {
+        look("chroot", Form::Directory, root);
+        // One that is not there brings what is in it.
+        if !image.has(root) {
+            return;
         }
     }
+    let place = |path: &Path| match &root {
+        Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+        None => base.join(path),
+    };
+    let dir = draft.directory.as_ref().map(Path::new);
+    let inside = dir.filter(|_| root.is_none() || image.is_now()).map(place);
+    if let Some(dir) = inside.filter(|dir| root.is_none() || !is_made(dir)) {
+        look("directory", Form::Directory, &dir);
+    }
+    for (access, path) in draft.rights.opened() {
+        let whole = place(&dir.map_or_else(|| path.into(), |dir| dir.join(path)));
+        // Nobody expects those in an image.
+        if !is_made(&whole) && (image.is_now() || root.is_none() && !comes_later(&whole)) {
+            look(&format!("landlock.{access}"), Form::Anything, &whole);
+        }
+    }
+}
+
+/// What svc makes for it where it says, before it is started.
+fn put(draft: &Draft, base: &Path) -> Vec<PathBuf> {
+    let all = [&draft.prepared.distributions, &draft.prepared.templates].into_iter().flatten();
+    all.map(|one| base.join(one.text("to"))).collect()
 }
 
 /// What is made for it in the run directory, and is not there in its root.
@@ -137,7 +162,7 @@ fn outside(draft: &Draft) -> impl Iterator<Item = Found> {
     made.map(|(key, _)| {
         let message = "stand in the run directory, where a service with chroot does not come to: put the files into its root, or \
                        go without chroot";
-        (key.to_owned(), Lack { message: message.into(), may_come: false })
+        (key.to_owned(), Lack { message: message.into(), doubt: Doubt::None })
     })
 }
 
@@ -183,9 +208,8 @@ fn programs<'a>(
     let search = own
         .or_else(|| std::env::var("PATH").ok())
         .filter(|_| is_known && draft.rights.chroot.is_none() && !draft.computed.iter().any(|one| one.name == "PATH"));
-    let made = prepared.volumes.iter().map(|volume| volume.text("path"));
-    let made = made.chain([&prepared.distributions, &prepared.templates].into_iter().flatten().map(|one| one.text("to")));
-    let made: Vec<PathBuf> = made.map(|path| base.join(path)).collect();
+    let mounted: Vec<PathBuf> = prepared.volumes.iter().map(|volume| base.join(volume.text("path"))).collect();
+    let made = put(draft, base);
     // Other numbers and capabilities change what modes let it do.
     let is_plain = prepared.numbers().is_empty() && draft.rights.ambient.is_none();
     let user = draft.user.as_ref().filter(|_| is_plain).and_then(|user| image.user(user, draft.groups.as_deref()));
@@ -193,7 +217,15 @@ fn programs<'a>(
         let user = user.as_ref().filter(|_| ["command", "up"].contains(&&*key));
         let Some(mut lack) = image.no_program(program, &dir, search.as_deref(), user) else { continue };
         let whole = dir.join(program);
-        lack.may_come |= program.contains('/') && (comes_later(&whole) || made.iter().any(|made| whole.starts_with(made)));
+        let is_below = |places: &[PathBuf]| program.contains('/') && places.iter().any(|place| whole.starts_with(place));
+        let starts = ["command", "up"].contains(&&*key) || key.starts_with("env.");
+        let may_come = lack.doubt == Doubt::MayCome || program.contains('/') && comes_later(&whole) || is_below(&mounted);
+        if is_below(&made) || may_come && !starts {
+            // The service itself may make it.
+            lack.doubt = Doubt::MayBeRight;
+        } else if may_come {
+            lack.doubt = Doubt::MayCome;
+        }
         found.push((key, lack));
     }
 }

@@ -7,6 +7,7 @@ use svc_core::health::{self, Checks, Remedy, Senders};
 
 use super::tree::{Entry, Item, Node, Place};
 use super::values::{Fault, Reader};
+use crate::problem::quoted;
 
 /// The descriptor that `svc probe` tells that the service is ready. Below those that programs count from (3, as sockets do) and
 /// the least limit that anybody sets.
@@ -195,7 +196,7 @@ pub(super) fn read(reader: &Reader<'_>, kind: Kind, node: &Node) -> Result<Probe
         Kind::Tcp => {
             let text = reader.text(node).map_err(one)?;
             let checked = endpoint::place(&text);
-            plain("tcp", vec![checked.map_err(|what| vec![(node.place, format!("{}: {what}", reader.name))])?])
+            plain("tcp", vec![checked.map_err(|what| vec![(node.place, told(reader, &text, &what))])?])
         }
         Kind::Http => http(reader, node)?,
         Kind::Unix => plain("unix", vec![path()?]),
@@ -205,6 +206,10 @@ pub(super) fn read(reader: &Reader<'_>, kind: Kind, node: &Node) -> Result<Probe
             text => plain("log", vec![text]),
         },
     })
+}
+
+fn told(reader: &Reader<'_>, text: &str, what: &str) -> String {
+    format!("{}: {}: {what}", reader.name, quoted(text.as_bytes()))
 }
 
 fn regex(reader: &Reader<'_>, node: &Node) -> Result<String, Fault> {
@@ -217,7 +222,7 @@ fn regex(reader: &Reader<'_>, node: &Node) -> Result<String, Fault> {
 fn http(reader: &Reader<'_>, node: &Node) -> Result<Probe, Vec<Fault>> {
     let url = |reader: &Reader<'_>, node: &Node| {
         let text = reader.text(node)?;
-        Url::parse(&text).map(|_| text.clone()).map_err(|what| (node.place, format!("{}: {what}", reader.name)))
+        Url::parse(&text).map(|_| text.clone()).map_err(|what| (node.place, told(reader, &text, &what)))
     };
     let Item::Table(entries) = &node.item else {
         let url = url(reader, node).map_err(|fault| vec![fault])?;
@@ -266,7 +271,7 @@ fn statuses(reader: &Reader<'_>, node: &Node) -> Result<String, Vec<Fault>> {
             Item::Integer(number) => number.to_string(),
             _ => reader.text(node)?,
         };
-        endpoint::statuses(&text).map(|_| text).map_err(|what| (node.place, format!("{}: {what}", reader.name)))
+        endpoint::statuses(&text).map_err(|what| (node.place, told(reader, &text, &what))).map(|_| text)
     };
     match &node.item {
         Item::List(_) => reader.list(node, one).map(|list| list.join(",")),
@@ -278,7 +283,7 @@ fn headers(reader: &Reader<'_>, node: &Node) -> Result<Vec<String>, Vec<Fault>> 
     let Item::Table(entries) = &node.item else { return Err(vec![reader.fault(node, "a table of texts")]) };
     let one = |entry: &Entry| {
         let text = format!("{}: {}", entry.key, reader.text(&entry.node)?);
-        endpoint::header(&text).map(|_| text).map_err(|what| (entry.place, format!("{}: {what}", reader.name)))
+        endpoint::header(&text).map_err(|what| (entry.place, told(reader, &text, &what))).map(|_| text)
     };
     super::values::gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
 }

@@ -34,6 +34,10 @@ impl Rights {
         self.paths.extend(paths.into_iter().map(|path| (access, path)));
     }
 
+    pub(super) fn opened(&self) -> impl Iterator<Item = &(&'static str, String)> {
+        self.paths.iter()
+    }
+
     pub(super) fn set(&mut self, file: &str, value: String) {
         self.files.push((file.to_owned(), value));
     }
@@ -87,6 +91,16 @@ pub(super) fn faults(leaves: &[(String, &Entry)], rights: &Rights) -> Vec<Fault>
     if let (false, Some(place)) = (closes, place("landlock.version")) {
         let what = format!("landlock.version means nothing without one of {}: add one, or remove it", PATHS.join(", "));
         faults.push((place, what));
+    }
+    if let (false, Some(place)) = (rights.own_cgroup, place("cgroup.own")) {
+        let asks = |key: &&str| match *key {
+            "cgroup.own" => false,
+            "cgroup.delegate" => rights.delegates_cgroup,
+            key => key.starts_with("cgroup."),
+        };
+        let other = leaves.iter().map(|(key, _)| key.as_str()).find(asks);
+        let message = |other| format!("cgroup.own is false, and {other} does not go without one: remove one of the two");
+        faults.extend(other.map(|other| (place, message(other))));
     }
     if let (true, Some(place)) = (rights.no_new_privileges == Some(false), place("no-new-privileges")) {
         let closed = (!rights.paths.is_empty()).then_some("landlock");

@@ -9,7 +9,7 @@ use ::toml::de::{DeTable, DeValue};
 use super::layout::Layout;
 use super::{probes, values};
 use crate::look::{Look, look};
-use crate::problem::{Problem, quoted};
+use crate::problem::{Problem, quoted, short};
 use crate::rc::lists::content_of;
 
 /// Where a value stands; lines and columns begin with 1.
@@ -313,7 +313,7 @@ impl Item {
         match self {
             Item::Text(text) => quoted(text.as_bytes()),
             Item::Integer(number) => number.to_string(),
-            Item::Float(number) => number.clone(),
+            Item::Float(number) => short(number.as_bytes()),
             Item::Flag(flag) => flag.to_string(),
             Item::Date(date) => format!("the date {date}"),
             Item::List(_) => "a list".into(),

@@ -13,7 +13,7 @@ use super::keys::{Key, Shape};
 use super::probes;
 use super::text;
 use super::tree::{Entry, Item, Node, Place};
-use crate::problem::quoted;
+use crate::problem::{quoted, short};
 
 /// What is wrong with a value.
 pub(super) type Fault = (Place, String);
@@ -420,7 +420,7 @@ impl Reader<'_> {
                     let what = entry.node.item.described();
                     return Err((
                         entry.node.place,
-                        format!("{}.{} is {what}, and must be a text, a number, true or false", self.name, entry.key),
+                        format!("{} is {what}, and must be a text, a number, true or false", self.within(entry)),
                     ));
                 }
             };
@@ -429,13 +429,17 @@ impl Reader<'_> {
         gather(entries.iter().map(|entry| one(entry).map_err(|fault| vec![fault])))
     }
 
+    fn within(&self, entry: &Entry) -> String {
+        format!("{}.{}", self.name, short(entry.key.as_bytes()))
+    }
+
     /// Names that `check` lets through, each with the path of a file.
     fn sources(&self, node: &Node, check: fn(&str) -> Result<(), String>) -> Result<Vec<(String, String)>, Vec<Fault>> {
         let Item::Table(entries) = &node.item else { return Err(vec![self.fault(node, "a table")]) };
         let one = |entry: &Entry| {
             let named = quoted(entry.key.as_bytes());
             check(&entry.key).map_err(|what| (entry.place, format!("{} has {named}, {what}", self.name)))?;
-            let inner = Reader { name: &format!("{}.{}", self.name, entry.key), ..*self };
+            let inner = Reader { name: &self.within(entry), ..*self };
             let file = inner.read(&entry.node, "the path of a file in quotes", |text| Some(text.to_owned()))?;
             let wrong = matches!(entry.node.item, Item::Integer(_)) || file.is_empty();
             if wrong { Err(inner.fault(&entry.node, "the path of a file in quotes")) } else { Ok((entry.key.clone(), file)) }

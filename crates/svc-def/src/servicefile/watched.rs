@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::fingerprint;
 use super::layout::{Layout, layout};
+use crate::problem::quoted;
 use crate::rc::Watched;
 
 /// Of larger files it is looked at when they were changed, and not at what is in them.
@@ -13,6 +14,18 @@ const MOST_READ: u64 = 1 << 20;
 
 /// As many as the kernel follows.
 const MOST_LINKS: usize = 40;
+
+/// Whether it may stand for files.
+pub(super) fn pattern(text: &str) -> Result<(), String> {
+    let shown = || quoted(text.as_bytes());
+    match text.rsplit_once('/') {
+        _ if text.is_empty() => Err(format!("has {}, which stands for no file: write a path", shown())),
+        Some((folder, _)) if folder.contains(['*', '?']) => {
+            Err(format!("has {}: only the name behind the last / may have * and ? in it", shown()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
 
 /// What there is of a pattern, which is absolute: the directory, and what names in it must look like.
 pub fn look_at(pattern: PathBuf) -> Watched {

@@ -94,6 +94,11 @@ fn a_name_without_a_directory_is_looked_for_in_path() {
     says(&explain_exec(program, ENOENT), &["no program of this name is in PATH", "install it"]);
     says(&explain_exec(program, EACCES), &["in PATH may be executed", "chmod a+x"]);
     says(&explain_exec(program, ENOEXEC), &["in PATH cannot be executed"]);
+    let long = explain_exec(Path::new(&"x".repeat(100_000)), ENOENT);
+    assert_eq!(
+        long,
+        format!("{}...: {}", "x".repeat(60), "no program of this name is in PATH: install it, or give its whole path")
+    );
 }
 
 #[test]

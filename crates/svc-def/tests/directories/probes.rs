@@ -64,17 +64,17 @@ fn a_watchdog_has_the_socket_of_readiness() {
 fn what_is_wrong_is_told_where_it_stands() {
     for (text, said) in [
         ("ready.tcp = 80", "2:13: ready.tcp is 80, and must be a text in quotes, such as \":5432\""),
-        ("ready.tcp = 'db'", "2:13: ready.tcp: db: must be HOST:PORT, such as localhost:8080"),
+        ("ready.tcp = 'db'", "2:13: ready.tcp: \"db\": must be HOST:PORT, such as localhost:8080"),
         ("ready.exec = ''", "2:14: ready.exec names no program: write \"pg_isready -q\""),
         ("ready.unix = ''", "2:14: ready.unix is \"\", and must be a path, such as \"/run/web.sock\""),
         ("ready.file = 1", "2:14: ready.file is 1, and must be a text in quotes, such as \"/run/web.pid\""),
         ("ready.log = '(a'", "2:13: ready.log has a ( without its )"),
         (
             "ready.http = 'https://x'",
-            "2:14: ready.http: https://x: svc speaks no TLS: name a plain port, or use exec with curl",
+            "2:14: ready.http: \"https://x\": svc speaks no TLS: name a plain port, or use exec with curl",
         ),
         ("ready.http = {}", "2:14: ready.http has no url: write { url ="),
-        ("ready.http = { url = 'http://x', status = 20 }", "2:43: ready.http: status: 20: must be statuses, such as"),
+        ("ready.http = { url = 'http://x', status = 20 }", "2:43: ready.http: status: \"20\": must be statuses, such as"),
         (
             "ready.http = { url = 'http://x', header = 'a' }",
             "2:43: ready.http: header is \"a\", and must be a table of texts",
@@ -118,7 +118,7 @@ fn what_is_wrong_is_told_where_it_stands() {
         ),
         ("health.file = 'x'\nhealth.start-period = 5", "3:23: health.start-period is 5, and must be a time with its unit"),
         ("health.exec = []", "2:15: health.exec names no program: write \"redis-cli ping\""),
-        ("health.http = 'x'", "2:15: health.http: x: must begin with http://"),
+        ("health.http = 'x'", "2:15: health.http: \"x\": must begin with http://"),
         ("ready.fd = 3\nready.tcp = ':1'", "3:7: ready.fd and ready.tcp both say when it is ready: keep one of them"),
     ] {
         let found = problems(&format!("command = 'x'\n{text}"));

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::servicefile::{frame, keys, problems};
+use crate::servicefile::{frame, keys, problems, reading};
 use crate::table::TABLE;
 
 #[test]
@@ -24,6 +24,36 @@ fn a_wrong_value_of_each_key_is_told_with_its_place_and_what_would_be_right() {
         assert!(found.iter().any(|said| said.starts_with(told)), "{key}: {line}: {told:?} is not in {found:?}");
         assert!(told.starts_with("1:") && told.contains(key), "{key}: what is told names the place and the key: {told:?}");
     }
+}
+
+#[test]
+fn no_message_repeats_a_long_value() {
+    let long = "/%:".repeat(700);
+    let mut whole = Vec::new();
+    for (key, ..) in TABLE {
+        for value in [
+            format!("'{long}'"),
+            format!("['{long}']"),
+            format!("[['{long}']]"),
+            format!("{{ '{long}' = '{long}' }}"),
+            format!("[{{ '{long}' = '{long}' }}]"),
+            format!("[{{ on = '{long}', until = '{long}', code = '{long}', signal = '{long}' }}]"),
+            format!("[{{ listen = '{long}', from = '{long}', to = '{long}', mode = '{long}', path = '{long}' }}]"),
+            format!("{{ url = '{long}', status = '{long}', header = {{ '{long}' = '{long}' }}, body = '{long}' }}"),
+            format!("{{ soft = '{long}', nofile = '{long}', '{long}' = {{ soft = '{long}' }}, run = ['{long}'] }}"),
+            format!("{{ command = '{long}', wait = '{long}', until = '{long}', timeout = '{long}' }}"),
+            format!("'${{NOBODY_SETS_THIS:-{long}}}'"),
+            format!("'${{{long}}}'"),
+            format!("'${{{}}}'", "A".repeat(2_000)),
+            format!("9{}", "9".repeat(2_000)),
+            format!("9.{}", "9".repeat(2_000)),
+        ] {
+            let (_scratch, reading) = reading(&format!("{key} = {value}\n{}\n", frame(key)));
+            let too_long = reading.problems.into_iter().filter(|problem| problem.message.len() > 1000);
+            whole.extend(too_long.map(|problem| (*key, problem.message.chars().take(100).collect::<String>())));
+        }
+    }
+    assert!(whole.is_empty(), "these are too long to be read: {whole:#?}");
 }
 
 #[test]

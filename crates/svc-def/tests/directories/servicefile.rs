@@ -10,7 +10,7 @@ use svc_def::{Kind, Outcome, Reading, Source, Start, read, read_kept};
 
 use crate::scratch::{Scratch, name};
 
-fn reading(text: &str) -> (Scratch, Reading) {
+pub(crate) fn reading(text: &str) -> (Scratch, Reading) {
     let scratch = Scratch::new();
     scratch.file("service.toml", text);
     let reading = read(scratch.path(), &name("web"), None);
@@ -194,6 +194,8 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
         ("wait-timeout = '5s'", "1:1: wait-timeout means nothing without wait-for: write that too, or remove it"),
         ("on-change = 'reload'", "1:1: on-change means nothing without watch or templates or distributions: write that too"),
         ("wholly-unknown = 1", "1:1: \"wholly-unknown\" is no key of a service"),
+        ("watch = ['a.conf', 'a/*/b']", "1:20: watch has \"a/*/b\": only the name behind the last / may have * and ? in it"),
+        ("watch = ''", "1:9: watch has \"\", which stands for no file: write a path"),
         ("drain = '5s'", "1:1: \"drain\" is no key of a service: did you mean stop.drain?"),
         ("signal = 'INT'", "1:1: \"signal\" is no key of a service: did you mean reload.signal or stop.signal?"),
         (
@@ -294,6 +296,14 @@ fn every_wrong_value_is_told_with_its_place_and_a_cure() {
             "no-new-privileges = false\nlandlock.read = '/'",
             "1:1: no-new-privileges is false, and landlock does not go without it",
         ),
+        (
+            "cgroup.own = false\ncgroup.pids-max = 5",
+            "1:8: cgroup.own is false, and cgroup.pids-max does not go without one: remove one of the two",
+        ),
+        (
+            "[cgroup]\ndelegate = true\nown = false",
+            "3:1: cgroup.own is false, and cgroup.delegate does not go without one: remove one of the two",
+        ),
         ("home = true", "1:1: home needs user, whose home it is: write user = \"NAME\""),
         ("uid = 33", "1:1: uid needs user, whose number it is: write user = \"NAME\""),
         ("gid = 33", "1:1: gid needs user, whose group it is: write user = \"NAME\""),
@@ -366,7 +376,10 @@ fn what_stands_where_a_file_is_no_toml_is_not_judged() {
 #[test]
 fn too_much_is_refused() {
     let found = problems(&format!("command = 'x'\nenv.A = '{}'", "x".repeat(50_000)));
-    assert!(found[0].starts_with("is too much: its words and variables have 500"), "{found:?}");
+    let told = "2:5: env.A has 50002 bytes, with which the words and variables of the service have 500";
+    assert!(found[0].starts_with(told), "{found:?}");
+    let found = problems(&format!("env = {{ A = 'x', B = 'x' }}\nup = ['x', '{}']\nkind = 'oneshot'", "x".repeat(50_000)));
+    assert!(found[0].starts_with("2:1: up has 50"), "{found:?}");
 }
 
 #[test]

@@ -69,6 +69,8 @@ pub enum Until {
     Down,
     /// Gone, `finish` done, and nothing left of it.
     Finished,
+    /// There is no service of the name any more.
+    Gone,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +132,9 @@ pub struct Scaled {
     pub message: String,
     /// Those that were not there before.
     pub new: Vec<String>,
+    /// Those that are there still, and leave.
+    #[serde(default)]
+    pub gone: Vec<String>,
 }
 
 /// The body of `POST /v1/shutdown`.

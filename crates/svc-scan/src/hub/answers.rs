@@ -33,8 +33,8 @@ impl Hub {
             Ask::Detail { service, answer } => drop(answer.send(self.detail(&service))),
             Ask::Control { control, answer } => self.control(control, answer),
             Ask::Wait { wait, answer } => {
-                let goal = Goal::Until(wait.until);
-                let items = wait.services.into_iter().map(|service| self.item(service, goal)).collect();
+                let goal = if wait.until == api::Until::Gone { Goal::Gone } else { Goal::Until(wait.until) };
+                let items = wait.services.into_iter().map(|service| self.awaited(service, goal)).collect();
                 self.wait_for(items, wait.any, wait.timeout_ms, Answer::Wait(answer));
             }
             Ask::Events { lines } => {
@@ -231,6 +231,7 @@ impl Hub {
     /// Everything that stands in the graph.
     fn graph(&self) -> api::Graph {
         let graph = self.engine.graph();
+        let essential = self.essential();
         let node = |id: Id| {
             let (node, unit) = (graph.node(id), self.units.get(graph.name(id)));
             let progress = self.engine.progress(id);
@@ -259,7 +260,7 @@ impl Hub {
                 up,
                 state,
                 wanted: self.engine.wish(id) == Wish::Explicit,
-                essential: unit.is_some_and(|unit| unit.source.essential),
+                essential: essential.contains(&id),
                 needs: needs.iter().map(named).collect(),
                 soft: needs.iter().filter(|on| !hard.contains(on)).map(named).collect(),
                 start_timeout_ms: node.start_timeout.0,
@@ -275,6 +276,20 @@ impl Hub {
         let left_out = left_out
             .filter_map(|(name, unit)| Some(api::LeftOut { name: name.to_string(), problem: unit.problem.clone()?.into() }));
         api::Graph { nodes, left_out: left_out.collect() }
+    }
+
+    /// Those that are essential to s6-rc, by themselves or by a bundle that they are in.
+    fn essential(&self) -> BTreeSet<Id> {
+        let graph = self.engine.graph();
+        let is_marked = |id: &Id| self.units.get(graph.name(*id)).is_some_and(|unit| unit.source.essential);
+        let mut walk: Vec<Id> = graph.living().into_iter().filter(is_marked).collect();
+        let mut essential = BTreeSet::new();
+        while let Some(id) = walk.pop() {
+            if essential.insert(id) && graph.node(id).kind == Kind::Bundle {
+                walk.extend(graph.edges(id).iter().map(|edge| edge.to));
+            }
+        }
+        essential
     }
 
     /// The kind by the word that its definition has for it, whether or not its conditions hold.

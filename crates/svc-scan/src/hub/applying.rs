@@ -74,6 +74,10 @@ impl Hub {
     pub(super) fn moving(&self, steps: &[api::Step]) -> Vec<(String, Goal)> {
         let goal = |step: &api::Step| match step.change {
             api::Planned::Restart => Some(self.started_anew(&step.service).unwrap_or(Goal::Comes)),
+            // What it had come to is not what it comes to now.
+            api::Planned::Start if self.has_ended(&step.service) && !self.news.contains_key(&step.service) => {
+                Some(self.started_anew(&step.service).unwrap_or(Goal::Comes))
+            }
             api::Planned::Start => Some(Goal::Comes),
             api::Planned::Stop => Some(self.ended(&step.service)),
             api::Planned::Reload | api::Planned::Nothing => None,
@@ -100,7 +104,7 @@ impl Hub {
     }
 
     /// What is waited for in the end, which may not be there yet, or not any more.
-    fn awaited(&mut self, service: String, goal: Goal) -> Item {
+    pub(super) fn awaited(&mut self, service: String, goal: Goal) -> Item {
         match goal {
             Goal::Gone => Item { service, goal, outcome: None },
             _ => self.item(service, goal),

@@ -54,6 +54,9 @@ impl Hub {
         let made = door.restore();
         let files = files || made.is_some();
         self.directories.guard(run_dir);
+        if made.is_some() {
+            self.directories.taken.may_be_lost();
+        }
         if let Some(Err(errno)) = made.map(|listener| self.replace_door(listener)) {
             say!("svc-scan: cannot take clients at the new control socket: {errno}: tell svc to rescan (SIGHUP)");
         }

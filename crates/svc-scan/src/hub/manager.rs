@@ -8,7 +8,8 @@ use svc_proto::api;
 use svc_sys::{clock, say};
 
 use super::applying::applies;
-use super::{Hub, Member};
+use super::{COMMAND, Hub, Member};
+use crate::taken::Known;
 
 impl Hub {
     /// Ties together what is on disk now, once all of it has been read. `recovered`: an earlier svc-scan had done so, and what it
@@ -68,9 +69,26 @@ impl Hub {
             self.happened(Happened::Removed { id: slot });
         }
         self.watch_edits();
-        self.directories.taken.write(&self.units);
+        self.keep_definitions();
         // Some have been kept out, which is no news of the graph.
         self.check_nodes();
+    }
+
+    /// Leaves what all services are made of to the svc-scan that comes after us.
+    pub(super) fn keep_definitions(&mut self) {
+        let units = self.units.iter().map(|(name, unit)| {
+            let member = self.names.get(name).and_then(|slot| self.members.get(slot));
+            let definition = member.map(|member| &member.definition).or(unit.definition.as_ref());
+            let definition = definition.filter(|_| !unit.is_one_file());
+            Known { name, identity: unit.identity, definition, source: Some(&unit.source) }
+        });
+        let classic =
+            self.members.values().filter(|member| !member.definition.is_managed() && member.name.as_str() != COMMAND);
+        let classic = classic.map(|member| {
+            let definition = Some(&member.definition);
+            Known { name: &member.name, identity: member.identity, definition, source: None }
+        });
+        self.directories.taken.write(units.chain(classic));
     }
 
     /// Whether it is down, and nobody wants it to be anything else.

@@ -124,6 +124,7 @@ impl Hub {
                 self.directories.knows(member.identity, member.name.clone(), member.scan_dir, member.dir.clone());
             }
         }
+        self.directories.taken.forget_classic();
         self.started = true;
         self.happened(Happened::Deadline);
     }
@@ -137,6 +138,9 @@ impl Hub {
             return None;
         }
         let taken = self.directories.taken.read(&member.name, member.identity, &member.dir);
+        // What a supervisor reads by itself it has read by now.
+        let taken =
+            taken.filter(|taken| !self.started || taken.source.as_ref().is_some_and(|source| source.facts.is_some()));
         let reading = taken.unwrap_or_else(|| svc_def::read(&member.dir, &member.name, Some(&member.definition.whole())));
         if self.started && reading.source.is_some() != member.definition.is_managed() {
             // It has become another form, which takes another supervisor: a rescan gives it one.
@@ -151,6 +155,7 @@ impl Hub {
                     let definition = Held::new(&definition);
                     let source = reading.source.as_ref().filter(|_| member.kind != 0);
                     if source.is_none_or(|source| kind(source, &Some(definition.clone())) == member.kind) {
+                        self.directories.taken.is_behind |= member.definition != definition;
                         member.definition = definition;
                     }
                 }
@@ -203,6 +208,8 @@ impl Hub {
         let added_ms = clock::wall_ms();
         let named = name.to_string();
         let kind = self.units.get(name.as_str()).map_or(0, Unit::kind);
+        // The others come with the graph.
+        self.directories.taken.is_behind |= !definition.is_managed();
         let mut member = Member { added_ms, kind, ..member(name, identity, scan_dir, dir, definition) };
         member.set_warning(warning);
         // The graph knows when it wants the others.

@@ -25,6 +25,7 @@ mod startup;
 mod telling;
 mod templates;
 mod timing;
+mod usable;
 mod waiting;
 
 use crate::clients::{Ask, Subscriber};
@@ -220,6 +221,8 @@ struct Hub {
     /// What the log says of those that have failed.
     told_failures: BTreeMap<String, String>,
     ending: Option<Ending>,
+    /// It has been said whose end is the end of everything.
+    said_whose_end: bool,
     /// The end was asked for before it was known what depends on what: when, and how much time there was.
     early_end: Option<(Millis, Millis)>,
     /// The graph has been made once.
@@ -288,6 +291,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         outcomes: BTreeMap::new(),
         told_failures: BTreeMap::new(),
         ending: None,
+        said_whose_end: false,
         early_end: None,
         composed: false,
         judged: false,
@@ -388,6 +392,11 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
                     hub.read_controls();
                 }
             }
+        }
+        // Nothing of what an earlier svc-scan has left for us is overwritten before it has been read.
+        let all_read = !hub.directories.is_reading() && !hub.units.is_stale();
+        if hub.directories.taken.is_behind && all_read && !hub.is_ending() {
+            hub.keep_definitions();
         }
         quiet_at = Some(clock::now() + QUIET);
     }

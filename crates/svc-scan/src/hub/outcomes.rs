@@ -1,8 +1,9 @@
 //! What became of requests, and why a unit is not where it should be, in words.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use svc_core::graph::{Event, Hindrance, Id, Outcome, Progress, Reason, Request, RequestId};
+use svc_core::graph::{Event, Hindrance, Id, Kind, Outcome, Progress, Reason, Refusal, Request, RequestId};
 use svc_core::service::Rest;
 use svc_proto::api;
 use svc_sys::{clock, say};
@@ -18,7 +19,7 @@ const KEPT_OUTCOMES: u64 = 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Told {
     /// Nothing was done, because of this.
-    pub(super) refused: Option<String>,
+    pub(super) refused: Option<Refusal>,
     /// Who did not get there, and why.
     pub(super) failed: Vec<(String, String)>,
 }
@@ -67,10 +68,23 @@ impl Hub {
                 let named = |&(id, reason): &(Id, Reason)| (self.engine.graph().name(id).to_owned(), why(id, reason));
                 Told { refused: None, failed: list.iter().map(named).collect() }
             }
-            Outcome::Refused(refusal) => {
-                let message = refusal.describe(|id| self.engine.graph().name(id));
-                Told { refused: Some(message), failed: Vec::new() }
-            }
+            Outcome::Refused(refusal) => Told { refused: Some(refusal.clone()), failed: Vec::new() },
+        }
+    }
+
+    /// Why nothing was done, as far as it is about this one of those that were asked for.
+    pub(super) fn refused(&self, refusal: &Refusal, name: &str) -> String {
+        let graph = self.engine.graph();
+        let (Refusal::NeededBy(needers), Some(id)) = (refusal, graph.id(name)) else {
+            return refusal.describe(|id| graph.name(id));
+        };
+        let is_bundle = graph.node(id).kind == Kind::Bundle;
+        let parts: Vec<Id> = if is_bundle { self.processes_behind(id).collect() } else { vec![id] };
+        let above: BTreeSet<Id> = parts.into_iter().flat_map(|part| self.engine.reverse_dependencies(part)).collect();
+        let own: Vec<Id> = needers.iter().copied().filter(|needer| above.contains(needer)).collect();
+        match own.is_empty() {
+            true => "not stopped, because another one that was to be stopped with it is needed".into(),
+            false => Refusal::NeededBy(own).describe(|id| graph.name(id)),
         }
     }
 

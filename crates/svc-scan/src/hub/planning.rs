@@ -199,6 +199,19 @@ impl Hub {
         wished.is_some_and(|id| !matches!(self.engine.progress(id), Progress::Down | Progress::Failed(_)))
     }
 
+    /// Whether it is wanted, and has failed or ended by itself: only a start, or an edit that would restart it, starts it. One that is
+    /// started on demand is armed by that.
+    pub(super) fn has_ended(&self, name: &str) -> bool {
+        let is_on_demand = |slot| self.members.get(&slot).is_some_and(|member| member.definition.is_on_demand());
+        let wished = self.engine.graph().id(name).filter(|&id| self.engine.wish(id) != Wish::Down);
+        let wished = wished.filter(|_| !self.slot_named(name).is_some_and(is_on_demand));
+        wished.is_some_and(|id| match self.engine.progress(id) {
+            Progress::Failed(reason) => !matches!(reason, Reason::Dependency(_) | Reason::Condition),
+            Progress::Completed => self.machine_of(id).is_some_and(rests),
+            _ => false,
+        })
+    }
+
     /// Who could not be started for want of one that is to start now, or is left out now, starts too.
     fn follow(&self, steps: &mut Vec<api::Step>, next: &Units) {
         let skips = |units: &Units, name: &str| units.get(name).is_some_and(|unit| unit.skipped().is_some());
@@ -303,6 +316,7 @@ impl Hub {
                     (api::Planned::Nothing, "it waits for others: what has changed counts from its start on".to_owned())
                 }
             },
+            graph::Change::Restart if self.has_ended(&name) => (api::Planned::Start, why.to_string()),
             graph::Change::Restart if !runs && differences.is_empty() && matches!(why, graph::Why::Follows(_)) => {
                 return None;
             }

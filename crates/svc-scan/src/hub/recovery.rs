@@ -4,7 +4,9 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
-use svc_core::graph::{Action, Admission, Engine, Event, Graph, Id, Kind, Progress, Reason, Wish};
+use svc_core::graph::{
+    Action, Admission, Bond, Dependents, Engine, Event, Graph, Id, Kind, Progress, Reason, Request, Strength, Wish,
+};
 use svc_core::service::{Recall, State, Stop, Want};
 use svc_core::{Exit, Service};
 use svc_sys::clock;
@@ -95,6 +97,9 @@ impl Hub {
             (id, known.unwrap_or_else(|| planned.get(&id).copied().unwrap_or(Wish::Down)))
         };
         let wishes = processes.iter().chain(&new).map(wish).collect();
+        let stop = Request::Stop { nodes: self.waited_for(&processes), dependents: Dependents::Leave, prune: false };
+        let request = self.next_request();
+        self.engine.step(clock::now(), Event::Request(request, stop), &mut actions);
         self.engine.step(clock::now(), Event::Recovered(wishes), &mut actions);
         self.recover_names(&all, &mut actions);
         self.wishes_known = true;
@@ -157,8 +162,26 @@ impl Hub {
         iter::once(id).chain(self.engine.reverse_dependencies(id)).any(is_wished)
     }
 
+    /// Those that go before one that is up, and is to be down: they were to go too, which nobody could tell them who have no supervisor.
+    fn waited_for(&self, processes: &[Id]) -> Vec<Id> {
+        let graph = self.engine.graph();
+        let waits = |machine: &Service| {
+            let is_up = machine.done() || matches!(machine.state(), State::Up { stop: Stop::No, .. });
+            is_up && machine.wished() == Wish::Down
+        };
+        let mut walk: Vec<Id> = processes.to_vec();
+        walk.retain(|&id| self.heard_of(id).is_some_and(waits));
+        let mut above = BTreeSet::new();
+        while let Some(id) = walk.pop() {
+            let backs = graph.dependents(id);
+            let needers = backs.filter(|(_, edge)| matches!(edge.strength, Strength::Hard(Bond::Stay | Bond::Follow)));
+            walk.extend(needers.map(|(from, _)| from).filter(|&from| above.insert(from)));
+        }
+        above.into_iter().filter(|&id| graph.node(id).kind.has_process() && self.heard_of(id).is_none()).collect()
+    }
+
     /// What a name stands for in the end: names behind it say nothing themselves.
-    fn processes_behind(&self, id: Id) -> impl Iterator<Item = Id> {
+    pub(super) fn processes_behind(&self, id: Id) -> impl Iterator<Item = Id> {
         let graph = self.engine.graph();
         let mut seen = BTreeSet::from([id]);
         let mut walk = vec![id];
@@ -187,8 +210,10 @@ impl Hub {
         let Some(machine) = self.machine_of(id) else { return };
         let is_down = matches!(machine.state(), State::Down { .. } | State::Gone) && machine.want() == Want::Down;
         let is_timer = self.is_timer(&name);
-        let nothing = is_down && (is_timer || !machine.done() && failure(machine).is_none());
-        let wish = machine.wished();
+        let (wish, asked) = (machine.wished(), self.engine.is_asked(id));
+        // How one ended that was stopped, or is asked for anew, says nothing.
+        let is_told = wish == Wish::Down || asked;
+        let nothing = is_down && (is_timer || !machine.done() && (is_told || failure(machine).is_none()));
         let counted = Counted::of(machine);
         if matches!(self.engine.progress(id), Progress::Stopping { .. })
             && let Some(member) = self.members.get_mut(&slot)
@@ -200,7 +225,7 @@ impl Hub {
         let (now, mut actions) = (clock::now(), Vec::new());
         if nothing {
             // It was never on the way: it waits for what it needs.
-            self.engine.step(now, Event::Stopped(id), &mut actions);
+            self.engine.step(now, if asked { Event::Absent(id) } else { Event::Stopped(id) }, &mut actions);
         }
         if !self.is_ending() {
             self.engine.step(now, Event::Recovered(vec![(id, wish)]), &mut actions);

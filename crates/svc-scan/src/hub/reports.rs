@@ -328,7 +328,7 @@ impl Hub {
             _ => None,
         };
         if let Some(exit) = code {
-            if !self.roster.is_stopping() {
+            if !self.is_ending() && !std::mem::replace(&mut self.said_whose_end, true) {
                 // Its definition may have another code for the container.
                 let own = machine.last().map(|past| past.exit).filter(|own| *own != exit);
                 let with = own.map_or_else(String::new, |_| format!(", with code {}", exit.shell_code()));

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 use svc_core::ServiceName;
-use svc_core::service::State;
 use svc_def::Identity;
 use svc_sys::say;
 
@@ -109,7 +108,7 @@ impl Hub {
                 continue;
             }
             let Some(unit) = self.units.get(name.as_str()) else { continue };
-            let read = pair::read(&name, &dir).and_then(|pair| match self.lacks(&name, unit, &pair) {
+            let read = pair::read(&name, &dir).and_then(|pair| match self.lacks(&name, &pair) {
                 Some(problem) => Err(problem),
                 None => Ok(pair),
             });
@@ -138,20 +137,6 @@ impl Hub {
         let skipped = self.units.iter().map(|(name, unit)| (name.clone(), unit.skipped().map(str::to_owned))).collect();
         self.judge(&takes);
         self.say_skipped(&skipped);
-    }
-
-    /// What an edit names that is not here: what runs, or is done, would be stopped for it, and not come back. Nor would a timer
-    /// run again, or one whom somebody knocks for.
-    fn lacks(&self, name: &ServiceName, unit: &Unit, now: &Pair) -> Option<String> {
-        let is_same = Some(&unit.source) == now.source.as_ref() && unit.definition == now.definition;
-        let serves = |name: &ServiceName| {
-            let member = self.names.get(name).and_then(|slot| self.members.get(slot));
-            let machine = member.and_then(|member| member.machine.as_ref());
-            machine.is_some_and(|machine| matches!(machine.state(), State::Up { .. } | State::Armed) || machine.done())
-                || self.is_scheduled(name)
-        };
-        let is_concerned = unit.is_one_file() && !is_same && self.units.made_by(name).iter().chain([name]).any(serves);
-        if is_concerned { pair::told(svc_def::lacks(&unit.dir, name).iter()) } else { None }
     }
 
     /// Services with a service.toml are what it says now.

@@ -32,7 +32,8 @@ impl Hub {
         let failed = told.failed.iter().find(|(name, _)| *name == item.service).map(|(_, reason)| reason.clone());
         let failed = failed.or_else(|| self.failed_within(&item.service, told));
         let since = || if up { self.not_up_any_more(&item.service) } else { self.not_down_any_more(&item.service, deaths) };
-        let (result, message) = match told.refused.clone().or(failed).or_else(since) {
+        let refused = told.refused.as_ref().map(|refusal| self.refused(refusal, &item.service));
+        let (result, message) = match refused.or(failed).or_else(since) {
             Some(message) => (api::Verdict::Failed, message),
             None => (api::Verdict::Done, self.told_of(&item.service, began)),
         };

@@ -161,6 +161,7 @@ impl Hub {
         if unit.is_none() && !self.names.contains_key(&name) {
             return Err(NotScaled::NoSuchService(format!("{name}: no such service")));
         }
+        let identity = unit.map(|unit| unit.identity);
         let defined = match unit.and_then(|unit| unit.instances.as_deref()) {
             Some(Instances::Counted(count)) => *count,
             Some(Instances::Named(_)) => {
@@ -183,8 +184,10 @@ impl Hub {
         let after = self.units.made_by(&name);
         let new = after.iter().filter(|name| !before.contains(name)).map(ToString::to_string).collect();
         self.compose();
+        let made = identity.map(|identity| self.made_of(identity)).unwrap_or_default().into_iter();
+        let gone = made.filter(|(_, name)| !after.contains(name)).map(|(_, name)| name.to_string()).collect();
         let instances = if after.len() == 1 { "instance" } else { "instances" };
         let message = format!("{name}: {} {instances}, {} before", after.len(), before.len());
-        Ok(api::Scaled { message, new })
+        Ok(api::Scaled { message, new, gone })
     }
 }

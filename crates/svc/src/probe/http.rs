@@ -30,17 +30,17 @@ impl fmt::Display for Question {
 
 impl Question {
     pub(super) fn set_url(&mut self, url: &str) -> Result<(), String> {
-        self.url = Url::parse(url)?;
+        self.url = Url::parse(url).map_err(|what| format!("{url}: {what}"))?;
         Ok(())
     }
 
     pub(super) fn set_status(&mut self, list: &str) -> Result<(), String> {
-        self.statuses.extend(endpoint::statuses(list)?);
+        self.statuses.extend(endpoint::statuses(list).map_err(|what| format!("{list}: {what}"))?);
         Ok(())
     }
 
     pub(super) fn add_header(&mut self, text: &str) -> Result<(), String> {
-        self.headers.push(endpoint::header(text)?);
+        self.headers.push(endpoint::header(text).map_err(|what| format!("{text}: {what}"))?);
         Ok(())
     }
 

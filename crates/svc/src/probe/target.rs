@@ -63,7 +63,10 @@ impl Details {
             (true, Some(_)) | (false, None) => {}
         }
         let target = match kind {
-            "tcp" => Target::Tcp(endpoint::place(&first.string()?)?),
+            "tcp" => {
+                let place = first.string()?;
+                Target::Tcp(endpoint::place(&place).map_err(|what| format!("{place}: {what}"))?)
+            }
             "http" => {
                 self.question.set_url(&first.string()?)?;
                 Target::Http(self.question)

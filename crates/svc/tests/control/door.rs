@@ -35,11 +35,14 @@ fn a_run_directory_that_was_removed_is_made_again_with_all_that_was_in_it() {
         assert_goes_on(&tree, pid);
     }
     assert!(tree.log().contains("control.sock was gone: made again; services went on"), "{}", tree.log());
-    // The next svc-scan gets the new one.
+    // The next svc-scan gets the new one, and finds in it what the service was made of.
+    until("definitions", || tree.run_dir().join("definitions").exists().then_some(()));
+    tree.service("web").file("notification-fd", "3\n");
     let scan = tree.process("svc-scan");
     kill(scan, "KILL");
     wait_gone(scan);
     assert_goes_on(&tree, pid);
+    assert_eq!(tree.status("web").expect("known").ready, None);
     // s6's tools find the service again, and steer it.
     let told = until("a status", || Status::from_bytes(&fs::read(supervise.join("status")).ok()?).filter(Status::is_up));
     assert_eq!(told.pid as i32, pid);

@@ -11,8 +11,19 @@ fn what_others_need_is_stopped_only_with_them() {
     tree.longrun("db", &[], "");
     tree.longrun("web", &["db"], "");
     tree.longrun("edge", &["web"], "");
+    tree.longrun("cache", &[], "");
+    tree.longrun("reader", &["cache"], "");
+    tree.longrun("alone", &[], "");
+    tree.bundle("caches", &["cache"]);
     tree.start();
-    await_all(&tree, &["edge"]);
+    await_all(&tree, &["edge", "reader", "alone"]);
+    // Each is told who needs it, and not who needs the others.
+    let said = tree.say(&["stop", "web", "cache", "caches", "alone"]);
+    assert_eq!(said.code, 1);
+    for line in ["web: needed by edge: ", "cache: needed by reader: ", "caches: needed by reader: ", "alone: not stopped, "]
+    {
+        assert!(said.err.contains(line), "{line}: {said:?}");
+    }
     let said = tree.say(&["stop", "db"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("db: needed by") && said.err.contains("web") && said.err.contains("edge"), "{said:?}");

@@ -99,11 +99,18 @@ fn essential_services_must_be_insisted_on() {
     tree.longrun("core", &[], "").file("flag-essential", "");
     tree.longrun("web", &["core"], "");
     tree.longrun("other", &[], "");
+    // A bundle is so for all that is in it.
+    tree.longrun("inner", &[], "");
+    tree.bundle("some", &["inner"]);
+    tree.bundle("base", &["some"]).file("flag-essential", "");
     tree.start();
-    await_all(&tree, &["web", "other"]);
+    await_all(&tree, &["web", "other", "inner"]);
     let said = say(&tree, &["s6-rc", "-da", "change"]);
-    assert!(said.code == 0 && said.err.contains("core: essential, not stopped"), "{said:?}");
-    assert!(lines(&tree, &["s6-rc", "-a", "list"]).contains(&"core".to_owned()));
+    assert!(said.code == 0 && said.err.contains("core, inner: essential, not stopped"), "{said:?}");
+    let left = lines(&tree, &["s6-rc", "-a", "list"]);
+    assert!(["core", "inner"].iter().all(|&name| left.contains(&name.to_owned())), "{left:?}");
+    let said = say(&tree, &["s6-rc", "-d", "change", "some"]);
+    assert!(said.code == 0 && said.err.contains("inner: essential, not stopped"), "{said:?}");
     lines(&tree, &["s6-rc", "-Da", "change"]);
     assert_eq!(lines(&tree, &["s6-rc", "-a", "list"]), Vec::<String>::new());
     assert_eq!(tree.stop(), 0);

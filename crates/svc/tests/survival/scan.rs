@@ -49,6 +49,37 @@ fn services_do_not_notice() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// They counted from the kill on: a service became one that is not ready, and another one no more the end of all.
+#[test]
+fn small_files_that_were_edited_count_from_the_next_start_on() {
+    let mut tree = Tree::new();
+    tree.service("web").run("exec sleep 1000");
+    tree.service("last").run("exec sleep 1000").file("essential", "7\n");
+    tree.draft("db").file("type", "longrun\n").run("exec sleep 1000");
+    tree.place("db");
+    tree.toml("top", "command = 'sleep 1000'\nneeds = ['db']");
+    tree.start();
+    let last = ["web", "db", "top", "last"].map(|name| tree.await_up(name))[3];
+    let says = ["web", "db"].map(|name| tree.service(name));
+    let ready = |tree: &Tree| ["web", "db"].map(|name| tree.await_status(name, "up", |it| it.pid.is_some()).ready);
+    says.iter().for_each(|service| _ = service.file("notification-fd", "3\n"));
+    tree.service("last").remove("essential");
+    tree.kill_scan();
+    assert_eq!(ready(&tree), [None; 2], "{}", tree.log());
+    tree.ctl_ok(&["restart", "--timeout", "120", "top"]);
+    tree.ctl_ok(&["wait", "--ready", "--timeout", "120", "web", "db"]);
+    // And from that on they do, whatever stands there then.
+    for name in ["web", "db"] {
+        tree.ctl_ok(&["restart", "--no-wait", name]);
+        tree.await_status(name, "not ready", |status| status.ready == Some(false));
+    }
+    says.iter().for_each(|service| _ = service.remove("notification-fd"));
+    tree.kill_scan();
+    assert_eq!(ready(&tree), [Some(false); 2], "{}", tree.log());
+    kill(last, "KILL");
+    assert_eq!(tree.wait(), 7, "{}", tree.log());
+}
+
 #[test]
 fn a_client_that_comes_meanwhile_waits_and_is_answered() {
     let mut tree = Tree::new();

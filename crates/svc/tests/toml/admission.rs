@@ -392,7 +392,7 @@ fn what_is_wrong_with_a_condition_or_endpoint_is_said() {
         ("condition.arch = 'z80'", "condition.arch has \"z80\", which is unknown: there are x86_64, amd64"),
         ("condition.otherwise = 'stop'", "condition.otherwise must be one of skip, fail, and is \"stop\""),
         ("wait-for = 'db:5432'", "wait-for has \"db:5432\", which is no endpoint: write tcp://HOST:PORT"),
-        ("wait-for = 'tcp://db'", "wait-for has db: must be HOST:PORT"),
+        ("wait-for = 'tcp://db'", "wait-for has \"tcp://db\": must be HOST:PORT"),
         ("wait-for = 'https://x/'", "svc speaks no TLS"),
         ("wait-for = 'file:x'", "whose path must begin with /"),
         ("wait-for = 'file:/x'\nwait-timeout = '5'", "wait-timeout is \"5\", and must be a time with its unit"),

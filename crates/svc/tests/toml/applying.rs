@@ -392,3 +392,59 @@ fn what_somebody_has_stopped_is_started_by_an_edit_that_newly_depends_on_it_and_
     assert_eq!(tree.status("db").map(|status| status.state), Some(State::Down));
     assert_eq!(tree.stop(), 0);
 }
+
+#[test]
+fn an_edit_starts_what_has_failed_or_ended_and_plan_says_so_and_apply_waits_for_it() {
+    let mut tree = Tree::new();
+    tree.toml("fails", "command = 'false'\nrestart.when = 'never'");
+    tree.toml("limit", "command = 'false'\nrestart = { limit = 1 }");
+    tree.toml("late", "command = 'sleep 1000'\nready.file = 'never'\ntimeout.start = '10ms'");
+    tree.toml("outside", "command = 'sleep 1000'\nwait-for = 'file:/no/such'\nwait-timeout = '10ms'");
+    tree.toml("over", "command = 'true'\nrestart.when = 'on-failure'");
+    tree.toml("job", "kind = 'oneshot'\nup = 'false'");
+    tree.toml("stopped", "command = 'false'\nrestart.when = 'never'");
+    let socket = tree.path("socket");
+    let knocked = format!("sockets = ['{}']\nstart = 'on-demand'\nrestart = {{ limit = 1 }}", socket.display());
+    tree.toml("knocked", &format!("command = 'false'\n{knocked}"));
+    tree.start();
+    tree.await_status("knocked", "armed", |status| status.state == State::Armed);
+    let _knock = std::os::unix::net::UnixStream::connect(&socket).expect("it listens");
+    for name in ["fails", "limit", "late", "outside", "job", "stopped", "knocked"] {
+        tree.await_status(name, "failed", |status| status.state == State::Failed);
+    }
+    tree.await_status("over", "its end", |status| status.state == State::Down && status.last_exit.is_some());
+    tree.ctl_ok(&["stop", "stopped"]);
+    let names = ["fails", "late", "limit", "outside", "over"];
+    for name in names {
+        write(&tree, name, "command = 'sleep 2000'\nrestart.when = 'on-failure'");
+    }
+    write(&tree, "job", "kind = 'oneshot'\nup = 'true'");
+    write(&tree, "stopped", "command = 'sleep 2000'\nrestart.when = 'never'");
+    write(&tree, "knocked", &format!("command = 'sleep 2000'\n{knocked}"));
+    let plan = tree.ctl_ok(&["plan"]);
+    for name in names.iter().chain(&["job"]) {
+        assert!(plan.contains(&format!("{name}: start: its definition has changed\n")), "{name}: {plan}");
+    }
+    for name in ["stopped", "knocked"] {
+        let nothing = format!("{name}: nothing: it is not up: what has changed counts from its next start on\n");
+        assert!(plan.contains(&nothing), "{plan}");
+    }
+    let said = tree.ctl_ok(&["apply"]);
+    for name in names {
+        assert!(said.contains(&format!("\n{name}: up (pid ")), "{name}: {said}");
+    }
+    assert!(said.contains("\njob: done\n"), "{said}");
+    let is_up = |name: &&str| tree.status(name).is_some_and(|status| status.state == State::Up);
+    assert!(names.iter().all(is_up), "{said}");
+    assert!(!is_up(&"stopped"));
+    // One that fails again is told of.
+    let never = "command = 'sleep 1000'\nready.file = 'never'\ntimeout.start = '10ms'\n";
+    write(&tree, "late", never);
+    tree.say(&["apply"]);
+    tree.await_status("late", "failed", |status| status.state == State::Failed);
+    write(&tree, "late", &format!("{never}nice = 1"));
+    let said = tree.say(&["apply"]);
+    assert!(said.code == 1 && said.out.contains("late: start: its definition has changed\n"), "{said:?}");
+    assert!(said.err.contains("late: not ready after 10 ms"), "{said:?}");
+    assert_eq!(tree.stop(), 0);
+}

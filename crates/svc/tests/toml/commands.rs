@@ -261,6 +261,8 @@ fn check_sees_what_an_image_lacks() {
         ("directory", "directory = '/nonexistent'", Ok(format!("/nonexistent {mount}"))),
         ("chroot", "chroot = '/nonexistent'", Ok(format!("/nonexistent {mount}"))),
         ("env-file", "env-file = '/nonexistent'", Ok(format!("/nonexistent {mount}"))),
+        ("landlock.read", "landlock.read = ['/etc', '/nonexistent']", Ok(format!("/nonexistent {mount}"))),
+        ("landlock.exec", "landlock.exec = 'none'\ndirectory = '/srv'", Ok(format!("/srv/none {mount}"))),
         ("secrets", "secrets = { A = 'nosuch' }", Ok(format!("/run/secrets/nosuch {mount}"))),
         ("credentials", "credentials = { a = '/nonexistent' }", Ok(format!("/nonexistent {mount}"))),
         ("certificates", "certificates = '/etc/passwd'\nchroot = '/srv'", Err(outside.into())),
@@ -277,7 +279,7 @@ fn check_sees_what_an_image_lacks() {
         tree.toml(&format!("s{at}"), &format!("{runs}{keys}"));
     }
     tree.toml("data", "command = '/etc/passwd'");
-    tree.toml("mounted", "command = '/run/nosuch/program'");
+    tree.toml("mounted", "command = '/run/nosuch/program'\nlandlock.exec = '/run/nosuch'");
     tree.toml("volume", "command = '/nosuch/bin/program'\nvolumes = [{ path = '/nosuch', mode = '0755' }]");
     tree.toml("other", "command = 'nosuch'\nuser = 'nosuch'\ncondition.env = 'NOBODY'");
     tree.toml("numbers", &format!("{runs}user = '59999:59999'\ngroups = [59998]"));

@@ -18,6 +18,7 @@ mod graph;
 mod here;
 mod keys;
 mod memory;
+mod missing;
 mod peers;
 mod plugins;
 mod prepared;

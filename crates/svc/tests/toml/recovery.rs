@@ -48,6 +48,53 @@ fn an_order_to_a_svc_scan_that_has_not_read_everything_starts_what_it_needs() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// The supervisor was killed too, and its heir told of a wish that was no longer so: a stop started it, and never ended, and a start
+/// was taken back.
+#[test]
+fn an_order_counts_that_comes_before_the_heir_of_a_supervisor() {
+    let mut tree = Tree::new();
+    tree.toml("web", "command = 'sleep 1000'");
+    tree.start();
+    tree.await_status("web", "up", |status| status.state == State::Up);
+    for round in 0..10 {
+        for (verb, state) in [(api::Verb::Stop, State::Down), (api::Verb::Start, State::Up)] {
+            let (scan, supervisor) = (tree.process("svc-scan"), tree.process("svc-supervise web"));
+            kill(scan, "STOP");
+            let body = serde_json::to_string(&api::Control::new(verb, vec!["web".into()])).expect("ours");
+            let mut client = raw::connect(&tree.socket()).expect("svc listens");
+            client.write_all(raw::request("POST", "/v1/control", &body).as_bytes()).expect("there is room");
+            kill(supervisor, "KILL");
+            kill(scan, "KILL");
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).expect("an answer");
+            let answer = raw::Answer::read(&answer);
+            assert!(answer.body.contains("\"done\""), "{round}, {verb:?}: {answer:?}\n{}", tree.log());
+            assert_eq!(tree.status("web").map(|status| status.state), Some(state), "{round}, {verb:?}: {}", tree.log());
+        }
+    }
+    assert_eq!(tree.stop(), 0);
+}
+
+/// A supervisor that dies twice in a second is not there for a while, and could not be told of the stop.
+#[test]
+fn who_was_to_go_first_goes_first_though_neither_svc_scan_nor_its_supervisor_is_left() {
+    let mut tree = Tree::new();
+    slow(&tree, "db", "");
+    slow(&tree, "app", "needs = ['db']");
+    std::fs::write(tree.path("go"), "").expect("ours");
+    tree.start();
+    let pids = ["app", "db"]
+        .map(|name| tree.await_status(name, "ready", |status| status.ready == Some(true)).pid.expect("it is up"));
+    tree.kill_supervisor("app");
+    kill(tree.process("svc-supervise app"), "KILL");
+    tree.ctl_ok(&["stop", "--dependents", "--no-wait", "db"]);
+    tree.kill_scan();
+    pids.into_iter().for_each(wait_gone);
+    assert_eq!(tree.lines("../trace")[2..], ["app told", "app ended", "db told", "db ended"], "{}", tree.log());
+    tree.await_status("app", "down", |status| status.state == State::Down);
+    assert_eq!(tree.stop(), 0);
+}
+
 /// What was stopping was taken to have stopped.
 #[test]
 fn a_stop_goes_on_in_order_when_svc_scan_was_killed() {

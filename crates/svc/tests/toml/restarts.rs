@@ -317,8 +317,10 @@ fn an_essential_service_may_end_well_or_be_stopped() {
     let mut tree = Tree::new();
     tree.toml("job", &(ends("exit 0") + "essential = { on = 'failure' }"));
     tree.toml("web", "command = 'sleep 1000'\nessential = true");
+    tree.toml("other", "command = 'sleep 1000'");
     tree.start();
     tree.await_up("web");
+    tree.await_up("other");
     is_down_for_good(&tree, "job", State::Down);
     tree.ctl_ok(&["stop", "web"]);
     tree.ctl_ok(&["restart", "web"]);
@@ -326,6 +328,7 @@ fn an_essential_service_may_end_well_or_be_stopped() {
     assert!(tree.is_running());
     kill(web, "TERM");
     assert_eq!(tree.wait(), 143);
+    assert_eq!(tree.log().matches("web is over (killed by SIGTERM): stopping everything").count(), 1, "{}", tree.log());
 }
 
 #[test]

@@ -62,6 +62,23 @@ fn credentials_are_there_as_long_as_the_service_runs() {
 }
 
 #[test]
+fn relative_names_of_files_begin_at_the_service_directory_wherever_it_runs() {
+    let mut tree = Tree::new();
+    let keys = "directory = 'sub'\ncredentials.key = './key'\njson = './key'";
+    let draft = tree.draft("web");
+    draft.file(
+        "service.toml",
+        &format!("command = 'sh -c \"cat $CREDENTIALS_DIRECTORY/key >seen; exec sleep 1000\"'\n{keys}"),
+    );
+    draft.file("key", "{}\n");
+    std::fs::create_dir(draft.path().join("sub")).expect("ours");
+    tree.place("web");
+    tree.start();
+    assert_eq!(tree.await_lines("web/sub/seen", 1), ["{}"]);
+    assert_eq!(tree.stop(), 0);
+}
+
+#[test]
 fn credentials_stand_in_the_run_directory_though_the_service_does_not_know_of_it() {
     let mut tree = Tree::new();
     let secret = file(&tree, "key", "s3cret\n");

@@ -144,6 +144,39 @@ fn an_instance_that_is_asked_for_again_while_it_leaves_is_waited_for() {
     assert_eq!(tree.stop(), 0);
 }
 
+/// It said that it had been done while they were there.
+#[test]
+fn a_smaller_number_waits_for_the_end_of_those_that_go() {
+    let mut tree = Tree::new();
+    let go = lingering(&tree);
+    tree.start();
+    tree.await_status("worker@1", "ready", |status| status.ready == Some(true));
+    let said = tree.say(&["scale", "--timeout", "0.2", "worker=0"]);
+    assert!(said.code == 99 && said.err.contains("worker@1: still stopping"), "{said:?}");
+    let ask = || {
+        let mut ctl = std::process::Command::new(svc_testkit::program());
+        ctl.args(["svc-ctl", "scale", "worker=0"]).env("SVC_RUN_DIR", tree.run_dir());
+        ctl.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let asking = svc_testkit::spawn(&mut ctl).expect("svc-ctl runs");
+        wait_idle(asking.id() as i32, std::time::Duration::from_millis(200));
+        asking
+    };
+    // Also where somebody has asked for it before; and one that is to stay after all does not go.
+    let asking = ask();
+    tree.ctl_ok(&["scale", "--no-wait", "worker=1"]);
+    let said = asking.wait_with_output().expect("ours");
+    let words = String::from_utf8_lossy(&said.stderr);
+    assert!(words.contains("worker@1: somebody asked for something else meanwhile"), "{words}\n{}", tree.log());
+    assert_eq!(said.status.code(), Some(1), "{words}");
+    let asking = ask();
+    std::fs::write(&go, "").expect("ours");
+    let said = asking.wait_with_output().expect("ours");
+    let words = String::from_utf8_lossy(&said.stdout);
+    assert!(said.status.success() && words.ends_with("worker@1: down\n"), "{said:?}\n{}", tree.log());
+    assert_eq!(tree.status("worker@1"), None);
+    assert_eq!(tree.stop(), 0);
+}
+
 /// As with every order that a later one contradicts.
 #[test]
 fn a_number_that_somebody_takes_back_is_over() {

@@ -122,6 +122,9 @@ fn what_comes_while_it_runs_is_skipped_queued_or_kills() {
     tree.ctl_ok(&["run", "--no-wait", "kill"]);
     tree.await_lines("kill/seen", 2);
     assert_eq!(tree.lines("kill/ends"), ["stopped"]);
+    tree.await_up("kill");
+    let why = tree.ctl_ok(&["why", "kill"]);
+    assert!(why.contains(", not over; the one before: "), "{why}");
     assert_eq!(runs(&tree, "skip"), 1);
     assert_eq!(tree.stop(), 0);
 }

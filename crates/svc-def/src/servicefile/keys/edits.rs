@@ -1,12 +1,13 @@
 //! Keys about what is done when something on disk changes.
 
 use super::super::draft::OnChange;
+use super::super::watched;
 use super::{Change, FIRST, Key, PROCESS, RUNNING, Shape, key};
 
 pub(super) const KEYS: &[Key] = &[
     key!(
         "watch",
-        Shape::Texts(|draft, files| draft.watch = files),
+        Shape::CheckedTexts { check: watched::pattern, set: |draft, files| draft.watch = files },
         "none",
         PROCESS,
         Change::Holds,
