@@ -30,6 +30,9 @@ impl Hub {
         });
         let classic: Vec<(u32, String)> = classic.collect();
         self.rescan(true);
+        while !self.to_refresh.is_empty() {
+            self.refresh_some();
+        }
         for (slot, name) in classic {
             match self.engine.graph().id(&name) {
                 Some(id) => _ = self.ask(graph::Request::Restart(vec![id])),

@@ -17,6 +17,8 @@ use svc_sys::{clock, say};
 
 /// Directories that are being read keep others from starting for no longer than this.
 const MOST_READING: svc_core::Millis = svc_core::Millis::from_secs(1);
+/// So many services are looked at again before others have their turn: some 40 ms.
+const REFRESHED_AT_ONCE: usize = 128;
 
 impl Hub {
     /// Looks at all directories, and at what has changed in those of running services. `asked`: somebody says that all stands there as
@@ -28,11 +30,19 @@ impl Hub {
             self.reread_units(|_| true);
         }
         self.look_at_directories();
-        let slots: Vec<u32> = self.members.keys().copied().collect();
-        for slot in slots {
+        self.to_refresh = self.members.keys().copied().collect();
+        self.refresh_some();
+    }
+
+    /// Looks again at the next of those that a rescan is for; others have their turn before the rest of thousands.
+    pub(super) fn refresh_some(&mut self) {
+        for slot in self.to_refresh.drain(..self.to_refresh.len().min(REFRESHED_AT_ONCE)).collect::<Vec<u32>>() {
             self.turn_into_unit(slot);
             self.refresh(slot);
             self.check_logger(slot);
+        }
+        if self.to_refresh.is_empty() {
+            self.check_nodes();
         }
     }
 
@@ -117,7 +127,7 @@ impl Hub {
 
     /// Nothing of what stands on disk is still to be taken in.
     pub(super) fn has_taken_in(&self) -> bool {
-        self.is_ending() || !(self.units.is_stale() || self.is_still_reading())
+        self.is_ending() || !(self.units.is_stale() || self.is_still_reading() || !self.to_refresh.is_empty())
     }
 
     pub(super) fn is_still_reading(&self) -> bool {

@@ -245,6 +245,8 @@ struct Hub {
     reading_since: Option<Millis>,
     /// All that stood there at first has been read.
     has_read: bool,
+    /// Whom a rescan has still to look at.
+    to_refresh: VecDeque<u32>,
     /// What clients ask of services that are not known, until that is so.
     kept: Vec<Ask>,
     /// What the watch has begun since, and nobody who applied has heard of.
@@ -304,6 +306,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
         unlaunched: VecDeque::new(),
         reading_since: None,
         has_read: false,
+        to_refresh: VecDeque::new(),
         kept: Vec::new(),
         news: BTreeMap::new(),
         config,
@@ -387,7 +390,10 @@ pub(crate) async fn run(config: Config) -> Result<(), Errno> {
                 hub.time();
             }
             // Last, and everybody else has had a turn: whoever writes there may write without end.
-            () = tokio::task::yield_now(), if hub.controls.behind || others_first => {
+            () = tokio::task::yield_now(), if hub.controls.behind || others_first || !hub.to_refresh.is_empty() => {
+                if !hub.to_refresh.is_empty() {
+                    hub.refresh_some();
+                }
                 if hub.controls.behind {
                     hub.read_controls();
                 }

@@ -1,10 +1,15 @@
 //! Ten thousand directories.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use svc_testkit::{State, Tree, until};
+use svc_sys::clock;
+use svc_sys::poll::{Epoll, Trigger};
+use svc_testkit::{State, Tree, raw, until};
 
 use super::Neighbour;
 
@@ -13,8 +18,29 @@ const MANY: usize = 10_000;
 /// It answers while it reads.
 #[track_caller]
 fn assert_responsive(tree: &Tree) {
-    let answer = svc_testkit::raw::ask(&tree.socket(), "GET", "/v1/version", "");
+    let answer = raw::ask(&tree.socket(), "GET", "/v1/version", "");
     assert_eq!(answer.status, 200);
+}
+
+/// Asks all at once; returns the order of the answers.
+fn answered(tree: &Tree, requests: &[(&str, &str)]) -> Vec<u64> {
+    let (scan, answers) = (tree.process("svc-scan"), Epoll::new().expect("a descriptor"));
+    svc_testkit::kill(scan, "STOP");
+    let ask = |(token, (method, path)): (usize, &(&str, &str))| {
+        let mut stream = raw::connect(&tree.socket()).expect("svc listens");
+        stream.write_all(raw::request(method, path, "").as_bytes()).expect("it has room");
+        answers.add(stream.as_fd(), token as u64, Trigger::Level).expect("a descriptor");
+        stream
+    };
+    let streams: Vec<UnixStream> = requests.iter().enumerate().map(ask).collect();
+    svc_testkit::kill(scan, "CONT");
+    for mut stream in streams.iter() {
+        stream.read_to_end(&mut Vec::new()).expect("an answer");
+    }
+    // The kernel lists them as they came, whenever somebody looks.
+    let mut order = Vec::new();
+    answers.wait(clock::now(), Some(clock::now()), &mut order);
+    order
 }
 
 #[test]
@@ -116,6 +142,9 @@ fn thousands_of_services_that_are_down() {
     println!("{many} services are there after {:?}", begin.elapsed());
     tree.ctl_ok(&["start", &format!("idle-{:05}", many - 1)]);
     assert_eq!(tree.ctl_ok(&["status"]).lines().filter(|line| line.contains("idle-")).count(), many);
+    if many > 500 {
+        assert_eq!(answered(&tree, &[("POST", "/v1/rescan"), ("GET", "/v1/version")]), [1, 0]);
+    }
     neighbour.assert_undisturbed(&tree);
     let begin = Instant::now();
     assert_eq!(tree.stop(), 0);
