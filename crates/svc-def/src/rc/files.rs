@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::look::Folder;
 use crate::servicefile::fingerprint;
 
 /// What s6-rc-compile reads. A `run` and its small files are read by themselves at each start.
@@ -31,8 +32,13 @@ impl Files {
 
     /// Those that stand in a directory now.
     pub fn of(dir: &Path) -> Files {
+        Files::of_folder(&Folder::list(dir))
+    }
+
+    pub(super) fn of_folder(dir: &Folder) -> Files {
+        let there = NAMES.iter().zip(0..).filter(|(name, _)| dir.may_have(name));
         let mut files: Vec<(u8, u64)> =
-            NAMES.iter().zip(0..).filter_map(|(name, number)| Some((number, content(&dir.join(name))?))).collect();
+            there.filter_map(|(name, number)| Some((number, content(&dir.join(name))?))).collect();
         files.shrink_to_fit();
         Files(files)
     }

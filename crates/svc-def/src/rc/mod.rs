@@ -211,7 +211,7 @@ pub(crate) fn read(dir: &Folder, name: &ServiceName, problems: &mut Vec<Problem>
             producer_for: lists::one(dir, "producer-for", problems),
             consumer_for: lists::file(dir, "consumer-for", problems),
             pipeline_name: lists::one(dir, "pipeline-name", problems),
-            files: Files::of(dir),
+            files: Files::of_folder(dir),
             ..Rare::NONE
         };
         Source {
