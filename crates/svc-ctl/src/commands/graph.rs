@@ -103,7 +103,8 @@ fn as_mermaid(nodes: &[Node]) -> Vec<String> {
     let number = |name: &str| nodes.iter().position(|node| node.name == name).unwrap_or(nodes.len());
     let mut lines = vec!["flowchart TD".to_owned()];
     for (index, node) in nodes.iter().enumerate() {
-        let name = node.name.replace('"', "#quot;");
+        // In its text # begins the name of a character, and < the name of a tag.
+        let name = node.name.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;");
         lines.push(match node.kind {
             NodeKind::Longrun | NodeKind::Process | NodeKind::Forking => format!("  n{index}[\"{name}\"]"),
             NodeKind::Oneshot | NodeKind::Milestone => format!("  n{index}([\"{name}\"])"),
@@ -143,10 +144,10 @@ mod tests {
 
     #[test]
     fn every_edge_is_in_every_picture() {
-        let nodes = [node("a \"b\"", NodeKind::Oneshot, &[]), node("web", NodeKind::Longrun, &["a \"b\""])];
-        assert_eq!(as_text(&nodes), ["a \"b\" (oneshot, up)", "web (longrun, up): a \"b\""]);
-        assert!(as_dot(&nodes).contains(&"  \"web\" -> \"a \\\"b\\\"\";".to_owned()), "{:?}", as_dot(&nodes));
-        assert_eq!(as_mermaid(&nodes)[1..], ["  n0([\"a #quot;b#quot;\"])", "  n1[\"web\"]", "  n1 --> n0"]);
+        let nodes = [node("a \"b\" <#1>", NodeKind::Oneshot, &[]), node("web", NodeKind::Longrun, &["a \"b\" <#1>"])];
+        assert_eq!(as_text(&nodes), ["a \"b\" <#1> (oneshot, up)", "web (longrun, up): a \"b\" <#1>"]);
+        assert!(as_dot(&nodes).contains(&"  \"web\" -> \"a \\\"b\\\" <#1>\";".to_owned()), "{:?}", as_dot(&nodes));
+        assert_eq!(as_mermaid(&nodes)[1..], ["  n0([\"a #quot;b#quot; #lt;#35;1>\"])", "  n1[\"web\"]", "  n1 --> n0"]);
     }
 
     #[test]
