@@ -321,8 +321,13 @@ fn lay_out(name: &str, unit: &Unit, places: &Places) -> Result<(), Failed> {
     if let Some(origin) = unit.origin() {
         link(origin, &dir.join(ORIGIN))?;
     }
-    let list = |folder: &str, names: &BTreeSet<String>| {
-        let folder = dir.join(folder);
+    let list = |file: &str, names: &BTreeSet<String>| {
+        let folder = dir.join(format!("{file}.d"));
+        if names.iter().all(|name| unit.file_with(&folder, name).is_none()) {
+            // Nothing in the image says so, and nothing has to be found there: one file is made instead of a folder of them.
+            let lines: String = names.iter().map(|name| format!("{name}\n")).collect();
+            return if names.is_empty() { Ok(()) } else { write(&dir.join(file), lines.as_bytes()) };
+        }
         make_dir(&folder)?;
         names.iter().try_for_each(|name| match unit.file_with(&folder, name) {
             // So that what is said of the name leads to where it was written.
@@ -331,14 +336,16 @@ fn lay_out(name: &str, unit: &Unit, places: &Places) -> Result<(), Failed> {
         })
     };
     if unit.is(b"bundle") {
-        list("contents.d", &unit.contents)?;
+        list("contents", &unit.contents)?;
     } else {
-        list("dependencies.d", &unit.needs)?;
+        list("dependencies", &unit.needs)?;
     }
     for (file, text) in [("up", &unit.up), ("down", &unit.down)] {
         if let Some(text) = text {
             let path = dir.join(file);
-            let _ = fs::remove_file(&path);
+            if !unit.layers.is_empty() {
+                let _ = fs::remove_file(&path);
+            }
             write(&path, text.as_bytes())?;
         }
     }
