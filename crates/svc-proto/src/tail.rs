@@ -88,9 +88,12 @@ impl<'a> Ring<'a> {
         self.word(head).store(at_ms, Ordering::Relaxed);
         let mark = (text.len() as u64) << 2 | u64::from(partial) << 1 | u64::from(stderr);
         self.word(head + 1).store(mark, Ordering::Relaxed);
-        for (position, chunk) in (head + RECORD as u64..).zip(text.chunks(8)) {
-            let mut bytes = [0; 8];
-            bytes[..chunk.len()].copy_from_slice(chunk);
+        // Only what is left at the end has a length that is not known before, which costs a call.
+        let (words, rest) = text.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let last = Some(last).filter(|_| !rest.is_empty());
+        for (position, bytes) in (head + RECORD as u64..).zip(words.iter().copied().chain(last)) {
             self.word(position).store(u64::from_le_bytes(bytes), Ordering::Relaxed);
         }
         self.head.store(head + needed, Ordering::Release);
