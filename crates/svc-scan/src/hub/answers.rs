@@ -191,7 +191,8 @@ impl Hub {
             Some(member) => Some(self.status(member, Now::read())),
             None => match self.units.get(name).or_else(|| self.pipeline(name)) {
                 Some(unit) => Some(self.status_of_name(name, &unit.dir, Now::read())),
-                None => self.waiting_command(Now::read()).filter(|_| name == COMMAND),
+                None if name == COMMAND => self.waiting_command(Now::read()),
+                None => None,
             },
         }
     }
