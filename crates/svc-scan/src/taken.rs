@@ -1,5 +1,6 @@
-//! What each service was made of: what its service.toml, its s6-rc source or its small files said when they were taken in, in the run directory for the svc-scan that comes after one that was killed. What
-//! stands on disk by then may be an edit that nobody has applied.
+//! What each service was made of: what its service.toml, its s6-rc source or its small files said when they were taken in, in the
+//! run directory for the svc-scan that comes after one that was killed. What stands on disk by then may be an edit that nobody has
+//! applied.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
